@@ -1,0 +1,201 @@
+//! Callers: entering, leaving, waiting.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+use super::Output;
+use super::deadline::Due;
+use super::floor::{Floor, after};
+use super::lane::{Caller, Lane, Place};
+use super::matching::{ms, u32_of};
+use super::skill::Skill;
+use crate::id::{CallId, QueueName};
+use crate::journal::{About, Kind, OfferResult, QueueOutcome};
+
+/// Lanes a queue keeps when nobody waits in them, so that an evaluation of all agents is seldom needed.
+const EMPTY_LANES_MAX: usize = 64;
+
+impl Floor {
+    /// A caller enters a queue; see [`super::Input::Enqueue`].
+    pub(super) fn enqueue(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        queue: &QueueName,
+        skills: Vec<String>,
+        priority: u32,
+        max_wait: Option<Duration>,
+    ) {
+        self.leave(now, call, QueueOutcome::Transferred);
+        let Some(config) = self.queues.get(queue).map(|q| &q.config) else {
+            return self.refuse(call, queue, QueueOutcome::NoAgents);
+        };
+        let (limit, interval) = (max_wait.unwrap_or(config.max_wait), config.announce_every);
+        if self.waiting(queue) >= config.max_waiting {
+            return self.refuse(call, queue, QueueOutcome::Full);
+        }
+        let Some(lane) = self.lane_for(queue, &skills, About::Call(call)) else { return };
+        self.next_seq += 1;
+        let entered_s = i64::try_from(now.saturating_duration_since(self.origin).as_secs()).unwrap_or(i64::MAX);
+        let place = Place { since_s: entered_s - 60 * i64::from(priority), seq: self.next_seq, call };
+        let caller = Caller {
+            queue: queue.clone(),
+            lane,
+            place,
+            entered: now,
+            skills: skills.clone(),
+            has_own_max_wait: max_wait.is_some(),
+            leave_at: now.checked_add(limit),
+            announce_at: interval.filter(|i| !i.is_zero()).map(|i| after(now, i)),
+            offer: None,
+            excluded: BTreeSet::new(),
+        };
+        self.deadlines.set(caller.leave_at, Due::MaxWait(call));
+        self.deadlines.set(caller.announce_at, Due::Announce(call));
+        let is_announced = caller.announce_at.is_some();
+        self.callers.insert(call, caller);
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.order.insert(place);
+        }
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.callers += 1;
+            lane.waiting.insert(place);
+        }
+        let position = self.position(call).unwrap_or(0);
+        self.journal(About::Call(call), Kind::Queued { queue: queue.clone(), position, skills, priority });
+        self.free_callers.push(call);
+        self.settle(now);
+        // Who is offered at once need not hear that he must wait.
+        if is_announced && self.callers.get(&call).is_some_and(|c| c.offer.is_none()) {
+            self.announce(call);
+        }
+    }
+
+    /// Takes a caller out of his queue, whatever rings for him. Nothing when he is in none.
+    pub(super) fn leave(&mut self, now: Instant, call: CallId, outcome: QueueOutcome) {
+        let Some(caller) = self.remove_caller(call) else { return };
+        if let Some(offer) = caller.offer {
+            self.withdraw_and_free(now, offer, OfferResult::CallerGone);
+        }
+        self.journal_left(now, call, &caller, outcome);
+    }
+
+    /// As `leave`, by a rule of the queue: the engine must find another way for him.
+    pub(super) fn leave_by_rule(&mut self, now: Instant, call: CallId, outcome: QueueOutcome) {
+        let Some(queue) = self.callers.get(&call).map(|c| c.queue.clone()) else { return };
+        self.leave(now, call, outcome);
+        self.outputs.push_back(Output::Left { call, queue, outcome });
+    }
+
+    /// Removes all trace of a caller but the ring that runs for him.
+    pub(super) fn remove_caller(&mut self, call: CallId) -> Option<Caller> {
+        let caller = self.callers.remove(&call)?;
+        self.deadlines.clear(caller.leave_at, Due::MaxWait(call));
+        self.deadlines.clear(caller.announce_at, Due::Announce(call));
+        for slot in &caller.excluded {
+            let until = self.agents.get_mut(*slot).and_then(|a| a.excluded.remove(&call));
+            self.deadlines.clear(until, Due::Exclusion(*slot, call));
+        }
+        if let Some(queue) = self.queues.get_mut(&caller.queue) {
+            queue.order.remove(&caller.place);
+        }
+        if let Some(lane) = self.lanes.get_mut(caller.lane) {
+            lane.callers = lane.callers.saturating_sub(1);
+            lane.waiting.remove(&caller.place);
+        }
+        Some(caller)
+    }
+
+    /// Writes that a caller left.
+    pub(super) fn journal_left(&mut self, now: Instant, call: CallId, caller: &Caller, outcome: QueueOutcome) {
+        let wait_ms = ms(now, caller.entered);
+        self.journal(About::Call(call), Kind::QueueLeft { queue: caller.queue.clone(), outcome, wait_ms });
+    }
+
+    /// It is time to tell a caller his place again.
+    pub(super) fn announce_due(&mut self, now: Instant, call: CallId) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        let interval = self.queues.get(&caller.queue).and_then(|q| q.config.announce_every).filter(|i| !i.is_zero());
+        caller.announce_at = interval.map(|i| after(now, i));
+        self.deadlines.set(caller.announce_at, Due::Announce(call));
+        self.announce(call);
+    }
+
+    /// A caller's place in his queue, 1 = next; `None` when he waits in none.
+    pub fn position(&self, call: CallId) -> Option<u32> {
+        let caller = self.callers.get(&call)?;
+        let order = &self.queues.get(&caller.queue)?.order;
+        // Counted from the end, where new callers stand.
+        let behind = order.range((Bound::Excluded(caller.place), Bound::Unbounded)).count();
+        Some(u32_of(order.len().saturating_sub(behind)))
+    }
+
+    /// The lane for these needs in a queue, made when there is none yet. `None` for an unknown queue.
+    pub(super) fn lane_for(&mut self, name: &QueueName, skills: &[String], about: About) -> Option<usize> {
+        let queue = self.queues.get(name)?;
+        let mut needs: Vec<(String, Skill)> = Vec::new();
+        let mut troubles = Vec::new();
+        for text in queue.config.skills.iter().chain(skills) {
+            match text.parse() {
+                Ok(skill) => needs.push((text.clone(), skill)),
+                Err(error) => troubles.push(format!("{error}; it is left out")),
+            }
+        }
+        needs.sort_unstable();
+        needs.dedup();
+        let key: Vec<String> = needs.iter().map(|(text, _)| text.clone()).collect();
+        let (found, weight) = (queue.lanes.get(&key).copied(), queue.config.weight);
+        for detail in troubles {
+            self.journal(about.clone(), Kind::Trouble { code: "bad_skill".to_owned(), detail });
+        }
+        if found.is_some() {
+            return found;
+        }
+        self.drop_an_empty_lane(name);
+        let mut lane = Lane::new(name.clone(), weight, needs);
+        let index = self.lanes.vacant_key();
+        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
+            match lane.missing(&agent.config.skills) {
+                None => {
+                    agent.lanes.push(index);
+                    lane.recount(slot, None, agent.counted);
+                }
+                Some(text) => {
+                    let cause = format!("skill {text}");
+                    *lane.unskilled.entry(cause).or_insert(0) += 1;
+                }
+            }
+        }
+        self.lanes.insert(lane);
+        self.queues.get_mut(name)?.lanes.insert(key, index);
+        Some(index)
+    }
+
+    /// Flows may ask for ever new combinations: keeps the number of unused lanes bounded.
+    fn drop_an_empty_lane(&mut self, name: &QueueName) {
+        let Some(queue) = self.queues.get_mut(name).filter(|q| q.lanes.len() >= EMPTY_LANES_MAX) else { return };
+        let is_unused = |index: usize| index != queue.base && self.lanes.get(index).is_some_and(|l| l.callers == 0);
+        let Some(key) = queue.lanes.iter().find(|(_, index)| is_unused(**index)).map(|(key, _)| key.clone()) else {
+            return;
+        };
+        if let Some(index) = queue.lanes.remove(&key) {
+            self.lanes.try_remove(index);
+            for (_, agent) in &mut self.agents {
+                agent.lanes.retain(|lane| *lane != index);
+            }
+        }
+    }
+
+    fn announce(&mut self, call: CallId) {
+        if let Some(position) = self.position(call) {
+            self.journal(About::Call(call), Kind::Announced { position });
+            self.outputs.push_back(Output::Announce { call, position });
+        }
+    }
+
+    fn refuse(&mut self, call: CallId, queue: &QueueName, outcome: QueueOutcome) {
+        self.journal(About::Call(call), Kind::QueueLeft { queue: queue.clone(), outcome, wait_ms: 0 });
+        self.outputs.push_back(Output::Left { call, queue: queue.clone(), outcome });
+    }
+}

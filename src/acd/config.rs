@@ -1,0 +1,103 @@
+//! What the floor is told: agents, supervisors, queues.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::id::{AgentId, QueueName};
+
+/// Everything the floor needs to know; taken whole at start and at each reload.
+#[derive(Clone, Debug, Default)]
+pub struct FloorConfig {
+    /// Agents by id.
+    pub agents: BTreeMap<AgentId, AgentConfig>,
+    /// Queues by name.
+    pub queues: BTreeMap<QueueName, QueueConfig>,
+}
+
+/// One `[[agent]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentConfig {
+    /// SIP user and number.
+    pub id: AgentId,
+    /// Shown to people.
+    pub name: String,
+    /// Skill name to level 1–10, 10 best.
+    pub skills: BTreeMap<String, u8>,
+    /// Queues he serves.
+    pub queues: BTreeSet<QueueName>,
+    /// Ready as soon as reachable (after a log-out only when he says so).
+    pub auto_ready: bool,
+    /// A fixed address (then he needs no registration and is always reachable).
+    pub contact: Option<SocketAddr>,
+    /// The user part of the fixed contact's URI; the id when none is given.
+    pub contact_user: Option<String>,
+}
+
+/// One `[[queue]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueConfig {
+    /// Its name.
+    pub name: QueueName,
+    /// How the agent is chosen.
+    pub strategy: Strategy,
+    /// Answers within this time count as within service level. Default 20 s.
+    pub service_level: Duration,
+    /// How long one agent rings. Default 15 s.
+    pub ring_timeout: Duration,
+    /// Time after a talk before the next offer. Default 10 s; 0 = none.
+    pub wrap_up: Duration,
+    /// The longest wait. Default 10 min.
+    pub max_wait: Duration,
+    /// Most callers waiting at once; one more gets `Full`. Default 1000.
+    pub max_waiting: u32,
+    /// Skills asked of the agent by default (all of them).
+    pub skills: Vec<String>,
+    /// Tie-break between queues of the same score: higher first. Default 1.
+    pub weight: u32,
+    /// First and repeated announcement of the caller's place; `None` = never. Default 30 s.
+    pub announce_every: Option<Duration>,
+    /// Missed rings in a row after which an agent is paused with code `RNA`. Default 2.
+    pub rna_threshold: u32,
+    /// How long this caller is not offered again to an agent who missed him. Default 30 s.
+    pub exclude_agent: Duration,
+    /// Delay before the agent's next offer after he did not answer. Default 10 s.
+    pub delay_no_answer: Duration,
+    /// … declined. Default 30 s.
+    pub delay_rejected: Duration,
+    /// … was busy. Default 30 s.
+    pub delay_busy: Duration,
+    /// … could not be reached. Default 5 s.
+    pub delay_unreachable: Duration,
+}
+
+/// How a queue chooses among free agents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Strategy {
+    /// Who has been idle the longest.
+    LongestIdle,
+}
+
+impl QueueConfig {
+    /// A queue with every default.
+    pub fn new(name: QueueName) -> Self {
+        Self {
+            name,
+            strategy: Strategy::LongestIdle,
+            service_level: Duration::from_secs(20),
+            ring_timeout: Duration::from_secs(15),
+            wrap_up: Duration::from_secs(10),
+            max_wait: Duration::from_secs(600),
+            max_waiting: 1_000,
+            skills: Vec::new(),
+            weight: 1,
+            announce_every: Some(Duration::from_secs(30)),
+            rna_threshold: 2,
+            exclude_agent: Duration::from_secs(30),
+            delay_no_answer: Duration::from_secs(10),
+            delay_rejected: Duration::from_secs(30),
+            delay_busy: Duration::from_secs(30),
+            delay_unreachable: Duration::from_secs(5),
+        }
+    }
+}

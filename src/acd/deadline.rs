@@ -1,0 +1,64 @@
+//! All deadlines of the floor in one order.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::id::{CallId, OfferId};
+
+/// Where an agent's data stands.
+pub(super) type Slot = usize;
+
+/// What is due. At the same moment an agent becomes free before a caller gives up waiting.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub(super) enum Due {
+    /// The wrap-up is over; owned by `State::WrapUp`.
+    WrapUp(Slot),
+    /// The delay after a failed offer is over; owned by `State::Ready`.
+    Delay(Slot),
+    /// The caller may be offered to this agent again; owned by the agent's `excluded`.
+    Exclusion(Slot, CallId),
+    /// It rang long enough; owned by the offer.
+    Ring(OfferId),
+    /// He waited long enough; owned by the caller.
+    MaxWait(CallId),
+    /// Time to tell him his place; owned by the caller.
+    Announce(CallId),
+}
+
+/// The set of deadlines; each stands in it as long as its owner holds it.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    all: BTreeSet<(Instant, Due)>,
+}
+
+impl Deadlines {
+    /// Sets a deadline; `None` sets nothing.
+    pub fn set(&mut self, at: Option<Instant>, due: Due) {
+        if let Some(at) = at {
+            self.all.insert((at, due));
+        }
+    }
+
+    /// Clears a deadline its owner gives up.
+    pub fn clear(&mut self, at: Option<Instant>, due: Due) {
+        if let Some(at) = at {
+            self.all.remove(&(at, due));
+        }
+    }
+
+    /// The next moment at which something is due.
+    pub fn next(&self) -> Option<Instant> {
+        self.all.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the first deadline that has passed.
+    pub fn pop(&mut self, now: Instant) -> Option<Due> {
+        self.all.first().filter(|(at, _)| *at <= now)?;
+        self.all.pop_first().map(|(_, due)| due)
+    }
+
+    /// All deadlines, for the check that each has its owner.
+    pub fn iter(&self) -> impl Iterator<Item = &(Instant, Due)> {
+        self.all.iter()
+    }
+}

@@ -1,0 +1,169 @@
+//! The floor's data and its four doors.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::agent::{Agent, State};
+use super::config::FloorConfig;
+use super::deadline::{Deadlines, Due, Slot};
+use super::lane::{Caller, Lane, Offer, Queue};
+use super::{Input, Output};
+use crate::id::{AgentId, CallId, OfferId, QueueName};
+use crate::journal::{About, Kind, QueueOutcome, StateCause};
+
+/// All queues and agents of the centre.
+///
+/// Drain [`Floor::poll_output`] after each input; call [`Floor::handle_timeout`] at [`Floor::poll_timeout`].
+#[derive(Debug)]
+pub struct Floor {
+    /// Entry times are counted in seconds from here.
+    pub(super) origin: Instant,
+    pub(super) agents: Slab<Agent>,
+    pub(super) by_name: BTreeMap<AgentId, Slot>,
+    pub(super) queues: BTreeMap<QueueName, Queue>,
+    pub(super) lanes: Slab<Lane>,
+    pub(super) callers: BTreeMap<CallId, Caller>,
+    /// Rings, and the talks that came of them.
+    pub(super) offers: BTreeMap<OfferId, Offer>,
+    /// Calls that agents are busy with: talks and calls of their own.
+    pub(super) engaged: BTreeSet<(CallId, Slot)>,
+    pub(super) deadlines: Deadlines,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) next_offer: u64,
+    pub(super) next_rank: u64,
+    pub(super) next_seq: u64,
+    /// Agents and callers who may have become matchable in the present input.
+    pub(super) free_agents: Vec<Slot>,
+    pub(super) free_callers: Vec<CallId>,
+}
+
+impl Floor {
+    /// An open floor: agents with a fixed contact and `auto_ready` are ready at once, in the order of their ids.
+    pub fn new(now: Instant, config: FloorConfig) -> Self {
+        let mut floor = Self {
+            origin: now,
+            agents: Slab::new(),
+            by_name: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            lanes: Slab::new(),
+            callers: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            engaged: BTreeSet::new(),
+            deadlines: Deadlines::default(),
+            outputs: VecDeque::new(),
+            next_offer: 0,
+            next_rank: 0,
+            next_seq: 0,
+            free_agents: Vec::new(),
+            free_callers: Vec::new(),
+        };
+        floor.apply(now, config);
+        floor
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Enqueue { call, queue, skills, priority, max_wait } => {
+                self.enqueue(now, call, &queue, skills, priority, max_wait);
+            }
+            Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
+            Input::LeaveAs { call, outcome } => self.leave(now, call, outcome),
+            Input::Answered { offer } => self.answered(now, offer),
+            Input::Failed { offer, result, sip_code } => self.failed(now, offer, result, sip_code),
+            Input::CallGone { call } => self.call_gone(now, call),
+            Input::Reachable { agent, reachable } => self.at(&agent, |f, slot| f.reachable(now, slot, reachable)),
+            Input::Want { agent, wish, by } => self.at(&agent, |f, slot| f.want(now, slot, wish, by)),
+            Input::TalkEnded { agent, call } => self.at(&agent, |f, slot| f.talk_ended(now, slot, call)),
+            Input::Hold { agent, on } => self.at(&agent, |f, slot| f.hold(now, slot, on)),
+            Input::OwnCall { agent, call } => self.at(&agent, |f, slot| f.own_call(now, slot, call)),
+            Input::OwnCallEnded { agent, call } => self.at(&agent, |f, slot| f.own_call_ended(now, slot, call)),
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due at `now`; nothing when it is called early. Deadlines are taken one by one in their
+    /// order, each followed by matching.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(due) = self.deadlines.pop(now) {
+            match due {
+                Due::WrapUp(slot) => self.wrap_up_over(now, slot),
+                Due::Delay(slot) => self.delay_over(now, slot),
+                Due::Exclusion(slot, call) => self.exclusion_over(slot, call),
+                Due::Ring(offer) => self.ring_timed_out(now, offer),
+                Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),
+                Due::Announce(call) => self.announce_due(now, call),
+            }
+            self.settle(now);
+        }
+    }
+
+    /// When to call [`Floor::handle_timeout`] next; `None` when nothing is due ever.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// The next thing to do; call until it returns `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(super) fn journal(&mut self, about: About, kind: Kind) {
+        self.outputs.push_back(Output::Journal { about, kind });
+    }
+
+    /// Brings an agent into a state: the old state's deadline goes, the new one's comes. To be followed by
+    /// `refresh`, which tells everybody.
+    pub(super) fn set_state(&mut self, slot: Slot, state: State) {
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        if let Some((at, due)) = agent.state.deadline(slot) {
+            self.deadlines.clear(Some(at), due);
+        }
+        if let Some((at, due)) = state.deadline(slot) {
+            self.deadlines.set(Some(at), due);
+        }
+        agent.state = state;
+    }
+
+    /// After any change of an agent: his lanes count him anew, and the journal hears what others can see.
+    pub(super) fn refresh(&mut self, now: Instant, slot: Slot, cause: StateCause) {
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        let counted = Some(agent.class());
+        if counted != agent.counted {
+            for lane in &agent.lanes {
+                if let Some(lane) = self.lanes.get_mut(*lane) {
+                    lane.recount(slot, agent.counted, counted);
+                }
+            }
+            agent.counted = counted;
+            if counted.is_some_and(|c| c.rank.is_some()) {
+                self.free_agents.push(slot);
+            }
+        }
+        let shown = agent.show();
+        if shown == agent.shown {
+            return;
+        }
+        if (shown.state, &shown.code) != (agent.shown.state, &agent.shown.code) {
+            agent.since = now;
+        }
+        agent.shown = shown.clone();
+        let about = About::Agent(agent.id().clone());
+        let kind = Kind::AgentState { state: shown.state, code: shown.code, next: shown.next, cause, call: shown.call };
+        self.journal(about, kind);
+    }
+
+    /// Runs `action` for an agent, if he is known.
+    fn at(&mut self, agent: &AgentId, action: impl FnOnce(&mut Self, Slot)) {
+        if let Some(slot) = self.by_name.get(agent).copied() {
+            action(self, slot);
+        }
+    }
+}
+
+/// `now + time`, with `time` bounded by a year so that no configured value can overflow.
+pub(super) fn after(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time.min(Duration::from_secs(365 * 86_400))).unwrap_or(now)
+}

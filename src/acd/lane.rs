@@ -1,0 +1,133 @@
+//! Queues, and the lanes in them: callers with the same needs, beside the agents who can meet them.
+//!
+//! Matching looks only at the heads of lanes: the longest idle agent of a caller's lane, the first callers
+//! of an agent's lanes. So its cost depends on the number of different needs, not on the length of a queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::agent::{CLASSES, Counted};
+use super::config::QueueConfig;
+use super::deadline::Slot;
+use super::skill::Skill;
+use crate::id::{CallId, OfferId, QueueName};
+
+/// A caller's place in the order of a queue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub(super) struct Place {
+    /// The whole second of his entry less 60 for each minute of priority: who is lower scores higher, and as
+    /// every score grows alike the order never changes with time.
+    pub since_s: i64,
+    /// Order of entry.
+    pub seq: u64,
+    pub call: CallId,
+}
+
+/// One caller in a queue.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub queue: QueueName,
+    pub lane: usize,
+    pub place: Place,
+    pub entered: Instant,
+    /// Skills asked for beyond the queue's own.
+    pub skills: Vec<String>,
+    /// When he came with a longest wait of his own.
+    pub has_own_max_wait: bool,
+    pub leave_at: Option<Instant>,
+    pub announce_at: Option<Instant>,
+    /// The ring that runs for him.
+    pub offer: Option<OfferId>,
+    /// Agents he is not offered now; the other side of `Agent::excluded`.
+    pub excluded: BTreeSet<Slot>,
+}
+
+/// One ring, and after the answer the talk that came of it.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub slot: Slot,
+    pub call: CallId,
+    pub queue: QueueName,
+    pub started: Instant,
+    /// When it has rung long enough; `None` once it is answered.
+    pub until: Option<Instant>,
+}
+
+/// One queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub config: QueueConfig,
+    /// Everybody who waits, those for whom a phone rings included.
+    pub order: BTreeSet<Place>,
+    /// The lane without needs: it counts all agents of the queue.
+    pub base: usize,
+    /// All lanes by needs.
+    pub lanes: BTreeMap<Vec<String>, usize>,
+}
+
+/// Callers of one queue with the same needs.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub queue: QueueName,
+    /// The queue's weight.
+    pub weight: u32,
+    /// The needs, as written and as understood.
+    pub needs: Vec<(String, Skill)>,
+    /// Callers who wait and for whom no phone rings.
+    pub waiting: BTreeSet<Place>,
+    /// Callers in it altogether.
+    pub callers: u32,
+    /// Agents who may be offered these callers now, the longest idle first.
+    pub idle: BTreeSet<(u64, Slot)>,
+    /// Agents who meet the needs, by class.
+    pub counts: [u32; CLASSES],
+    /// Agents of the queue who do not, by the first need they miss.
+    pub unskilled: BTreeMap<String, u32>,
+}
+
+impl Lane {
+    pub fn new(queue: QueueName, weight: u32, needs: Vec<(String, Skill)>) -> Self {
+        Self {
+            queue,
+            weight,
+            needs,
+            waiting: BTreeSet::new(),
+            callers: 0,
+            idle: BTreeSet::new(),
+            counts: [0; CLASSES],
+            unskilled: BTreeMap::new(),
+        }
+    }
+
+    /// The first need these skills do not meet.
+    pub fn missing(&self, skills: &BTreeMap<String, u8>) -> Option<&str> {
+        self.needs.iter().find(|(_, need)| !need.is_met(skills)).map(|(text, _)| text.as_str())
+    }
+
+    /// Counts an agent anew; `None` for not at all.
+    pub fn recount(&mut self, slot: Slot, before: Option<Counted>, after: Option<Counted>) {
+        if let Some(before) = before {
+            if let Some(count) = self.counts.get_mut(before.class) {
+                *count = count.saturating_sub(1);
+            }
+            if let Some(rank) = before.rank {
+                self.idle.remove(&(rank, slot));
+            }
+        }
+        if let Some(after) = after {
+            if let Some(count) = self.counts.get_mut(after.class) {
+                *count += 1;
+            }
+            if let Some(rank) = after.rank {
+                self.idle.insert((rank, slot));
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// A queue whose lanes are still to be built.
+    pub fn new(config: QueueConfig) -> Self {
+        Self { config, order: BTreeSet::new(), base: usize::MAX, lanes: BTreeMap::new() }
+    }
+}

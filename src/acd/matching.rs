@@ -1,0 +1,129 @@
+//! Who gets whom, and why.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::agent::{READY, class_name};
+use super::config::Strategy;
+use super::deadline::Slot;
+use super::floor::Floor;
+use super::lane::{Caller, Lane, Place};
+use crate::id::CallId;
+use crate::journal::Why;
+
+/// A caller's place in the one order across all queues: score, the queue's weight, entry.
+type Turn = (i64, Reverse<u32>, u64);
+
+fn turn(place: &Place, weight: u32) -> Turn {
+    (place.since_s, Reverse(weight), place.seq)
+}
+
+impl Floor {
+    /// Offers callers until no caller waits whom an idle agent may serve.
+    ///
+    /// Before the present input there was no such pair; so one side of any new pair is in `free_callers` or
+    /// `free_agents`, and only those are looked at.
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Some((_, call)) = self.first_turn() {
+            let rung = self.agent_for(call).is_some_and(|slot| self.ring(now, call, slot));
+            if !rung {
+                break;
+            }
+        }
+        self.free_callers.clear();
+        self.free_agents.clear();
+    }
+
+    /// As `settle`, with everything looked at: after a change of rules.
+    pub(super) fn settle_all(&mut self, now: Instant) {
+        let mut turns: Vec<(Turn, CallId)> = Vec::new();
+        for (_, lane) in &self.lanes {
+            turns.extend(lane.waiting.iter().map(|place| (turn(place, lane.weight), place.call)));
+        }
+        turns.sort_unstable();
+        for (_, call) in turns {
+            if let Some(slot) = self.agent_for(call) {
+                self.ring(now, call, slot);
+            }
+        }
+        self.free_callers.clear();
+        self.free_agents.clear();
+    }
+
+    /// The caller whose turn it is among those who can be served.
+    fn first_turn(&self) -> Option<(Turn, CallId)> {
+        let callers = self.free_callers.iter().filter_map(|call| {
+            let caller = self.callers.get(call)?;
+            self.agent_for(*call)?;
+            Some((turn(&caller.place, self.lanes.get(caller.lane)?.weight), *call))
+        });
+        let of_agents = self.free_agents.iter().filter_map(|slot| self.caller_for(*slot));
+        callers.chain(of_agents).min()
+    }
+
+    /// The agent a waiting caller gets: the longest idle one who meets his needs.
+    fn agent_for(&self, call: CallId) -> Option<Slot> {
+        let caller = self.callers.get(&call).filter(|c| c.offer.is_none())?;
+        let queue = self.queues.get(&caller.queue)?;
+        let lane = self.lanes.get(caller.lane)?;
+        match queue.config.strategy {
+            Strategy::LongestIdle => {
+                lane.idle.iter().map(|(_, slot)| *slot).find(|slot| !caller.excluded.contains(slot))
+            }
+        }
+    }
+
+    /// The caller an idle agent gets: the first turn in any of his lanes.
+    fn caller_for(&self, slot: Slot) -> Option<(Turn, CallId)> {
+        let agent = self.agents.get(slot).filter(|a| a.counted.is_some_and(|c| c.rank.is_some()))?;
+        let head = |lane: &usize| {
+            let lane = self.lanes.get(*lane)?;
+            let place = lane.waiting.iter().find(|p| !agent.excluded.contains_key(&p.call))?;
+            Some((turn(place, lane.weight), place.call))
+        };
+        agent.lanes.iter().filter_map(head).min()
+    }
+
+    /// The reason of an offer, taken before it is made.
+    pub(super) fn why(&self, now: Instant, caller: &Caller, lane: &Lane, slot: Slot) -> Why {
+        let idle_since = self.agents.get(slot).map_or(now, |a| a.idle_since);
+        let mut passed_over: BTreeMap<String, u32> = lane.unskilled.clone();
+        for (class, count) in lane.counts.iter().enumerate().filter(|(class, n)| *class != READY && **n > 0) {
+            passed_over.insert(class_name(class).to_owned(), *count);
+        }
+        let is_idle_here = |slot: &&Slot| {
+            let rank = self.agents.get(**slot).and_then(|a| a.counted).and_then(|c| c.rank);
+            rank.is_some_and(|rank| lane.idle.contains(&(rank, **slot)))
+        };
+        let excluded = u32_of(caller.excluded.iter().filter(is_idle_here).count());
+        if excluded > 0 {
+            passed_over.insert("excluded".to_owned(), excluded);
+        }
+        let queue = self.queues.get(&caller.queue);
+        Why {
+            rule: queue.map_or("", |q| rule_name(q.config.strategy)).to_owned(),
+            idle_ms: ms(now, idle_since),
+            waited_ms: ms(now, caller.entered),
+            waiting: queue.map_or(0, |q| u32_of(q.order.len())),
+            eligible: u32_of(lane.idle.len()).saturating_sub(excluded),
+            passed_over,
+        }
+    }
+}
+
+fn rule_name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::LongestIdle => "longest_idle",
+    }
+}
+
+/// Milliseconds from `earlier` to `now`, never below zero.
+pub(super) fn ms(now: Instant, earlier: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(earlier).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A count as the journal writes it.
+pub(super) fn u32_of(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

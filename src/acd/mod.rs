@@ -1,0 +1,265 @@
+//! The floor: queues, agents and the matching of callers to agents.
+//!
+//! One pure machine. Every input (a caller comes or goes, an agent changes state, a deadline passes) is
+//! followed at once by matching, so between two inputs no caller waits while an agent who may serve him is
+//! idle. Nothing is polled. The same inputs give the same outputs, byte for byte.
+//!
+//! An agent is reserved before his phone rings and has at most one offer; a caller is in at most one queue
+//! and rings at most one agent. Every deadline is owned by the state that set it.
+//!
+//! Callers of all queues stand in one order: score = seconds waited + 60 · priority, then the queue's weight,
+//! then who came first. Of the agents who may serve a caller, the one idle longest gets him.
+
+pub mod config;
+
+mod agent;
+mod callers;
+mod deadline;
+mod desk;
+mod floor;
+mod lane;
+mod matching;
+mod offers;
+mod reload;
+mod skill;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::id::{AgentId, CallId, OfferId, QueueName};
+use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
+
+pub use floor::Floor;
+pub use skill::{Skill, SkillError};
+
+/// The pause code of an agent who let his phone ring too often.
+pub const PAUSE_RNA: &str = "RNA";
+
+/// What somebody wants an agent to be.
+///
+/// A human wish always wins over an automatic change. While the agent talks it is kept as `next` and takes
+/// effect at the end of his wrap-up; in every other state it takes effect at once, also while his phone
+/// rings (the ring is withdrawn; that is no missed ring).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// Take calls: logs in, ends a pause, a wrap-up or the delay after a failed offer.
+    Ready,
+    /// Take no calls, for the reason given as a code; logs in too.
+    Pause(String),
+    /// Leave the floor.
+    Logout,
+    /// End the wrap-up now; nothing in any other state.
+    FinishWrapUp,
+}
+
+/// What the floor is told. Unknown agents, calls and offers are ignored, except in [`Input::Answered`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Input {
+    /// A phone of the agent is there, or the last one is gone.
+    Reachable {
+        /// Who.
+        agent: AgentId,
+        /// True when he has a phone now.
+        reachable: bool,
+    },
+    /// Somebody chose a state for the agent.
+    Want {
+        /// Who.
+        agent: AgentId,
+        /// What.
+        wish: Wish,
+        /// Who asked: the agent himself or a supervisor.
+        by: StateCause,
+    },
+    /// A caller enters a queue. A caller who is in a queue already leaves it first (outcome `Transferred`).
+    Enqueue {
+        /// The caller.
+        call: CallId,
+        /// The queue. One that does not exist gives [`Output::Left`] with `NoAgents`.
+        queue: QueueName,
+        /// Skills asked for in addition to the queue's own ([`Skill`] has the syntax). One that cannot be read
+        /// is left out and journalled as trouble.
+        skills: Vec<String>,
+        /// Head start in minutes of waiting.
+        priority: u32,
+        /// The longest wait for this caller; `None` = the queue's.
+        max_wait: Option<Duration>,
+    },
+    /// The caller hung up: out of the queue, outcome `Abandoned`. Nothing when he is in none.
+    Leave {
+        /// The caller.
+        call: CallId,
+    },
+    /// The caller is taken out of the queue for another reason.
+    LeaveAs {
+        /// The caller.
+        call: CallId,
+        /// What the journal shall say.
+        outcome: QueueOutcome,
+    },
+    /// The agent's phone answered (200 OK).
+    Answered {
+        /// Which ring. When it no longer counts the answer is [`Output::Discard`].
+        offer: OfferId,
+    },
+    /// The ring ended without an answer, by the agent's phone or on the way to it.
+    Failed {
+        /// Which ring.
+        offer: OfferId,
+        /// How: `NoAnswer`, `Rejected`, `Busy` or `Unreachable`; anything else counts as `Unreachable`.
+        result: OfferResult,
+        /// The SIP status that said it.
+        sip_code: Option<u16>,
+    },
+    /// Agent and caller no longer talk.
+    TalkEnded {
+        /// Who.
+        agent: AgentId,
+        /// With whom.
+        call: CallId,
+    },
+    /// The agent put his caller on hold or took him back.
+    Hold {
+        /// Who.
+        agent: AgentId,
+        /// True: on hold now.
+        on: bool,
+    },
+    /// The agent began a call outside the queues: he is busy and gets no offer until it ends.
+    OwnCall {
+        /// Who.
+        agent: AgentId,
+        /// Which call.
+        call: CallId,
+    },
+    /// That call is over.
+    OwnCallEnded {
+        /// Who.
+        agent: AgentId,
+        /// Which call.
+        call: CallId,
+    },
+    /// The call is over whatever it did; for use at the end of every call. Frees whatever still belongs to it:
+    /// nothing after a `Leave` or `TalkEnded`, and a mended fault ([`Kind::AgentRepaired`]) when an agent was
+    /// still busy with it.
+    CallGone {
+        /// Which call.
+        call: CallId,
+    },
+}
+
+/// What the floor asks of its caller, in the order it happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Ring the agent for the caller. He is reserved already.
+    Offer {
+        /// Names this ring.
+        offer: OfferId,
+        /// The caller.
+        call: CallId,
+        /// The agent.
+        agent: AgentId,
+        /// The queue he waits in.
+        queue: QueueName,
+        /// How long it rings; the floor withdraws it then by itself.
+        ring: Duration,
+    },
+    /// Stop ringing (CANCEL): nobody answered in time, the caller is gone, or the agent's state changed.
+    Withdraw {
+        /// Which ring.
+        offer: OfferId,
+    },
+    /// The answer counts: let them talk.
+    Connect {
+        /// Which ring.
+        offer: OfferId,
+        /// The caller.
+        call: CallId,
+        /// The agent.
+        agent: AgentId,
+        /// The queue the caller waited in.
+        queue: QueueName,
+    },
+    /// The answer came too late: end the agent's leg (BYE).
+    Discard {
+        /// Which ring.
+        offer: OfferId,
+    },
+    /// Tell the caller his place.
+    Announce {
+        /// The caller.
+        call: CallId,
+        /// His place, 1 = next.
+        position: u32,
+    },
+    /// The caller is out of the queue by a rule of it; what follows is the engine's choice.
+    Left {
+        /// The caller.
+        call: CallId,
+        /// The queue.
+        queue: QueueName,
+        /// `Timeout`, `Full`, or `NoAgents` when the queue does not exist (any more).
+        outcome: QueueOutcome,
+    },
+    /// Write this down.
+    Journal {
+        /// Whom it concerns.
+        about: About,
+        /// What happened.
+        kind: Kind,
+    },
+}
+
+/// One agent as seen from outside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AgentView {
+    /// His id.
+    pub id: AgentId,
+    /// His name.
+    pub name: String,
+    /// His state.
+    pub state: AgentStateName,
+    /// Since when.
+    pub since: Instant,
+    /// The pause code when paused.
+    pub code: Option<String>,
+    /// What will follow: `ready`, `offline` or `paused:CODE`, when somebody asked for it.
+    pub next: Option<String>,
+    /// The call he rings for, talks with or finishes.
+    pub call: Option<CallId>,
+    /// Queues he serves.
+    pub queues: BTreeSet<QueueName>,
+    /// When he last became free; his place in the order of the idle.
+    pub idle_since: Instant,
+    /// While ready: not offered before this moment, as his last ring came to nothing.
+    pub delayed_until: Option<Instant>,
+    /// Missed rings in a row.
+    pub missed: u32,
+}
+
+/// One queue as seen from outside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct QueueView {
+    /// Its name.
+    pub name: QueueName,
+    /// Callers in it, those included for whom a phone rings.
+    pub waiting: u32,
+    /// How long the first-come of them has waited.
+    pub longest_wait: Option<Duration>,
+    /// Agents who serve it, by state, in the order of [`AgentStateName::ALL`].
+    pub agents: [u32; AgentStateName::ALL.len()],
+    /// Agents who could be offered a call now: ready and without a delay.
+    pub available: u32,
+}
+
+impl QueueView {
+    /// Agents who serve it and are in `state`.
+    pub fn agents_in(&self, state: AgentStateName) -> u32 {
+        let at = AgentStateName::ALL.iter().position(|s| *s == state);
+        at.and_then(|at| self.agents.get(at)).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,184 @@
+//! Offers: one ring at one agent for one caller, from reservation to talk.
+
+use std::time::{Duration, Instant};
+
+use super::agent::{State, Talk};
+use super::config::QueueConfig;
+use super::deadline::{Due, Slot};
+use super::floor::{Floor, after};
+use super::lane::Offer;
+use super::matching::ms;
+use super::{Output, PAUSE_RNA};
+use crate::id::{CallId, OfferId, QueueName};
+use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
+
+/// The shortest delay after a failed offer, whatever is configured: a phone that fails at once must not make
+/// the floor ring it in a circle.
+const DELAY_MIN: Duration = Duration::from_millis(100);
+
+impl Floor {
+    /// Reserves the agent and rings him; false when one of them does not exist.
+    pub(super) fn ring(&mut self, now: Instant, call: CallId, slot: Slot) -> bool {
+        let Some(agent) = self.agents.get(slot).map(|a| a.id().clone()) else { return false };
+        let Some(caller) = self.callers.get(&call) else { return false };
+        let (Some(lane), Some(queue)) = (self.lanes.get(caller.lane), self.queues.get(&caller.queue)) else {
+            return false;
+        };
+        let why = self.why(now, caller, lane, slot);
+        let ring = queue.config.ring_timeout;
+        let (name, lane, place) = (caller.queue.clone(), caller.lane, caller.place);
+
+        self.next_offer += 1;
+        let offer = OfferId(self.next_offer);
+        let until = after(now, ring);
+        if let Some(caller) = self.callers.get_mut(&call) {
+            caller.offer = Some(offer);
+        }
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.waiting.remove(&place);
+        }
+        self.deadlines.set(Some(until), Due::Ring(offer));
+        self.offers.insert(offer, Offer { slot, call, queue: name.clone(), started: now, until: Some(until) });
+        let offered = Kind::Offered { offer, agent: agent.clone(), queue: name.clone(), why };
+        self.journal(About::Call(call), offered);
+        self.set_state(slot, State::Ringing { offer, call });
+        self.refresh(now, slot, StateCause::Call);
+        self.outputs.push_back(Output::Offer { offer, call, agent, queue: name, ring });
+        true
+    }
+
+    /// The agent's phone answered.
+    pub(super) fn answered(&mut self, now: Instant, offer: OfferId) {
+        let (slot, call) = match self.offers.get(&offer) {
+            Some(o) if o.until.is_some() => (o.slot, o.call),
+            Some(_) => return, // Told twice.
+            None => return self.outputs.push_back(Output::Discard { offer }),
+        };
+        let Some(queue) = self.end_ring(now, offer, OfferResult::Accepted, None) else { return };
+        let Some(caller) = self.remove_caller(call) else { return };
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        agent.missed = 0;
+        let agent = agent.id().clone();
+        let target = self.queues.get(&queue).map_or(Duration::ZERO, |q| q.config.service_level);
+        let connected = Kind::Connected {
+            agent: agent.clone(),
+            queue: queue.clone(),
+            wait_ms: ms(now, caller.entered),
+            service_level_ms: u64::try_from(target.as_millis()).unwrap_or(u64::MAX),
+        };
+        self.journal(About::Call(call), connected);
+        self.journal_left(now, call, &caller, QueueOutcome::Answered);
+        let talk = Offer { slot, call, queue: queue.clone(), started: now, until: None };
+        self.offers.insert(offer, talk);
+        self.engaged.insert((call, slot));
+        let talk = Talk { offer, call, queue: queue.clone(), answered_at: now, held: Duration::ZERO };
+        self.set_state(slot, State::Talking(talk));
+        self.refresh(now, slot, StateCause::Call);
+        self.outputs.push_back(Output::Connect { offer, call, agent, queue });
+    }
+
+    /// It rang long enough.
+    pub(super) fn ring_timed_out(&mut self, now: Instant, offer: OfferId) {
+        self.outputs.push_back(Output::Withdraw { offer });
+        self.failed(now, offer, OfferResult::NoAnswer, None);
+    }
+
+    /// The ring ended without an answer: the caller keeps his place, the agent gets a delay or a pause.
+    pub(super) fn failed(&mut self, now: Instant, offer: OfferId, result: OfferResult, sip_code: Option<u16>) {
+        let Some((slot, call)) = self.offers.get(&offer).filter(|o| o.until.is_some()).map(|o| (o.slot, o.call)) else {
+            return;
+        };
+        let Some(queue) = self.end_ring(now, offer, result, sip_code) else { return };
+        let rules = |c: &QueueConfig| (delay_after(c, result), c.exclude_agent, c.rna_threshold);
+        let config = self.queues.get(&queue).map(|q| &q.config);
+        let (delay, exclude, threshold) = config.map_or((DELAY_MIN, Duration::ZERO, 0), rules);
+        self.exclude(now, slot, call, exclude);
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        agent.missed += u32::from(result == OfferResult::NoAnswer);
+        let is_absent = result == OfferResult::NoAnswer && threshold > 0 && agent.missed >= threshold;
+        if is_absent {
+            self.set_state(slot, State::Paused { code: PAUSE_RNA.to_owned() });
+            self.refresh(now, slot, StateCause::Rna);
+        } else {
+            self.set_state(slot, State::Ready { delayed_until: Some(after(now, delay.max(DELAY_MIN))) });
+            self.refresh(now, slot, StateCause::Call);
+        }
+    }
+
+    /// Cancels a ring and leaves the agent's state to the caller of this function.
+    pub(super) fn withdraw(&mut self, now: Instant, offer: OfferId, result: OfferResult) {
+        if self.offers.get(&offer).is_some_and(|o| o.until.is_some()) {
+            self.outputs.push_back(Output::Withdraw { offer });
+            self.end_ring(now, offer, result, None);
+        }
+    }
+
+    /// Cancels a ring; the agent is ready again with the idle rank he had.
+    pub(super) fn withdraw_and_free(&mut self, now: Instant, offer: OfferId, result: OfferResult) {
+        let Some(slot) = self.offers.get(&offer).map(|o| o.slot) else { return };
+        self.withdraw(now, offer, result);
+        self.set_state(slot, State::Ready { delayed_until: None });
+        self.refresh(now, slot, StateCause::Call);
+    }
+
+    /// Forgets a ring; its caller, if he is still there, waits again at his place. Returns the queue.
+    fn end_ring(
+        &mut self,
+        now: Instant,
+        offer: OfferId,
+        result: OfferResult,
+        sip_code: Option<u16>,
+    ) -> Option<QueueName> {
+        let ended = self.offers.remove(&offer)?;
+        self.deadlines.clear(ended.until, Due::Ring(offer));
+        if let Some(caller) = self.callers.get_mut(&ended.call) {
+            caller.offer = None;
+            if let Some(lane) = self.lanes.get_mut(caller.lane) {
+                lane.waiting.insert(caller.place);
+            }
+            self.free_callers.push(ended.call);
+        }
+        let agent = self.agents.get(ended.slot)?.id().clone();
+        let ring_ms = ms(now, ended.started);
+        let kind = Kind::OfferEnded { offer, agent, queue: ended.queue.clone(), result, ring_ms, sip_code };
+        self.journal(About::Call(ended.call), kind);
+        Some(ended.queue)
+    }
+
+    /// This caller is not offered to this agent for a while.
+    fn exclude(&mut self, now: Instant, slot: Slot, call: CallId, time: Duration) {
+        let (Some(caller), Some(agent)) = (self.callers.get_mut(&call), self.agents.get_mut(slot)) else { return };
+        if time.is_zero() {
+            return;
+        }
+        let until = after(now, time);
+        caller.excluded.insert(slot);
+        let before = agent.excluded.insert(call, until);
+        self.deadlines.clear(before, Due::Exclusion(slot, call));
+        self.deadlines.set(Some(until), Due::Exclusion(slot, call));
+    }
+
+    /// The agent may be offered this caller again.
+    pub(super) fn exclusion_over(&mut self, slot: Slot, call: CallId) {
+        if let Some(agent) = self.agents.get_mut(slot) {
+            agent.excluded.remove(&call);
+        }
+        if let Some(caller) = self.callers.get_mut(&call) {
+            caller.excluded.remove(&slot);
+            self.free_callers.push(call);
+        }
+    }
+}
+
+fn delay_after(config: &QueueConfig, result: OfferResult) -> Duration {
+    match result {
+        OfferResult::NoAnswer => config.delay_no_answer,
+        OfferResult::Rejected => config.delay_rejected,
+        OfferResult::Busy => config.delay_busy,
+        OfferResult::Unreachable
+        | OfferResult::Accepted
+        | OfferResult::CallerGone
+        | OfferResult::LostRace
+        | OfferResult::Withdrawn => config.delay_unreachable,
+    }
+}

@@ -1,0 +1,171 @@
+//! A new configuration on a live floor: nobody loses his place, talks go on.
+
+use std::time::Instant;
+
+use super::agent::{Agent, State};
+use super::config::{AgentConfig, FloorConfig, QueueConfig};
+use super::deadline::{Due, Slot};
+use super::floor::{Floor, after};
+use super::lane::{Lane, Queue};
+use crate::id::{AgentId, CallId, QueueName};
+use crate::journal::{About, OfferResult, QueueOutcome, StateCause};
+
+impl Floor {
+    /// Takes a configuration in force.
+    ///
+    /// Callers keep their place and their time; changed skills, weights, members and longest waits apply to
+    /// them at once. Callers of a queue that is gone leave with `NoAgents`. An agent who is gone is rung no
+    /// more and logged out, after his call if he is in one. Rings, talks and wrap-ups that run go on with the
+    /// times they began with.
+    pub fn apply(&mut self, now: Instant, config: FloorConfig) {
+        let FloorConfig { agents, queues } = config;
+        let gone: Vec<QueueName> = self.queues.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
+        for name in gone {
+            let callers: Vec<CallId> =
+                self.queues.get(&name).map(|q| q.order.iter().map(|p| p.call).collect()).unwrap_or_default();
+            for call in callers {
+                self.leave_by_rule(now, call, QueueOutcome::NoAgents);
+            }
+            self.queues.remove(&name);
+        }
+        let gone: Vec<AgentId> = self.by_name.keys().filter(|id| !agents.contains_key(*id)).cloned().collect();
+        for id in gone {
+            self.dismiss(now, &id);
+        }
+        for agent in agents.into_values() {
+            self.hire(now, agent);
+        }
+        for queue in queues.into_values() {
+            self.open(now, queue);
+        }
+        self.rebuild_lanes();
+        let slots: Vec<Slot> = self.by_name.values().copied().collect();
+        for slot in slots {
+            self.come_by_himself(now, slot);
+            self.refresh(now, slot, StateCause::Config);
+        }
+        self.settle_all(now);
+    }
+
+    fn open(&mut self, now: Instant, config: QueueConfig) {
+        let Some(queue) = self.queues.get_mut(&config.name) else {
+            let (name, queue) = (config.name.clone(), Queue::new(config));
+            self.queues.insert(name, queue);
+            return;
+        };
+        let is_announced_anew = queue.config.announce_every != config.announce_every;
+        let interval = config.announce_every.filter(|i| !i.is_zero());
+        let max_wait = config.max_wait;
+        queue.config = config;
+        for place in &queue.order {
+            let Some(caller) = self.callers.get_mut(&place.call) else { continue };
+            if !caller.has_own_max_wait {
+                self.deadlines.clear(caller.leave_at, Due::MaxWait(place.call));
+                caller.leave_at = caller.entered.checked_add(max_wait);
+                self.deadlines.set(caller.leave_at, Due::MaxWait(place.call));
+            }
+            if is_announced_anew {
+                self.deadlines.clear(caller.announce_at, Due::Announce(place.call));
+                caller.announce_at = interval.map(|i| after(now, i));
+                self.deadlines.set(caller.announce_at, Due::Announce(place.call));
+            }
+        }
+    }
+
+    fn hire(&mut self, now: Instant, config: AgentConfig) {
+        match self.by_name.get(&config.id).and_then(|slot| self.agents.get_mut(*slot)) {
+            Some(agent) => {
+                agent.config = config;
+                agent.leaving = false;
+                // A fixed contact may be gone.
+                if let (State::Ringing { offer, .. }, false) = (&agent.state, agent.is_reachable()) {
+                    let offer = *offer;
+                    self.withdraw_and_free(now, offer, OfferResult::Withdrawn);
+                }
+            }
+            None => {
+                let id = config.id.clone();
+                let slot = self.agents.insert(Agent::new(now, config));
+                self.by_name.insert(id, slot);
+            }
+        }
+    }
+
+    fn dismiss(&mut self, now: Instant, id: &AgentId) {
+        let Some(slot) = self.by_name.get(id).copied() else { return };
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        agent.config.queues.clear();
+        agent.next = None;
+        if agent.is_engaged() {
+            agent.leaving = true;
+        } else {
+            self.remove_agent(now, slot);
+        }
+    }
+
+    /// Forgets an agent who is in no call.
+    pub(super) fn remove_agent(&mut self, now: Instant, slot: Slot) {
+        let Some(State::Ringing { offer, .. }) = self.agents.get(slot).map(|a| &a.state) else {
+            return self.forget_agent(now, slot);
+        };
+        let offer = *offer;
+        self.withdraw(now, offer, OfferResult::Withdrawn);
+        self.forget_agent(now, slot);
+    }
+
+    fn forget_agent(&mut self, now: Instant, slot: Slot) {
+        self.set_state(slot, State::Offline);
+        self.refresh(now, slot, StateCause::Config);
+        let Some(agent) = self.agents.try_remove(slot) else { return };
+        for lane in &agent.lanes {
+            if let Some(lane) = self.lanes.get_mut(*lane) {
+                lane.recount(slot, agent.counted, None);
+            }
+        }
+        for (call, until) in &agent.excluded {
+            self.deadlines.clear(Some(*until), Due::Exclusion(slot, *call));
+            if let Some(caller) = self.callers.get_mut(call) {
+                caller.excluded.remove(&slot);
+            }
+        }
+        self.by_name.remove(agent.id());
+    }
+
+    /// Sorts agents and callers into lanes anew: skills, members and weights may all have changed.
+    fn rebuild_lanes(&mut self) {
+        self.lanes.clear();
+        for (_, agent) in &mut self.agents {
+            agent.lanes.clear();
+        }
+        let names: Vec<QueueName> = self.queues.keys().cloned().collect();
+        for name in names {
+            self.rebuild_queue(&name);
+        }
+    }
+
+    fn rebuild_queue(&mut self, name: &QueueName) {
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        queue.lanes.clear();
+        queue.base = self.lanes.insert(Lane::new(name.clone(), queue.config.weight, Vec::new()));
+        queue.lanes.insert(Vec::new(), queue.base);
+        let (base, calls) = (queue.base, queue.order.iter().map(|p| p.call).collect::<Vec<_>>());
+        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
+            agent.lanes.push(base);
+            if let Some(lane) = self.lanes.get_mut(base) {
+                lane.recount(slot, None, agent.counted);
+            }
+        }
+        // Made now, so that the first caller does not pay for it and a skill that cannot be read is told once.
+        self.lane_for(name, &[], About::Node);
+        for call in calls {
+            let Some(skills) = self.callers.get(&call).map(|c| c.skills.clone()) else { continue };
+            let Some(index) = self.lane_for(name, &skills, About::Call(call)) else { continue };
+            let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(index)) else { continue };
+            caller.lane = index;
+            lane.callers += 1;
+            if caller.offer.is_none() {
+                lane.waiting.insert(caller.place);
+            }
+        }
+    }
+}

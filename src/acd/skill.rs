@@ -1,0 +1,106 @@
+//! Skills: what a caller needs and an agent has.
+//!
+//! A list means all of it. One entry of the list is `name`, `name>=n`, `!name`, or several of them joined by
+//! `|`, of which one is enough. Levels run from 1 to 10, 10 best.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// One entry of a list of skills.
+#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub struct Skill {
+    any_of: Vec<Term>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+struct Term {
+    name: String,
+    level: u8,
+    not: bool,
+}
+
+/// Why a text is not a skill.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SkillError {
+    /// A name is empty or has a blank, `!`, `<`, `>`, `=` or `&` in it; holds the part concerned.
+    #[error("`{0}` is not a skill: write name, name>=n, !name, or several joined by |")]
+    Name(String),
+    /// The level is not a number from 1 to 10; holds the part concerned.
+    #[error("the level in `{0}` must be from 1 to 10")]
+    Level(String),
+}
+
+impl Skill {
+    /// True when an agent with these skills (name to level) satisfies it.
+    pub fn is_met(&self, skills: &BTreeMap<String, u8>) -> bool {
+        self.any_of.iter().any(|term| {
+            let has = skills.get(&term.name).is_some_and(|level| *level >= term.level);
+            has != term.not
+        })
+    }
+
+    /// The names in it, for the check that somebody has them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.any_of.iter().map(|t| t.name.as_str())
+    }
+}
+
+impl FromStr for Skill {
+    type Err = SkillError;
+
+    /// Reads one entry of a list, e.g. `lang:ar>=3|lang:fr`. Blanks around the parts do not matter.
+    fn from_str(text: &str) -> Result<Self, SkillError> {
+        Ok(Self { any_of: text.split('|').map(read_term).collect::<Result<_, _>>()? })
+    }
+}
+
+fn read_term(text: &str) -> Result<Term, SkillError> {
+    let text = text.trim();
+    let (not, rest) = match text.strip_prefix('!') {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, text),
+    };
+    let (name, level) = match rest.split_once(">=") {
+        Some((name, level)) => {
+            let level: u8 = level.trim().parse().map_err(|_| SkillError::Level(text.to_owned()))?;
+            (name.trim_end(), level)
+        }
+        None => (rest, 1),
+    };
+    if !(1..=10).contains(&level) {
+        return Err(SkillError::Level(text.to_owned()));
+    }
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || "!<>=&".contains(c)) {
+        return Err(SkillError::Name(text.to_owned()));
+    }
+    Ok(Term { name: name.to_owned(), level, not })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met(skill: &str, has: &[(&str, u8)]) -> bool {
+        let skills = has.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect();
+        skill.parse::<Skill>().unwrap().is_met(&skills)
+    }
+
+    #[test]
+    fn name_level_not_and_or_mean_what_they_say() {
+        let sara = &[("lang:ar", 7), ("billing", 2)];
+        assert!(met("billing", sara) && met(" lang:ar >= 7 ", sara));
+        assert!(!met("lang:ar>=8", sara) && !met("lang:en", sara));
+        assert!(met("!lang:en", sara) && !met("!billing", sara) && met("!billing>=3", sara));
+        assert!(met("lang:en|billing", sara) && met("lang:en | !lang:fr", sara) && !met("lang:en|billing>=3", sara));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for text in ["", "!", "a|", "a b", "a>3", "a=3", "!!a"] {
+            assert!(matches!(text.parse::<Skill>(), Err(SkillError::Name(_))), "{text}");
+        }
+        for text in ["a>=0", "a>=11", "a>=x", "a>="] {
+            assert!(matches!(text.parse::<Skill>(), Err(SkillError::Level(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! Random days on a small floor, beside a naive model that reads nothing but journal and configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::super::config::{AgentConfig, FloorConfig, QueueConfig};
+use super::super::skill::Skill;
+use super::super::{Floor, Input, Output, Wish};
+use crate::id::{AgentId, CallId, OfferId, QueueName};
+use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
+
+const SEEDS: u64 = 80;
+const STEPS: u64 = 2_000;
+
+const QUEUES: [&str; 3] = ["a", "b", "c"];
+const NEEDS: [&[&str]; 5] = [&[], &["ar"], &["ar>=5"], &["!ar"], &["ar|en", "!new"]];
+
+/// SplitMix64: a seed is a day.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % below
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
+        let at = self.roll(from.len().max(1) as u64) as usize;
+        from.get(at).cloned()
+    }
+}
+
+fn config(dice: &mut Dice) -> FloorConfig {
+    let mut config = FloorConfig::default();
+    for name in QUEUES.into_iter().take(if dice.roll(4) == 0 { 2 } else { 3 }) {
+        let seconds = |dice: &mut Dice, below| Duration::from_secs(dice.roll(below));
+        let queue = QueueConfig {
+            wrap_up: seconds(dice, 10),
+            max_wait: Duration::from_secs(20 + dice.roll(200)),
+            max_waiting: 4 + dice.roll(10) as u32,
+            weight: dice.roll(3) as u32,
+            announce_every: (dice.roll(2) == 0).then(|| seconds(dice, 60)),
+            rna_threshold: dice.roll(4) as u32,
+            exclude_agent: seconds(dice, 30),
+            delay_no_answer: seconds(dice, 10),
+            delay_rejected: seconds(dice, 10),
+            skills: if dice.roll(4) == 0 { vec!["!new".to_owned()] } else { vec![] },
+            ..QueueConfig::new(name.into())
+        };
+        config.queues.insert(name.into(), queue);
+    }
+    for n in 0..8 {
+        let id = format!("10{n}");
+        let mut skills = BTreeMap::new();
+        for name in ["ar", "en", "new"] {
+            if dice.roll(3) != 0 {
+                skills.insert(name.to_owned(), 1 + dice.roll(10) as u8);
+            }
+        }
+        let agent = AgentConfig {
+            id: id.as_str().into(),
+            name: id.clone(),
+            skills,
+            queues: QUEUES.into_iter().filter(|_| dice.roll(3) != 0).map(QueueName::from).collect(),
+            auto_ready: dice.roll(3) != 0,
+            contact: (dice.roll(4) != 0).then(|| "192.0.2.1:5060".parse().unwrap()),
+            contact_user: None,
+        };
+        if dice.roll(8) != 0 {
+            config.agents.insert(id.into(), agent);
+        }
+    }
+    config
+}
+
+/// What the journal says, and what follows from it.
+struct Model {
+    start: Instant,
+    config: FloorConfig,
+    states: BTreeMap<AgentId, (AgentStateName, Option<String>)>,
+    callers: BTreeMap<CallId, Waiting>,
+    rings: BTreeMap<OfferId, (AgentId, CallId)>,
+    excluded: BTreeMap<(CallId, AgentId), Instant>,
+    entered: u64,
+    talks: BTreeMap<AgentId, CallId>,
+    /// Delays as they were before this step.
+    delays: BTreeMap<AgentId, Instant>,
+}
+
+struct Waiting {
+    queue: QueueName,
+    skills: Vec<Skill>,
+    turn_s: i64,
+    seq: u64,
+}
+
+impl Model {
+    fn new(start: Instant, config: FloorConfig) -> Self {
+        Self {
+            start,
+            config,
+            states: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            rings: BTreeMap::new(),
+            excluded: BTreeMap::new(),
+            entered: 0,
+            talks: BTreeMap::new(),
+            delays: BTreeMap::new(),
+        }
+    }
+
+    /// Reads outputs in their order; `floor` is asked only for what the journal does not tell: idle times and delays.
+    fn read(&mut self, now: Instant, floor: &Floor, outputs: &[Output]) {
+        for output in outputs {
+            match output {
+                Output::Journal { about, kind } => self.fold(now, floor, about, kind),
+                Output::Offer { offer, call, agent, .. } => {
+                    assert_eq!(self.rings.get(offer), Some(&(agent.clone(), *call)), "offered but not journalled");
+                }
+                Output::Connect { call, agent, .. } => {
+                    assert!(!self.callers.contains_key(call));
+                    assert_eq!(self.talks.get(agent), Some(call), "one talk for an agent");
+                }
+                Output::Withdraw { .. } | Output::Discard { .. } => {}
+                Output::Announce { call, position } => {
+                    assert!(self.callers.contains_key(call) && *position > 0);
+                }
+                Output::Left { call, .. } => assert!(!self.callers.contains_key(call)),
+            }
+        }
+    }
+
+    fn fold(&mut self, now: Instant, floor: &Floor, about: &About, kind: &Kind) {
+        match (about, kind) {
+            (About::Call(call), Kind::Queued { queue, skills, priority, position }) => {
+                self.entered += 1;
+                let skills = skills.iter().map(|s| s.parse().unwrap()).collect();
+                let turn_s = (now - self.start).as_secs() as i64 - 60 * i64::from(*priority);
+                let caller = Waiting { queue: queue.clone(), skills, turn_s, seq: self.entered };
+                assert!(self.callers.insert(*call, caller).is_none(), "{call} is in two queues");
+                assert_eq!(self.position(call), *position);
+            }
+            (About::Call(call), Kind::QueueLeft { queue, outcome, .. }) => {
+                let was = self.callers.remove(call).map(|c| c.queue);
+                match outcome {
+                    QueueOutcome::Full => assert_eq!(was, None),
+                    QueueOutcome::NoAgents => assert!(was.is_none() || was.as_ref() == Some(queue)),
+                    _ => assert_eq!(was.as_ref(), Some(queue), "{call} left a queue he was not in"),
+                }
+                self.excluded.retain(|(excluded, _), _| excluded != call);
+            }
+            (About::Call(call), Kind::Offered { offer, agent, queue, why }) => {
+                assert_eq!(&self.callers[call].queue, queue);
+                assert!(why.eligible >= 1);
+                self.best_pair(now, floor, *call, agent);
+                assert!(self.rings.values().all(|(a, c)| a != agent && c != call), "one offer for each");
+                self.rings.insert(*offer, (agent.clone(), *call));
+            }
+            (About::Call(call), Kind::OfferEnded { offer, agent, queue, result, .. }) => {
+                assert_eq!(self.rings.remove(offer), Some((agent.clone(), *call)));
+                let failed =
+                    [OfferResult::NoAnswer, OfferResult::Rejected, OfferResult::Busy, OfferResult::Unreachable];
+                if failed.contains(result) {
+                    let until = now + self.config.queues[queue].exclude_agent;
+                    self.excluded.insert((*call, agent.clone()), until);
+                }
+            }
+            (About::Call(call), Kind::Connected { agent, .. }) => {
+                assert!(self.talks.insert(agent.clone(), *call).is_none(), "{agent} talks twice");
+            }
+            (About::Call(call), Kind::TalkEnded { agent, .. }) => {
+                assert_eq!(self.talks.remove(agent).as_ref(), Some(call));
+            }
+            (About::Agent(agent), Kind::AgentState { state, code, .. }) => {
+                self.states.insert(agent.clone(), (*state, code.clone()));
+            }
+            (About::Call(_), Kind::Announced { .. }) | (About::Agent(_), Kind::AgentRepaired { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn position(&self, call: &CallId) -> u32 {
+        let me = &self.callers[call];
+        let before = |c: &&Waiting| c.queue == me.queue && (c.turn_s, c.seq) < (me.turn_s, me.seq);
+        self.callers.values().filter(before).count() as u32 + 1
+    }
+
+    fn turn(&self, caller: &Waiting) -> (i64, i64, u64) {
+        (caller.turn_s, -i64::from(self.config.queues[&caller.queue].weight), caller.seq)
+    }
+
+    /// May this agent be offered this caller? `is_sure`: also when something ends at this very moment.
+    fn may_serve(&self, now: Instant, floor: &Floor, call: &CallId, agent: &AgentId, is_sure: bool) -> bool {
+        let over = |until: Instant| if is_sure { until < now } else { until <= now };
+        let Some(config) = self.config.agents.get(agent) else { return false };
+        let caller = &self.callers[call];
+        let of_queue = &self.config.queues[&caller.queue].skills;
+        let delayed = floor.agent(agent).and_then(|a| a.delayed_until);
+        let was_delayed = self.delays.get(agent).copied().filter(|_| is_sure);
+        self.states.get(agent).is_some_and(|(state, _)| *state == AgentStateName::Ready)
+            && config.queues.contains(&caller.queue)
+            && caller.skills.iter().all(|s| s.is_met(&config.skills))
+            && of_queue.iter().all(|s| s.parse::<Skill>().unwrap().is_met(&config.skills))
+            && delayed.is_none_or(over)
+            && was_delayed.is_none_or(over)
+            && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
+    }
+
+    fn is_rung(&self, call: &CallId) -> bool {
+        self.rings.values().any(|(_, c)| c == call)
+    }
+
+    /// The caller had the first turn of all who could be served, and the agent was idle longest.
+    fn best_pair(&self, now: Instant, floor: &Floor, call: CallId, agent: &AgentId) {
+        assert!(self.may_serve(now, floor, &call, agent, false), "{agent} may not serve {call}");
+        let idle = |id: &AgentId| floor.agent(id).map(|a| a.idle_since);
+        for other in self.states.keys().filter(|a| self.may_serve(now, floor, &call, a, true)) {
+            assert!(idle(agent) <= idle(other), "{other} is idle longer than {agent}");
+        }
+        let turn = self.turn(&self.callers[&call]);
+        for (other, caller) in self.callers.iter().filter(|(c, _)| !self.is_rung(c)) {
+            let can_be_served = || self.states.keys().any(|a| self.may_serve(now, floor, other, a, true));
+            assert!(self.turn(caller) >= turn || !can_be_served(), "{other} comes before {call}");
+        }
+    }
+
+    /// After each step: the floor and the model agree, and nobody waits for an idle agent.
+    fn compare(&mut self, now: Instant, floor: &Floor) {
+        floor.check().unwrap();
+        for view in floor.agents() {
+            let known = self.states.get(&view.id).cloned().unwrap_or((AgentStateName::Offline, None));
+            assert_eq!((view.state, view.code.clone()), known, "{}", view.id);
+        }
+        self.delays = floor.agents().filter_map(|a| Some((a.id, a.delayed_until?))).collect();
+        let live: BTreeSet<AgentId> = floor.agents().map(|a| a.id).collect();
+        let gone =
+            |(id, (state, _)): (&AgentId, &(AgentStateName, _))| live.contains(id) || *state == AgentStateName::Offline;
+        assert!(self.states.iter().all(gone), "who is gone is offline");
+        for queue in floor.queues(now) {
+            let waiting = self.callers.values().filter(|c| c.queue == queue.name).count();
+            assert_eq!(queue.waiting as usize, waiting);
+        }
+        for call in self.callers.keys() {
+            assert_eq!(floor.position(*call), Some(self.position(call)));
+            if !self.is_rung(call) {
+                let idle = self.states.keys().find(|a| self.may_serve(now, floor, call, a, false));
+                assert_eq!(idle, None, "{call} waits while an agent is idle");
+            }
+        }
+    }
+}
+
+fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64) -> Input {
+    let agent = AgentId::from(format!("10{}", dice.roll(9)));
+    let waiting: Vec<CallId> = model.callers.keys().copied().collect();
+    let old = CallId::new(dice.roll(*calls + 1), 0);
+    let some_call = |dice: &mut Dice| dice.pick(&waiting).unwrap_or(old);
+    let rings: Vec<OfferId> = model.rings.keys().copied().collect();
+    let some_offer = |dice: &mut Dice| match dice.roll(8) {
+        0 => OfferId(dice.roll(last_offer + 2)),
+        _ => dice.pick(&rings).unwrap_or(OfferId(0)),
+    };
+    match dice.roll(32) {
+        0..=4 => {
+            *calls += 1;
+            let call = if dice.roll(20) == 0 { some_call(dice) } else { CallId::new(*calls, 0) };
+            let queue = dice.pick(&QUEUES).unwrap_or("a").into();
+            let skills = dice.pick(&NEEDS).unwrap_or(&[]).iter().map(|s| (*s).to_owned()).collect();
+            let max_wait = (dice.roll(5) == 0).then(|| Duration::from_secs(dice.roll(60)));
+            Input::Enqueue { call, queue, skills, priority: dice.roll(3) as u32, max_wait }
+        }
+        5 => Input::Leave { call: some_call(dice) },
+        6 => Input::CallGone { call: old },
+        7..=11 => Input::Answered { offer: some_offer(dice) },
+        12 | 13 => {
+            let results = [OfferResult::NoAnswer, OfferResult::Rejected, OfferResult::Busy, OfferResult::Unreachable];
+            let result = dice.pick(&results).unwrap_or(OfferResult::Busy);
+            Input::Failed { offer: some_offer(dice), result, sip_code: None }
+        }
+        14..=19 => match dice.pick(&model.talks.iter().collect::<Vec<_>>()) {
+            Some((agent, call)) => Input::TalkEnded { agent: agent.clone(), call: *call },
+            None => Input::TalkEnded { agent, call: old },
+        },
+        20 => Input::Hold { agent, on: dice.roll(2) == 0 },
+        21 if dice.roll(3) == 0 => Input::OwnCall { agent, call: CallId::new(1_000_000 + dice.roll(2), 0) },
+        22 | 23 => Input::OwnCallEnded { agent, call: CallId::new(1_000_000 + dice.roll(2), 0) },
+        24 | 25 => Input::Reachable { agent, reachable: dice.roll(5) != 0 },
+        _ => {
+            let wish = match dice.roll(8) {
+                0 => Wish::Pause("LUNCH".to_owned()),
+                1 => Wish::Logout,
+                2 | 3 => Wish::FinishWrapUp,
+                _ => Wish::Ready,
+            };
+            let by = if dice.roll(2) == 0 { StateCause::Agent } else { StateCause::Supervisor };
+            Input::Want { agent, wish, by }
+        }
+    }
+}
+
+/// One day on one floor.
+struct Day {
+    dice: Dice,
+    now: Instant,
+    floor: Floor,
+    model: Model,
+    calls: u64,
+    last_offer: u64,
+    /// Everything that came out.
+    text: String,
+    totals: Totals,
+}
+
+impl Day {
+    fn new(seed: u64, start: Instant) -> Self {
+        let mut dice = Dice(seed);
+        let config = config(&mut dice);
+        let floor = Floor::new(start, config.clone());
+        let model = Model::new(start, config);
+        Self { dice, now: start, floor, model, calls: 0, last_offer: 0, text: String::new(), totals: Totals::default() }
+    }
+
+    /// Plays the day; at its end, with no more input, every queue runs empty and every deadline passes.
+    fn play(mut self) -> (String, Totals) {
+        self.done();
+        for _ in 0..STEPS {
+            match self.dice.roll(600) {
+                0..3 => self.reload(),
+                3..200 => self.let_time_pass(),
+                _ => {
+                    let input = random_input(&mut self.dice, &self.model, &mut self.calls, self.last_offer);
+                    self.floor.handle(self.now, input);
+                    self.done();
+                }
+            }
+        }
+        while let Some(at) = self.floor.poll_timeout() {
+            self.timeout(at);
+        }
+        assert!(self.model.callers.is_empty() && self.model.rings.is_empty(), "somebody is lost");
+        (self.text, self.totals)
+    }
+
+    fn let_time_pass(&mut self) {
+        let later = self.now + Duration::from_millis(self.dice.roll(9_000));
+        while let Some(at) = self.floor.poll_timeout().filter(|at| *at <= later) {
+            self.timeout(at);
+        }
+        self.timeout(later);
+    }
+
+    fn timeout(&mut self, at: Instant) {
+        self.now = at.max(self.now);
+        self.floor.handle_timeout(self.now);
+        assert!(self.floor.poll_timeout().is_none_or(|at| at > self.now), "something due was left undone");
+        self.done();
+    }
+
+    fn reload(&mut self) {
+        self.model.config = config(&mut self.dice);
+        self.floor.apply(self.now, self.model.config.clone());
+        self.done();
+    }
+
+    fn done(&mut self) {
+        let outputs: Vec<Output> = std::iter::from_fn(|| self.floor.poll_output()).collect();
+        for output in &outputs {
+            self.text.push_str(&format!("{:?} {output:?}\n", self.now - self.model.start));
+            self.totals.count(output);
+            if let Output::Offer { offer, .. } = output {
+                self.last_offer = offer.0;
+            }
+        }
+        self.model.read(self.now, &self.floor, &outputs);
+        self.model.compare(self.now, &self.floor);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    offers: u32,
+    connects: u32,
+    withdrawals: u32,
+    discards: u32,
+    left: u32,
+}
+
+impl Totals {
+    fn count(&mut self, output: &Output) {
+        match output {
+            Output::Offer { .. } => self.offers += 1,
+            Output::Connect { .. } => self.connects += 1,
+            Output::Withdraw { .. } => self.withdrawals += 1,
+            Output::Discard { .. } => self.discards += 1,
+            Output::Left { .. } => self.left += 1,
+            Output::Announce { .. } | Output::Journal { .. } => {}
+        }
+    }
+}
+
+#[test]
+fn random_days_break_no_rule() {
+    let start = Instant::now();
+    let mut sum = Totals::default();
+    for seed in 0..SEEDS {
+        eprintln!("seed {seed}");
+        let (_, totals) = Day::new(seed, start).play();
+        sum.offers += totals.offers;
+        sum.connects += totals.connects;
+        sum.withdrawals += totals.withdrawals;
+        sum.discards += totals.discards;
+        sum.left += totals.left;
+    }
+    eprintln!("{} steps: {sum:?}", SEEDS * STEPS);
+    // The days must have been full of life, or they prove nothing.
+    assert!(sum.offers > 10_000 && sum.connects > 3_000 && sum.withdrawals > 1_000, "{sum:?}");
+    assert!(sum.discards > 100 && sum.left > 100, "{sum:?}");
+}
+
+#[test]
+fn the_same_inputs_give_the_same_outputs_byte_for_byte() {
+    let start = Instant::now();
+    for seed in 1_000..1_003 {
+        let (first, second) = (Day::new(seed, start).play().0, Day::new(seed, start).play().0);
+        assert!(first.len() > 10_000);
+        assert_eq!(first, second, "seed {seed}");
+    }
+}

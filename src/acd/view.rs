@@ -1,0 +1,191 @@
+//! The floor as seen from outside, and the proof that it is in order.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::agent::{Agent, CLASSES, State};
+use super::deadline::Due;
+use super::floor::Floor;
+use super::lane::Queue;
+use super::matching::u32_of;
+use super::{AgentView, QueueView};
+use crate::id::{AgentId, QueueName};
+use crate::journal::AgentStateName;
+
+impl Floor {
+    /// All agents, by id.
+    pub fn agents(&self) -> impl Iterator<Item = AgentView> {
+        self.by_name.values().filter_map(|slot| self.agents.get(*slot)).map(agent_view)
+    }
+
+    /// One agent.
+    pub fn agent(&self, id: &AgentId) -> Option<AgentView> {
+        self.by_name.get(id).and_then(|slot| self.agents.get(*slot)).map(agent_view)
+    }
+
+    /// All queues, by name.
+    pub fn queues(&self, now: Instant) -> impl Iterator<Item = QueueView> {
+        self.queues.values().map(move |queue| self.queue_view(now, queue))
+    }
+
+    /// One queue.
+    pub fn queue(&self, now: Instant, name: &QueueName) -> Option<QueueView> {
+        self.queues.get(name).map(|queue| self.queue_view(now, queue))
+    }
+
+    /// Callers in a queue, those included for whom a phone rings; 0 for an unknown queue.
+    pub fn waiting(&self, queue: &QueueName) -> u32 {
+        self.queues.get(queue).map_or(0, |q| u32_of(q.order.len()))
+    }
+
+    /// True when nobody waits, nothing rings and no agent is in a call.
+    pub fn is_empty(&self) -> bool {
+        self.callers.is_empty() && self.offers.is_empty() && self.engaged.is_empty()
+    }
+
+    /// Verifies every invariant; for simulations, as it looks at everything.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant that does not hold, in words.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_agents()?;
+        self.check_callers()?;
+        self.check_lanes()?;
+        self.check_deadlines()?;
+        self.check_matched()
+    }
+
+    fn queue_view(&self, now: Instant, queue: &Queue) -> QueueView {
+        let callers = queue.order.iter().filter_map(|p| self.callers.get(&p.call));
+        let counts = self.lanes.get(queue.base).map_or([0; CLASSES], |lane| lane.counts);
+        let [offline, ready, ringing, busy, hold, wrap_up, paused, unreachable, delayed] = counts;
+        QueueView {
+            name: queue.config.name.clone(),
+            waiting: u32_of(queue.order.len()),
+            longest_wait: callers.map(|c| now.saturating_duration_since(c.entered)).max(),
+            agents: [offline, ready + delayed, ringing, busy, hold, wrap_up, paused, unreachable],
+            available: ready,
+        }
+    }
+
+    /// An agent rings for at most one caller, and whoever is busy is so with something that exists.
+    fn check_agents(&self) -> Result<(), String> {
+        let mut engaged = BTreeSet::new();
+        let mut offers = BTreeSet::new();
+        for (slot, agent) in &self.agents {
+            let id = agent.id();
+            ensure(self.by_name.get(id) == Some(&slot), || format!("{id} is not found by name"))?;
+            ensure(agent.shown == agent.show(), || format!("{id}: the journal was not told"))?;
+            ensure(agent.counted == Some(agent.class()), || format!("{id} is not counted right"))?;
+            engaged.extend(agent.own.iter().map(|call| (*call, slot)));
+            let (offer, call, is_talk) = match &agent.state {
+                State::Ringing { offer, call } => (*offer, *call, false),
+                State::Talking(talk) => (talk.offer, talk.call, true),
+                State::Offline | State::Ready { .. } | State::WrapUp { .. } | State::Paused { .. } => continue,
+            };
+            offers.insert(offer);
+            let found = self.offers.get(&offer).filter(|o| o.slot == slot && o.call == call);
+            ensure(found.is_some_and(|o| o.until.is_none() == is_talk), || format!("{id}: {offer:?} has no owner"))?;
+            if is_talk {
+                engaged.insert((call, slot));
+            } else {
+                let owner = self.callers.get(&call).and_then(|c| c.offer);
+                ensure(owner == Some(offer), || format!("{id} rings for {call}, who does not know"))?;
+            }
+        }
+        ensure(self.agents.len() == self.by_name.len(), || "names and agents differ".to_owned())?;
+        ensure(engaged == self.engaged, || "calls of agents and their index differ".to_owned())?;
+        ensure(offers.iter().eq(self.offers.keys()), || "an offer without its agent".to_owned())
+    }
+
+    /// A caller is in one queue, in one lane, and waits unless a phone rings for him.
+    fn check_callers(&self) -> Result<(), String> {
+        for (call, caller) in &self.callers {
+            let queue = self.queues.get(&caller.queue);
+            ensure(queue.is_some_and(|q| q.order.contains(&caller.place)), || format!("{call} has lost his place"))?;
+            let is_waiting = self.lanes.get(caller.lane).is_some_and(|l| l.waiting.contains(&caller.place));
+            ensure(is_waiting == caller.offer.is_none(), || format!("{call}: waiting {is_waiting}"))?;
+            let ring = caller.offer.and_then(|o| self.offers.get(&o));
+            ensure(ring.is_some() == caller.offer.is_some(), || format!("{call} is rung by nobody"))?;
+            let knows = |slot: &usize| self.agents.get(*slot).is_some_and(|a| a.excluded.contains_key(call));
+            ensure(caller.excluded.iter().all(knows), || format!("{call}: exclusion known to one side only"))?;
+        }
+        let in_queues: usize = self.queues.values().map(|q| q.order.len()).sum();
+        ensure(in_queues == self.callers.len(), || "a place without its caller".to_owned())
+    }
+
+    /// Lanes count and list what counting afresh gives.
+    fn check_lanes(&self) -> Result<(), String> {
+        for (index, lane) in &self.lanes {
+            let name = &lane.queue;
+            let mut fresh = super::lane::Lane::new(name.clone(), lane.weight, lane.needs.clone());
+            for (slot, agent) in self.agents.iter().filter(|(_, a)| a.config.queues.contains(name)) {
+                let meets = lane.missing(&agent.config.skills).is_none();
+                ensure(agent.lanes.contains(&index) == meets, || format!("{} and a lane of {name}", agent.id()))?;
+                if meets {
+                    fresh.recount(slot, None, Some(agent.class()));
+                }
+            }
+            ensure(fresh.idle == lane.idle && fresh.counts == lane.counts, || format!("a lane of {name} miscounts"))?;
+            let callers = self.callers.values().filter(|c| c.lane == index);
+            let waiting: BTreeSet<_> = callers.clone().filter(|c| c.offer.is_none()).map(|c| c.place).collect();
+            ensure(waiting == lane.waiting, || format!("a lane of {name} has the wrong callers"))?;
+            ensure(callers.count() == lane.callers as usize, || format!("a lane of {name} miscounts callers"))?;
+        }
+        Ok(())
+    }
+
+    /// Every deadline has the owner that holds it, and every owner his deadline.
+    fn check_deadlines(&self) -> Result<(), String> {
+        let mut owned = BTreeSet::new();
+        for (slot, agent) in &self.agents {
+            owned.extend(agent.state.deadline(slot));
+            owned.extend(agent.excluded.iter().map(|(call, at)| (*at, Due::Exclusion(slot, *call))));
+        }
+        for (call, caller) in &self.callers {
+            owned.extend(caller.leave_at.map(|at| (at, Due::MaxWait(*call))));
+            owned.extend(caller.announce_at.map(|at| (at, Due::Announce(*call))));
+        }
+        for (offer, ring) in &self.offers {
+            owned.extend(ring.until.map(|at| (at, Due::Ring(*offer))));
+        }
+        ensure(owned.iter().eq(self.deadlines.iter()), || "a deadline without owner, or the reverse".to_owned())
+    }
+
+    /// Nobody waits for whom an idle agent is there.
+    fn check_matched(&self) -> Result<(), String> {
+        for (call, caller) in self.callers.iter().filter(|(_, c)| c.offer.is_none()) {
+            let Some(lane) = self.lanes.get(caller.lane) else { continue };
+            let idle = lane.idle.iter().find(|(_, slot)| !caller.excluded.contains(slot));
+            ensure(idle.is_none(), || format!("{call} waits in {} while an agent is idle", lane.queue))?;
+        }
+        Ok(())
+    }
+}
+
+fn agent_view(agent: &Agent) -> AgentView {
+    let shown = &agent.shown;
+    AgentView {
+        id: agent.id().clone(),
+        name: agent.config.name.clone(),
+        state: shown.state,
+        since: agent.since,
+        code: shown.code.clone(),
+        next: shown.next.clone(),
+        call: shown.call,
+        queues: agent.config.queues.clone(),
+        idle_since: agent.idle_since,
+        delayed_until: match agent.state {
+            State::Ready { delayed_until } => delayed_until,
+            _ => None,
+        },
+        missed: agent.missed,
+    }
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+const _: () = assert!(CLASSES == AgentStateName::ALL.len() + 1);

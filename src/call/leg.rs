@@ -1,0 +1,186 @@
+//! One leg of a call: a SIP session, a media port, and what was negotiated for them.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::id::LegId;
+use crate::journal::LegRole;
+use crate::media;
+use crate::sdp::{self, Negotiated, Sdp};
+use crate::sip::SessionId;
+
+/// What a leg stands on at its birth.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its name.
+    pub id: LegId,
+    /// Our RTP port; `None` when media does not pass through us.
+    pub port: Option<u16>,
+    /// What our SDP announces.
+    pub address: IpAddr,
+    /// Where its signalling comes from or goes to: a hint for who may send media.
+    pub signalling: IpAddr,
+    /// Whose it is.
+    pub role: LegRole,
+}
+
+/// One leg. The dialog itself lives in the endpoint.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// Its name towards media.
+    pub id: LegId,
+    /// Its name towards signalling.
+    pub session: SessionId,
+    /// Our RTP port; `None` when media does not pass through us.
+    pub port: Option<u16>,
+    /// Whose it is.
+    pub role: LegRole,
+    /// What both sides agreed on; `None` before the answer.
+    pub media: Option<Negotiated>,
+    /// Our side of SDP as last sent, or (bypassed) the other side's.
+    pub sdp: Bytes,
+    /// The media thread has its sockets.
+    pub opened: bool,
+    /// The SIP session has not ended.
+    pub alive: bool,
+    /// The peer put us on hold.
+    pub on_hold: bool,
+    address: IpAddr,
+    signalling: IpAddr,
+    version: u64,
+}
+
+impl Leg {
+    /// A leg whose peer sent `offer`; the answer is in `sdp`.
+    ///
+    /// # Errors
+    ///
+    /// What [`sdp::answer`] says: no common codec, nothing to answer.
+    pub fn answering(
+        place: Place,
+        session: SessionId,
+        offer: &Sdp,
+        codecs: &[media::codec::Codec],
+    ) -> Result<Self, sdp::SdpError> {
+        let mut leg = Self::bare(place, session);
+        if place.port.is_some() {
+            let (answer, negotiated) = sdp::answer(offer, &leg.local(), &sdp_codecs(codecs), None)?;
+            leg.sdp = answer;
+            leg.media = Some(negotiated);
+        }
+        Ok(leg)
+    }
+
+    /// A leg that calls out: its offer is in `sdp`, best codec first.
+    pub fn offering(place: Place, codecs: &[media::codec::Codec]) -> Self {
+        let mut leg = Self::bare(place, SessionId(0));
+        if place.port.is_some() {
+            leg.sdp = sdp::offer(&leg.local(), &sdp_codecs(codecs));
+        }
+        leg
+    }
+
+    fn bare(place: Place, session: SessionId) -> Self {
+        Self {
+            id: place.id,
+            session,
+            port: place.port,
+            role: place.role,
+            media: None,
+            sdp: Bytes::new(),
+            opened: false,
+            alive: true,
+            on_hold: false,
+            address: place.address,
+            signalling: place.signalling,
+            version: 1,
+        }
+    }
+
+    fn local(&self) -> sdp::Local {
+        // Leg ids are never reused, so the o= line is unique (RFC 8866 §5.2).
+        sdp::Local { address: self.address, port: self.port.unwrap_or(0), session: self.id.0, version: self.version }
+    }
+
+    /// The peer answered our offer.
+    ///
+    /// # Errors
+    ///
+    /// What [`sdp::accept`] says: the answer names nothing we offered.
+    pub fn accept(&mut self, answer: &Sdp, codecs: &[media::codec::Codec]) -> Result<(), sdp::SdpError> {
+        self.media = Some(sdp::accept(answer, &sdp_codecs(codecs))?);
+        Ok(())
+    }
+
+    /// The peer sent a new offer in the dialog; the answer is in `sdp` afterwards.
+    ///
+    /// # Errors
+    ///
+    /// What [`sdp::answer`] says; the old agreement stands then.
+    pub fn renegotiate(&mut self, offer: &Sdp, codecs: &[media::codec::Codec]) -> Result<(), sdp::SdpError> {
+        let prefer = self.media.as_ref().map(|m| m.codec);
+        self.version += 1;
+        let (answer, negotiated) = sdp::answer(offer, &self.local(), &sdp_codecs(codecs), prefer)?;
+        self.on_hold = !negotiated.direction.sends();
+        self.sdp = answer;
+        self.media = Some(negotiated);
+        Ok(())
+    }
+
+    /// Tells media to open the port; `None` when there is none. Before the answer nothing is known of the peer.
+    pub fn open_command(&self) -> Option<media::Command> {
+        let port = self.port?;
+        let agreed = self.media.as_ref();
+        let codec = agreed.map_or(media::codec::Codec::Pcma, |m| media_codec(m.codec));
+        Some(media::Command::Open {
+            leg: self.id,
+            port,
+            remote: agreed.and_then(|m| m.remote),
+            signalling: Some(self.signalling),
+            codec,
+            payload_type: agreed.map_or(8, |m| m.payload_type),
+            dtmf_payload_type: agreed.and_then(|m| m.dtmf_payload_type),
+            role: self.role,
+        })
+    }
+
+    /// Tells media what was agreed; `None` when there is no port or nothing agreed.
+    pub fn update_command(&self) -> Option<media::Command> {
+        let agreed = self.media.as_ref()?;
+        self.port?;
+        Some(media::Command::Update {
+            leg: self.id,
+            remote: agreed.remote,
+            codec: media_codec(agreed.codec),
+            payload_type: agreed.payload_type,
+            dtmf_payload_type: agreed.dtmf_payload_type,
+            send: agreed.direction.sends(),
+            receive: agreed.direction.receives(),
+        })
+    }
+
+    /// The codecs to offer the other side: what this leg speaks comes first, so that nothing is transcoded.
+    pub fn codecs_for_peer(&self, codecs: &[media::codec::Codec]) -> Vec<media::codec::Codec> {
+        let own = self.media.as_ref().map(|m| media_codec(m.codec));
+        own.into_iter().chain(codecs.iter().copied().filter(|c| Some(*c) != own)).collect()
+    }
+}
+
+/// The same codec in media's words.
+pub fn media_codec(codec: sdp::Codec) -> media::codec::Codec {
+    match codec {
+        sdp::Codec::Pcmu => media::codec::Codec::Pcmu,
+        sdp::Codec::Pcma => media::codec::Codec::Pcma,
+    }
+}
+
+fn sdp_codecs(codecs: &[media::codec::Codec]) -> Vec<sdp::Codec> {
+    codecs
+        .iter()
+        .map(|codec| match codec {
+            media::codec::Codec::Pcmu => sdp::Codec::Pcmu,
+            media::codec::Codec::Pcma => sdp::Codec::Pcma,
+        })
+        .collect()
+}

@@ -1,0 +1,690 @@
+//! One call: a customer's passage through the centre, from INVITE to the last BYE.
+//!
+//! A [`Call`] is a pure machine. The engine tells it what happened to its legs, its flow and its place in a queue;
+//! it answers with [`Action`]s. It joins the cores that do not know each other: SDP, media and flows.
+//!
+//! ```text
+//!             committed + port open                   queue                offer answered
+//!  Starting ------------------------> InFlow --------------------> Waiting --------------> Talking
+//!     |                                 ^   `-- transfer --> Dialing --answer--> Talking      |
+//!     | dial, direct                    |                                                     |
+//!     +--------------> Dialing          +------------------- talk over, flow goes on ---------+
+//!                                       any --hang-up, end of flow, limit--> Ended
+//! ```
+
+pub mod config;
+pub mod leg;
+pub mod prompts;
+pub mod route;
+mod talk;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock::Wall;
+use crate::id::{AgentId, CallId, QueueName, RecordingId};
+use crate::ivr;
+use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome};
+use crate::media;
+use crate::sip::SessionId;
+
+use config::{DialTarget, RecordPolicy};
+use leg::Leg;
+use prompts::Prompts;
+use route::{Dial, Feature, Route};
+
+pub use talk::{Peer, PeerKind};
+
+/// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
+const OWN_PLAY: u64 = 1 << 63;
+
+/// What a call asks of the engine, in order.
+#[derive(Debug)]
+pub enum Action {
+    /// 180 to the caller.
+    Ring,
+    /// 200 to the caller.
+    Answer,
+    /// Refuse the caller's INVITE.
+    Reject {
+        /// SIP status, 4xx–6xx.
+        code: u16,
+        /// Seconds for Retry-After.
+        retry_after: Option<u32>,
+    },
+    /// BYE (or CANCEL) one of the call's sessions.
+    HangUp {
+        /// Which.
+        session: SessionId,
+        /// Value for a Reason header (RFC 3326).
+        reason: Option<String>,
+    },
+    /// Accept a re-INVITE.
+    AnswerOffer {
+        /// Whose.
+        session: SessionId,
+        /// The answer.
+        sdp: bytes::Bytes,
+    },
+    /// Refuse a re-INVITE.
+    RefuseOffer {
+        /// Whose.
+        session: SessionId,
+        /// SIP status.
+        code: u16,
+    },
+    /// Pass a re-INVITE on (bypassed media).
+    Reinvite {
+        /// To whom.
+        session: SessionId,
+        /// The offer.
+        sdp: bytes::Bytes,
+    },
+    /// Tell the media shard of this call.
+    Media(media::Command),
+    /// Put the caller into a queue.
+    Enqueue {
+        /// Which.
+        queue: QueueName,
+        /// Skills asked of the agent.
+        skills: Vec<String>,
+        /// Minutes of waiting he is ahead.
+        priority: u32,
+        /// A longest wait other than the queue's.
+        max_wait: Option<Duration>,
+    },
+    /// Take the caller out of his queue.
+    LeaveQueue {
+        /// Why.
+        outcome: QueueOutcome,
+    },
+    /// The talk with this agent is over.
+    TalkEnded {
+        /// Who.
+        agent: AgentId,
+        /// It was a call to him, not one of a queue.
+        own: bool,
+    },
+    /// The agent put the caller on hold or took him back.
+    Hold {
+        /// Who.
+        agent: AgentId,
+        /// True: on hold.
+        on: bool,
+    },
+    /// The talk began: those who listen to this agent hear it from here.
+    Talking {
+        /// Who.
+        agent: AgentId,
+    },
+    /// Ring an address or trunk.
+    Dial(Dial),
+    /// Ring an agent's phone directly.
+    Direct(AgentId),
+    /// Ask routing where this leads, for a flow's `transfer`.
+    Transfer {
+        /// A number, an agent's id, or `sip:`…
+        to: String,
+    },
+    /// Give up the ring begun by `Dial` or `Direct`.
+    DropDial,
+    /// Do what an agent's feature code says.
+    Feature(Feature),
+    /// Write this about the call.
+    Journal(Kind),
+    /// The call is over; its legs may still be closing.
+    Ended,
+}
+
+/// What a call may look at while it acts.
+pub struct Context<'a> {
+    /// The moment.
+    pub now: Instant,
+    /// The moment in wall time.
+    pub wall: Wall,
+    /// Minutes by which the centre's clock is ahead of UTC.
+    pub utc_offset_minutes: i32,
+    /// Sounds by id and language.
+    pub prompts: &'a Prompts,
+    /// The checked flows.
+    pub flows: &'a Arc<ivr::Library>,
+    /// Live figures for expressions in flows.
+    pub world: &'a dyn ivr::World,
+    /// What our SDP says.
+    pub address: std::net::IpAddr,
+    /// Codecs we allow, in our order.
+    pub codecs: &'a [media::codec::Codec],
+}
+
+/// What a call is made of.
+pub struct Setup {
+    /// Its name.
+    pub id: CallId,
+    /// The media shard that carries all its legs.
+    pub shard: usize,
+    /// The caller's leg, with the answer to his offer.
+    pub customer: Leg,
+    /// Who calls, as told to the agent.
+    pub from: String,
+    /// What he dialled.
+    pub to: String,
+    /// By what right.
+    pub origin: Origin,
+    /// The language to begin in.
+    pub language: String,
+    /// What the number does.
+    pub route: Route,
+    /// Whether a dialled talk is recorded; queues say it themselves.
+    pub record: RecordPolicy,
+}
+
+/// Where the call is.
+#[derive(Debug)]
+enum Phase {
+    /// The INVITE is not answered yet: waits for the journal and the port.
+    Starting,
+    /// A flow serves the caller.
+    InFlow,
+    /// The caller waits in a queue.
+    Waiting {
+        queue: QueueName,
+    },
+    /// Somebody outside the queues is being rung.
+    Dialing,
+    /// The caller talks.
+    Talking(Box<Peer>),
+    /// Echo, tone, or a supervisor who listens.
+    Service,
+    /// A last sentence is played, then the call ends.
+    Closing {
+        play: u64,
+        reason: EndReason,
+        give_up_at: Instant,
+    },
+    Ended,
+}
+
+/// One customer's call. See the module for its phases.
+pub struct Call {
+    id: CallId,
+    shard: usize,
+    customer: Leg,
+    from: String,
+    to: String,
+    origin: Origin,
+    language: String,
+    route: Route,
+    phase: Phase,
+    started: Instant,
+    /// The first entry is on disk, or the disk is silent: the 200 may go.
+    committed: bool,
+    /// Our side wants to answer.
+    wants_answer: bool,
+    answered: bool,
+    /// Somebody talked with the caller, or he got what he dialled.
+    served: bool,
+    /// The agent of the last talk: whom a survey is about.
+    last_agent: Option<AgentId>,
+    /// What rings or talks was dialled, not queued for.
+    dialed: bool,
+    run: Option<ivr::Run>,
+    recording: Option<RecordingId>,
+    record: RecordPolicy,
+    plays: u64,
+    missing_told: bool,
+    /// The session whose re-INVITE was passed on and waits for its answer (bypass).
+    offer_from: Option<SessionId>,
+    outputs: VecDeque<Action>,
+}
+
+impl Call {
+    /// A call whose INVITE came at `now`; nothing is sent before [`Call::start`].
+    pub fn new(now: Instant, setup: Setup) -> Self {
+        Self {
+            id: setup.id,
+            shard: setup.shard,
+            customer: setup.customer,
+            from: setup.from,
+            to: setup.to,
+            origin: setup.origin,
+            language: setup.language,
+            route: setup.route,
+            phase: Phase::Starting,
+            started: now,
+            committed: false,
+            wants_answer: false,
+            answered: false,
+            served: false,
+            last_agent: None,
+            dialed: false,
+            run: None,
+            recording: None,
+            record: setup.record,
+            plays: 0,
+            missing_told: false,
+            offer_from: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Begins: opens the port, and rings on when the number leads elsewhere.
+    pub fn start(&mut self, context: &Context<'_>) {
+        if let Some(open) = self.customer.open_command() {
+            self.outputs.push_back(Action::Media(open));
+        }
+        match self.route.clone() {
+            Route::Dial(dial) => self.dial(dial),
+            Route::Direct(agent) => {
+                self.phase = Phase::Dialing;
+                self.dialed = true;
+                self.outputs.push_back(Action::Direct(agent));
+            }
+            Route::Flow(_) | Route::Queue(_) | Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone => {
+                self.wants_answer = true;
+            }
+            Route::Refuse(_) => self.end(context, Party::System, EndReason::Rejected, 404),
+        }
+    }
+
+    /// The call's first entry is on disk (or the disk stays silent): the 200 may go.
+    pub fn handle_committed(&mut self, context: &Context<'_>) {
+        self.committed = true;
+        self.try_answer(context);
+    }
+
+    /// The customer's port is open.
+    pub fn handle_opened(&mut self, context: &Context<'_>) {
+        self.customer.opened = true;
+        self.try_answer(context);
+    }
+
+    fn try_answer(&mut self, context: &Context<'_>) {
+        let ready = self.wants_answer && self.committed && (self.customer.opened || self.customer.port.is_none());
+        if !ready || self.answered || matches!(self.phase, Phase::Ended) {
+            return;
+        }
+        self.answered = true;
+        self.outputs.push_back(Action::Answer);
+        // The time in which a strange source may be learnt counts from the answer.
+        self.outputs.extend(self.customer.update_command().map(Action::Media));
+        self.journal(Kind::CallAnswered);
+        if !matches!(self.phase, Phase::Starting) {
+            return;
+        }
+        match self.route.clone() {
+            Route::Flow(flow) => self.enter_flow(context, &flow),
+            Route::Queue(queue) => self.enter_queue(context, queue, Vec::new(), 0, None),
+            Route::Feature(feature) => {
+                let prompt = match &feature {
+                    Feature::Ready => "code_ready",
+                    Feature::Pause(_) => "code_paused",
+                    Feature::LogOut => "code_logged_out",
+                    Feature::FinishWrapUp => "code_wrap_up",
+                };
+                self.outputs.push_back(Action::Feature(feature));
+                self.say_and_end(context, prompt, EndReason::Normal);
+            }
+            Route::Echo => {
+                self.phase = Phase::Service;
+                self.media(media::Command::Echo { leg: self.customer.id });
+            }
+            Route::Tone => {
+                self.phase = Phase::Service;
+                self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.milliwatt() });
+            }
+            Route::Listen(_) => {
+                self.phase = Phase::Service;
+                self.served = true;
+            }
+            Route::Dial(_) | Route::Direct(_) | Route::Refuse(_) => {}
+        }
+    }
+
+    fn enter_flow(&mut self, context: &Context<'_>, flow: &str) {
+        self.phase = Phase::InFlow;
+        let facts = ivr::Facts {
+            caller: self.from.clone(),
+            called: self.to.clone(),
+            language: self.language.clone(),
+            wall: context.wall,
+            utc_offset_minutes: context.utc_offset_minutes,
+        };
+        match ivr::Run::new(context.now, Arc::clone(context.flows), flow, facts, context.world) {
+            Ok(run) => {
+                self.run = Some(run);
+                self.follow_run(context);
+            }
+            Err(error) => self.flow_failed(context, error.to_string()),
+        }
+    }
+
+    fn flow_failed(&mut self, context: &Context<'_>, detail: String) {
+        self.journal(Kind::Trouble { code: "flow_failed".into(), detail });
+        self.run = None;
+        self.say_and_end(context, "sorry_error", EndReason::FlowError);
+    }
+
+    /// Does what the flow asks, until it waits for something.
+    fn follow_run(&mut self, context: &Context<'_>) {
+        while let Some(output) = self.run.as_mut().and_then(ivr::Run::poll_output) {
+            match output {
+                ivr::Output::Play { play, prompts } => self.play(context, play, &prompts),
+                ivr::Output::StopPlay => self.media(media::Command::Silence { leg: self.customer.id }),
+                ivr::Output::Queue { queue, skills, priority, max_wait } => {
+                    self.enter_queue(context, queue, skills, priority, max_wait);
+                }
+                ivr::Output::Transfer { to } => {
+                    self.phase = Phase::Dialing;
+                    self.outputs.push_back(Action::Transfer { to });
+                }
+                ivr::Output::Language(language) => {
+                    self.language = language.clone();
+                    self.journal(Kind::Language { language });
+                }
+                ivr::Output::Journal(Kind::Survey { survey, score, queue, .. }) => {
+                    let agent = self.last_agent.clone();
+                    self.journal(Kind::Survey { survey, score, queue, agent });
+                }
+                ivr::Output::Journal(kind) => self.journal(kind),
+                ivr::Output::Hangup => self.end(context, Party::System, EndReason::Normal, 200),
+                ivr::Output::Failed { detail } => self.flow_failed(context, detail),
+            }
+        }
+    }
+
+    /// Gives the flow one input and follows it.
+    fn drive_run(&mut self, context: &Context<'_>, input: ivr::Input) {
+        if let Some(run) = &mut self.run {
+            run.handle(context.now, input, context.world);
+            self.follow_run(context);
+        }
+    }
+
+    /// Where the flow's `transfer` leads, found by routing.
+    pub fn handle_transfer(&mut self, context: &Context<'_>, route: Route) {
+        if !matches!(self.phase, Phase::Dialing) {
+            return;
+        }
+        match route {
+            Route::Dial(dial) => self.dial(dial),
+            Route::Direct(agent) => {
+                self.dialed = true;
+                self.outputs.push_back(Action::Direct(agent));
+            }
+            Route::Queue(queue) => return self.enter_queue(context, queue, Vec::new(), 0, None),
+            Route::Flow(flow) => {
+                self.leave_flow(context);
+                return self.enter_flow(context, &flow);
+            }
+            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone | Route::Refuse(_) => {
+                self.phase = Phase::InFlow;
+                return self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
+            }
+        }
+        self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
+    }
+
+    fn enter_queue(
+        &mut self,
+        context: &Context<'_>,
+        queue: QueueName,
+        skills: Vec<String>,
+        priority: u32,
+        max_wait: Option<Duration>,
+    ) {
+        self.phase = Phase::Waiting { queue: queue.clone() };
+        self.dialed = false;
+        self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
+        self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait });
+    }
+
+    /// The caller's place, told over the music.
+    pub fn handle_announce(&mut self, context: &Context<'_>, position: u32) {
+        if !matches!(self.phase, Phase::Waiting { .. }) {
+            return;
+        }
+        let id = ivr::prompts::position(position);
+        let play = self.own_play();
+        let prompt = ivr::Prompt { id, language: self.language.clone() };
+        self.play(context, play, &[prompt]);
+    }
+
+    /// The queue let the caller go without an answer.
+    pub fn handle_queue_left(&mut self, context: &Context<'_>, outcome: QueueOutcome) {
+        if !matches!(self.phase, Phase::Waiting { .. }) {
+            return;
+        }
+        self.media(media::Command::Silence { leg: self.customer.id });
+        let (outcome, prompt, reason) = match outcome {
+            QueueOutcome::Timeout => (ivr::QueueEnd::Timeout, "sorry_timeout", EndReason::QueueTimeout),
+            QueueOutcome::Full => (ivr::QueueEnd::Full, "sorry_full", EndReason::QueueFull),
+            QueueOutcome::NoAgents => (ivr::QueueEnd::NoAgents, "sorry_no_agents", EndReason::NoAgents),
+            QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Transferred => return,
+        };
+        if self.run.is_some() {
+            self.phase = Phase::InFlow;
+            self.drive_run(context, ivr::Input::QueueLeft { outcome });
+        } else {
+            self.say_and_end(context, prompt, reason);
+        }
+    }
+
+    /// A key of the customer.
+    pub fn handle_digit(&mut self, context: &Context<'_>, digit: char) {
+        if matches!(self.phase, Phase::InFlow) {
+            self.drive_run(context, ivr::Input::Digit(digit));
+        }
+    }
+
+    /// A sound was played to its end.
+    pub fn handle_play_done(&mut self, context: &Context<'_>, play: u64) {
+        match &self.phase {
+            Phase::Closing { play: last, reason, .. } if *last == play => {
+                let reason = *reason;
+                self.end(context, Party::System, reason, 200);
+            }
+            Phase::Waiting { .. } if play & OWN_PLAY != 0 => {
+                self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
+            }
+            Phase::InFlow if play & OWN_PLAY == 0 => self.drive_run(context, ivr::Input::PlayDone { play }),
+            Phase::Starting | Phase::InFlow | Phase::Waiting { .. } | Phase::Dialing | Phase::Talking(_) => {}
+            Phase::Service | Phase::Closing { .. } | Phase::Ended => {}
+        }
+    }
+
+    /// When to call [`Call::handle_timeout`] next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::InFlow => self.run.as_ref().and_then(ivr::Run::poll_timeout),
+            Phase::Closing { give_up_at, .. } => Some(*give_up_at),
+            Phase::Starting | Phase::Waiting { .. } | Phase::Dialing | Phase::Talking(_) => None,
+            Phase::Service | Phase::Ended => None,
+        }
+    }
+
+    /// Lets deadlines act; calling it early does nothing.
+    pub fn handle_timeout(&mut self, context: &Context<'_>) {
+        match &self.phase {
+            Phase::InFlow => {
+                if let Some(run) = &mut self.run {
+                    run.handle_timeout(context.now, context.world);
+                    self.follow_run(context);
+                }
+            }
+            Phase::Closing { give_up_at, reason, .. } if *give_up_at <= context.now => {
+                let reason = *reason;
+                self.end(context, Party::System, reason, 200);
+            }
+            Phase::Starting | Phase::Waiting { .. } | Phase::Dialing | Phase::Talking(_) => {}
+            Phase::Service | Phase::Closing { .. } | Phase::Ended => {}
+        }
+    }
+
+    /// Next thing for the engine to do; call until it returns `None`.
+    pub fn poll_output(&mut self) -> Option<Action> {
+        self.outputs.pop_front()
+    }
+
+    /// The caller hung up, before or after our answer.
+    pub fn handle_customer_gone(&mut self, context: &Context<'_>, reason: Option<EndReason>) {
+        let reason = reason.unwrap_or(if self.served { EndReason::Normal } else { EndReason::Abandoned });
+        let code = if self.answered { 200 } else { 487 };
+        self.customer.alive = false;
+        self.end(context, Party::Customer, reason, code);
+    }
+
+    /// Ends the call, whatever it does. `code` answers an INVITE that is still open.
+    pub fn end(&mut self, context: &Context<'_>, by: Party, reason: EndReason, code: u16) {
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Ended => return,
+            Phase::Waiting { .. } => {
+                let outcome = match by {
+                    Party::Customer => QueueOutcome::Abandoned,
+                    Party::Agent | Party::System => QueueOutcome::Transferred,
+                };
+                self.outputs.push_back(Action::LeaveQueue { outcome });
+            }
+            Phase::Dialing => self.outputs.push_back(Action::DropDial),
+            Phase::Talking(peer) => self.part(*peer, true),
+            Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
+        }
+        self.leave_flow(context);
+        if self.customer.alive {
+            self.customer.alive = false;
+            if self.answered {
+                self.outputs.push_back(Action::HangUp { session: self.customer.session, reason: None });
+            } else {
+                let retry_after = matches!(code, 503).then_some(5);
+                self.outputs.push_back(Action::Reject { code, retry_after });
+            }
+        }
+        if self.customer.port.is_some() {
+            self.media(media::Command::Close { leg: self.customer.id });
+        }
+        self.journal(Kind::CallEnded { by, reason, sip_code: code });
+        self.outputs.push_back(Action::Ended);
+    }
+
+    /// The flow learns that the caller is gone and writes how it ended.
+    fn leave_flow(&mut self, context: &Context<'_>) {
+        if let Some(mut run) = self.run.take() {
+            run.handle(context.now, ivr::Input::CallerGone, context.world);
+            while let Some(output) = run.poll_output() {
+                if let ivr::Output::Journal(kind) = output {
+                    self.journal(kind);
+                }
+            }
+        }
+    }
+
+    fn say_and_end(&mut self, context: &Context<'_>, prompt: &str, reason: EndReason) {
+        let play = self.own_play();
+        // Nobody waits for a sound that never ends: the longest sentence is far shorter.
+        self.phase = Phase::Closing { play, reason, give_up_at: context.now + Duration::from_secs(30) };
+        let prompt = ivr::Prompt { id: prompt.to_owned(), language: self.language.clone() };
+        self.play(context, play, &[prompt]);
+    }
+
+    fn play(&mut self, context: &Context<'_>, play: u64, prompts: &[ivr::Prompt]) {
+        let mut clips = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let (clip, missing) = context.prompts.clip(&prompt.language, &prompt.id);
+            if missing && !self.missing_told {
+                self.missing_told = true;
+                self.journal(Kind::Trouble {
+                    code: "prompt_missing".into(),
+                    detail: format!(
+                        "no recording of {} in {}: put prompts/{}/{}.wav (8 kHz mono) there, or run `hatif prompts make`",
+                        prompt.id, prompt.language, prompt.language, prompt.id
+                    ),
+                });
+            }
+            clips.push(clip);
+        }
+        self.media(media::Command::Play { leg: self.customer.id, play, clips });
+    }
+
+    fn own_play(&mut self) -> u64 {
+        self.plays += 1;
+        OWN_PLAY | self.plays
+    }
+
+    fn media(&mut self, command: media::Command) {
+        self.outputs.push_back(Action::Media(command));
+    }
+
+    fn journal(&mut self, kind: Kind) {
+        self.outputs.push_back(Action::Journal(kind));
+    }
+
+    fn dial(&mut self, dial: Dial) {
+        self.phase = Phase::Dialing;
+        self.dialed = true;
+        self.record = dial.record;
+        let target = match &dial.target {
+            DialTarget::Trunk(name) => format!("trunk:{name}"),
+            DialTarget::Address { user, address } => format!("sip:{}@{address}", user.replace("{number}", &dial.number)),
+        };
+        self.journal(Kind::Dialed { target });
+        self.outputs.push_back(Action::Dial(dial));
+    }
+
+    /// Its name.
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// The media shard of all its legs.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// The caller's leg.
+    pub fn customer(&self) -> &Leg {
+        &self.customer
+    }
+
+    /// Who calls, as told to the agent.
+    pub fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// By what right he calls.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What the dialled number does.
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// When the INVITE came.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The queue the caller waits in now.
+    pub fn waiting_in(&self) -> Option<&QueueName> {
+        match &self.phase {
+            Phase::Waiting { queue } => Some(queue),
+            Phase::Starting | Phase::InFlow | Phase::Dialing | Phase::Talking(_) => None,
+            Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// The other side of the talk, while there is one.
+    pub fn peer(&self) -> Option<&Peer> {
+        match &self.phase {
+            Phase::Talking(peer) => Some(peer),
+            Phase::Starting | Phase::InFlow | Phase::Dialing | Phase::Waiting { .. } => None,
+            Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// True once the call is over.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+}

@@ -1,0 +1,270 @@
+//! From a dialled number to what happens: feature codes, tests, agents, numbers, and who may dial them.
+//!
+//! Feature codes go before numbers. Trunks and users reach every `[[number]]` (narrowed by its `from`), users
+//! also every agent; strangers only what is `public`, and learn nothing of what else exists.
+
+use crate::id::{AgentId, QueueName};
+use crate::journal::{Origin, Purpose};
+
+use super::config::{CallConfig, Caller, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy};
+
+/// What a dialled number leads to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Route {
+    /// Run this flow.
+    Flow(String),
+    /// Answer and queue.
+    Queue(QueueName),
+    /// Bridge to an address or trunk.
+    Dial(Dial),
+    /// Ring this agent's phone.
+    Direct(AgentId),
+    /// An agent's feature code.
+    Feature(Feature),
+    /// A supervisor wants to hear this agent.
+    Listen(AgentId),
+    /// Send back what comes.
+    Echo,
+    /// The 1,004 Hz test tone.
+    Tone,
+    /// Nothing: answer with this status.
+    Refuse(Refusal),
+}
+
+/// Where a `dial` number goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dial {
+    /// The address or trunk.
+    pub target: DialTarget,
+    /// The dialled number, which fills `{number}`.
+    pub number: String,
+    /// Whether it is recorded.
+    pub record: RecordPolicy,
+    /// Whether media passes through us.
+    pub media: MediaPath,
+}
+
+/// What an agent's feature code does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Feature {
+    /// `*11`: ready.
+    Ready,
+    /// `*12` and a code: pause; without a code the code is `break`.
+    Pause(String),
+    /// `*13`: log out.
+    LogOut,
+    /// `*14`: finish wrap-up.
+    FinishWrapUp,
+}
+
+/// Why a dialled number leads nowhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// This caller may not: 403.
+    Forbidden,
+    /// There is no such number: 404.
+    NotFound,
+    /// A documented code that this build does not have yet: 501.
+    NotBuilt,
+}
+
+impl Route {
+    /// The kind of call this is in records and figures.
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Route::Flow(_) => Purpose::Flow,
+            Route::Queue(_) => Purpose::Queue,
+            Route::Dial(_) => Purpose::Dial,
+            Route::Direct(_) => Purpose::Direct,
+            Route::Feature(_) => Purpose::Feature,
+            Route::Listen(_) => Purpose::Supervision,
+            Route::Echo | Route::Tone | Route::Refuse(_) => Purpose::Test,
+        }
+    }
+}
+
+/// Decides what `dialled` does for a caller of `origin`.
+///
+/// `queues_of` gives the queues of an agent, or `None` when there is no such agent.
+pub fn route<'a>(
+    config: &CallConfig,
+    queues_of: impl Fn(&str) -> Option<&'a std::collections::BTreeSet<QueueName>>,
+    origin: &Origin,
+    dialled: &str,
+) -> Route {
+    if let Origin::User(user) = origin
+        && let Some(code) = dialled.strip_prefix('*')
+    {
+        return feature(config, queues_of, user, code);
+    }
+    let test = match dialled {
+        "9196" => Some(Route::Echo),
+        "9197" => Some(Route::Tone),
+        _ => None,
+    };
+    if let Some(test) = test
+        && (*origin != Origin::Stranger || config.public_tests)
+    {
+        return test;
+    }
+    if let Some(number) = config.numbers.iter().find(|n| matches(&n.pattern, dialled)) {
+        return match may_dial(number, origin) {
+            true => number_route(number, dialled),
+            false => Route::Refuse(Refusal::Forbidden),
+        };
+    }
+    match origin {
+        Origin::User(_) if queues_of(dialled).is_some() => Route::Direct(AgentId::from(dialled)),
+        Origin::User(_) | Origin::Trunk(_) => Route::Refuse(Refusal::NotFound),
+        // The same answer for what exists and what does not.
+        Origin::Stranger => Route::Refuse(Refusal::Forbidden),
+    }
+}
+
+fn number_route(number: &NumberConfig, dialled: &str) -> Route {
+    match &number.action {
+        NumberAction::Flow(flow) => Route::Flow(flow.clone()),
+        NumberAction::Queue(queue) => Route::Queue(queue.clone()),
+        NumberAction::Dial(target) => Route::Dial(Dial {
+            target: target.clone(),
+            number: dialled.to_owned(),
+            record: number.record,
+            media: number.media,
+        }),
+    }
+}
+
+fn may_dial(number: &NumberConfig, origin: &Origin) -> bool {
+    match origin {
+        Origin::Stranger => number.public,
+        Origin::User(_) => number.from.is_empty() || number.public || number.from.contains(&Caller::Agents),
+        Origin::Trunk(name) => {
+            number.from.is_empty() || number.public || number.from.iter().any(|c| *c == Caller::Trunk(name.clone()))
+        }
+    }
+}
+
+fn feature<'a>(
+    config: &CallConfig,
+    queues_of: impl Fn(&str) -> Option<&'a std::collections::BTreeSet<QueueName>>,
+    user: &AgentId,
+    code: &str,
+) -> Route {
+    let is_agent = queues_of(user.as_str()).is_some();
+    let (kind, rest) = code.split_at_checked(2).unwrap_or((code, ""));
+    let agent_only = |feature| match is_agent {
+        true => Route::Feature(feature),
+        false => Route::Refuse(Refusal::Forbidden),
+    };
+    match (kind, rest) {
+        ("11", "") => agent_only(Feature::Ready),
+        ("12", "") => agent_only(Feature::Pause("break".to_owned())),
+        ("12", code) => agent_only(Feature::Pause(code.to_owned())),
+        ("13", "") => agent_only(Feature::LogOut),
+        ("14", "") => agent_only(Feature::FinishWrapUp),
+        ("43", "") => Route::Echo,
+        ("81", agent) => match (config.supervisors.get(user), queues_of(agent)) {
+            (None, _) => Route::Refuse(Refusal::Forbidden),
+            (Some(_), None) => Route::Refuse(Refusal::NotFound),
+            (Some(supervisor), Some(queues)) => match &supervisor.queues {
+                Some(own) if own.is_disjoint(queues) => Route::Refuse(Refusal::Forbidden),
+                Some(_) | None => Route::Listen(AgentId::from(agent)),
+            },
+        },
+        ("15", "") | ("82" | "83", _) => Route::Refuse(Refusal::NotBuilt),
+        _ => Route::Refuse(Refusal::NotFound),
+    }
+}
+
+/// Whether `dialled` fits `pattern`: `X` is one digit, a `*` at the end is the rest (also none), all else itself.
+pub fn matches(pattern: &str, dialled: &str) -> bool {
+    let (fixed, open) = match pattern.strip_suffix('*') {
+        Some(fixed) => (fixed, true),
+        None => (pattern, false),
+    };
+    let long_enough = if open { dialled.len() >= fixed.len() } else { dialled.len() == fixed.len() };
+    long_enough
+        && fixed.bytes().zip(dialled.bytes()).all(|(p, d)| if p == b'X' { d.is_ascii_digit() } else { p == d })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::super::config::SupervisorConfig;
+    use super::*;
+
+    fn config() -> CallConfig {
+        let number = |pattern: &str, public: bool, from: Vec<Caller>| NumberConfig {
+            pattern: pattern.to_owned(),
+            action: NumberAction::Flow(pattern.to_owned()),
+            public,
+            from,
+            record: RecordPolicy::Never,
+            media: MediaPath::Relay,
+        };
+        let supervisor = |id: &str, queue: Option<&str>| SupervisorConfig {
+            id: id.into(),
+            name: id.to_owned(),
+            queues: queue.map(|q| BTreeSet::from([QueueName::from(q)])),
+        };
+        CallConfig {
+            numbers: vec![
+                number("500", true, vec![]),
+                number("7XXX", false, vec![Caller::Trunk("carrier".into())]),
+                number("00*", false, vec![Caller::Agents]),
+            ],
+            supervisors: BTreeMap::from([
+                (AgentId::from("201"), supervisor("201", Some("support"))),
+                (AgentId::from("202"), supervisor("202", Some("vip"))),
+            ]),
+            ..CallConfig::default()
+        }
+    }
+
+    fn routed(origin: &Origin, dialled: &str) -> Route {
+        let queues = BTreeSet::from([QueueName::from("support")]);
+        route(&config(), |id| (id == "101").then_some(&queues), origin, dialled)
+    }
+
+    #[test]
+    fn a_stranger_reaches_public_numbers_and_learns_nothing_of_others() {
+        let stranger = Origin::Stranger;
+        assert_eq!(routed(&stranger, "500"), Route::Flow("500".into()));
+        for closed in ["7001", "101", "999", "*11", "9196", "0096650", "+0096650", "500#"] {
+            assert_eq!(routed(&stranger, closed), Route::Refuse(Refusal::Forbidden), "{closed}");
+        }
+    }
+
+    #[test]
+    fn from_narrows_a_number_to_the_named_callers() {
+        let (carrier, other) = (Origin::Trunk("carrier".into()), Origin::Trunk("other".into()));
+        assert_eq!(routed(&carrier, "7001"), Route::Flow("7XXX".into()));
+        assert_eq!(routed(&other, "7001"), Route::Refuse(Refusal::Forbidden));
+        assert_eq!(routed(&Origin::User("101".into()), "7001"), Route::Refuse(Refusal::Forbidden));
+        assert_eq!(routed(&Origin::User("101".into()), "0096650"), Route::Flow("00*".into()));
+        assert_eq!(routed(&carrier, "0096650"), Route::Refuse(Refusal::Forbidden));
+    }
+
+    #[test]
+    fn feature_codes_belong_to_agents_and_listening_to_their_supervisors() {
+        let agent = Origin::User("101".into());
+        assert_eq!(routed(&agent, "*11"), Route::Feature(Feature::Ready));
+        assert_eq!(routed(&agent, "*12"), Route::Feature(Feature::Pause("break".into())));
+        assert_eq!(routed(&agent, "*123"), Route::Feature(Feature::Pause("3".into())));
+        assert_eq!(routed(&agent, "*81101"), Route::Refuse(Refusal::Forbidden));
+        assert_eq!(routed(&Origin::User("201".into()), "*11"), Route::Refuse(Refusal::Forbidden));
+        assert_eq!(routed(&Origin::User("201".into()), "*81101"), Route::Listen("101".into()));
+        assert_eq!(routed(&Origin::User("202".into()), "*81101"), Route::Refuse(Refusal::Forbidden));
+        assert_eq!(routed(&Origin::User("201".into()), "*82101"), Route::Refuse(Refusal::NotBuilt));
+        assert_eq!(routed(&Origin::Trunk("carrier".into()), "*11"), Route::Refuse(Refusal::NotFound));
+        assert_eq!(routed(&Origin::User("201".into()), "*é"), Route::Refuse(Refusal::NotFound));
+    }
+
+    #[test]
+    fn patterns_match_whole_numbers() {
+        assert!(matches("7XXX", "7012") && !matches("7XXX", "70123") && !matches("7XXX", "70a2"));
+        assert!(matches("19*", "19") && matches("19*", "1942") && !matches("19*", "18"));
+        assert!(matches("*", "anything"));
+    }
+}

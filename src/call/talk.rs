@@ -1,0 +1,264 @@
+//! The part of a call in which two people talk: joining, holding, parting.
+
+use bytes::Bytes;
+
+use super::config::RecordPolicy;
+use super::leg::Leg;
+use super::{Action, Call, Context, Phase};
+use crate::id::{AgentId, QueueName, RecordingId};
+use crate::ivr;
+use crate::journal::{EndReason, Kind, Party};
+use crate::media;
+use crate::sdp::Sdp;
+use crate::sip::SessionId;
+
+/// The other side of a talk.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its leg.
+    pub leg: Leg,
+    /// Who it is.
+    pub kind: PeerKind,
+}
+
+/// Who the other side is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PeerKind {
+    /// An agent who was offered the caller by a queue.
+    Agent {
+        /// Who.
+        agent: AgentId,
+        /// For which queue.
+        queue: QueueName,
+    },
+    /// An agent whose number was dialled.
+    Direct(AgentId),
+    /// An address or trunk.
+    Dialed {
+        /// As written in the journal.
+        target: String,
+    },
+}
+
+impl PeerKind {
+    /// The agent, when it is one.
+    pub fn agent(&self) -> Option<&AgentId> {
+        match self {
+            PeerKind::Agent { agent, .. } | PeerKind::Direct(agent) => Some(agent),
+            PeerKind::Dialed { .. } => None,
+        }
+    }
+}
+
+impl Call {
+    /// Whether a peer who answers now would still find the caller.
+    pub fn can_connect(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. } | Phase::Dialing)
+    }
+
+    /// Joins the caller and `peer`. `recording` is a fresh id, used if the talk is to be recorded by `record`.
+    pub fn handle_connect(&mut self, context: &Context<'_>, peer: Peer, record: RecordPolicy, recording: RecordingId) {
+        if !self.can_connect() {
+            self.drop_leg(&peer.leg);
+            return;
+        }
+        self.served = true;
+        if self.customer.port.is_none() {
+            self.customer.sdp = peer.leg.sdp.clone();
+        }
+        // Whatever plays is cut at once: an announcement never delays an answer.
+        self.media(media::Command::Silence { leg: self.customer.id });
+        if let Some(update) = peer.leg.update_command() {
+            self.media(update);
+        }
+        if peer.leg.port.is_some() && self.customer.port.is_some() {
+            self.media(media::Command::Bridge { a: self.customer.id, b: peer.leg.id });
+        }
+        if let PeerKind::Dialed { target } = &peer.kind {
+            self.journal(Kind::Bridged { target: target.clone() });
+        } else if let PeerKind::Direct(agent) = &peer.kind {
+            self.journal(Kind::Bridged { target: format!("agent:{agent}") });
+        }
+        if let Some(agent) = peer.kind.agent().cloned() {
+            self.last_agent = Some(agent.clone());
+            self.outputs.push_back(Action::Talking { agent });
+        }
+        let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
+        if wanted == RecordPolicy::Always && self.customer.port.is_some() {
+            self.start_recording(recording, &peer);
+        }
+        self.phase = Phase::Talking(Box::new(peer));
+        self.wants_answer = true;
+        self.try_answer(context);
+    }
+
+    fn start_recording(&mut self, recording: RecordingId, peer: &Peer) {
+        self.recording = Some(recording);
+        self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(peer.leg.id) });
+        self.journal(Kind::RecordingStarted { recording, file: recording.file() });
+    }
+
+    /// Takes the two apart: everything that the joining began, undone once.
+    pub(super) fn part(&mut self, peer: Peer, call_ends: bool) {
+        if let Some(recording) = self.recording.take() {
+            self.media(media::Command::StopRecord { recording });
+        }
+        if !call_ends && self.customer.port.is_some() {
+            self.media(media::Command::Unbridge { a: self.customer.id });
+            self.media(media::Command::Silence { leg: self.customer.id });
+        }
+        if let Some(agent) = peer.kind.agent() {
+            let own = matches!(peer.kind, PeerKind::Direct(_));
+            self.outputs.push_back(Action::TalkEnded { agent: agent.clone(), own });
+        }
+        self.drop_leg(&peer.leg);
+    }
+
+    fn drop_leg(&mut self, leg: &Leg) {
+        if leg.alive {
+            self.outputs.push_back(Action::HangUp { session: leg.session, reason: None });
+        }
+        if leg.port.is_some() {
+            self.media(media::Command::Close { leg: leg.id });
+        }
+    }
+
+    /// The other side hung up.
+    pub fn handle_peer_gone(&mut self, context: &Context<'_>) {
+        match std::mem::replace(&mut self.phase, Phase::Starting) {
+            Phase::Talking(mut peer) => {
+                peer.leg.alive = false;
+                self.part(*peer, false);
+            }
+            phase => {
+                self.phase = phase;
+                return;
+            }
+        }
+        if self.run.is_some() {
+            self.phase = Phase::InFlow;
+            let input = match self.dialed {
+                true => ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Ended },
+                false => ivr::Input::QueueLeft { outcome: ivr::QueueEnd::Ended },
+            };
+            self.drive_run(context, input);
+        } else {
+            self.phase = Phase::InFlow;
+            self.end(context, Party::Agent, EndReason::Normal, 200);
+        }
+    }
+
+    /// The dialled side rings.
+    pub fn handle_dial_progress(&mut self) {
+        if matches!(self.phase, Phase::Dialing) && !self.answered {
+            self.outputs.push_back(Action::Ring);
+        }
+    }
+
+    /// The dialled side cannot be had: `code` is its SIP status.
+    pub fn handle_dial_failed(&mut self, context: &Context<'_>, target: String, code: u16) {
+        if !matches!(self.phase, Phase::Dialing) {
+            return;
+        }
+        self.journal(Kind::DialFailed { target, sip_code: code });
+        self.phase = Phase::InFlow;
+        let (reason, outcome) = match code {
+            486 | 600 => (EndReason::Busy, ivr::TransferEnd::Busy),
+            408 | 480 | 487 => (EndReason::NoAnswer, ivr::TransferEnd::NoAnswer),
+            _ => (EndReason::Rejected, ivr::TransferEnd::Failed),
+        };
+        if self.run.is_some() {
+            self.drive_run(context, ivr::Input::TransferEnded { outcome });
+        } else {
+            // A 401 of the other side is not the caller's to answer; what we cannot pass on is a bad gateway's.
+            let code = match code {
+                401 | 407 | 300..=399 => 502,
+                code => code,
+            };
+            self.end(context, Party::Agent, reason, code);
+        }
+    }
+
+    /// A re-INVITE with an offer in one of the call's sessions.
+    pub fn handle_offer(&mut self, context: &Context<'_>, session: SessionId, sdp: Option<Bytes>) {
+        let Some(sdp) = sdp else {
+            // An offer of ours in the 200 is not built yet; 488 says what the answer would be.
+            self.outputs.push_back(Action::RefuseOffer { session, code: 488 });
+            return;
+        };
+        if self.customer.port.is_none() {
+            self.pass_offer_on(session, sdp);
+            return;
+        }
+        let parsed = Sdp::parse(&sdp);
+        let is_customer = session == self.customer.session;
+        let leg = match (&mut self.phase, is_customer) {
+            (_, true) => &mut self.customer,
+            (Phase::Talking(peer), false) if peer.leg.session == session => &mut peer.leg,
+            _ => {
+                self.outputs.push_back(Action::RefuseOffer { session, code: 481 });
+                return;
+            }
+        };
+        let was_on_hold = leg.on_hold;
+        let agreed = parsed.map_err(|_| ()).and_then(|offer| leg.renegotiate(&offer, context.codecs).map_err(|_| ()));
+        if agreed.is_err() {
+            self.outputs.push_back(Action::RefuseOffer { session, code: 488 });
+            return;
+        }
+        let (update, sdp, on_hold) = (leg.update_command(), leg.sdp.clone(), leg.on_hold);
+        self.outputs.extend(update.map(Action::Media));
+        self.outputs.push_back(Action::AnswerOffer { session, sdp });
+        if !is_customer && was_on_hold != on_hold {
+            self.hold_changed(context, on_hold);
+        }
+    }
+
+    fn hold_changed(&mut self, context: &Context<'_>, on: bool) {
+        let Phase::Talking(peer) = &self.phase else { return };
+        let agent = peer.kind.agent().cloned();
+        let leg = self.customer.id;
+        self.media(match on {
+            true => media::Command::Music { leg, music: context.prompts.music() },
+            false => media::Command::Silence { leg },
+        });
+        if let Some(agent) = agent {
+            self.outputs.push_back(Action::Hold { agent: agent.clone(), on });
+            self.journal(Kind::Held { agent, on });
+        }
+    }
+
+    fn pass_offer_on(&mut self, session: SessionId, sdp: Bytes) {
+        let other = match (&self.phase, session == self.customer.session) {
+            (Phase::Talking(peer), true) => Some(peer.leg.session),
+            (Phase::Talking(_), false) => Some(self.customer.session),
+            _ => None,
+        };
+        match other {
+            Some(other) if self.offer_from.is_none() => {
+                self.offer_from = Some(session);
+                self.outputs.push_back(Action::Reinvite { session: other, sdp });
+            }
+            // Two offers cross (RFC 3261 §14.2): the later one tries again.
+            Some(_) => self.outputs.push_back(Action::RefuseOffer { session, code: 491 }),
+            None => self.outputs.push_back(Action::RefuseOffer { session, code: 481 }),
+        }
+    }
+
+    /// The other side answered an offer that was passed on.
+    pub fn handle_offer_answered(&mut self, sdp: Option<Bytes>) {
+        if let Some(session) = self.offer_from.take() {
+            self.outputs.push_back(match sdp {
+                Some(sdp) => Action::AnswerOffer { session, sdp },
+                None => Action::RefuseOffer { session, code: 488 },
+            });
+        }
+    }
+
+    /// The other side refused an offer that was passed on.
+    pub fn handle_offer_refused(&mut self, code: u16) {
+        if let Some(session) = self.offer_from.take() {
+            self.outputs.push_back(Action::RefuseOffer { session, code });
+        }
+    }
+}

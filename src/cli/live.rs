@@ -1,0 +1,267 @@
+//! Commands about the running engine: each is one request to its API, shown for people or as JSON lines.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::client::Target;
+
+/// `hatif calls …`
+#[derive(Subcommand)]
+pub enum Calls {
+    /// The newest first.
+    List {
+        /// Only calls that are up.
+        #[arg(long)]
+        live: bool,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only of this queue.
+        #[arg(long)]
+        queue: Option<String>,
+        /// Only of this agent.
+        #[arg(long)]
+        agent: Option<String>,
+    },
+    /// One call with its whole path.
+    Show {
+        /// Its id, `call_…`.
+        id: String,
+    },
+    /// End a call.
+    Hangup {
+        /// Its id, `call_…`.
+        id: String,
+    },
+}
+
+/// `hatif agents …`
+#[derive(Subcommand)]
+pub enum Agents {
+    /// All agents with their states.
+    List,
+    /// One agent.
+    Show {
+        /// His id.
+        id: String,
+    },
+    /// Change his state.
+    State {
+        /// His id.
+        id: String,
+        /// `ready`, `paused`, `offline`, or `finish_wrap_up`.
+        state: String,
+        /// The pause code.
+        #[arg(long)]
+        code: Option<String>,
+    },
+}
+
+/// `hatif queues …`
+#[derive(Subcommand)]
+pub enum Queues {
+    /// All queues.
+    List,
+    /// One queue and who waits in it.
+    Show {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `hatif key …`
+#[derive(Subcommand)]
+pub enum Keys {
+    /// Make a key; it is shown once.
+    Add {
+        /// What it is for.
+        name: String,
+    },
+    /// End a key.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// `calls list|show|hangup`.
+pub fn calls(what: &Calls, target: &Target) -> Result<(), Failure> {
+    match what {
+        Calls::List { live, limit, queue, agent } => {
+            let mut path = format!("/api/v1/calls?limit={limit}");
+            for (name, value) in [("queue", queue), ("agent", agent)] {
+                if let Some(value) = value {
+                    path.push_str(&format!("&{name}={}", escape(value)));
+                }
+            }
+            if *live {
+                path.push_str("&state=live");
+            }
+            let answer = target.get(&path)?;
+            let columns: &[&str] = match live {
+                true => &["call_id", "started_at", "from", "to", "phase", "queue", "agent"],
+                false => &["call_id", "started_at", "from", "to", "duration_seconds", "queue", "agent", "reason"],
+            };
+            list(&answer, columns, target.json);
+            Ok(())
+        }
+        Calls::Show { id } => {
+            let answer = target.get(&format!("/api/v1/calls/{}", escape(id)))?;
+            if target.json {
+                println!("{answer}");
+            } else {
+                show_call(&answer);
+            }
+            Ok(())
+        }
+        Calls::Hangup { id } => target.send("DELETE", &format!("/api/v1/calls/{}", escape(id)), &json!({})).map(drop),
+    }
+}
+
+/// `agents list|show|state`.
+pub fn agents(what: &Agents, target: &Target) -> Result<(), Failure> {
+    match what {
+        Agents::List => {
+            let answer = target.get("/api/v1/agents")?;
+            list(&answer, &["id", "name", "state", "code", "since", "next", "call", "queues"], target.json);
+            Ok(())
+        }
+        Agents::Show { id } => {
+            show(&target.get(&format!("/api/v1/agents/{}", escape(id)))?, target.json);
+            Ok(())
+        }
+        Agents::State { id, state, code } => {
+            let body = json!({ "state": state, "code": code });
+            show(&target.send("PUT", &format!("/api/v1/agents/{}/state", escape(id)), &body)?, target.json);
+            Ok(())
+        }
+    }
+}
+
+/// `queues list|show`.
+pub fn queues(what: &Queues, target: &Target) -> Result<(), Failure> {
+    match what {
+        Queues::List => {
+            let answer = target.get("/api/v1/queues")?;
+            list(&answer, &["name", "waiting", "longest_wait_seconds", "ready", "busy", "paused", "offline"], target.json);
+            Ok(())
+        }
+        Queues::Show { name } => {
+            show(&target.get(&format!("/api/v1/queues/{}/live", escape(name)))?, target.json);
+            Ok(())
+        }
+    }
+}
+
+/// `reload`.
+pub fn reload(target: &Target) -> Result<(), Failure> {
+    let answer = target.send("POST", "/api/v1/admin/reload", &json!({}))?;
+    for warning in answer.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+        eprintln!("{}", text(warning));
+    }
+    match answer.get("accepted").and_then(Value::as_bool) {
+        Some(true) => Ok(()),
+        Some(false) | None => {
+            let errors: Vec<String> =
+                answer.get("errors").and_then(Value::as_array).into_iter().flatten().map(text).collect();
+            Err(Failure::new(3, format!("{}\nthe running engine keeps its old configuration", errors.join("\n"))))
+        }
+    }
+}
+
+/// `key add|revoke`.
+pub fn keys(what: &Keys, target: &Target) -> Result<(), Failure> {
+    match what {
+        Keys::Add { name } => {
+            let answer = target.send("POST", "/api/v1/keys", &json!({ "name": name }))?;
+            show(&answer, target.json);
+            Ok(())
+        }
+        Keys::Revoke { id } => target.send("DELETE", &format!("/api/v1/keys/{}", escape(id)), &json!({})).map(drop),
+    }
+}
+
+/// Everything but letters, digits and `-._~` in percent form (RFC 3986 §2.1).
+fn escape(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// A list as JSON lines, or as a table of the named columns.
+fn list(answer: &Value, columns: &[&str], json: bool) {
+    let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    if json {
+        for item in &items {
+            println!("{item}");
+        }
+        return;
+    }
+    let rows: Vec<Vec<String>> =
+        items.iter().map(|item| columns.iter().map(|c| item.get(c).map(text).unwrap_or_default()).collect()).collect();
+    let width = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        cells.chain(columns.get(at).map(|c| c.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
+        println!("{}", padded.join("  ").trim_end());
+    };
+    line(columns.to_vec());
+    for row in &rows {
+        line(row.iter().map(String::as_str).collect());
+    }
+}
+
+/// One object: JSON, or a line for each field.
+fn show(answer: &Value, json: bool) {
+    match answer.as_object() {
+        Some(fields) if !json => {
+            for (name, value) in fields {
+                match value {
+                    Value::Array(items) if items.iter().any(Value::is_object) => {
+                        println!("{name}:");
+                        for item in items {
+                            println!("  {item}");
+                        }
+                    }
+                    _ => println!("{name}: {}", text(value)),
+                }
+            }
+        }
+        Some(_) | None => println!("{answer}"),
+    }
+}
+
+/// A call for people: the facts, then its path with times, then the recordings.
+fn show_call(call: &Value) {
+    for name in ["call_id", "from", "to", "language", "started_at", "answered_at", "ended_at", "duration_seconds"] {
+        println!("{:<18}{}", format!("{name}:"), call.get(name).map(text).unwrap_or_default());
+    }
+    if let Some(end) = call.get("end").filter(|end| !end.is_null()) {
+        println!("{:<18}{end}", "end:");
+    }
+    println!("path:");
+    for step in call.get("path").and_then(Value::as_array).into_iter().flatten() {
+        let field = |name: &str| step.get(name).map(text).unwrap_or_default();
+        println!("  {}  {}", field("at"), field("what"));
+    }
+    for recording in call.get("recordings").and_then(Value::as_array).into_iter().flatten() {
+        let field = |name: &str| recording.get(name).map(text).unwrap_or_default();
+        println!("recording:        {} ({} s) {}", field("file"), field("seconds"), field("id"));
+    }
+}

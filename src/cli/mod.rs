@@ -1,0 +1,145 @@
+//! The commands. stdout is data, stderr is messages; exit codes are those of [`Failure`].
+
+mod client;
+mod live;
+mod offline;
+pub mod prompts;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use client::Target;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// 1 failed · 2 usage · 3 configuration invalid · 4 cannot reach the server · 5 not found · 6 warnings under
+    /// `--strict`.
+    pub code: u8,
+    /// What went wrong and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its exit code.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(1, format!("{error:#}"))
+    }
+}
+
+/// Hatif (هاتف): a call-centre engine. Customers phone in over SIP, flows greet them, queues find them an agent.
+#[derive(Parser)]
+#[command(name = "hatif", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the engine.
+    Serve(serve::Options),
+    /// Check configuration and flows without starting anything.
+    Check {
+        /// The files; none: ./hatif.toml.
+        files: Vec<PathBuf>,
+        /// Warnings count as failure (exit code 6).
+        #[arg(long)]
+        strict: bool,
+        /// One JSON object per finding.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Calls, live and ended.
+    Calls {
+        #[command(subcommand)]
+        what: live::Calls,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Agents and their states.
+    Agents {
+        #[command(subcommand)]
+        what: live::Agents,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Queues and who waits in them.
+    Queues {
+        #[command(subcommand)]
+        what: live::Queues,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Read the configuration again, whole or not at all.
+    Reload {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// API keys.
+    Key {
+        #[command(subcommand)]
+        what: live::Keys,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Flows.
+    Ivr {
+        #[command(subcommand)]
+        what: offline::Ivr,
+    },
+    /// Prompts.
+    Prompts {
+        #[command(subcommand)]
+        what: prompts::Prompts,
+    },
+    /// Run the engine against a virtual world and check that nothing breaks.
+    Sim {
+        /// Decides everything; the same seed gives the same journal.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Virtual hours.
+        #[arg(long, default_value_t = 1)]
+        hours: u64,
+        /// Run so many seeds, from `--seed` on.
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        /// One JSON object per seed.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command line; the exit code says how it went.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(options) => serve::run(options),
+        Command::Check { files, strict, json } => offline::check(&files, strict, json),
+        Command::Calls { what, target } => live::calls(&what, &target),
+        Command::Agents { what, target } => live::agents(&what, &target),
+        Command::Queues { what, target } => live::queues(&what, &target),
+        Command::Reload { target } => live::reload(&target),
+        Command::Key { what, target } => live::keys(&what, &target),
+        Command::Ivr { what } => offline::ivr(&what),
+        Command::Prompts { what } => prompts::run(&what),
+        Command::Sim { seed, hours, seeds, json } => offline::sim(seed, hours, seeds, json),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("{}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}

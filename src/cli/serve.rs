@@ -1,0 +1,638 @@
+//! `hatif serve`: builds everything, runs it, and takes it down in good order.
+
+#![allow(clippy::disallowed_methods, reason = "this is the shell: it reads the clock and opens the listeners")]
+
+use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, offline, prompts};
+use crate::clock::{Clock, Wall};
+use crate::config::{Config, DevOptions};
+use crate::engine::{Command, Engine, Input, Settings};
+use crate::http::{self, Present, Reloaded, Shared};
+use crate::io::driver::{self, Driver, Outlets};
+use crate::io::media::{LATENESS_MS, MediaThreads};
+use crate::io::tcp::Streams;
+use crate::journal::{About, EndReason, Entry, Kind, Party};
+use crate::metrics::Readings;
+use crate::robot::demo::{Demo, DemoOptions};
+use crate::sip::config::Transport;
+use crate::storage::journal::{COMMIT_BOUNDS, Journal, Recovered};
+use crate::storage::recordings::{self, Recorder};
+use crate::storage::records::Records;
+use crate::storage::{self, DataDirLock};
+
+/// Chunks of audio that wait for the disk: about ten seconds of a thousand recorded calls.
+const CHUNK_QUEUE: usize = 50_000;
+/// How long SIGTERM waits for calls to end by themselves.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
+
+/// `hatif serve …`
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The configuration; default ./hatif.toml.
+    #[arg(long, short, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// The demo tenant on loopback, no configuration needed.
+    #[arg(long, conflicts_with = "config")]
+    dev: bool,
+    /// The first line of stdout is one JSON object with all addresses.
+    #[arg(long)]
+    json: bool,
+    /// Journal, records and recordings; default: of the configuration, .hatif-dev with --dev.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// With --dev: default 5060.
+    #[arg(long, value_name = "N", requires = "dev")]
+    sip_port: Option<u16>,
+    /// With --dev: default 8080.
+    #[arg(long, value_name = "N", requires = "dev")]
+    http_port: Option<u16>,
+    /// With --dev: default 20000-20199.
+    #[arg(long, value_name = "A-B", requires = "dev", value_parser = ports)]
+    rtp_ports: Option<RangeInclusive<u16>>,
+    /// With --dev: the password of agents and supervisor; default: a random one, printed.
+    #[arg(long, value_name = "PW", requires = "dev")]
+    dev_password: Option<String>,
+    /// With --dev: robot callers a minute; 0 = no robots at all.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    demo_calls: u32,
+    /// Messages on stderr: error, warn, info, debug, trace; default: of the configuration.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let range = text.split_once('-').and_then(|(a, b)| Some(a.parse().ok()?..=b.parse().ok()?));
+    range.filter(|r| r.start() < r.end()).ok_or_else(|| "two ports as 20000-20199".to_owned())
+}
+
+/// Everything that runs.
+struct Node {
+    driver: Driver,
+    media: Arc<MediaThreads>,
+    recorder: Recorder,
+    journal: Arc<Journal>,
+    follower: storage::records::Follower,
+    records: Records,
+    present: std::thread::JoinHandle<()>,
+    shared: http::App,
+    robots: Option<Demo>,
+    _lock: DataDirLock,
+}
+
+/// Runs the engine until a signal ends it.
+pub fn run(options: Options) -> Result<(), Failure> {
+    let (config, password) = load(&options)?;
+    let level = start_log(&options, &config);
+    let files = raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let node = runtime.block_on(start(&options, config, level))?;
+    announce(&options, &node, &password, files);
+    runtime.block_on(serve_until_signalled(&node));
+    stop(node, &runtime);
+    Ok(())
+}
+
+/// The configuration, and the password of the demo tenant.
+fn load(options: &Options) -> Result<(Config, String), Failure> {
+    if options.dev {
+        let random = |length| http::random_word(length).map_err(|error| Failure::new(1, error.to_string()));
+        let password = match &options.dev_password {
+            Some(password) => password.clone(),
+            None => format!("dev-{}", random(4)?),
+        };
+        let mut dev = DevOptions::new(password.clone());
+        dev.sip_port = options.sip_port.unwrap_or(dev.sip_port);
+        dev.http_port = options.http_port.unwrap_or(dev.http_port);
+        dev.rtp_ports = options.rtp_ports.clone().unwrap_or(dev.rtp_ports);
+        dev.data_dir = options.data_dir.clone().unwrap_or(dev.data_dir);
+        dev.prompts_dir = dev.data_dir.join("prompts");
+        let mut config = Config::dev(dev);
+        config.call.public_tests = true;
+        return Ok((config, password));
+    }
+    let files = if options.config.is_empty() { vec![PathBuf::from("hatif.toml")] } else { options.config.clone() };
+    let (mut config, warnings) = offline::read_config(&files).map_err(|faults| {
+        let text: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+        Failure::new(3, format!("{text}{} errors: nothing was started", faults.len()))
+    })?;
+    for warning in warnings {
+        eprintln!("{warning}");
+    }
+    if let Some(dir) = &options.data_dir {
+        config.data_dir = dir.clone();
+    }
+    Ok((config, String::new()))
+}
+
+type LevelHandle = tracing_subscriber::reload::Handle<tracing_subscriber::EnvFilter, tracing_subscriber::Registry>;
+
+fn start_log(options: &Options, config: &Config) -> LevelHandle {
+    use tracing_subscriber::prelude::*;
+    let level = options.log_level.clone().unwrap_or_else(|| config.log.level.to_owned());
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(tracing_subscriber::EnvFilter::new(level));
+    let registry = tracing_subscriber::registry().with(filter);
+    // A second start in one process (tests) keeps the first log.
+    let _ = match config.log.json {
+        true => registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).try_init(),
+        false => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init(),
+    };
+    handle
+}
+
+/// Raises the soft limit of open files to the hard one; returns what holds now.
+fn raise_file_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn wall_now() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The settings of the engine from a configuration: flows checked, prompts read.
+///
+/// Returns what is to be looked at beside them.
+fn settings(config: &Config) -> Result<(Settings, Vec<String>), Vec<String>> {
+    let (flows, found) = offline::read_flows(config);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let Some(flows) = flows else { return Err(found) };
+    let (sounds, faults) = prompts::read(&config.prompts_dir, &config.centre.languages);
+    let mut notes = found;
+    notes.extend(faults);
+    if sounds.is_empty() {
+        let dir = config.prompts_dir.display();
+        notes.push(format!("no prompts in {dir}: a tone stands in for each; `hatif prompts make --dir {dir}` speaks them"));
+    }
+    let settings = Settings {
+        sip: config.sip.clone(),
+        media: config.media.clone(),
+        floor: config.floor.clone(),
+        call: config.call.clone(),
+        utc_offset_minutes: 0,
+        flows: Arc::new(flows),
+        prompts: Arc::new(sounds),
+    };
+    Ok((settings, notes))
+}
+
+async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Result<Node, Failure> {
+    let lock = storage::lock_data_dir(&config.data_dir).map_err(|error| Failure::new(1, error))?;
+    if options.dev {
+        make_demo_prompts(&config);
+    }
+    let (udp, tcp) = bind_sip(&mut config)?;
+    let (settings, notes) = settings(&config).map_err(|faults| Failure::new(3, faults.join("\n")))?;
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+    let (inbox, mail) = driver::inbox().context("no file descriptors are left")?;
+
+    // The journal first: it says what was up when the last process ended.
+    let committed = inbox.clone();
+    let (journal, recovered) =
+        Journal::open(&config.data_dir.join("journal"), move |seq| committed.send(Input::Committed(seq)))
+            .context("the journal cannot be opened: check the data folder")?;
+    let journal = Arc::new(journal);
+    let mut present = Present { live: recovered.live.clone(), ..Present::default() };
+    let next_seq = close_what_was_up(&config, &journal, &mut present, recovered)?;
+    let records = Records::open(&config.data_dir).await.map_err(|error| Failure::new(1, error.to_string()))?;
+    let follower = records
+        .follow(&config.data_dir.join("journal"), Arc::clone(journal.progress()))
+        .await
+        .map_err(|error| Failure::new(1, error.to_string()))?;
+
+    let origin = Instant::now();
+    let clock = Clock::new(origin, wall_now());
+    let (recorder, media) = start_media(&config, clock, &inbox)?;
+    let present = Arc::new(Mutex::new(present));
+    let (entries, present_thread) = follow_present(&present)?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).context("the system gives no random numbers")?;
+    let engine = Engine::new(origin, clock, settings, next_seq, seed);
+    let streams = Streams::new(tokio::runtime::Handle::current(), inbox.clone());
+    for (index, listener) in tcp {
+        streams.listen(index, listener);
+    }
+    let drained = Arc::new(tokio::sync::Notify::new());
+    let outlets = outlets(&media, &journal, entries, streams, &drained);
+    let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
+
+    let config = Arc::new(ArcSwap::from_pointee(config));
+    let readings = Sources {
+        inbox: inbox.clone(),
+        media: Arc::clone(&media),
+        journal: Arc::clone(&journal),
+        recorder: Arc::clone(recorder.stats()),
+        config: Arc::clone(&config),
+        reload: Arc::new(Mutex::new((true, wall_now()))),
+    };
+    let reload = Reloader {
+        options: options.clone(),
+        config: Arc::clone(&config),
+        inbox: inbox.clone(),
+        level,
+        outcome: Arc::clone(&readings.reload),
+    };
+    let shared = Arc::new(Shared {
+        inbox: inbox.clone(),
+        present,
+        records: records.clone(),
+        data_dir: config.load().data_dir.clone(),
+        own_key: options.dev.then(dev_key).transpose()?,
+        readings: Box::new(move || readings.read()),
+        reload: Box::new(move || reload.reload()),
+        ready: Arc::new(AtomicBool::new(true)),
+        wall: Box::new(move || clock.wall(Instant::now())),
+        config: Arc::clone(&config),
+    });
+    start_http(&shared).await?;
+    let robots = start_robots(options, &config.load());
+    Ok(Node { driver, media, recorder, journal, follower, records, present: present_thread, shared, robots, _lock: lock })
+}
+
+fn dev_key() -> Result<String, Failure> {
+    Ok(format!("hk_{}", http::random_word(24).map_err(|error| Failure::new(1, error.to_string()))?))
+}
+
+fn make_demo_prompts(config: &Config) {
+    let languages = &config.centre.languages;
+    let made = crate::ivr::prompts::parse("prompts.toml", prompts::SHIPPED, languages)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<String>())
+        .and_then(|list| prompts::make(&config.prompts_dir, &list));
+    if let Err(error) = made {
+        eprintln!("the demo has tones instead of spoken prompts: {error}");
+    }
+}
+
+type Udp = Vec<(u16, std::net::UdpSocket)>;
+type Tcp = Vec<(u16, TcpListener)>;
+
+/// Opens the SIP listeners; a port 0 becomes the one the system gave.
+fn bind_sip(config: &mut Config) -> Result<(Udp, Tcp), Failure> {
+    let (mut udp, mut tcp) = (Vec::new(), Vec::new());
+    for (index, listener) in config.sip.listeners.iter_mut().enumerate() {
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        let explain = |error: std::io::Error, address: SocketAddr| {
+            Failure::new(1, format!("SIP cannot listen on {address}: {error}; is another switch running there?"))
+        };
+        match listener.transport {
+            Transport::Udp => {
+                let socket = driver::bind_udp(listener.address).map_err(|e| explain(e, listener.address))?;
+                listener.address = socket.local_addr().map_err(|e| explain(e, listener.address))?;
+                udp.push((index, socket));
+            }
+            Transport::Tcp => {
+                let socket = TcpListener::bind(listener.address).map_err(|e| explain(e, listener.address))?;
+                socket.set_nonblocking(true).map_err(|e| explain(e, listener.address))?;
+                listener.address = socket.local_addr().map_err(|e| explain(e, listener.address))?;
+                tcp.push((index, socket));
+            }
+        }
+    }
+    Ok((udp, tcp))
+}
+
+/// After a crash: recordings are mended, open calls are closed with the last time that is known.
+///
+/// Returns the journal's next number.
+fn close_what_was_up(
+    config: &Config,
+    journal: &Journal,
+    present: &mut Present,
+    recovered: Recovered,
+) -> Result<u64, Failure> {
+    let mended = recordings::mend(&config.data_dir, &recovered.recordings).context("recordings cannot be read")?;
+    let at = recovered.last_at.unwrap_or_else(wall_now);
+    let mut next_seq = recovered.next_seq;
+    let mut write = |about: About, kind: Kind| {
+        let entry = Entry { seq: next_seq, at, about, kind };
+        next_seq += 1;
+        present.handle(&entry);
+        journal.append(entry);
+    };
+    for file in &mended {
+        let kind = Kind::RecordingEnded {
+            recording: file.recording,
+            length_ms: file.length_ms,
+            lost_ms: 0,
+            partial: file.partial,
+        };
+        if let Some(call) = file.call {
+            write(About::Call(call), kind);
+        }
+    }
+    for call in &recovered.open_calls {
+        let kind = Kind::CallEnded { by: Party::System, reason: EndReason::NodeFailure, sip_code: 500 };
+        write(About::Call(*call), kind);
+    }
+    if !recovered.open_calls.is_empty() {
+        tracing::warn!(
+            calls = recovered.open_calls.len(),
+            recordings = mended.len(),
+            "the last process ended with calls up: their records are closed with the cause node_failure"
+        );
+    }
+    Ok(next_seq)
+}
+
+fn start_media(
+    config: &Config,
+    clock: Clock,
+    inbox: &driver::Inbox,
+) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
+    let (chunks, to_write) = crossbeam_channel::bounded(CHUNK_QUEUE);
+    let stored = inbox.clone();
+    let recorder = Recorder::start(&config.data_dir, to_write, move |ended| {
+        stored.send(Input::RecordingStored {
+            recording: ended.recording,
+            length_ms: ended.length_ms,
+            lost_ms: ended.lost_ms,
+        });
+    })
+    .context("the recorder cannot be started")?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).context("the system gives no random numbers")?;
+    let events = inbox.clone();
+    let tell = Arc::new(move |event| events.send(Input::Media(event)));
+    let media = MediaThreads::start(&config.media, clock, seed, chunks, tell).context("media cannot be started")?;
+    Ok((recorder, Arc::new(media)))
+}
+
+/// The thread that keeps the present up to date, so that no scrape ever holds the engine.
+fn follow_present(
+    present: &Arc<Mutex<Present>>,
+) -> Result<(crossbeam_channel::Sender<Entry>, std::thread::JoinHandle<()>), Failure> {
+    let (entries, received) = crossbeam_channel::unbounded::<Entry>();
+    let present = Arc::clone(present);
+    let thread = std::thread::Builder::new()
+        .name("present".into())
+        .spawn(move || {
+            for entry in received {
+                present.lock().unwrap_or_else(std::sync::PoisonError::into_inner).handle(&entry);
+            }
+        })
+        .context("no thread can be started")?;
+    Ok((entries, thread))
+}
+
+fn outlets(
+    media: &Arc<MediaThreads>,
+    journal: &Arc<Journal>,
+    entries: crossbeam_channel::Sender<Entry>,
+    streams: Streams,
+    drained: &Arc<tokio::sync::Notify>,
+) -> Outlets {
+    let (media, writer, commits) = (Arc::clone(media), Arc::clone(journal), Arc::clone(journal));
+    let drained = Arc::clone(drained);
+    Outlets {
+        media: Box::new(move |shard, command| media.send(shard, command)),
+        journal: Box::new(move |entry| {
+            writer.append(entry.clone());
+            let _ = entries.send(entry);
+        }),
+        commit: Box::new(move |seq| commits.commit(seq)),
+        stream: Box::new(move |flow, bytes| streams.send(flow, bytes)),
+        drained: Box::new(move || drained.notify_waiters()),
+    }
+}
+
+/// Where the figures of a scrape come from.
+struct Sources {
+    inbox: driver::Inbox,
+    media: Arc<MediaThreads>,
+    journal: Arc<Journal>,
+    recorder: Arc<recordings::Stats>,
+    config: Arc<ArcSwap<Config>>,
+    reload: Arc<Mutex<(bool, Wall)>>,
+}
+
+impl Sources {
+    fn read(&self) -> Readings {
+        let engine = driver::ask(&self.inbox, Duration::from_secs(1), |engine, _| engine.stats());
+        let (counters, journal, recorder) = (self.media.counters(), self.journal.stats(), &self.recorder);
+        let load = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
+        let config = self.config.load();
+        let (reload_ok, reload_at) = *self.reload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let over = |bounds: &[f64]| bounds.last().copied().unwrap_or(1.0) * 2.0;
+        let late_bounds: Vec<f64> = LATENESS_MS.iter().map(|ms| *ms as f64 / 1_000.0).collect();
+        let late = late_bounds.iter().copied().chain([over(&late_bounds)]).zip(counters.lateness.iter().map(load));
+        let commit_bounds: Vec<f64> = COMMIT_BOUNDS.to_vec();
+        let commits =
+            commit_bounds.iter().copied().chain([over(&commit_bounds)]).zip(journal.commit_buckets.iter().map(load));
+        Readings {
+            engine: engine.unwrap_or_default(),
+            rtp_streams: load(&counters.legs),
+            rtp_packets: [load(&counters.packets_in), load(&counters.packets_out)],
+            rtp_bytes: [load(&counters.bytes_in), load(&counters.bytes_out)],
+            rtp_lost: load(&counters.lost),
+            rtp_dropped: load(&counters.dropped),
+            tick_late: late.collect(),
+            commits: commits.collect(),
+            journal_stalled: journal.stalled(Instant::now()),
+            recordings_active: load(&recorder.active),
+            recording_bytes: load(&recorder.bytes),
+            recording_failures: load(&recorder.failures),
+            recording_lost_ms: load(&recorder.lost_ms),
+            storage_free: storage::free_bytes(&config.data_dir),
+            reload_ok,
+            reload_at,
+            trunk_limits: config.call.trunks.iter().map(|(name, trunk)| (name.clone(), trunk.max_calls)).collect(),
+        }
+    }
+}
+
+/// Reads the configuration again, whole or not at all.
+struct Reloader {
+    options: Options,
+    config: Arc<ArcSwap<Config>>,
+    inbox: driver::Inbox,
+    level: LevelHandle,
+    outcome: Arc<Mutex<(bool, Wall)>>,
+}
+
+impl Reloader {
+    fn reload(&self) -> Reloaded {
+        let outcome = self.try_reload();
+        let mut last = self.outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        last.0 = outcome.accepted;
+        if outcome.accepted {
+            last.1 = wall_now();
+            tracing::info!("the configuration was read again and is in force");
+        } else {
+            tracing::error!(errors = outcome.errors.join("\n"), "the configuration was refused; the old one stays");
+        }
+        outcome
+    }
+
+    fn try_reload(&self) -> Reloaded {
+        let old = self.config.load_full();
+        let refused = |errors: Vec<String>| Reloaded { accepted: false, warnings: Vec::new(), errors };
+        // The demo tenant has no file: its flows and prompts are read again.
+        let mut new = match self.options.dev {
+            true => (*old).clone(),
+            false => match load(&self.options) {
+                Ok((config, _)) => config,
+                Err(failure) => return refused(vec![failure.message]),
+            },
+        };
+        let restart = old.needs_restart(&new);
+        // What only a restart applies stays as it runs: nothing is half-applied.
+        new.sip.listeners = old.sip.listeners.clone();
+        new.media = crate::media::config::MediaConfig { codecs: new.media.codecs.clone(), ..old.media.clone() };
+        new.data_dir = old.data_dir.clone();
+        let (settings, mut warnings) = match settings(&new) {
+            Ok(settings) => settings,
+            Err(errors) => return refused(errors),
+        };
+        warnings.extend(restart.iter().map(|key| format!("{key} changes at the next restart")));
+        let level = self.options.log_level.clone().unwrap_or_else(|| new.log.level.to_owned());
+        let _ = self.level.reload(tracing_subscriber::EnvFilter::new(level));
+        self.inbox.send(Input::Command(Command::Reload(Box::new(settings))));
+        self.config.store(Arc::new(new));
+        Reloaded { accepted: true, warnings, errors: Vec::new() }
+    }
+}
+
+async fn start_http(shared: &http::App) -> Result<(), Failure> {
+    let config = shared.config.load();
+    let bind = |address: SocketAddr| async move {
+        let explain = |error| Failure::new(1, format!("HTTP cannot listen on {address}: {error}"));
+        tokio::net::TcpListener::bind(address).await.map_err(explain)
+    };
+    let public = bind(config.http_listen).await?;
+    tokio::spawn(http::serve_public(Arc::clone(shared), public, config.metrics_listen.is_none()));
+    if let Some(address) = config.metrics_listen {
+        tokio::spawn(http::serve_metrics(Arc::clone(shared), bind(address).await?));
+    }
+    let socket = http::bind_socket(&config.data_dir).context("hatif.sock cannot be made in the data folder")?;
+    tokio::spawn(http::serve_socket(Arc::clone(shared), socket));
+    Ok(())
+}
+
+fn start_robots(options: &Options, config: &Config) -> Option<Demo> {
+    if !options.dev || options.demo_calls == 0 {
+        return None;
+    }
+    let server = config.sip.listeners.iter().find(|l| l.transport == Transport::Udp)?.address;
+    let user = |id: &str| Some((id.to_owned(), config.sip.users.get(id)?.password.clone()));
+    let agents = ["102", "103"].into_iter().filter_map(user).collect();
+    Some(Demo::start(DemoOptions {
+        server,
+        calls_per_minute: options.demo_calls,
+        agents,
+        seed: 1,
+        agent_speech: Vec::new(),
+        caller_speech: Vec::new(),
+    }))
+}
+
+/// Says where everything is: a person gets lines, a program one JSON object.
+fn announce(options: &Options, node: &Node, password: &str, files: u64) {
+    let config = node.shared.config.load();
+    let address = |transport| config.sip.listeners.iter().find(|l| l.transport == transport).map(|l| l.address);
+    let sip = address(Transport::Udp).or(address(Transport::Tcp)).map(|a| a.to_string()).unwrap_or_default();
+    let http = format!("http://{}", config.http_listen);
+    let metrics = format!("http://{}/metrics", config.metrics_listen.unwrap_or(config.http_listen));
+    let key = node.shared.own_key.clone().unwrap_or_default();
+    if options.json {
+        let line = serde_json::json!({
+            "console": format!("{http}/"), "sip": format!("sip:{sip}"), "http": http, "metrics": metrics,
+            "password": if options.dev { password } else { "" }, "api_key": if options.dev { &key } else { "" },
+        });
+        println!("{line}");
+        return;
+    }
+    let (ports, shards) = (&config.media.ports, node.media.shards());
+    let pairs = (usize::from(*ports.end()) - usize::from(*ports.start())).div_ceil(2);
+    let by_files = files.saturating_sub(200) / 4;
+    println!("هاتف hatif {}", env!("CARGO_PKG_VERSION"));
+    if options.dev {
+        println!("development mode: loopback only, data in {}, NOT for production", config.data_dir.display());
+    }
+    println!("  SIP          sip:{sip} udp+tcp · RTP {}-{} · {shards} media thread(s)", ports.start(), ports.end());
+    println!("  Capacity     {} bridged calls by ports, {by_files} by open files ({files})", pairs / 2);
+    println!("  Metrics      {metrics}");
+    println!("  API          {http}/api/v1/calls");
+    if options.dev {
+        println!("  API key      {key}");
+        println!("  Demo tenant  queues support(600) vip(601) · IVR main(500) · echo 9196 · tone 9197");
+        println!("  Agents       101 amal · 102 omar · 103 sara · supervisor 201 · password: {password}");
+        match options.demo_calls {
+            0 => println!("  Robots       none"),
+            n => println!("  Robots       {n} callers a minute; agents 102 and 103  (--demo-calls 0 to stop)"),
+        }
+    }
+    println!("ready");
+}
+
+/// Waits for the end; SIGHUP reads the configuration again.
+async fn serve_until_signalled(node: &Node) {
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = hup.recv() => {
+                let shared = Arc::clone(&node.shared);
+                let _ = tokio::task::spawn_blocking(move || (shared.reload)()).await;
+            }
+            // At the keyboard one Ctrl-C is enough.
+            _ = int.recv() => return,
+            _ = term.recv() => break,
+        }
+    }
+    node.shared.ready.store(false, Ordering::Relaxed);
+    node.driver.inbox().send(Input::Command(Command::Drain));
+    tracing::info!("draining: no new calls are taken; a second SIGTERM ends those that are up");
+    let until = tokio::time::Instant::now() + DRAIN_PATIENCE;
+    loop {
+        let inbox = node.driver.inbox();
+        let calls = tokio::task::spawn_blocking(move || {
+            driver::ask(&inbox, Duration::from_secs(1), |engine, _| engine.calls().count())
+        });
+        if matches!(calls.await, Ok(Some(0) | None)) || tokio::time::Instant::now() >= until {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            _ = term.recv() => return,
+            _ = int.recv() => return,
+        }
+    }
+}
+
+/// Takes everything down in the order of the data: calls, media, recordings, journal, records.
+fn stop(node: Node, runtime: &tokio::runtime::Runtime) {
+    drop(node.robots);
+    let _ = std::fs::remove_file(node.shared.data_dir.join("hatif.sock"));
+    let records = node.records.clone();
+    node.driver.stop();
+    let Node { media, recorder, journal, follower, present, shared, .. } = node;
+    // The handlers hold the last references to media and journal: they end with the runtime's tasks.
+    drop(shared);
+    drop(media);
+    let _ = recorder;
+    let _ = present;
+    drop(journal);
+    let _ = follower;
+    runtime.block_on(records.close());
+}

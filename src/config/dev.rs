@@ -1,0 +1,154 @@
+//! The demo tenant of `serve --dev`: loopback only, one flow, two queues, three agents, one supervisor.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig};
+use crate::call::config::{CallConfig, MediaPath, NumberAction, NumberConfig, RecordPolicy, SupervisorConfig};
+use crate::id::{AgentId, QueueName};
+use crate::media::codec::Codec;
+use crate::media::config::MediaConfig;
+use crate::sip::config::{Listener, SipConfig, Transport, UserConfig};
+
+use super::{CentreConfig, Config, LogConfig};
+
+/// What the command line may change in the demo tenant.
+#[derive(Clone)]
+pub struct DevOptions {
+    /// SIP over UDP and TCP on 127.0.0.1. Default 5060.
+    pub sip_port: u16,
+    /// API, metrics and health on 127.0.0.1. Default 8080.
+    pub http_port: u16,
+    /// Default 20000–20199.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Password of every agent and supervisor.
+    pub password: String,
+    /// Default `.hatif-dev`.
+    pub data_dir: PathBuf,
+    /// Default `ivr-scripts`.
+    pub flows_dir: PathBuf,
+    /// Default `prompts`.
+    pub prompts_dir: PathBuf,
+}
+
+impl DevOptions {
+    /// The defaults, with this password.
+    pub fn new(password: String) -> Self {
+        Self {
+            sip_port: 5060,
+            http_port: 8080,
+            rtp_ports: 20000..=20199,
+            password,
+            data_dir: PathBuf::from(".hatif-dev"),
+            flows_dir: PathBuf::from("ivr-scripts"),
+            prompts_dir: PathBuf::from("prompts"),
+        }
+    }
+}
+
+impl Config {
+    /// The demo tenant: agents 101 amal, 102 omar, 103 sara; supervisor 201; queues support (600) and vip (601); flow
+    /// main (500). Everybody may dial its numbers; everything listens on 127.0.0.1 only.
+    pub fn dev(options: DevOptions) -> Config {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let languages = vec!["ar".to_owned(), "en".to_owned()];
+        let listener =
+            |transport| Listener { transport, address: SocketAddr::new(loopback, options.sip_port), advertised: None };
+        let user = |id: &str| (id.to_owned(), UserConfig { password: options.password.clone() });
+        Config {
+            centre: CentreConfig { timezone: "UTC".to_owned(), languages: languages.clone() },
+            sip: SipConfig {
+                listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+                domain: loopback.to_string(),
+                users: ["101", "102", "103", "201"].map(user).into(),
+                trunks: BTreeMap::new(),
+                fixed: BTreeMap::new(),
+            },
+            media: MediaConfig {
+                address: loopback,
+                bind: loopback,
+                ports: options.rtp_ports,
+                codecs: vec![Codec::Pcma, Codec::Pcmu],
+                shards: super::build::default_shards(super::Machine::here().cores),
+                timeout_s: 60,
+            },
+            http_listen: SocketAddr::new(loopback, options.http_port),
+            metrics_listen: None,
+            data_dir: options.data_dir,
+            flows_dir: options.flows_dir,
+            prompts_dir: options.prompts_dir,
+            log: LogConfig { level: "info", json: false },
+            floor: floor(),
+            call: call(languages),
+        }
+    }
+}
+
+fn floor() -> FloorConfig {
+    let queues = ["support", "vip"].map(|name| {
+        let queue = QueueConfig { wrap_up: Duration::from_secs(10), ..QueueConfig::new(QueueName::from(name)) };
+        (queue.name.clone(), queue)
+    });
+    let agents = [("101", "Amal", 8), ("102", "Omar", 6), ("103", "Sara", 5)].map(|(id, name, level)| {
+        let skills = ["lang:ar", "lang:en", "billing", "tech", "topic:billing", "topic:tech", "topic:general"];
+        let agent = AgentConfig {
+            id: AgentId::from(id),
+            name: name.to_owned(),
+            skills: skills.map(|skill| (skill.to_owned(), level)).into(),
+            queues: queues.iter().map(|(name, _)| name.clone()).collect(),
+            auto_ready: true,
+            contact: None,
+            contact_user: None,
+        };
+        (agent.id.clone(), agent)
+    });
+    FloorConfig { agents: agents.into(), queues: queues.into() }
+}
+
+fn call(languages: Vec<String>) -> CallConfig {
+    let number = |pattern: &str, action| NumberConfig {
+        pattern: pattern.to_owned(),
+        action,
+        public: true,
+        from: Vec::new(),
+        record: RecordPolicy::Never,
+        media: MediaPath::Relay,
+    };
+    let supervisor = SupervisorConfig { id: AgentId::from("201"), name: "Huda".to_owned(), queues: None };
+    CallConfig {
+        languages,
+        numbers: vec![
+            number("500", NumberAction::Flow("main".to_owned())),
+            number("600", NumberAction::Queue(QueueName::from("support"))),
+            number("601", NumberAction::Queue(QueueName::from("vip"))),
+        ],
+        trunks: BTreeMap::new(),
+        supervisors: BTreeMap::from([(supervisor.id.clone(), supervisor)]),
+        public_tests: true,
+        recording: BTreeMap::from(["support", "vip"].map(|queue| (QueueName::from(queue), RecordPolicy::Always))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_demo_tenant_is_what_the_contract_says_and_listens_on_loopback_only() {
+        let config = Config::dev(DevOptions::new("dev-7Q2M".to_owned()));
+        assert!(config.sip.listeners.iter().all(|l| l.address.ip().is_loopback() && l.address.port() == 5060));
+        assert!(config.http_listen.ip().is_loopback() && config.media.bind.is_loopback());
+        let names: BTreeSet<&str> = config.floor.agents.values().map(|a| a.name.as_str()).collect();
+        assert_eq!(names, BTreeSet::from(["Amal", "Omar", "Sara"]));
+        let dialled: Vec<&str> = config.call.numbers.iter().map(|n| n.pattern.as_str()).collect();
+        assert_eq!(dialled, ["500", "600", "601"]);
+        assert_eq!(config.floor.queues.get("support").map(|q| q.wrap_up), Some(Duration::from_secs(10)));
+        assert_eq!(config.sip.users.len(), 4);
+        assert!(!format!("{config:?}").contains("dev-7Q2M"), "passwords are never printed");
+    }
+}

@@ -1,0 +1,399 @@
+//! Every key there is: what it takes, its default, its limits. The reader knows no other keys, and the table in
+//! `docs/configuration.md` is written from this one.
+
+use std::fmt::Write;
+
+/// One table of the file.
+#[derive(Debug)]
+pub struct Section {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Written `[[name]]`, any number of times.
+    pub list: bool,
+    /// What it is for.
+    pub about: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+    /// Keys that are documented elsewhere and refused by this build.
+    pub not_built: &'static [&'static str],
+}
+
+/// One key of a table.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What is written there, with its limits.
+    pub takes: &'static str,
+    /// What holds when it is absent; `required` when it must be there.
+    pub default: &'static str,
+    /// What it does.
+    pub about: &'static str,
+}
+
+const fn key(name: &'static str, takes: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key { name, takes, default, about }
+}
+
+/// Tables that the project plans and this build refuses.
+pub const NOT_BUILT: [&str; 9] =
+    ["tls", "service", "calendar", "webhook", "user", "callback", "skill", "cluster", "retention"];
+
+/// The section of this name.
+pub fn section(name: &str) -> Option<&'static Section> {
+    SECTIONS.iter().find(|s| s.name == name)
+}
+
+/// All tables, in the order a file usually has them.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "centre",
+        list: false,
+        about: "The centre as a whole.",
+        keys: &[
+            key(
+                "timezone",
+                "name as `Asia/Riyadh`",
+                "`\"UTC\"`",
+                "The centre's time zone. This build writes every time in UTC and warns of any other zone.",
+            ),
+            key(
+                "languages",
+                "list of language codes",
+                "`[\"ar\", \"en\"]`",
+                "Languages callers can be spoken to in; the first is the default. Prompts are shipped for `ar` and `en`.",
+            ),
+        ],
+        not_built: &[],
+    },
+    Section {
+        name: "sip",
+        list: false,
+        about: "Signalling.",
+        keys: &[
+            key(
+                "listen",
+                "list of `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`",
+                "`[\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]`",
+                "Where SIP is received. `0.0.0.0` and `[::]` need `address`.",
+            ),
+            key(
+                "domain",
+                "host name or IP address",
+                "`address`, else the first listener's address",
+                "Our domain: realm of digest challenges, host of our own URIs, right side of agents' addresses.",
+            ),
+            key(
+                "address",
+                "IP address",
+                "the address of the listener",
+                "What Via and Contact say, when phones reach this machine under another address (NAT).",
+            ),
+        ],
+        not_built: &["certificate", "private_key", "session_expires"],
+    },
+    Section {
+        name: "media",
+        list: false,
+        about: "RTP.",
+        keys: &[
+            key(
+                "address",
+                "IP address",
+                "`sip.address`, else the first listener's address",
+                "What SDP announces: where phones send their audio.",
+            ),
+            key("bind", "IP address", "`media.address`", "What media sockets are bound to, when it differs (NAT)."),
+            key(
+                "ports",
+                "`\"FIRST-LAST\"`, within 1024–65535, at least 2 ports",
+                "`\"20000-29999\"`",
+                "Two ports (RTP and RTCP) for each leg: 10,000 ports carry 5,000 legs, that is 2,500 bridged calls. Keep it away from `net.ipv4.ip_local_port_range`.",
+            ),
+            key(
+                "codecs",
+                "list of `pcma`, `pcmu`",
+                "`[\"pcma\", \"pcmu\"]`",
+                "Allowed codecs, in our order when we offer. `g722` and `opus` are left out with a warning.",
+            ),
+            key("shards", "whole number 1–64", "half the cores, at least 1", "Media threads."),
+            key(
+                "timeout",
+                "duration, `\"0s\"` or 10 s–24 h",
+                "`\"60s\"`",
+                "A leg that sends neither RTP nor RTCP for so long ends its call; `\"0s\"` = never. Not while on hold.",
+            ),
+        ],
+        not_built: &["srtp", "ice", "dscp"],
+    },
+    Section {
+        name: "http",
+        list: false,
+        about: "API, health and (without `[metrics]`) `/metrics`.",
+        keys: &[key(
+            "listen",
+            "`ADDRESS:PORT`",
+            "`\"127.0.0.1:8080\"`",
+            "Plain HTTP. Beyond this machine put a reverse proxy with TLS before it.",
+        )],
+        not_built: &["tls", "acme", "certificate", "private_key"],
+    },
+    Section {
+        name: "metrics",
+        list: false,
+        about: "A listener of its own for Prometheus.",
+        keys: &[key(
+            "listen",
+            "`ADDRESS:PORT`",
+            "absent: `/metrics` on the `[http]` listener",
+            "Serves only `/metrics`, `/livez` and `/readyz`.",
+        )],
+        not_built: &["per_agent", "token", "token_file"],
+    },
+    Section {
+        name: "data",
+        list: false,
+        about: "What is kept.",
+        keys: &[key(
+            "dir",
+            "folder",
+            "`\"./data\"`",
+            "Journal, call records (SQLite), recordings, control socket. Created when absent; mode 0700.",
+        )],
+        not_built: &["database"],
+    },
+    Section {
+        name: "ivr",
+        list: false,
+        about: "Flows and prompts.",
+        keys: &[
+            key(
+                "flows",
+                "folder",
+                "`\"ivr-scripts\"`",
+                "Its `*.toml` files are the flows; `prompts.toml` in it holds the words of each prompt. A folder without flows: the shipped ones, `main` and `survey`.",
+            ),
+            key("prompts", "folder", "`\"prompts\"`", "Recordings as `LANGUAGE/ID.wav`."),
+        ],
+        not_built: &["tts"],
+    },
+    Section {
+        name: "log",
+        list: false,
+        about: "Messages on stderr.",
+        keys: &[
+            key(
+                "level",
+                "`error`, `warn`, `info`, `debug` or `trace`",
+                "`\"info\"`",
+                "At `debug` phone numbers appear; at `trace` whole SIP messages.",
+            ),
+            key("format", "`text` or `json`", "`\"text\"`", "`json`: one object a line."),
+        ],
+        not_built: &["file"],
+    },
+    Section {
+        name: "trunk",
+        list: true,
+        about: "A carrier or PBX, known by its source address.",
+        keys: &[
+            key(
+                "name",
+                "letters, digits, `-`, `_`, `.`",
+                "required",
+                "Its name in `dial = \"trunk:NAME\"`, `from`, records and metrics.",
+            ),
+            key(
+                "hosts",
+                "list of `ADDRESS` or `ADDRESS:PORT`",
+                "required",
+                "Source addresses; the first is where outgoing calls go (port 5060 when none is given).",
+            ),
+            key("max_calls", "whole number 1–100000", "`1000`", "Most calls at once; one more gets 503."),
+            key(
+                "max_calls_per_second",
+                "whole number 1–10000",
+                "`100`",
+                "Most new calls in one second; one more gets 503 with Retry-After.",
+            ),
+        ],
+        not_built: &["register", "user", "password", "password_file", "transport", "proxy", "options_every"],
+    },
+    Section {
+        name: "number",
+        list: true,
+        about: "A dialled number and what happens; the first match in the file wins. Exactly one of `flow`, `queue`, `dial`.",
+        keys: &[
+            key(
+                "match",
+                "digits, `+`, `#`; `X` = one digit; `*` at the end = the rest",
+                "required",
+                "The dialled number. Feature codes (`*11` …) go before numbers.",
+            ),
+            key("flow", "name of a flow", "–", "Runs a flow of `ivr.flows`."),
+            key("queue", "name of a `[[queue]]`", "–", "Answers and queues."),
+            key(
+                "dial",
+                "`sip:USER@ADDRESS:PORT` or `trunk:NAME`",
+                "–",
+                "Bridges straight to an address or trunk; `{number}` in the user is the dialled number.",
+            ),
+            key("public", "true or false", "`false`", "Strangers (no account, no trunk) may dial it."),
+            key("from", "list of `trunk:NAME`, `agents`", "all trunks and users", "Who of the known may dial it."),
+            key("record", "`always` or `never`", "`\"never\"`", "For `dial`; a queue says it itself."),
+            key(
+                "media",
+                "`relay` or `bypass`",
+                "`\"relay\"`",
+                "For `dial`: whether audio passes through here; `bypass` passes the SDP on and cannot record.",
+            ),
+        ],
+        not_built: &["calendar", "agent", "voicemail"],
+    },
+    Section {
+        name: "agent",
+        list: true,
+        about: "Somebody who answers.",
+        keys: &[
+            key("id", "letters, digits, `-`, `_`, `.`", "required", "SIP user, digest user and own number."),
+            key("name", "text", "the id", "Shown to people."),
+            key(
+                "password",
+                "text",
+                "required, or `password_file`, unless there is a `contact`",
+                "For REGISTER and for calls from his phone.",
+            ),
+            key("password_file", "file", "–", "The password is this file's first line."),
+            key("skills", "table of skill to level 1–10", "none", "10 is best."),
+            key("queues", "list of `[[queue]]` names", "none", "Queues he serves."),
+            key(
+                "auto_ready",
+                "true or false",
+                "`false`",
+                "Ready as soon as his phone is there (after a log-out only when he says so).",
+            ),
+            key(
+                "contact",
+                "`sip:[USER@]ADDRESS[:PORT]`",
+                "–",
+                "A fixed address instead of registration; the agent then counts as always there.",
+            ),
+        ],
+        not_built: &["team", "codec", "language", "wrap_up", "webrtc"],
+    },
+    Section {
+        name: "supervisor",
+        list: true,
+        about: "Somebody who may listen in.",
+        keys: &[
+            key("id", "letters, digits, `-`, `_`, `.`", "required", "SIP user, digest user and own number."),
+            key("name", "text", "the id", "Shown to people."),
+            key("password", "text", "required, or `password_file`", "For REGISTER and for calls from his phone."),
+            key("password_file", "file", "–", "The password is this file's first line."),
+            key("queues", "list of `[[queue]]` names", "all queues", "Whose agents may be heard."),
+        ],
+        not_built: &["team", "role"],
+    },
+    Section {
+        name: "queue",
+        list: true,
+        about: "Where callers wait.",
+        keys: &[
+            key(
+                "name",
+                "letters, digits, `-`, `_`, `.`",
+                "required",
+                "Its name in numbers, flows, records and metrics.",
+            ),
+            key(
+                "strategy",
+                "`longest_idle`",
+                "`\"longest_idle\"`",
+                "How the agent is chosen among those free and able.",
+            ),
+            key("service_level", "duration 1 s–1 h", "`\"20s\"`", "Answers within it count as within service level."),
+            key("ring_timeout", "duration 1 s–5 min", "`\"15s\"`", "How long one agent rings."),
+            key("wrap_up", "duration 0–1 h", "`\"10s\"`", "Time after a talk before the next offer."),
+            key("record", "`always` or `never`", "`\"never\"`", "Recording from the agent's answer on."),
+            key("max_wait", "duration 1 s–24 h", "`\"10m\"`", "The longest wait."),
+            key("max_waiting", "whole number 1–100000", "`1000`", "Most callers waiting at once; one more is told so."),
+            key(
+                "skills",
+                "list of `NAME`, `NAME>=LEVEL`, `!NAME`, `A|B`",
+                "none",
+                "What an agent must be able to do for any caller of this queue; all of them.",
+            ),
+            key(
+                "weight",
+                "whole number 1–1000000",
+                "`1`",
+                "Between queues whose first callers rank the same: higher first.",
+            ),
+            key(
+                "announce_every",
+                "duration, `\"0s\"` or 5 s–1 h",
+                "`\"30s\"`",
+                "How often the caller hears his place; `\"0s\"` = never.",
+            ),
+            key(
+                "rna_threshold",
+                "whole number 1–100",
+                "`2`",
+                "Missed rings in a row after which an agent is paused with code `RNA`.",
+            ),
+            key(
+                "exclude_agent",
+                "duration 0–1 h",
+                "`\"30s\"`",
+                "How long a caller is not offered again to an agent who missed him.",
+            ),
+            key(
+                "delay_no_answer",
+                "duration 0–1 h",
+                "`\"10s\"`",
+                "Before the agent's next offer, after he did not answer.",
+            ),
+            key("delay_rejected", "duration 0–1 h", "`\"30s\"`", "… after he declined."),
+            key("delay_busy", "duration 0–1 h", "`\"30s\"`", "… after his phone was busy."),
+            key("delay_unreachable", "duration 0–1 h", "`\"5s\"`", "… after his phone could not be reached."),
+        ],
+        not_built: &[
+            "callback",
+            "calendar",
+            "music",
+            "rna_action",
+            "relax",
+            "overflow",
+            "priority",
+            "autofill",
+            "language",
+        ],
+    },
+];
+
+/// The tables of `docs/configuration.md`, in Markdown.
+pub fn reference() -> String {
+    let mut text = String::new();
+    for section in SECTIONS {
+        let (open, close) = if section.list { ("[[", "]]") } else { ("[", "]") };
+        let _ = writeln!(text, "### `{open}{}{close}`\n\n{}\n", section.name, section.about);
+        let _ = writeln!(text, "| key | takes | default | what it does |\n| --- | --- | --- | --- |");
+        for key in section.keys {
+            let cell = |s: &str| s.replace('|', "\\|");
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} | {} |",
+                key.name,
+                cell(key.takes),
+                cell(key.default),
+                cell(key.about)
+            );
+        }
+        if !section.not_built.is_empty() {
+            let names: Vec<String> = section.not_built.iter().map(|n| format!("`{n}`")).collect();
+            let _ = writeln!(text, "\nNot built yet, refused: {}.", names.join(", "));
+        }
+        text.push('\n');
+    }
+    text
+}

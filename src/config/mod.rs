@@ -1,0 +1,212 @@
+//! The configuration file: TOML in, the config struct that each module defines for itself out.
+//!
+//! ```text
+//!   hatif.toml, conf.d/*.toml, HATIF_…      source: parsed with places, merged
+//!         |
+//!         v
+//!   reader  --- keys (what there is) --->   build: checked values, references resolved
+//!         |                                    |
+//!         v                                    v
+//!   Diagnostic: file:line:column, caret     Config
+//! ```
+//!
+//! Nothing is half-applied: [`Config::load`] gives a whole configuration with warnings, or every error there is. A
+//! key that the contract names and this build does not honour is an error ("not built yet"), never ignored.
+
+mod build;
+mod dev;
+pub mod keys;
+mod numbers;
+mod people;
+mod reader;
+mod source;
+#[cfg(test)]
+mod tests;
+pub mod values;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use crate::acd::config::FloorConfig;
+use crate::call::config::CallConfig;
+use crate::diagnostic::Diagnostic;
+use crate::media::config::MediaConfig;
+use crate::sip::config::SipConfig;
+
+pub use dev::DevOptions;
+pub use source::Document;
+
+/// Everything the running system is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The centre as a whole.
+    pub centre: CentreConfig,
+    /// Signalling: listeners, domain, users, trunks by address.
+    pub sip: SipConfig,
+    /// Media: addresses, ports, codecs.
+    pub media: MediaConfig,
+    /// Where API, health and console listen.
+    pub http_listen: SocketAddr,
+    /// Where `/metrics` listens; `None` = on `http_listen`.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Journal, records, recordings, control socket.
+    pub data_dir: PathBuf,
+    /// The folder of flow files.
+    pub flows_dir: PathBuf,
+    /// The folder of recorded prompts.
+    pub prompts_dir: PathBuf,
+    /// Messages on stderr.
+    pub log: LogConfig,
+    /// Agents and queues.
+    pub floor: FloorConfig,
+    /// Numbers, trunks, supervisors, recording policy.
+    pub call: CallConfig,
+}
+
+/// The `[centre]` table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CentreConfig {
+    /// Time zone by its tz name. Shown only: times are written in UTC.
+    pub timezone: String,
+    /// Languages; the first is the default.
+    pub languages: Vec<String>,
+}
+
+/// The `[log]` table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: &'static str,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// What the reader must know of the machine; read by [`Config::load`], given by tests.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// Ports the kernel gives to outgoing connections; `None` = unknown.
+    pub local_ports: Option<RangeInclusive<u16>>,
+    /// Processor cores; 0 = unknown.
+    pub cores: usize,
+}
+
+impl Machine {
+    /// This machine.
+    pub fn here() -> Self {
+        let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+        let ports = range.and_then(|text| {
+            let mut words = text.split_ascii_whitespace().map(str::parse::<u16>);
+            match (words.next(), words.next()) {
+                (Some(Ok(first)), Some(Ok(last))) => Some(first..=last),
+                _ => None,
+            }
+        });
+        Self { local_ports: ports, cores: std::thread::available_parallelism().map_or(0, usize::from) }
+    }
+}
+
+impl Config {
+    /// Reads `paths` and, beside the first of them, `conf.d/*.toml` in the order of their names.
+    ///
+    /// `env` is the environment: variables `HATIF_SECTION__KEY` override the key of that table; others are left alone.
+    /// Relative folders in a file start at that file's folder; in the environment, at the working directory.
+    ///
+    /// Returns the configuration with its warnings.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in the order of the files: unreadable files, TOML syntax, unknown keys, wrong types,
+    /// values out of range, references to what is not there, duplicates, what is not built yet.
+    pub fn load(paths: &[PathBuf], env: &[(String, String)]) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let mut errors = Vec::new();
+        let mut files = paths.to_vec();
+        if let Some(first) = paths.first() {
+            match parts_beside(first) {
+                Ok(parts) => files.extend(parts.into_iter().filter(|p| !paths.contains(p))),
+                Err(unreadable) => errors.extend(unreadable),
+            }
+        }
+        let mut documents = Vec::new();
+        for path in files {
+            match fs::read_to_string(&path) {
+                Ok(text) => documents.push(Document {
+                    name: path.display().to_string(),
+                    text,
+                    base: path.parent().map(Path::to_path_buf).unwrap_or_default(),
+                    overrides: false,
+                }),
+                Err(error) => errors.push(unreadable(&path, &error)),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        documents.extend(build::environment(env)?);
+        Self::read(documents, &Machine::here())
+    }
+
+    /// As [`Config::load`], from texts already in memory. Still reads `*_file` secrets and the names of the flows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn read(documents: Vec<Document>, machine: &Machine) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+        build::build(documents, machine)
+    }
+
+    /// The keys whose change from `self` to `new` only a restart applies; everything else a reload applies.
+    pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let changed = [
+            ("sip.listen", self.sip.listeners != new.sip.listeners),
+            ("media.address", self.media.address != new.media.address),
+            ("media.bind", self.media.bind != new.media.bind),
+            ("media.ports", self.media.ports != new.media.ports),
+            ("media.shards", self.media.shards != new.media.shards),
+            ("http.listen", self.http_listen != new.http_listen),
+            ("metrics.listen", self.metrics_listen != new.metrics_listen),
+            ("data.dir", self.data_dir != new.data_dir),
+            ("log.format", self.log.json != new.log.json),
+        ];
+        changed.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+
+    /// Names of all flows that a `[[number]]` runs.
+    pub fn flows(&self) -> BTreeSet<String> {
+        let flow = |n: &crate::call::config::NumberConfig| match &n.action {
+            crate::call::config::NumberAction::Flow(flow) => Some(flow.clone()),
+            _ => None,
+        };
+        self.call.numbers.iter().filter_map(flow).collect()
+    }
+}
+
+/// `conf.d/*.toml` beside `main`, sorted by name; empty when there is no such folder.
+fn parts_beside(main: &Path) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
+    let folder = main.parent().unwrap_or(Path::new("")).join("conf.d");
+    let listing = match fs::read_dir(&folder) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(vec![unreadable(&folder, &error)]),
+    };
+    let mut parts = Vec::new();
+    for entry in listing {
+        let path = entry.map_err(|error| vec![unreadable(&folder, &error)])?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            parts.push(path);
+        }
+    }
+    parts.sort();
+    Ok(parts)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    };
+    Diagnostic::whole_file("config::unreadable", &path.display().to_string(), format!("cannot be read: {reason}"))
+}

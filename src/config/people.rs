@@ -1,0 +1,333 @@
+//! Agents, supervisors, queues and trunks, and what they say of each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
+use crate::call::config::{CallConfig, RecordPolicy, SupervisorConfig, TrunkConfig};
+use crate::id::{AgentId, QueueName};
+use crate::sip::config::UserConfig;
+
+use super::build::{duplicate, known, name};
+use super::numbers;
+use super::reader::{Reader, Text};
+use super::source::{Entry, Place, Problems, Value};
+use super::values::{is_skill, is_skill_wish, sip_address, socket};
+
+/// Shorter passwords are guessed by the scanners that every public SIP port meets.
+const PASSWORD_LETTERS: usize = 8;
+
+/// All that is read here.
+#[derive(Default)]
+pub struct People {
+    /// Who may register, with passwords.
+    pub users: BTreeMap<String, UserConfig>,
+    /// Agents by fixed address.
+    pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
+    /// Trunks by source address.
+    pub trunk_addresses: BTreeMap<IpAddr, String>,
+    /// Agents and queues.
+    pub floor: FloorConfig,
+    /// Trunks, supervisors, numbers, recording.
+    pub call: CallConfig,
+}
+
+/// What names may be referred to.
+pub struct Names<'a> {
+    /// Queues.
+    pub queues: BTreeSet<String>,
+    /// Trunks.
+    pub trunks: BTreeSet<String>,
+    /// Flows.
+    pub flows: &'a BTreeSet<String>,
+}
+
+/// Reads every list of tables. `flows` are the names of the flows there are.
+pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, problems: &Problems) -> People {
+    let tables = |name| Reader::tables(root, known(name), problems);
+    let mut people = People::default();
+    people.call.languages = languages.to_vec();
+    let mut seen = Seen::default();
+
+    let queues = tables("queue");
+    for reader in &queues {
+        queue(reader, &mut people, &mut seen);
+    }
+    for reader in &tables("trunk") {
+        trunk(reader, &mut people, &mut seen);
+    }
+    // Names that stand in the file, whether the rest of their table is right or not: one fault, one finding.
+    let names = Names { queues: seen.names("queue"), trunks: seen.names("trunk"), flows };
+    for reader in &tables("agent") {
+        agent(reader, &names, &mut people, &mut seen);
+    }
+    for reader in &tables("supervisor") {
+        supervisor(reader, &names, &mut people, &mut seen);
+    }
+    people.call.numbers = numbers::read(&tables("number"), &names);
+    for reader in &queues {
+        nobody_serves(reader, &people);
+    }
+    people
+}
+
+/// First places of names, by kind.
+#[derive(Default)]
+struct Seen(BTreeMap<(&'static str, String), Place>);
+
+impl Seen {
+    /// The name of a table; empty (with a finding) when it is missing, unusable or taken, so that the rest of the
+    /// table is still looked at.
+    fn name(&mut self, reader: &Reader, key: &str, kind: &'static str) -> Text {
+        let good = name(reader, key).filter(|text| self.take(reader, kind, text));
+        good.unwrap_or(Text { text: String::new(), place: reader.place })
+    }
+
+    /// Notes a name; false (with a finding) when it is taken.
+    fn take(&mut self, reader: &Reader, kind: &'static str, text: &Text) -> bool {
+        let Some(first) = self.0.insert((kind, text.text.clone()), text.place) else { return true };
+        let help = format!("the first is at {}", reader.problems.location(first));
+        let message = format!("a second {kind} \"{}\"", text.text);
+        reader.problems.error(text.place, "config::duplicate", message, help);
+        self.0.insert((kind, text.text.clone()), first);
+        false
+    }
+
+    fn names(&self, kind: &str) -> BTreeSet<String> {
+        self.0.keys().filter(|(k, _)| *k == kind).map(|(_, name)| name.clone()).collect()
+    }
+}
+
+fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
+    let strategies = ["round_robin", "ring_all", "fewest_calls", "random", "linear", "most_skilled", "least_occupied"];
+    let name = QueueName::from(seen.name(reader, "name", "queue").text);
+    let default = QueueConfig::new(name.clone());
+    let hour = 3_600;
+    let queue = QueueConfig {
+        name: name.clone(),
+        strategy: reader
+            .word("strategy", &[("longest_idle", Strategy::LongestIdle)], &strategies)
+            .unwrap_or(default.strategy),
+        service_level: reader.duration("service_level", 1..=hour).unwrap_or(default.service_level),
+        ring_timeout: reader.duration("ring_timeout", 1..=300).unwrap_or(default.ring_timeout),
+        wrap_up: reader.duration("wrap_up", 0..=hour).unwrap_or(default.wrap_up),
+        max_wait: reader.duration("max_wait", 1..=24 * hour).unwrap_or(default.max_wait),
+        max_waiting: reader.number("max_waiting", 1..=100_000).unwrap_or(default.max_waiting),
+        skills: skill_wishes(reader),
+        weight: reader.number("weight", 1..=1_000_000).unwrap_or(default.weight),
+        announce_every: match reader.duration("announce_every", 0..=hour) {
+            None => default.announce_every,
+            Some(every) if every.is_zero() => None,
+            Some(every) => {
+                if every.as_secs() < 5 {
+                    let place = reader.node("announce_every").map_or(reader.place, |n| n.place);
+                    reader.bad(place, "\"announce_every\" must be at least 5s", "\"0s\" = never".to_owned());
+                }
+                Some(every)
+            }
+        },
+        rna_threshold: reader.number("rna_threshold", 1..=100).unwrap_or(default.rna_threshold),
+        exclude_agent: reader.duration("exclude_agent", 0..=hour).unwrap_or(default.exclude_agent),
+        delay_no_answer: reader.duration("delay_no_answer", 0..=hour).unwrap_or(default.delay_no_answer),
+        delay_rejected: reader.duration("delay_rejected", 0..=hour).unwrap_or(default.delay_rejected),
+        delay_busy: reader.duration("delay_busy", 0..=hour).unwrap_or(default.delay_busy),
+        delay_unreachable: reader.duration("delay_unreachable", 0..=hour).unwrap_or(default.delay_unreachable),
+    };
+    people.call.recording.insert(name.clone(), record(reader));
+    people.floor.queues.insert(name, queue);
+}
+
+/// The `record` key of a queue or a number.
+pub fn record(reader: &Reader) -> RecordPolicy {
+    let words = [("always", RecordPolicy::Always), ("never", RecordPolicy::Never)];
+    reader.word("record", &words, &["opt_in", "opt_out"]).unwrap_or_default()
+}
+
+fn skill_wishes(reader: &Reader) -> Vec<String> {
+    let good = |wish: Text| {
+        if is_skill_wish(&wish.text) {
+            return Some(wish.text);
+        }
+        let help = "write NAME, NAME>=3, !NAME or A|B".to_owned();
+        reader.bad(wish.place, format!("\"{}\" is not a skill wish", wish.text), help);
+        None
+    };
+    reader.texts("skills").unwrap_or_default().into_iter().filter_map(good).collect()
+}
+
+fn nobody_serves(reader: &Reader, people: &People) {
+    let Some(Value::Text(name)) = reader.node("name").map(|n| &n.value) else { return };
+    if !people.floor.agents.values().any(|a| a.queues.iter().any(|q| q.as_str() == name)) {
+        let place = reader.node("name").map_or(reader.place, |n| n.place);
+        let message = format!("no agent serves queue \"{name}\"");
+        let help = "its callers wait until max_wait".to_owned();
+        reader.problems.warning(place, "config::queue-unserved", message, help);
+    }
+}
+
+fn trunk(reader: &Reader, people: &mut People, seen: &mut Seen) {
+    let name = seen.name(reader, "name", "trunk");
+    if reader.node("hosts").is_none() {
+        reader.missing("\"hosts\"");
+    }
+    let mut hosts = Vec::new();
+    for text in reader.texts("hosts").unwrap_or_default() {
+        match socket(&text.text, Some(5060)) {
+            Ok(address) => {
+                let taken = people.trunk_addresses.insert(address.ip(), name.text.clone());
+                if taken.is_some_and(|other| other != name.text && !other.is_empty() && !name.text.is_empty()) {
+                    let message = format!("{} belongs to another trunk already", address.ip());
+                    reader.problems.error(text.place, "config::duplicate", message, None);
+                }
+                hosts.push(address);
+            }
+            Err(error) => {
+                let (message, help) = error.explain(&text.text);
+                reader.bad(text.place, message, help);
+            }
+        }
+    }
+    if let Some(node) = reader.node("hosts").filter(|n| matches!(&n.value, Value::List(list) if list.is_empty())) {
+        reader.bad(node.place, "a trunk needs at least one host", None);
+    }
+    let trunk = TrunkConfig {
+        name: name.text.clone(),
+        hosts,
+        max_calls: reader.number("max_calls", 1..=100_000).unwrap_or(1_000),
+        max_calls_per_second: reader.number("max_calls_per_second", 1..=10_000).unwrap_or(100),
+    };
+    people.call.trunks.insert(name.text, trunk);
+}
+
+fn agent(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
+    let id = seen.name(reader, "id", "user");
+    let contact = contact(reader);
+    let password = secret(reader, "password", "password_file");
+    if password.is_none() && ["contact", "password", "password_file"].iter().all(|k| reader.node(k).is_none()) {
+        reader.missing("\"password\" (or \"password_file\", or a fixed \"contact\")");
+    }
+    user(reader, people, &id, password);
+    if let Some((_, address)) = &contact {
+        people.fixed.entry(*address).or_default().insert(id.text.clone());
+    }
+    let agent = AgentConfig {
+        id: AgentId::from(id.text.as_str()),
+        name: reader.text("name").map_or_else(|| id.text.clone(), |t| t.text),
+        skills: skills(reader),
+        queues: queues(reader, names).unwrap_or_default(),
+        auto_ready: reader.boolean("auto_ready").unwrap_or(false),
+        contact: contact.as_ref().map(|(_, address)| *address),
+        contact_user: contact.and_then(|(user, _)| user),
+    };
+    people.floor.agents.insert(agent.id.clone(), agent);
+}
+
+fn contact(reader: &Reader) -> Option<(Option<String>, SocketAddr)> {
+    let text = reader.text("contact")?;
+    match sip_address(&text.text) {
+        Ok((user, address)) => Some((user.map(str::to_owned), address)),
+        Err((message, help)) => {
+            reader.bad(text.place, message, help);
+            None
+        }
+    }
+}
+
+fn user(reader: &Reader, people: &mut People, id: &Text, password: Option<Text>) {
+    let Some(password) = password else { return };
+    let guessable = password.text.chars().count() < PASSWORD_LETTERS || password.text == id.text;
+    if guessable {
+        let message = format!("the password of \"{}\" is easily guessed", id.text);
+        let help = format!("take at least {PASSWORD_LETTERS} letters, not the id");
+        reader.problems.warning(password.place, "config::weak-password", message, help);
+    }
+    people.users.insert(id.text.clone(), UserConfig { password: password.text });
+}
+
+/// A secret written in the file, or the first line of the file that `file_key` names.
+fn secret(reader: &Reader, key: &str, file_key: &str) -> Option<Text> {
+    let written = reader.text(key);
+    let Some(file) = reader.text(file_key) else { return written };
+    if reader.node(key).is_some() {
+        let message = format!("\"{key}\" and \"{file_key}\" exclude each other");
+        reader.problems.error(reader.key_place(file_key), "config::duplicate", message, None);
+        return written;
+    }
+    let path = reader.problems.base(file.place).join(&file.text);
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.lines().next().map(str::trim).filter(|line| !line.is_empty()) {
+            Some(line) => Some(Text { text: line.to_owned(), place: file.place }),
+            None => {
+                reader.bad(file.place, format!("the first line of {} is empty", path.display()), None);
+                None
+            }
+        },
+        Err(error) => {
+            let message = format!("{} cannot be read: {error}", path.display());
+            reader.problems.error(file.place, "config::unreadable", message, None);
+            None
+        }
+    }
+}
+
+fn skills(reader: &Reader) -> BTreeMap<String, u8> {
+    let mut skills = BTreeMap::new();
+    let Some(node) = reader.node("skills") else { return skills };
+    let Value::Table(entries) = &node.value else {
+        reader.wrong_type("skills", node.place, "a table as { billing = 5 }", &node.value);
+        return skills;
+    };
+    for entry in entries {
+        if !is_skill(&entry.name) {
+            reader.bad(entry.place, format!("\"{}\" is not a skill name", entry.name), None);
+        }
+        match &entry.node.value {
+            Value::Integer(Some(level @ 1..=10)) => {
+                skills.insert(entry.name.clone(), u8::try_from(*level).unwrap_or(10));
+            }
+            Value::Integer(_) => reader.bad(entry.node.place, "a skill level is from 1 to 10", None),
+            other => reader.wrong_type(&entry.name, entry.node.place, "a level from 1 to 10", other),
+        }
+    }
+    skills
+}
+
+fn queues(reader: &Reader, names: &Names) -> Option<BTreeSet<QueueName>> {
+    let mut queues = BTreeSet::new();
+    for text in reader.texts("queues")? {
+        if !queue_exists(reader, names, &text) {
+            continue;
+        }
+        if !queues.insert(QueueName::from(text.text.as_str())) {
+            duplicate(reader, &text, "queue");
+        }
+    }
+    Some(queues)
+}
+
+/// True when a queue of this name stands in the files; notes it otherwise.
+pub fn queue_exists(reader: &Reader, names: &Names, text: &Text) -> bool {
+    let exists = names.queues.contains(&text.text);
+    if !exists {
+        let message = format!("there is no queue \"{}\"", text.text);
+        let candidates = names.queues.iter().map(String::as_str);
+        reader.problems.unknown(text.place, "config::unknown-queue", message, &text.text, candidates);
+    }
+    exists
+}
+
+fn supervisor(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
+    let id = seen.name(reader, "id", "user");
+    let password = secret(reader, "password", "password_file");
+    if password.is_none() && ["password", "password_file"].iter().all(|k| reader.node(k).is_none()) {
+        reader.missing("\"password\" (or \"password_file\")");
+    }
+    user(reader, people, &id, password);
+    let supervisor = SupervisorConfig {
+        id: AgentId::from(id.text.as_str()),
+        name: reader.text("name").map_or_else(|| id.text.clone(), |t| t.text),
+        queues: queues(reader, names),
+    };
+    people.call.supervisors.insert(supervisor.id.clone(), supervisor);
+}

@@ -1,0 +1,620 @@
+//! The engine: owns signalling, calls, the floor and the ports, and routes each event one way.
+//!
+//! Everything the process does is [`Engine::handle`] with an [`Input`], then [`Engine::poll_output`] until it is
+//! empty, then sleep until [`Engine::poll_timeout`]. The engine has no socket, file, thread or clock of its own,
+//! so a whole centre runs on virtual time (`sim`).
+//!
+//! ```text
+//!   Input::Message ──> endpoint ──Event──> inbound / call ──Action──> floor ──Output──> offers
+//!   Input::Media   ──> call, ring                 │                                       │
+//!   Input::Committed ─> call                      └──> Output::{Media, Journal, Commit} <─┘
+//! ```
+
+mod actions;
+mod inbound;
+mod rings;
+mod supervise;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::acd::{self, Floor, Wish, config::FloorConfig};
+use crate::call::config::CallConfig;
+use crate::call::prompts::Prompts;
+use crate::call::{Call, Context};
+use crate::clock::Clock;
+use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
+use crate::ivr;
+use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause};
+use crate::media::{self, PortRange, config::MediaConfig};
+use crate::sip::{self, Endpoint, Flow, SessionId, config::SipConfig};
+
+use rings::Ring;
+
+/// How long a 200 waits for a disk that does not answer.
+const COMMIT_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What the engine is told from outside.
+#[derive(Debug)]
+pub enum Input {
+    /// One SIP message, whole.
+    Message {
+        /// Where it came from.
+        from: Flow,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// A stream connection is gone.
+    ConnectionClosed(u64),
+    /// A message could not be sent there.
+    SendFailed(Flow),
+    /// A media shard has something to say.
+    Media(media::Event),
+    /// The journal is on disk up to this sequence number.
+    Committed(u64),
+    /// The file of a recording is complete.
+    RecordingStored {
+        /// Which.
+        recording: RecordingId,
+        /// Its length.
+        length_ms: u64,
+        /// Audio that could not be written.
+        lost_ms: u64,
+    },
+    /// Somebody with the right to it wants something.
+    Command(Command),
+}
+
+/// What operators, supervisors and the console may ask.
+#[derive(Debug)]
+pub enum Command {
+    /// Change an agent's state.
+    Agent {
+        /// Whose.
+        agent: AgentId,
+        /// What.
+        wish: Wish,
+        /// Who asks.
+        by: StateCause,
+    },
+    /// Take a new configuration, whole; addresses and ports stay as they are.
+    Reload(Box<Settings>),
+    /// Take no new calls; [`Output::Drained`] comes when the last one is over.
+    Drain,
+    /// End a call.
+    HangUp(CallId),
+}
+
+/// What the engine asks of the outside.
+#[derive(Debug)]
+pub enum Output {
+    /// Send one SIP message.
+    Send {
+        /// Where to.
+        flow: Flow,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// Tell a media shard.
+    Media {
+        /// Which, counted from 0.
+        shard: usize,
+        /// What.
+        command: media::Command,
+    },
+    /// Append to the journal.
+    Journal(Entry),
+    /// Say [`Input::Committed`] when the journal is on disk up to here.
+    Commit(u64),
+    /// The last call ended after [`Command::Drain`].
+    Drained,
+}
+
+/// All configuration that may change while running.
+#[derive(Clone)]
+pub struct Settings {
+    /// Signalling.
+    pub sip: SipConfig,
+    /// Media.
+    pub media: MediaConfig,
+    /// Agents and queues.
+    pub floor: FloorConfig,
+    /// Numbers, trunks, supervisors.
+    pub call: CallConfig,
+    /// Minutes by which the centre's clock is ahead of UTC.
+    pub utc_offset_minutes: i32,
+    /// Checked flows.
+    pub flows: Arc<ivr::Library>,
+    /// Sounds.
+    pub prompts: Arc<Prompts>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Settings(…)")
+    }
+}
+
+/// Figures of the engine itself, beside the journal: transport and resources.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Signalling.
+    pub sip: sip::Stats,
+    /// Calls up or being set up.
+    pub calls: usize,
+    /// Legs whose port is not free yet.
+    pub legs: usize,
+    /// RTP port pairs in use.
+    pub ports_in_use: usize,
+    /// RTP port pairs in all.
+    pub ports_limit: usize,
+    /// Ports used again before their 30 s were over.
+    pub ports_reused_early: u64,
+    /// Calls ended by a fault of ours; must stay 0.
+    pub panics: u64,
+    /// Calls by trunk.
+    pub trunk_calls: BTreeMap<String, u32>,
+    /// No new calls are taken.
+    pub draining: bool,
+}
+
+/// What a session belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Owner {
+    /// The call's caller or the one he talks with.
+    Call(CallId),
+    /// A phone that rings.
+    Ring(LegId),
+}
+
+/// What a leg's port belongs to.
+#[derive(Clone, Copy, Debug)]
+struct Home {
+    call: CallId,
+    shard: usize,
+    port: u16,
+    role: crate::journal::LegRole,
+}
+
+/// Calls of one trunk now, and its allowance for new ones.
+#[derive(Debug)]
+struct TrunkLoad {
+    calls: u32,
+    tokens: f64,
+    filled: Instant,
+}
+
+/// The engine. See the module.
+pub struct Engine {
+    settings: Settings,
+    clock: Clock,
+    random: ChaCha8Rng,
+    endpoint: Endpoint,
+    floor: Floor,
+    ports: PortRange,
+    calls: BTreeMap<CallId, Call>,
+    sessions: BTreeMap<SessionId, Owner>,
+    legs: BTreeMap<LegId, Home>,
+    rings: BTreeMap<LegId, Ring>,
+    offers: BTreeMap<OfferId, LegId>,
+    talks: BTreeMap<AgentId, CallId>,
+    listeners: BTreeMap<AgentId, BTreeSet<CallId>>,
+    hearing: BTreeMap<CallId, CallId>,
+    recordings: BTreeMap<RecordingId, CallId>,
+    commits: BTreeMap<u64, (Instant, CallId)>,
+    deadlines: BTreeSet<(Instant, CallId)>,
+    deadline_of: BTreeMap<CallId, Instant>,
+    trunks: BTreeMap<String, TrunkLoad>,
+    next_seq: u64,
+    next_leg: u64,
+    next_shard: usize,
+    draining: bool,
+    panics: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Engine {
+    /// Makes the engine of a centre.
+    ///
+    /// `next_seq` is the journal's next number; `seed` feeds every random choice: the same inputs and the same seed
+    /// give the same outputs, byte for byte.
+    pub fn new(now: Instant, clock: Clock, settings: Settings, next_seq: u64, seed: [u8; 32]) -> Self {
+        let mut random = ChaCha8Rng::from_seed(seed);
+        let mut endpoint_seed = [0; 32];
+        random.fill_bytes(&mut endpoint_seed);
+        let mut engine = Self {
+            endpoint: Endpoint::new(settings.sip.clone(), endpoint_seed),
+            floor: Floor::new(now, FloorConfig::default()),
+            ports: PortRange::new(settings.media.ports.clone()),
+            calls: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            rings: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            talks: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            hearing: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            deadline_of: BTreeMap::new(),
+            trunks: BTreeMap::new(),
+            next_seq,
+            next_leg: 1,
+            next_shard: 0,
+            draining: false,
+            panics: 0,
+            outputs: VecDeque::new(),
+            settings,
+            clock,
+            random,
+        };
+        engine.journal(now, About::Node, Kind::NodeStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
+        engine.floor.apply(now, engine.settings.floor.clone());
+        engine.pump(now);
+        engine
+    }
+
+    /// One thing happened.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Message { from, bytes } => self.endpoint.handle_message(now, from, bytes),
+            Input::ConnectionClosed(connection) => self.endpoint.handle_closed(now, connection),
+            Input::SendFailed(flow) => self.endpoint.handle_send_failed(now, flow),
+            Input::Media(event) => self.handle_media(now, event),
+            Input::Committed(seq) => self.handle_committed(now, seq),
+            Input::RecordingStored { recording, length_ms, lost_ms } => {
+                if let Some(call) = self.recordings.remove(&recording) {
+                    let kind = Kind::RecordingEnded { recording, length_ms, lost_ms, partial: false };
+                    self.journal(now, About::Call(call), kind);
+                }
+            }
+            Input::Command(command) => self.handle_command(now, command),
+        }
+        self.pump(now);
+    }
+
+    /// When to call [`Engine::handle_timeout`] next; `None` when no timer runs.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let commit = self.commits.values().map(|(deadline, _)| *deadline).next();
+        let call = self.deadlines.first().map(|(at, _)| *at);
+        [self.endpoint.poll_timeout(), self.floor.poll_timeout(), commit, call].into_iter().flatten().min()
+    }
+
+    /// Lets deadlines act; calling it early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.floor.handle_timeout(now);
+        // Sequence numbers grow with time, so the first one is the oldest.
+        while let Some(seq) = self.commits.first_key_value().filter(|(_, (at, _))| *at <= now).map(|(seq, _)| *seq) {
+            tracing::warn!(seq, "the disk does not answer: the call goes on before its entry is written");
+            self.handle_committed(now, seq);
+        }
+        while let Some((_, call)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.with_call(now, call, |call, context| call.handle_timeout(context));
+        }
+        self.pump(now);
+    }
+
+    /// Next thing for the outside to do; call until it returns `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Moves what the cores put out until all are quiet.
+    fn pump(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.endpoint.poll_output() {
+                match output {
+                    sip::Output::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
+                    sip::Output::Event(event) => self.handle_sip(now, event),
+                }
+            } else if let Some(output) = self.floor.poll_output() {
+                self.handle_floor(now, output);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn handle_sip(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Incoming { session, incoming } => self.handle_incoming(now, session, incoming),
+            sip::Event::Progress { session, .. } => self.ring_progress(now, session),
+            sip::Event::Answered { session, sdp } => self.ring_answered(now, session, sdp),
+            sip::Event::Failed { session, code, .. } => self.ring_failed(now, session, code),
+            sip::Event::Acked { .. } => {}
+            sip::Event::Cancelled { session } => self.session_gone(now, session, None),
+            sip::Event::Ended { session, cause, .. } => {
+                let reason = matches!(cause, sip::EndCause::NoAck).then_some(EndReason::NoAck);
+                self.session_gone(now, session, reason);
+            }
+            sip::Event::Offer { session, sdp } => match self.sessions.get(&session) {
+                Some(Owner::Call(call)) => {
+                    let call = *call;
+                    self.with_call(now, call, |call, context| call.handle_offer(context, session, sdp));
+                }
+                Some(Owner::Ring(_)) | None => self.endpoint.refuse_offer(now, session, 481),
+            },
+            sip::Event::OfferAnswered { session, sdp } => {
+                if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {
+                    self.with_call(now, call, |call, _| call.handle_offer_answered(sdp));
+                }
+            }
+            sip::Event::OfferRefused { session, code } => {
+                if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {
+                    self.with_call(now, call, |call, _| call.handle_offer_refused(code));
+                }
+            }
+            sip::Event::Registered { user, transport, .. } => {
+                let agent = AgentId::from(user);
+                let transport = format!("{transport:?}").to_lowercase();
+                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport });
+                self.floor.handle(now, acd::Input::Reachable { agent, reachable: true });
+            }
+            sip::Event::Unregistered { user, expired } => {
+                let agent = AgentId::from(user);
+                self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired });
+                self.floor.handle(now, acd::Input::Reachable { agent, reachable: false });
+            }
+        }
+    }
+
+    /// A caller or a talking peer is gone.
+    fn session_gone(&mut self, now: Instant, session: SessionId, reason: Option<EndReason>) {
+        match self.sessions.remove(&session) {
+            Some(Owner::Call(call)) => self.with_call(now, call, |call, context| {
+                if call.customer().session == session {
+                    call.handle_customer_gone(context, reason);
+                } else {
+                    call.handle_peer_gone(context);
+                }
+            }),
+            Some(Owner::Ring(leg)) => self.ring_lost(now, leg, 487),
+            None => {}
+        }
+    }
+
+    fn handle_floor(&mut self, now: Instant, output: acd::Output) {
+        match output {
+            acd::Output::Offer { offer, call, agent, queue, .. } => self.offer(now, offer, call, agent, queue),
+            acd::Output::Withdraw { offer } | acd::Output::Discard { offer } => self.withdraw(now, offer),
+            acd::Output::Connect { offer, call, .. } => self.connect_offer(now, offer, call),
+            acd::Output::Announce { call, position } => {
+                self.with_call(now, call, |call, context| call.handle_announce(context, position));
+            }
+            acd::Output::Left { call, outcome, .. } => {
+                self.with_call(now, call, |call, context| call.handle_queue_left(context, outcome));
+            }
+            acd::Output::Journal { about, kind } => self.journal(now, about, kind),
+        }
+    }
+
+    fn handle_media(&mut self, now: Instant, event: media::Event) {
+        match event {
+            media::Event::Opened { leg } => match self.legs.get(&leg).copied() {
+                Some(_) if self.rings.contains_key(&leg) => self.ring_opened(now, leg),
+                Some(home) => self.with_call(now, home.call, |call, context| call.handle_opened(context)),
+                None => {}
+            },
+            media::Event::OpenFailed { leg, error } => self.open_failed(now, leg, &error),
+            media::Event::Digit { leg, digit } => self.with_customer(now, leg, |call, context| {
+                call.handle_digit(context, digit);
+            }),
+            media::Event::PlayDone { leg, play } => self.with_customer(now, leg, |call, context| {
+                call.handle_play_done(context, play);
+            }),
+            media::Event::Closed { leg, quality } => {
+                if let Some(home) = self.legs.remove(&leg) {
+                    self.ports.give(now, home.port);
+                    if quality.received > 0 || quality.sent > 0 {
+                        self.journal(now, About::Call(home.call), Kind::LegQuality { leg: home.role, quality });
+                    }
+                }
+            }
+            media::Event::MediaTimeout { leg } => {
+                if let Some(home) = self.legs.get(&leg).copied() {
+                    self.with_call(now, home.call, |call, context| call.end(context, Party::System, EndReason::MediaTimeout, 408));
+                }
+            }
+            // Storage says it when the file is complete: `Input::RecordingStored`.
+            media::Event::RecordingEnded { .. } => {}
+        }
+    }
+
+    fn with_customer(&mut self, now: Instant, leg: LegId, act: impl FnOnce(&mut Call, &Context<'_>)) {
+        if let Some(home) = self.legs.get(&leg).copied() {
+            self.with_call(now, home.call, |call, context| {
+                if call.customer().id == leg {
+                    act(call, context);
+                }
+            });
+        }
+    }
+
+    fn handle_committed(&mut self, now: Instant, seq: u64) {
+        while let Some((first, (_, call))) = self.commits.first_key_value().map(|(k, v)| (*k, *v)) {
+            if first > seq {
+                break;
+            }
+            self.commits.remove(&first);
+            self.with_call(now, call, |call, context| call.handle_committed(context));
+        }
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Agent { agent, wish, by } => self.floor.handle(now, acd::Input::Want { agent, wish, by }),
+            Command::Reload(settings) => {
+                self.endpoint.set_config(settings.sip.clone());
+                self.floor.apply(now, settings.floor.clone());
+                self.settings = *settings;
+                self.journal(now, About::Node, Kind::ConfigReloaded { accepted: true });
+            }
+            Command::Drain => {
+                self.draining = true;
+                self.report_drained();
+            }
+            Command::HangUp(call) => {
+                self.with_call(now, call, |call, context| call.end(context, Party::System, EndReason::Normal, 480));
+            }
+        }
+    }
+
+    fn report_drained(&mut self) {
+        if self.draining && self.calls.is_empty() {
+            self.outputs.push_back(Output::Drained);
+        }
+    }
+
+    /// Ends all calls at once: the second SIGTERM, or the end of the patience for the first.
+    pub fn end_all(&mut self, now: Instant) {
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in calls {
+            self.with_call(now, id, |call, context| call.end(context, Party::System, EndReason::Shutdown, 503));
+        }
+        self.pump(now);
+    }
+
+    /// Writes the last entry. Nothing may be handled afterwards.
+    pub fn stop(&mut self, now: Instant) {
+        self.journal(now, About::Node, Kind::NodeStopped);
+    }
+
+    /// Lets one call act, then does what it asks. A fault of ours ends this call alone.
+    fn with_call(&mut self, now: Instant, id: CallId, act: impl FnOnce(&mut Call, &Context<'_>)) {
+        let world = actions::FloorWorld { floor: &self.floor, now };
+        let context = Context {
+            now,
+            wall: self.clock.wall(now),
+            utc_offset_minutes: self.settings.utc_offset_minutes,
+            prompts: &self.settings.prompts,
+            flows: &self.settings.flows,
+            world: &world,
+            address: self.settings.media.address,
+            codecs: &self.settings.media.codecs,
+        };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let fault = std::panic::catch_unwind(AssertUnwindSafe(|| act(call, &context))).is_err();
+        if fault {
+            self.panics += 1;
+            call.end(&context, Party::System, EndReason::InternalError, 500);
+        }
+        if fault {
+            let detail = "a fault of ours ended this call; the log has the place".to_owned();
+            self.journal(now, About::Call(id), Kind::Trouble { code: "internal_error".into(), detail });
+        }
+        self.do_actions(now, id);
+        self.set_deadline(id);
+    }
+
+    fn set_deadline(&mut self, id: CallId) {
+        let wanted = self.calls.get(&id).and_then(Call::poll_timeout);
+        let known = self.deadline_of.get(&id).copied();
+        if wanted == known {
+            return;
+        }
+        if let Some(at) = known {
+            self.deadlines.remove(&(at, id));
+            self.deadline_of.remove(&id);
+        }
+        if let Some(at) = wanted {
+            self.deadlines.insert((at, id));
+            self.deadline_of.insert(id, at);
+        }
+    }
+
+    fn journal(&mut self, now: Instant, about: About, kind: Kind) {
+        let entry = Entry { seq: self.next_seq, at: self.clock.wall(now), about, kind };
+        self.next_seq += 1;
+        self.outputs.push_back(Output::Journal(entry));
+    }
+
+    fn media(&mut self, shard: usize, command: media::Command) {
+        self.outputs.push_back(Output::Media { shard, command });
+    }
+
+    fn new_call_id(&mut self, now: Instant) -> CallId {
+        CallId::new(self.clock.wall(now).ms(), self.random_bits())
+    }
+
+    fn new_recording_id(&mut self, now: Instant) -> RecordingId {
+        RecordingId::new(self.clock.wall(now).ms(), self.random_bits())
+    }
+
+    fn random_bits(&mut self) -> u128 {
+        (u128::from(self.random.next_u64()) << 64) | u128::from(self.random.next_u64())
+    }
+
+    fn new_leg_id(&mut self) -> LegId {
+        let leg = LegId(self.next_leg);
+        self.next_leg += 1;
+        leg
+    }
+
+    /// Figures of the moment.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sip: self.endpoint.stats(),
+            calls: self.calls.len(),
+            legs: self.legs.len(),
+            ports_in_use: self.ports.in_use(),
+            ports_limit: self.ports.limit(),
+            ports_reused_early: self.ports.reused_early(),
+            panics: self.panics,
+            trunk_calls: self.trunks.iter().map(|(name, load)| (name.clone(), load.calls)).collect(),
+            draining: self.draining,
+        }
+    }
+
+    /// The floor, to look at.
+    pub fn floor(&self) -> &Floor {
+        &self.floor
+    }
+
+    /// Live calls, to look at.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
+    /// What must hold between two inputs; the simulation asks after every step.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that does not hold, in words.
+    pub fn check(&self) -> Result<(), String> {
+        self.floor.check()?;
+        if self.ports.in_use() != self.legs.len() {
+            return Err(format!("{} ports are taken for {} legs", self.ports.in_use(), self.legs.len()));
+        }
+        for (id, call) in &self.calls {
+            if call.is_ended() {
+                return Err(format!("{id} has ended but is still kept"));
+            }
+            if call.waiting_in().is_some() != self.floor.position(*id).is_some() {
+                return Err(format!("{id} and the floor disagree whether it waits"));
+            }
+        }
+        for (leg, ring) in &self.rings {
+            if !self.calls.contains_key(&ring.call) {
+                return Err(format!("leg {leg:?} rings for {} that is over", ring.call));
+            }
+        }
+        for (session, owner) in &self.sessions {
+            let known = match owner {
+                Owner::Call(call) => self.calls.contains_key(call),
+                Owner::Ring(leg) => self.rings.contains_key(leg),
+            };
+            if !known {
+                return Err(format!("{session:?} belongs to nobody"));
+            }
+        }
+        Ok(())
+    }
+}

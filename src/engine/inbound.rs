@@ -1,0 +1,230 @@
+//! A new INVITE: who calls, what he dialled, whether there is room, and the call that comes of it.
+
+use std::time::Instant;
+
+use crate::call::config::{MediaPath, RecordPolicy};
+use crate::call::leg::{Leg, Place};
+use crate::call::route::{self, Refusal, Route};
+use crate::call::{Call, Setup};
+use crate::id::{AgentId, LegId};
+use crate::journal::{About, Kind, LegRole, Origin};
+use crate::sdp::Sdp;
+use crate::sip::{Identity, Incoming, Rejection, SessionId};
+
+use super::{COMMIT_PATIENCE, Engine, Home, Output, Owner, TrunkLoad};
+
+/// A refusal before there is a call: SIP status, words, and seconds for Retry-After.
+struct Door {
+    code: u16,
+    reason: Option<&'static str>,
+    retry_after: Option<u32>,
+    warning: Option<String>,
+}
+
+impl Door {
+    fn shut(code: u16) -> Self {
+        Self { code, reason: None, retry_after: None, warning: None }
+    }
+
+    fn later(reason: &'static str) -> Self {
+        Self { code: 503, reason: Some(reason), retry_after: Some(5), warning: None }
+    }
+
+    /// 488 with the cause (RFC 3261 §20.43, warn-code 399: miscellaneous).
+    fn unacceptable(host: &str, cause: &str) -> Self {
+        Self { code: 488, reason: None, retry_after: None, warning: Some(format!("399 {host} \"{cause}\"")) }
+    }
+}
+
+impl Engine {
+    pub(super) fn handle_incoming(&mut self, now: Instant, session: SessionId, incoming: Incoming) {
+        if let Err(door) = self.admit(now, session, incoming) {
+            let rejection = Rejection {
+                code: door.code,
+                reason: door.reason.map(str::to_owned),
+                retry_after: door.retry_after,
+                warning: door.warning,
+            };
+            self.endpoint.reject(now, session, rejection);
+        }
+    }
+
+    fn admit(&mut self, now: Instant, session: SessionId, incoming: Incoming) -> Result<(), Door> {
+        if self.draining {
+            return Err(Door::later("Shutting down"));
+        }
+        let origin = match &incoming.identity {
+            Identity::User(user) => Origin::User(AgentId::from(user.as_str())),
+            Identity::Trunk(name) => Origin::Trunk(name.clone()),
+            Identity::Stranger => Origin::Stranger,
+        };
+        let agents = &self.settings.floor.agents;
+        let queues_of = |id: &str| agents.get(id).map(|agent| &agent.queues);
+        let route = route::route(&self.settings.call, queues_of, &origin, &incoming.to_user);
+        match &route {
+            Route::Refuse(Refusal::Forbidden) => return Err(Door::shut(403)),
+            Route::Refuse(Refusal::NotFound) => return Err(Door::shut(404)),
+            Route::Refuse(Refusal::NotBuilt) => return Err(Door::shut(501)),
+            Route::Direct(agent) if !self.may_ring(agent) => return Err(Door::shut(486)),
+            Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Feature(_) => {}
+            Route::Listen(_) | Route::Echo | Route::Tone => {}
+        }
+        let host = self.settings.sip.domain.clone();
+        let Some(body) = incoming.sdp.clone() else {
+            return Err(Door::unacceptable(&host, "an INVITE without an offer is not served yet"));
+        };
+        let offer = Sdp::parse(&body).map_err(|error| Door::unacceptable(&host, &error.to_string()))?;
+        if let Origin::Trunk(name) = &origin {
+            self.take_trunk_place(now, name)?;
+        }
+        let made = self.make_call(now, session, &incoming, origin.clone(), route, &offer, body);
+        if let (Err(_), Origin::Trunk(name)) = (&made, &origin) {
+            self.leave_trunk(name);
+        }
+        made
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of them are facts of one INVITE, used once")]
+    fn make_call(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        incoming: &Incoming,
+        origin: Origin,
+        route: Route,
+        offer: &Sdp,
+        body: bytes::Bytes,
+    ) -> Result<(), Door> {
+        let bypass = matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
+        let port = match bypass {
+            true => None,
+            false => Some(self.take_port(now).ok_or_else(|| Door::later("No media port is free"))?),
+        };
+        let role = match &route {
+            Route::Listen(_) => LegRole::Supervisor,
+            _ => LegRole::Customer,
+        };
+        let leg_id = self.new_leg_id();
+        let place = Place {
+            id: leg_id,
+            port,
+            address: self.settings.media.address,
+            signalling: incoming.flow.remote.ip(),
+            role,
+        };
+        let leg = match Leg::answering(place, session, offer, &self.settings.media.codecs) {
+            Ok(leg) if port.is_some() => leg,
+            Ok(mut leg) => {
+                leg.sdp = body;
+                leg
+            }
+            Err(error) => {
+                if let Some(port) = port {
+                    self.ports.give(now, port);
+                }
+                return Err(Door::unacceptable(&self.settings.sip.domain, &error.to_string()));
+            }
+        };
+        let id = self.new_call_id(now);
+        let shard = self.choose_shard(&route);
+        if let Some(port) = port {
+            self.legs.insert(leg_id, Home { call: id, shard, port, role });
+        }
+        let from = match &incoming.identity {
+            Identity::User(user) => user.clone(),
+            Identity::Trunk(_) | Identity::Stranger => incoming.from_user.clone(),
+        };
+        let language = self.settings.call.languages.first().cloned().unwrap_or_else(|| "en".to_owned());
+        let started = Kind::CallStarted {
+            from: from.clone(),
+            to: incoming.to_user.clone(),
+            origin: origin.clone(),
+            purpose: route.purpose(),
+            language: language.clone(),
+        };
+        let commit = self.next_seq;
+        self.journal(now, About::Call(id), started);
+        self.outputs.push_back(Output::Commit(commit));
+        self.commits.insert(commit, (now + COMMIT_PATIENCE, id));
+        self.sessions.insert(session, Owner::Call(id));
+        let own_call = match &origin {
+            Origin::User(agent) if matches!(route, Route::Dial(_) | Route::Direct(_)) => Some(agent.clone()),
+            Origin::User(_) | Origin::Trunk(_) | Origin::Stranger => None,
+        };
+        let record = match &route {
+            Route::Dial(dial) => dial.record,
+            _ => RecordPolicy::Never,
+        };
+        let to = incoming.to_user.clone();
+        let setup = Setup { id, shard, customer: leg, from, to, origin, language, route, record };
+        self.calls.insert(id, Call::new(now, setup));
+        if let Some(agent) = own_call {
+            self.begin_own_call(now, &agent, id);
+        }
+        self.with_call(now, id, |call, context| call.start(context));
+        Ok(())
+    }
+
+    /// A supervisor's leg must be where the talk is; all else is spread evenly.
+    fn choose_shard(&mut self, route: &Route) -> usize {
+        if let Route::Listen(agent) = route
+            && let Some(talk) = self.talks.get(agent).and_then(|call| self.calls.get(call))
+        {
+            return talk.shard();
+        }
+        self.next_shard = (self.next_shard + 1) % self.settings.media.shards.max(1);
+        self.next_shard
+    }
+
+    pub(super) fn take_port(&mut self, now: Instant) -> Option<u16> {
+        let taken = self.ports.take(now);
+        if taken.is_none() {
+            tracing::warn!(limit = self.ports.limit(), "no RTP port is free: widen [media] ports");
+        }
+        taken.map(|(port, _)| port)
+    }
+
+    fn take_trunk_place(&mut self, now: Instant, name: &str) -> Result<(), Door> {
+        let Some(trunk) = self.settings.call.trunks.get(name) else { return Ok(()) };
+        let rate = f64::from(trunk.max_calls_per_second);
+        let load = self
+            .trunks
+            .entry(name.to_owned())
+            .or_insert_with(|| TrunkLoad { calls: 0, tokens: rate, filled: now });
+        // A bucket of one second's worth: bursts up to the rate pass, more waits.
+        let since = now.saturating_duration_since(load.filled).as_secs_f64();
+        load.tokens = (load.tokens + since * rate).min(rate.max(1.0));
+        load.filled = now;
+        if load.calls >= trunk.max_calls {
+            return Err(Door::later("The trunk carries all its calls"));
+        }
+        if load.tokens < 1.0 {
+            return Err(Door { retry_after: Some(1), ..Door::later("Too many calls in one second") });
+        }
+        load.tokens -= 1.0;
+        load.calls += 1;
+        Ok(())
+    }
+
+    pub(super) fn leave_trunk(&mut self, name: &str) {
+        if let Some(load) = self.trunks.get_mut(name) {
+            load.calls = load.calls.saturating_sub(1);
+        }
+    }
+
+    /// The port could not be opened: the next one, as long as there is one.
+    pub(super) fn open_failed(&mut self, now: Instant, leg: LegId, error: &str) {
+        let Some(home) = self.legs.remove(&leg) else { return };
+        tracing::warn!(port = home.port, error, "an RTP port is taken by another program: trying the next");
+        self.ports.skip(now, home.port);
+        if self.rings.contains_key(&leg) {
+            self.ring_lost(now, leg, 503);
+            return;
+        }
+        let detail = format!("port {} cannot be opened ({error}): free it or move [media] ports", home.port);
+        self.journal(now, About::Call(home.call), Kind::Trouble { code: "no_port".into(), detail });
+        self.with_call(now, home.call, |call, context| {
+            call.end(context, crate::journal::Party::System, crate::journal::EndReason::NoPort, 503);
+        });
+    }
+}

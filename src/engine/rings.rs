@@ -1,0 +1,334 @@
+//! Phones that ring: offers of the floor, dialled addresses, agents called directly.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::acd;
+use crate::call::config::{DialTarget, MediaPath, RecordPolicy};
+use crate::call::leg::{Leg, Place};
+use crate::call::route::Dial;
+use crate::call::{Peer, PeerKind};
+use crate::id::{AgentId, CallId, LegId, OfferId, QueueName};
+use crate::journal::{LegRole, OfferResult};
+use crate::sdp::Sdp;
+use crate::sip::config::Transport;
+use crate::sip::{Flow, Invite, SessionId};
+
+use super::{Engine, Home, Owner};
+
+/// One phone that rings for a call.
+#[derive(Debug)]
+pub(super) struct Ring {
+    pub(super) call: CallId,
+    leg: Leg,
+    purpose: Purpose,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+enum Purpose {
+    Offer { offer: OfferId, agent: AgentId, queue: QueueName },
+    Direct(AgentId),
+    Dial { target: String },
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Waits for its port; then this goes out.
+    Opening(Box<Invite>),
+    /// INVITE sent.
+    Ringing,
+    /// Answered; the floor has not said yet whether it counts.
+    Answered,
+}
+
+/// Where a phone is.
+struct Way {
+    flow: Flow,
+    uri: String,
+    to: String,
+}
+
+impl Engine {
+    /// The floor wants `agent` rung for `call`.
+    pub(super) fn offer(&mut self, now: Instant, offer: OfferId, call: CallId, agent: AgentId, queue: QueueName) {
+        let purpose = Purpose::Offer { offer, agent: agent.clone(), queue: queue.clone() };
+        let Some(way) = self.way_to_agent(now, &agent) else {
+            self.fail_offer(now, offer, 480);
+            return;
+        };
+        match self.begin_ring(now, call, purpose, way, Some(queue.as_str()), MediaPath::Relay) {
+            Ok(leg) => {
+                self.offers.insert(offer, leg);
+            }
+            Err(code) => self.fail_offer(now, offer, code),
+        }
+    }
+
+    /// The call wants an agent's phone rung, beside the queues.
+    pub(super) fn ring_direct(&mut self, now: Instant, call: CallId, agent: AgentId) {
+        let target = format!("agent:{agent}");
+        if !self.may_ring(&agent) {
+            self.dial_failed(now, call, target, 486);
+            return;
+        }
+        let Some(way) = self.way_to_agent(now, &agent) else {
+            self.dial_failed(now, call, target, 480);
+            return;
+        };
+        self.begin_own_call(now, &agent, call);
+        let purpose = Purpose::Direct(agent.clone());
+        if let Err(code) = self.begin_ring(now, call, purpose, way, None, MediaPath::Relay) {
+            self.end_own_call(now, &agent, call);
+            self.dial_failed(now, call, target, code);
+        }
+    }
+
+    /// The call wants an address or trunk rung.
+    pub(super) fn ring_dial(&mut self, now: Instant, call: CallId, dial: &Dial) {
+        let (user, address, target) = match &dial.target {
+            DialTarget::Address { user, address } => {
+                let user = user.replace("{number}", &dial.number);
+                let target = format!("sip:{user}@{address}");
+                (user, Some(*address), target)
+            }
+            DialTarget::Trunk(name) => {
+                let first = self.settings.call.trunks.get(name).and_then(|trunk| trunk.hosts.first().copied());
+                (dial.number.clone(), first, format!("trunk:{name}"))
+            }
+        };
+        let Some(address) = address else {
+            self.dial_failed(now, call, target, 503);
+            return;
+        };
+        let uri = format!("sip:{user}@{address}");
+        let way = Way { flow: self.flow_to(address), to: uri.clone(), uri };
+        let purpose = Purpose::Dial { target: target.clone() };
+        if let Err(code) = self.begin_ring(now, call, purpose, way, None, dial.media) {
+            self.dial_failed(now, call, target, code);
+        }
+    }
+
+    fn dial_failed(&mut self, now: Instant, call: CallId, target: String, code: u16) {
+        self.with_call(now, call, |call, context| call.handle_dial_failed(context, target, code));
+    }
+
+    /// By the first UDP listener, or the first of all.
+    fn flow_to(&self, remote: std::net::SocketAddr) -> Flow {
+        let listeners = &self.settings.sip.listeners;
+        let index = listeners
+            .iter()
+            .position(|l| l.transport == Transport::Udp && l.address.is_ipv4() == remote.is_ipv4())
+            .unwrap_or(0);
+        let transport = listeners.get(index).map_or(Transport::Udp, |l| l.transport);
+        Flow { transport, listener: u16::try_from(index).unwrap_or(0), remote, connection: None }
+    }
+
+    fn way_to_agent(&self, now: Instant, agent: &AgentId) -> Option<Way> {
+        let to = format!("sip:{agent}@{}", self.settings.sip.domain);
+        if let Some(contact) = self.endpoint.contacts(now, agent.as_str()).into_iter().next() {
+            return Some(Way { flow: contact.flow, uri: contact.uri, to });
+        }
+        let config = self.settings.floor.agents.get(agent)?;
+        let address = config.contact?;
+        let user = config.contact_user.as_deref().unwrap_or(agent.as_str());
+        Some(Way { flow: self.flow_to(address), uri: format!("sip:{user}@{address}"), to })
+    }
+
+    /// Takes a port, and sends the INVITE when it is open.
+    fn begin_ring(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        purpose: Purpose,
+        way: Way,
+        display: Option<&str>,
+        path: MediaPath,
+    ) -> Result<LegId, u16> {
+        let Some(known) = self.calls.get(&call) else { return Err(487) };
+        let (shard, from_user) = (known.shard(), known.from().to_owned());
+        let codecs = known.customer().codecs_for_peer(&self.settings.media.codecs);
+        let customer_sdp = known.customer().sdp.clone();
+        let port = match path {
+            MediaPath::Bypass => None,
+            MediaPath::Relay => Some(self.take_port(now).ok_or(503u16)?),
+        };
+        let id = self.new_leg_id();
+        let address = self.settings.media.address;
+        let place = Place { id, port, address, signalling: way.flow.remote.ip(), role: LegRole::Agent };
+        let leg = Leg::offering(place, &codecs);
+        let invite = Invite {
+            flow: way.flow,
+            uri: way.uri,
+            from_user,
+            from_display: display.map(str::to_owned),
+            to: way.to,
+            sdp: if port.is_some() { leg.sdp.clone() } else { customer_sdp },
+            headers: vec![("X-Hatif-Call".to_owned(), call.to_string())],
+        };
+        let open = leg.open_command();
+        let ring = Ring { call, leg, purpose, stage: Stage::Opening(Box::new(invite)) };
+        self.rings.insert(id, ring);
+        match (open, port) {
+            (Some(open), Some(port)) => {
+                self.legs.insert(id, Home { call, shard, port, role: LegRole::Agent });
+                self.media(shard, open);
+            }
+            _ => self.ring_opened(now, id),
+        }
+        Ok(id)
+    }
+
+    /// The port is open: the INVITE goes out.
+    pub(super) fn ring_opened(&mut self, now: Instant, leg: LegId) {
+        let Some(ring) = self.rings.get_mut(&leg) else { return };
+        ring.leg.opened = true;
+        if let Stage::Opening(invite) = std::mem::replace(&mut ring.stage, Stage::Answered) {
+            let session = self.endpoint.invite(now, *invite);
+            ring.leg.session = session;
+            ring.stage = Stage::Ringing;
+            self.sessions.insert(session, Owner::Ring(leg));
+        }
+    }
+
+    pub(super) fn ring_progress(&mut self, now: Instant, session: SessionId) {
+        let Some(Owner::Ring(leg)) = self.sessions.get(&session) else { return };
+        let Some(ring) = self.rings.get(leg) else { return };
+        if matches!(ring.purpose, Purpose::Direct(_) | Purpose::Dial { .. }) {
+            let call = ring.call;
+            self.with_call(now, call, |call, _| call.handle_dial_progress());
+        }
+    }
+
+    /// Somebody picked up.
+    pub(super) fn ring_answered(&mut self, now: Instant, session: SessionId, sdp: Option<Bytes>) {
+        let Some(Owner::Ring(leg_id)) = self.sessions.get(&session).copied() else { return };
+        let Some(ring) = self.rings.get_mut(&leg_id) else { return };
+        let agreed = match (sdp, ring.leg.port) {
+            (Some(sdp), None) => {
+                ring.leg.sdp = sdp;
+                true
+            }
+            (Some(sdp), Some(_)) => {
+                let codecs = &self.settings.media.codecs;
+                Sdp::parse(&sdp).is_ok_and(|answer| ring.leg.accept(&answer, codecs).is_ok())
+            }
+            (None, _) => false,
+        };
+        if !agreed {
+            self.endpoint.hang_up(now, session, Some("SIP;cause=488;text=\"No usable answer in SDP\"".to_owned()));
+            self.sessions.remove(&session);
+            self.ring_lost(now, leg_id, 488);
+            return;
+        }
+        ring.stage = Stage::Answered;
+        self.sessions.insert(session, Owner::Call(ring.call));
+        match ring.purpose.clone() {
+            Purpose::Offer { offer, .. } => self.floor.handle(now, acd::Input::Answered { offer }),
+            Purpose::Direct(agent) => self.connect(now, leg_id, PeerKind::Direct(agent), RecordPolicy::Never),
+            Purpose::Dial { target } => self.connect(now, leg_id, PeerKind::Dialed { target }, RecordPolicy::Never),
+        }
+    }
+
+    /// The floor says the answer counts.
+    pub(super) fn connect_offer(&mut self, now: Instant, offer: OfferId, call: CallId) {
+        let Some(leg) = self.offers.remove(&offer) else { return };
+        let Some(Purpose::Offer { agent, queue, .. }) = self.rings.get(&leg).map(|ring| ring.purpose.clone()) else {
+            return;
+        };
+        let record = self.settings.call.recording.get(&queue).copied().unwrap_or_default();
+        if self.calls.contains_key(&call) {
+            self.connect(now, leg, PeerKind::Agent { agent, queue }, record);
+        }
+    }
+
+    fn connect(&mut self, now: Instant, leg: LegId, kind: PeerKind, record: RecordPolicy) {
+        let recording = self.new_recording_id(now);
+        if let Some(ring) = self.rings.remove(&leg) {
+            let peer = Peer { leg: ring.leg, kind };
+            self.with_call(now, ring.call, |call, context| call.handle_connect(context, peer, record, recording));
+        }
+    }
+
+    /// The INVITE got a final refusal, or none.
+    pub(super) fn ring_failed(&mut self, now: Instant, session: SessionId, code: u16) {
+        if let Some(Owner::Ring(leg)) = self.sessions.remove(&session) {
+            self.ring_lost(now, leg, code);
+        }
+    }
+
+    /// A ring ended without a talk, by the phone's doing or for want of a port.
+    pub(super) fn ring_lost(&mut self, now: Instant, leg: LegId, code: u16) {
+        let Some(ring) = self.rings.remove(&leg) else { return };
+        self.close_ring_leg(leg);
+        match ring.purpose {
+            Purpose::Offer { offer, .. } => {
+                self.offers.remove(&offer);
+                self.fail_offer(now, offer, code);
+            }
+            Purpose::Direct(agent) => {
+                self.end_own_call(now, &agent, ring.call);
+                self.dial_failed(now, ring.call, format!("agent:{agent}"), code);
+            }
+            Purpose::Dial { target } => self.dial_failed(now, ring.call, target, code),
+        }
+    }
+
+    fn fail_offer(&mut self, now: Instant, offer: OfferId, code: u16) {
+        // 404, 408, 410, 480 and all 5xx: the phone, not the person.
+        let result = match code {
+            486 | 600 => OfferResult::Busy,
+            404 | 408 | 410 | 480 | 430 | 500..=599 => OfferResult::Unreachable,
+            _ => OfferResult::Rejected,
+        };
+        self.floor.handle(now, acd::Input::Failed { offer, result, sip_code: Some(code) });
+    }
+
+    /// The floor takes an offer back (or its answer came too late).
+    pub(super) fn withdraw(&mut self, now: Instant, offer: OfferId) {
+        if let Some(leg) = self.offers.remove(&offer) {
+            self.drop_ring(now, leg, Some("SIP;cause=200;text=\"Call completed elsewhere\""));
+        }
+    }
+
+    /// The call gives up what it dialled.
+    pub(super) fn drop_dial(&mut self, now: Instant, call: CallId) {
+        let leg = self.rings.iter().find(|(_, ring)| ring.call == call).map(|(leg, _)| *leg);
+        if let Some(leg) = leg {
+            if let Some(Ring { purpose: Purpose::Direct(agent), .. }) = self.rings.get(&leg) {
+                let agent = agent.clone();
+                self.end_own_call(now, &agent, call);
+            }
+            self.drop_ring(now, leg, None);
+        }
+    }
+
+    fn drop_ring(&mut self, now: Instant, leg: LegId, reason: Option<&str>) {
+        let Some(ring) = self.rings.remove(&leg) else { return };
+        match ring.stage {
+            Stage::Opening(_) => {}
+            Stage::Ringing | Stage::Answered => {
+                let session = ring.leg.session;
+                self.sessions.remove(&session);
+                self.endpoint.hang_up(now, session, reason.map(str::to_owned));
+            }
+        }
+        self.close_ring_leg(leg);
+    }
+
+    fn close_ring_leg(&mut self, leg: LegId) {
+        if let Some(home) = self.legs.get(&leg).copied() {
+            self.media(home.shard, crate::media::Command::Close { leg });
+        }
+    }
+
+    pub(super) fn begin_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
+        self.floor.handle(now, acd::Input::OwnCall { agent: agent.clone(), call });
+    }
+
+    pub(super) fn end_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
+        self.floor.handle(now, acd::Input::OwnCallEnded { agent: agent.clone(), call });
+    }
+
+}

@@ -1,0 +1,383 @@
+//! The resources of `/api/v1`.
+
+use std::io::SeekFrom;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use crate::acd::Wish;
+use crate::clock::Wall;
+use crate::config::Config;
+use crate::engine::{Command, Input};
+use crate::id::{AgentId, CallId, RecordingId};
+use crate::io::driver;
+use crate::journal::{AgentStateName, StateCause};
+use crate::report::live::{Live, Phase};
+use crate::storage::records::{Filter, Key};
+
+use super::App;
+use super::problem::Problem;
+
+/// How long the engine may take to answer; it answers in microseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The largest piece of audio sent in one answer, in bytes: the client asks for the next range.
+const AUDIO_MAX: u64 = 8 << 20;
+
+type Answer<T> = Result<T, Problem>;
+
+/// Query of `GET /calls`.
+#[derive(Debug, Deserialize)]
+pub struct CallsQuery {
+    state: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+    queue: Option<String>,
+    agent: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// `GET /calls`: ended calls, newest first; with `state=live` those that are up.
+pub async fn calls(State(app): State<App>, Query(query): Query<CallsQuery>) -> Answer<Json<Value>> {
+    if query.state.as_deref() == Some("live") {
+        let present = app.present();
+        let items: Vec<Value> =
+            present.live.calls().keys().rev().filter_map(|id| live_call(&present.live, *id)).collect();
+        return Ok(Json(json!({ "items": items, "next_cursor": null })));
+    }
+    let moment = |text: Option<String>| -> Answer<Option<Wall>> {
+        text.map(|t| t.parse().map_err(|e: crate::clock::WallError| Problem::bad_request(e.to_string()))).transpose()
+    };
+    let cursor = query.cursor.map(|c| c.parse::<CallId>()).transpose();
+    let filter = Filter {
+        limit: query.limit.unwrap_or(50),
+        cursor: cursor.map_err(|error| Problem::bad_request(error.to_string()))?,
+        queue: query.queue,
+        agent: query.agent,
+        from: moment(query.from)?,
+        to: moment(query.to)?,
+    };
+    let page = app.records.list(&filter).await?;
+    let items: Vec<Value> = page.calls.iter().filter_map(|text| serde_json::from_str(text).ok()).map(flat).collect();
+    Ok(Json(json!({ "items": items, "next_cursor": page.next.map(|id| id.to_string()) })))
+}
+
+/// Adds the fields that lists show to a record.
+fn flat(mut record: Value) -> Value {
+    let pick = |pointer: &str| record.pointer(pointer).cloned().unwrap_or(Value::Null);
+    let (queue, reason) = (pick("/queue_visits/0/queue"), pick("/end/reason"));
+    let agents = record.get("agents").and_then(Value::as_array).cloned().unwrap_or_default();
+    let talked = agents.iter().rev().find(|agent| agent.get("answered_at").is_some_and(|at| !at.is_null()));
+    let agent = talked.and_then(|agent| agent.get("agent")).cloned().unwrap_or(Value::Null);
+    if let Some(fields) = record.as_object_mut() {
+        fields.insert("queue".into(), queue);
+        fields.insert("reason".into(), reason);
+        fields.insert("agent".into(), agent);
+    }
+    record
+}
+
+fn live_call(live: &Live, id: CallId) -> Option<Value> {
+    let call = live.calls().get(&id)?;
+    let mut value = serde_json::to_value(call).ok()?;
+    let fields = value.as_object_mut()?;
+    let phase = fields.remove("phase").unwrap_or(Value::Null);
+    fields.insert("call_id".into(), json!(id));
+    fields.insert("state".into(), json!("live"));
+    fields.extend(phase.as_object().cloned().unwrap_or_default());
+    if let Phase::Talking { agent, .. } = &call.phase {
+        fields.insert("agent".into(), json!(agent));
+    }
+    Some(value)
+}
+
+/// `GET /calls/{id}`: the record of an ended call, or what a live one does now.
+pub async fn call(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Value>> {
+    let call = parse_call(&id)?;
+    if let Some(text) = app.records.get(call).await? {
+        let record = serde_json::from_str(&text).map_err(|_| Problem::unavailable("the record cannot be read"))?;
+        return Ok(Json(record));
+    }
+    let live = live_call(&app.present().live, call);
+    live.map(Json).ok_or_else(|| Problem::not_found(format!("there is no call {call}")))
+}
+
+fn parse_call(id: &str) -> Answer<CallId> {
+    id.parse().map_err(|_| Problem::not_found(format!("there is no call {id}")))
+}
+
+/// `DELETE /calls/{id}`: ends it.
+pub async fn hang_up(State(app): State<App>, Path(id): Path<String>) -> Answer<StatusCode> {
+    let call = parse_call(&id)?;
+    if !app.present().live.calls().contains_key(&call) {
+        return Err(Problem::not_found(format!("{call} is not up")));
+    }
+    app.inbox.send(Input::Command(Command::HangUp(call)));
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn queue_value(config: &Config, live: &Live, now: Wall, name: &str) -> Option<Value> {
+    let queue = config.floor.queues.values().find(|queue| queue.name.as_str() == name)?;
+    let waiting = live.waiting(name);
+    let longest = waiting.iter().map(|w| now.since(w.entered_at)).max().unwrap_or_default();
+    let mut value = json!({
+        "name": name,
+        "waiting": waiting.len(),
+        "longest_wait_seconds": longest.as_secs_f64(),
+        "service_level_seconds": queue.service_level.as_secs_f64(),
+        "callers": waiting.iter().enumerate().map(|(at, w)| json!({
+            "call_id": w.call,
+            "position": at + 1,
+            "entered_at": w.entered_at,
+            "wait_seconds": now.since(w.entered_at).as_secs_f64(),
+            "priority": w.priority,
+            "ringing": w.ringing,
+        })).collect::<Vec<_>>(),
+    });
+    let fields = value.as_object_mut()?;
+    for state in AgentStateName::ALL {
+        let of_queue = config.floor.agents.values().filter(|agent| agent.queues.contains(&queue.name));
+        let count = of_queue.filter(|agent| state_of(live, &agent.id) == state).count();
+        fields.insert(state.as_str().into(), json!(count));
+    }
+    Some(value)
+}
+
+fn state_of(live: &Live, agent: &AgentId) -> AgentStateName {
+    live.agents().get(agent).map_or(AgentStateName::Offline, |known| known.state)
+}
+
+/// `GET /queues`.
+pub async fn queues(State(app): State<App>) -> Json<Value> {
+    let (config, now) = (app.config.load(), (app.wall)());
+    let present = app.present();
+    let names = config.floor.queues.keys().map(|name| name.as_str());
+    let items: Vec<Value> = names.filter_map(|name| queue_value(&config, &present.live, now, name)).collect();
+    Json(json!({ "items": items }))
+}
+
+/// `GET /queues/{name}` and `/live`.
+pub async fn queue(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    let (config, now) = (app.config.load(), (app.wall)());
+    let value = queue_value(&config, &app.present().live, now, &name);
+    value.map(Json).ok_or_else(|| Problem::not_found(format!("there is no queue {name}")))
+}
+
+fn agent_value(config: &Config, live: &Live, id: &str) -> Option<Value> {
+    let agent = config.floor.agents.get(&AgentId::from(id))?;
+    let known = live.agents().get(&agent.id);
+    Some(json!({
+        "id": agent.id,
+        "name": agent.name,
+        "state": state_of(live, &agent.id),
+        "code": known.and_then(|k| k.code.clone()),
+        "since": known.map(|k| k.since),
+        "next": known.and_then(|k| k.next.clone()),
+        "call": known.and_then(|k| k.call),
+        "registered": known.is_some_and(|k| k.registered) || agent.contact.is_some(),
+        "queues": agent.queues,
+        "skills": agent.skills,
+    }))
+}
+
+/// `GET /agents`.
+pub async fn agents(State(app): State<App>) -> Json<Value> {
+    let config = app.config.load();
+    let present = app.present();
+    let ids = config.floor.agents.keys().map(|id| id.as_str());
+    let items: Vec<Value> = ids.filter_map(|id| agent_value(&config, &present.live, id)).collect();
+    Json(json!({ "items": items }))
+}
+
+/// `GET /agents/{id}`.
+pub async fn agent(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Value>> {
+    let value = agent_value(&app.config.load(), &app.present().live, &id);
+    value.map(Json).ok_or_else(|| Problem::not_found(format!("there is no agent {id}")))
+}
+
+/// Body of `PUT /agents/{id}/state`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateBody {
+    state: String,
+    code: Option<String>,
+}
+
+/// `PUT /agents/{id}/state`: answers with the agent as he is right after it.
+pub async fn set_state(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(body): Json<StateBody>,
+) -> Answer<Json<Value>> {
+    let agent = AgentId::from(id.as_str());
+    if !app.config.load().floor.agents.contains_key(&agent) {
+        return Err(Problem::not_found(format!("there is no agent {id}")));
+    }
+    let wish = match body.state.as_str() {
+        "ready" => Wish::Ready,
+        "paused" => Wish::Pause(body.code.unwrap_or_else(|| "break".to_owned())),
+        "offline" => Wish::Logout,
+        "finish_wrap_up" => Wish::FinishWrapUp,
+        other => {
+            return Err(Problem::bad_request(format!("no state {other}: ready, paused, offline or finish_wrap_up")));
+        }
+    };
+    let inbox = app.inbox.clone();
+    let view = tokio::task::spawn_blocking(move || {
+        driver::ask(&inbox, PATIENCE, move |engine, now| {
+            let command = Command::Agent { agent: agent.clone(), wish, by: StateCause::Supervisor };
+            engine.handle(now, Input::Command(command));
+            engine.floor().agent(&agent)
+        })
+    });
+    match view.await.ok().flatten().flatten() {
+        Some(view) => Ok(Json(json!({ "id": view.id, "state": view.state, "code": view.code, "next": view.next }))),
+        None => Err(Problem::unavailable("the engine does not answer")),
+    }
+}
+
+/// `GET /recordings`: of ended calls, newest first.
+pub async fn recordings(State(app): State<App>, Query(query): Query<CallsQuery>) -> Answer<Json<Value>> {
+    let cursor = query.cursor.map(|c| c.parse::<RecordingId>()).transpose();
+    let cursor = cursor.map_err(|error| Problem::bad_request(error.to_string()))?;
+    let rows = app.records.recordings(query.limit.unwrap_or(50), cursor).await?;
+    let items: Vec<Value> = rows.iter().map(recording_value).collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+fn recording_value(row: &crate::storage::records::RecordingRow) -> Value {
+    let mut value: Value = serde_json::from_str(&row.json).unwrap_or_else(|_| json!({}));
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("id".into(), json!(row.id));
+        fields.insert("call_id".into(), json!(row.call_id));
+    }
+    value
+}
+
+/// `GET /recordings/{id}`.
+pub async fn recording(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Value>> {
+    let row = match id.parse::<RecordingId>() {
+        Ok(id) => app.records.recording(id).await?,
+        Err(_) => None,
+    };
+    row.map(|row| Json(recording_value(&row))).ok_or_else(|| Problem::not_found(format!("there is no recording {id}")))
+}
+
+/// `GET /recordings/{id}/audio`: WAV, whole or by Range (RFC 9110 §14.2, one range of bytes).
+pub async fn audio(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Answer<Response> {
+    let missing = || Problem::not_found(format!("there is no recording {id}"));
+    // The path comes from the id's own digits, never from the request's text.
+    let recording: RecordingId = id.parse().map_err(|_| missing())?;
+    let mut file =
+        tokio::fs::File::open(app.data_dir.join(recording.file())).await.map_err(|_| missing())?;
+    let size = file.metadata().await.map_err(|_| missing())?.len();
+    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let (first, last) = match asked.map(|text| byte_range(text, size)) {
+        None => (0, size.saturating_sub(1)),
+        Some(Some(range)) => range,
+        Some(None) => {
+            let whole = format!("bytes */{size}");
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response());
+        }
+    };
+    let partial = asked.is_some() || last - first >= AUDIO_MAX;
+    let last = last.min(first + AUDIO_MAX - 1);
+    let mut bytes = vec![0; usize::try_from(last + 1 - first).unwrap_or(0)];
+    let read = async {
+        file.seek(SeekFrom::Start(first)).await?;
+        file.read_exact(&mut bytes).await
+    };
+    read.await.map_err(|_| Problem::unavailable("the recording cannot be read"))?;
+    let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let mut response = (status, Body::from(bytes)).into_response();
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("audio/wav"));
+    fields.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
+    if partial && let Ok(value) = format!("bytes {first}-{last}/{size}").parse() {
+        fields.insert(header::CONTENT_RANGE, value);
+    }
+    Ok(response)
+}
+
+/// First and last byte of a `Range` value; `None` when it does not fit the file.
+fn byte_range(text: &str, size: u64) -> Option<(u64, u64)> {
+    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let end = size.checked_sub(1)?;
+    let range = match (from, to) {
+        ("", suffix) => (size.saturating_sub(suffix.parse().ok()?), end),
+        (from, "") => (from.parse().ok()?, end),
+        (from, to) => (from.parse().ok()?, to.parse::<u64>().ok()?.min(end)),
+    };
+    (range.0 <= range.1).then_some(range)
+}
+
+/// `GET /keys`: without their secrets.
+pub async fn keys(State(app): State<App>) -> Answer<Json<Value>> {
+    Ok(Json(json!({ "items": app.records.keys().await? })))
+}
+
+/// Body of `POST /keys`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyBody {
+    name: String,
+}
+
+/// `POST /keys`: makes a key; the secret is in this answer and nowhere else.
+pub async fn add_key(State(app): State<App>, Json(body): Json<KeyBody>) -> Answer<Response> {
+    let unavailable = |_| Problem::unavailable("the system gives no random numbers");
+    let (id, secret) = (random_word(6).map_err(unavailable)?, format!("hk_{}", random_word(32).map_err(unavailable)?));
+    let key = Key { id, name: body.name, scopes: vec!["*".to_owned()], created: (app.wall)() };
+    app.records.add_key(&key, &secret).await?;
+    let answer = json!({ "id": key.id, "name": key.name, "key": secret });
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// `DELETE /keys/{id}`.
+pub async fn revoke_key(State(app): State<App>, Path(id): Path<String>) -> Answer<StatusCode> {
+    match app.records.remove_key(&id).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::not_found(format!("there is no key {id}"))),
+    }
+}
+
+/// Letters and digits from the system's random source.
+pub fn random_word(length: usize) -> Result<String, getrandom::Error> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz2345679";
+    let mut bytes = vec![0; length];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect())
+}
+
+/// `POST /admin/reload`.
+pub async fn reload(State(app): State<App>) -> Answer<Json<Value>> {
+    let outcome = tokio::task::spawn_blocking(move || (app.reload)()).await;
+    match outcome {
+        Ok(outcome) => Ok(Json(json!(outcome))),
+        Err(_) => Err(Problem::unavailable("the reload failed; the old configuration is in force")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_as_rfc_9110_says() {
+        assert_eq!(byte_range("bytes=0-99", 1_000), Some((0, 99)));
+        assert_eq!(byte_range("bytes=900-", 1_000), Some((900, 999)));
+        assert_eq!(byte_range("bytes=-100", 1_000), Some((900, 999)));
+        assert_eq!(byte_range("bytes=900-5000", 1_000), Some((900, 999)));
+        assert_eq!(byte_range("bytes=1000-", 1_000), None);
+        assert_eq!(byte_range("bytes=5-2", 1_000), None);
+        assert_eq!(byte_range("lines=0-1", 1_000), None);
+        assert_eq!(byte_range("bytes=0-", 0), None);
+    }
+}

@@ -1,0 +1,295 @@
+//! The engine's thread: datagrams, inbox and timers in, everything the engine asks for out.
+//!
+//! One epoll waits for the SIP sockets and for an eventfd that rings when somebody put something into the inbox.
+//! The thread never waits for anything else: streams, disk and media have threads of their own.
+
+#![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+
+use crate::engine::{Engine, Input, Output};
+use crate::journal::Entry;
+use crate::media::Command;
+use crate::sip::Flow;
+use crate::sip::config::Transport;
+
+/// Datagrams read from one socket before timers and the inbox get their turn.
+const BATCH: usize = 64;
+
+/// What the engine's outputs go to.
+pub struct Outlets {
+    /// Media shards.
+    pub media: Box<dyn FnMut(usize, Command) + Send>,
+    /// The journal.
+    pub journal: Box<dyn FnMut(Entry) + Send>,
+    /// The journal's commit request.
+    pub commit: Box<dyn FnMut(u64) + Send>,
+    /// Streams; false when the message cannot be sent.
+    pub stream: Box<dyn FnMut(Flow, Bytes) -> bool + Send>,
+    /// The last call is over after a drain.
+    pub drained: Box<dyn FnMut() + Send>,
+}
+
+/// A question to the engine, answered on its thread between two inputs.
+pub type Question = Box<dyn FnOnce(&mut Engine, Instant) + Send>;
+
+enum Letter {
+    Input(Input),
+    Question(Question),
+    Stop,
+}
+
+/// Puts things into the engine's inbox. Cheap to clone; never waits.
+#[derive(Clone)]
+pub struct Inbox {
+    letters: Sender<Letter>,
+    bell: Arc<OwnedFd>,
+    /// The bell was rung and not heard yet: no need to ring again.
+    ringing: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// Tells the engine. After the engine stopped, nothing happens.
+    pub fn send(&self, input: Input) {
+        self.post(Letter::Input(input));
+    }
+
+    /// Asks the engine something; `question` runs on its thread and must be quick.
+    pub fn ask(&self, question: Question) {
+        self.post(Letter::Question(question));
+    }
+
+    fn post(&self, letter: Letter) {
+        // A failed send means that the engine is gone: there is nobody to tell.
+        let _ = self.letters.send(letter);
+        if !self.ringing.swap(true, Ordering::AcqRel) {
+            let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// The running engine thread.
+pub struct Driver {
+    inbox: Inbox,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Opens a SIP datagram socket, non-blocking, with room for a burst of messages.
+///
+/// # Errors
+///
+/// The system's: address in use, not ours, no permission.
+pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let domain = if address.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
+    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, None)?;
+    // Ten thousand messages of a burst: the kernel gives what its limit allows.
+    let _ = socket.set_recv_buffer_size(8 << 20);
+    let _ = socket.set_send_buffer_size(2 << 20);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Makes the inbox before the engine exists, so that others can be told where to write.
+///
+/// # Errors
+///
+/// The system's, when it gives no more file descriptors.
+pub fn inbox() -> io::Result<(Inbox, Mail)> {
+    let (letters, received) = unbounded();
+    let bell = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+    let ringing = Arc::new(AtomicBool::new(false));
+    let mail = Mail { received, bell: Arc::clone(&bell), ringing: Arc::clone(&ringing) };
+    Ok((Inbox { letters, bell, ringing }, mail))
+}
+
+/// The reading end of an [`Inbox`].
+pub struct Mail {
+    received: Receiver<Letter>,
+    bell: Arc<OwnedFd>,
+    ringing: Arc<AtomicBool>,
+}
+
+impl Driver {
+    /// Starts the thread. `sockets` are the UDP listeners with their index in the configuration.
+    ///
+    /// # Errors
+    ///
+    /// The system's, when epoll or the thread cannot be made.
+    pub fn start(
+        engine: Engine,
+        inbox: Inbox,
+        mail: Mail,
+        sockets: Vec<(u16, UdpSocket)>,
+        outlets: Outlets,
+    ) -> io::Result<Self> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for (index, (_, socket)) in sockets.iter().enumerate() {
+            epoll::add(&poll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+        }
+        epoll::add(&poll, &*mail.bell, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::IN)?;
+        let running = Running { engine, mail, sockets, outlets, poll, buffer: vec![0; 65_536] };
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || running.run())?;
+        Ok(Self { inbox, thread: Some(thread) })
+    }
+
+    /// Where to write to the engine.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// Ends the thread: calls that are still up get BYE, the journal gets its last entry.
+    pub fn stop(mut self) {
+        self.inbox.post(Letter::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Running {
+    engine: Engine,
+    mail: Mail,
+    sockets: Vec<(u16, UdpSocket)>,
+    outlets: Outlets,
+    poll: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl Running {
+    fn run(mut self) {
+        let mut events = Vec::with_capacity(64);
+        self.flush();
+        loop {
+            self.wait(&mut events);
+            let mut mail = false;
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    u64::MAX => mail = true,
+                    index => self.read_socket(usize::try_from(index).unwrap_or(usize::MAX)),
+                }
+            }
+            if mail && self.read_mail() {
+                return;
+            }
+            let now = Instant::now();
+            if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+                self.engine.handle_timeout(now);
+                self.flush();
+            }
+        }
+    }
+
+    fn wait(&mut self, events: &mut Vec<epoll::Event>) {
+        let timeout = self.engine.poll_timeout().map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) }
+        });
+        let room = rustix::buffer::spare_capacity(events);
+        // Interrupted by a signal: the next turn waits again.
+        let _ = epoll::wait(&self.poll, room, timeout.as_ref());
+    }
+
+    fn read_socket(&mut self, index: usize) {
+        for _ in 0..BATCH {
+            let Some((listener, socket)) = self.sockets.get(index) else { return };
+            let (length, remote) = match socket.recv_from(&mut self.buffer) {
+                Ok(received) => received,
+                // Nothing more, or an ICMP error of an earlier send: its transaction times out by itself.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => continue,
+            };
+            let from = Flow { transport: Transport::Udp, listener: *listener, remote, connection: None };
+            let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+            self.engine.handle(Instant::now(), Input::Message { from, bytes });
+            self.flush();
+        }
+    }
+
+    /// Reads the inbox; true when it is time to stop.
+    fn read_mail(&mut self) -> bool {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&*self.mail.bell, &mut count);
+        // First say that the bell was heard, then look: what comes in between rings again.
+        self.mail.ringing.store(false, Ordering::Release);
+        while let Ok(letter) = self.mail.received.try_recv() {
+            let now = Instant::now();
+            match letter {
+                Letter::Input(input) => self.engine.handle(now, input),
+                Letter::Question(question) => question(&mut self.engine, now),
+                Letter::Stop => {
+                    self.engine.end_all(now);
+                    self.flush();
+                    self.engine.stop(now);
+                    self.flush();
+                    return true;
+                }
+            }
+            self.flush();
+        }
+        false
+    }
+
+    fn flush(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Send { flow, bytes } => self.send(flow, bytes),
+                Output::Media { shard, command } => (self.outlets.media)(shard, command),
+                Output::Journal(entry) => (self.outlets.journal)(entry),
+                Output::Commit(seq) => (self.outlets.commit)(seq),
+                Output::Drained => (self.outlets.drained)(),
+            }
+        }
+    }
+
+    fn send(&mut self, flow: Flow, bytes: Bytes) {
+        let sent = match flow.transport {
+            Transport::Udp => {
+                let socket = self.sockets.iter().find(|(index, _)| *index == flow.listener);
+                match socket.map(|(_, socket)| socket.send_to(&bytes, flow.remote)) {
+                    // A full buffer is a lost datagram: retransmission is there for it.
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "a SIP datagram could not be sent");
+                        error.kind() == io::ErrorKind::WouldBlock
+                    }
+                    Some(Ok(_)) => true,
+                    None => false,
+                }
+            }
+            Transport::Tcp => (self.outlets.stream)(flow, bytes),
+        };
+        if !sent {
+            // Answered through the inbox, so that one message can never call itself again.
+            self.mail_back(Input::SendFailed(flow));
+        }
+    }
+
+    fn mail_back(&mut self, input: Input) {
+        self.engine.handle(Instant::now(), input);
+    }
+}
+
+/// Waits a moment for the engine's answer to a question.
+///
+/// Returns `None` when the engine is gone or has not answered within `patience`.
+pub fn ask<T: Send + 'static>(
+    inbox: &Inbox,
+    patience: Duration,
+    question: impl FnOnce(&mut Engine, Instant) -> T + Send + 'static,
+) -> Option<T> {
+    let (answer, answered) = crossbeam_channel::bounded(1);
+    inbox.ask(Box::new(move |engine, now| {
+        let _ = answer.send(question(engine, now));
+    }));
+    answered.recv_timeout(patience).ok()
+}

@@ -1,0 +1,221 @@
+//! Real sockets on loopback: two phones through a media thread.
+
+use std::net::Ipv4Addr;
+use std::sync::Mutex;
+
+use super::*;
+use crate::clock::Wall;
+use crate::id::{LegId, RecordingId};
+use crate::media::{ChunkKind, Clip, Codec, LegRole, PortRange, rtp};
+
+struct Phone {
+    socket: UdpSocket,
+    codec: Codec,
+    hz: f64,
+    sequence: u16,
+    heard: Vec<i16>,
+}
+
+impl Phone {
+    fn new(codec: Codec, hz: f64) -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Self { socket, codec, hz, sequence: 9, heard: Vec::new() }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    fn payload_type(&self) -> u8 {
+        if self.codec == Codec::Pcmu { 0 } else { 8 }
+    }
+
+    fn frame(&mut self) -> Vec<u8> {
+        self.sequence += 1;
+        let at = u32::from(self.sequence) * 160;
+        let mut bytes = rtp::header(self.payload_type(), false, self.sequence, at, 77).to_vec();
+        bytes.extend((0..160).map(|n| {
+            let phase = std::f64::consts::TAU * self.hz * f64::from(at + n) / 8_000.0;
+            self.codec.encode((8_000.0 * phase.sin()) as i16)
+        }));
+        bytes
+    }
+
+    fn hear(&mut self) {
+        let mut buffer = [0; 2_048];
+        while let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
+            let packet = rtp::parse(&buffer[..length]).unwrap();
+            assert_eq!(packet.payload_type, self.payload_type());
+            self.heard.extend(buffer[packet.payload].iter().map(|b| self.codec.decode(*b)));
+        }
+    }
+}
+
+fn level(samples: &[i16], hz: f64) -> f64 {
+    let step = std::f64::consts::TAU * hz / 8_000.0;
+    let (re, im) = samples.iter().enumerate().fold((0.0, 0.0), |(re, im), (n, s)| {
+        let phase = step * n as f64;
+        (re + f64::from(*s) * phase.cos(), im + f64::from(*s) * phase.sin())
+    });
+    20.0 * (2.0 * f64::hypot(re, im) / samples.len() as f64).max(1e-3).log10()
+}
+
+struct Room {
+    threads: MediaThreads,
+    events: Arc<Mutex<Vec<Event>>>,
+    chunks: Receiver<Chunk>,
+    ports: PortRange,
+}
+
+impl Room {
+    fn new(first_port: u16) -> Self {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (sender, chunks) = crossbeam_channel::bounded(1_000);
+        let config = MediaConfig {
+            address: Ipv4Addr::LOCALHOST.into(),
+            bind: Ipv4Addr::LOCALHOST.into(),
+            ports: first_port..=first_port + 99,
+            codecs: vec![Codec::Pcmu],
+            shards: 1,
+            timeout_s: 60,
+        };
+        let sink = Arc::clone(&events);
+        let told: Events = Arc::new(move |event| sink.lock().unwrap().push(event));
+        let threads = MediaThreads::start(&config, Clock::new(now(), Wall(0)), [1; 32], sender, told).unwrap();
+        Self { threads, events, chunks, ports: PortRange::new(config.ports) }
+    }
+
+    fn wait(&self, what: impl Fn(&Event) -> bool) -> Event {
+        let until = now() + Duration::from_secs(5);
+        while now() < until {
+            if let Some(event) = self.events.lock().unwrap().iter().find(|e| what(e)) {
+                return event.clone();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("not among {:?}", self.events.lock().unwrap());
+    }
+
+    /// Opens a leg for the phone on the first port that another program does not hold.
+    fn open(&mut self, leg: LegId, phone: &Phone) -> u16 {
+        loop {
+            let (port, _) = self.ports.take(now()).expect("a free port");
+            self.events.lock().unwrap().clear();
+            self.threads.send(
+                0,
+                Command::Open {
+                    leg,
+                    port,
+                    remote: Some(phone.address()),
+                    signalling: None,
+                    codec: phone.codec,
+                    payload_type: phone.payload_type(),
+                    dtmf_payload_type: Some(101),
+                    role: LegRole::Customer,
+                },
+            );
+            match self.wait(|e| matches!(e, Event::Opened { .. } | Event::OpenFailed { .. })) {
+                Event::Opened { .. } => return port,
+                _ => self.ports.skip(now(), port),
+            }
+        }
+    }
+
+    fn quality_at_close(&self, leg: LegId) -> crate::media::Quality {
+        self.threads.send(0, Command::Close { leg });
+        match self.wait(|e| matches!(e, Event::Closed { leg: of, .. } if *of == leg)) {
+            Event::Closed { quality, .. } => quality,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn tones_pass_both_ways_through_real_sockets_and_into_the_recording() {
+    let mut room = Room::new(23_500);
+    let (mut caller, mut agent) = (Phone::new(Codec::Pcmu, 1_004.0), Phone::new(Codec::Pcma, 604.0));
+    let (a, b) = (LegId(1), LegId(2));
+    let port_a = room.open(a, &caller);
+    let port_b = room.open(b, &agent);
+    let recording = RecordingId::new(1, 1);
+    room.threads.send(0, Command::Bridge { a, b });
+    room.threads.send(0, Command::Record { recording, customer: a, agent: Some(b) });
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let began = now();
+    for n in 1..=50u32 {
+        let (frame_a, frame_b) = (caller.frame(), agent.frame());
+        caller.socket.send_to(&frame_a, (Ipv4Addr::LOCALHOST, port_a)).unwrap();
+        agent.socket.send_to(&frame_b, (Ipv4Addr::LOCALHOST, port_b)).unwrap();
+        if n > 1 {
+            stranger.send_to(&frame_b, (Ipv4Addr::LOCALHOST, port_a)).unwrap();
+        }
+        std::thread::sleep((began + Duration::from_millis(20) * n).saturating_duration_since(now()));
+        caller.hear();
+        agent.hear();
+    }
+    room.threads.send(0, Command::StopRecord { recording });
+    room.wait(|e| matches!(e, Event::RecordingEnded { .. }));
+    let wall_ms = began.elapsed().as_millis() as i64;
+
+    for (phone, wanted, own) in [(&caller, 604.0, 1_004.0), (&agent, 1_004.0, 604.0)] {
+        assert!(phone.heard.len() >= 48 * 160, "{} samples", phone.heard.len());
+        let (wanted, own) = (level(&phone.heard, wanted), level(&phone.heard, own));
+        assert!(wanted > 70.0 && wanted - own > 30.0, "{wanted} {own}");
+    }
+    let mut stereo: Vec<i16> = Vec::new();
+    for chunk in room.chunks.try_iter() {
+        if let ChunkKind::Samples(samples) = chunk.kind {
+            stereo.extend(samples);
+        }
+    }
+    assert!((stereo.len() as i64 / 16 - wall_ms).abs() <= 40, "{} of {wall_ms} ms", stereo.len() / 16);
+    let left: Vec<i16> = stereo.iter().copied().step_by(2).collect();
+    let right: Vec<i16> = stereo.iter().copied().skip(1).step_by(2).collect();
+    assert!(level(&left, 1_004.0) - level(&left, 604.0) > 30.0);
+    assert!(level(&right, 604.0) - level(&right, 1_004.0) > 30.0);
+    let quality = room.quality_at_close(a);
+    assert_eq!((quality.received, quality.lost), (50, 0), "the stranger is not counted");
+    room.quality_at_close(b);
+    std::thread::sleep(Duration::from_millis(1_100)); // counts are published at the next round
+    let counters = room.threads.counters();
+    assert_eq!(counters.panics.load(Ordering::Relaxed), 0);
+    assert_eq!(counters.legs.load(Ordering::Relaxed), 0);
+    let sent = counters.packets_out.load(Ordering::Relaxed);
+    assert!((96..=100).contains(&sent), "{sent}: only what came before the bridge may be missing");
+    // The ports are free again.
+    drop(Pair::bind(Ipv4Addr::LOCALHOST.into(), port_a).unwrap());
+}
+
+#[test]
+fn a_prompt_takes_its_time_and_a_taken_port_is_told() {
+    let mut room = Room::new(23_700);
+    let mut phone = Phone::new(Codec::Pcmu, 0.0);
+    let port = room.open(LegId(1), &phone);
+    room.threads.send(
+        0,
+        Command::Open {
+            leg: LegId(2),
+            port,
+            remote: None,
+            signalling: None,
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            dtmf_payload_type: None,
+            role: LegRole::Agent,
+        },
+    );
+    let failed = room.wait(|e| matches!(e, Event::OpenFailed { .. }));
+    let Event::OpenFailed { leg, error } = failed else { panic!("{failed:?}") };
+    assert!(leg == LegId(2) && error.contains(&port.to_string()), "{error}");
+    let began = now();
+    let clips = vec![Arc::new(Clip::tone(1_004.0, -10.0, 500))];
+    room.threads.send(0, Command::Play { leg: LegId(1), play: 4, clips });
+    assert_eq!(room.wait(|e| matches!(e, Event::PlayDone { .. })), Event::PlayDone { leg: LegId(1), play: 4 });
+    let took = began.elapsed().as_millis();
+    assert!((475..600).contains(&took), "{took} ms");
+    std::thread::sleep(Duration::from_millis(5));
+    phone.hear();
+    assert_eq!(phone.heard.len(), 25 * 160);
+    assert!(level(&phone.heard, 1_004.0) > 70.0);
+}

@@ -1,0 +1,466 @@
+//! Loads all flows together and checks what one file alone cannot show.
+//!
+//! Dangling edges, nodes nobody reaches, ways that never end, circles that never wait for the caller, flows and
+//! prompts that are not there. Flows are taken whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::expr::Compiler;
+use super::flow::{Library, Program};
+use super::read;
+use super::value::FAULTS;
+use crate::diagnostic::{Diagnostic, suggestion};
+
+/// Most flows in one library.
+pub const FLOWS: usize = 200;
+
+/// What flows may name, as far as it lies outside of them.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// Queues.
+    pub queues: BTreeSet<String>,
+    /// Languages of the centre.
+    pub languages: Vec<String>,
+    /// Prompt ids by language; `None`: prompts are not checked.
+    pub prompts: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Text of the prompts manifest: a part of every flow's version.
+    pub manifest: String,
+}
+
+/// A node of the library: flow and node name.
+type Place<'l> = (&'l str, &'l str);
+
+/// Reads and checks flow files, given as path and text.
+///
+/// The library is there when no diagnostic is an error. Diagnostics come by file (in the given order) and place.
+pub fn load(files: &[(String, String)], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let compiler = Compiler::default();
+    let mut flows: BTreeMap<String, Program> = BTreeMap::new();
+    let mut broken: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if files.len() > FLOWS {
+        let message = format!("a library has at most {FLOWS} flows");
+        return (None, vec![Diagnostic::whole_file("ivr::too-large", "", message)]);
+    }
+    for (file, text) in files {
+        let Some(read) = read::read(file, text, declared, &compiler, &mut diagnostics) else { continue };
+        let (program, broken_nodes) = read;
+        if let Some(first) = flows.get(&program.name) {
+            let message = format!("flow \"{}\" is already in {}", program.name, first.file);
+            diagnostics.push(Diagnostic::error("ivr::duplicate-flow", file, text, program.span, message));
+            continue;
+        }
+        broken.insert(program.name.clone(), broken_nodes);
+        flows.insert(program.name.clone(), program);
+    }
+    let texts: BTreeMap<&str, &str> = files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    let mut checker = Checker { flows: &flows, broken: &broken, texts: &texts, declared, diagnostics };
+    checker.targets();
+    checker.prompts();
+    // A missing edge would make ways look endless that are not: shapes are judged when all edges are there.
+    if !checker.diagnostics.iter().any(Diagnostic::is_error) {
+        checker.unreachable();
+        checker.never_ending();
+        checker.busy_loops();
+    }
+    let mut diagnostics = checker.diagnostics;
+    let order = |file: &str| files.iter().position(|(known, _)| known == file);
+    diagnostics
+        .sort_by_cached_key(|d| (order(&d.file), d.line, d.column, d.severity, d.code.clone(), d.message.clone()));
+    diagnostics.dedup();
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return (None, diagnostics);
+    }
+    let versions = versions(&flows, &texts, &declared.manifest);
+    let finish = |(mut program, version): (Program, String)| {
+        program.version = version;
+        (program.name.clone(), Arc::new(program))
+    };
+    let flows = flows.into_values().zip(versions).map(finish).collect();
+    (Some(Library { flows }), diagnostics)
+}
+
+struct Checker<'a> {
+    flows: &'a BTreeMap<String, Program>,
+    /// Nodes, by flow, that could not be read and were reported.
+    broken: &'a BTreeMap<String, BTreeSet<String>>,
+    texts: &'a BTreeMap<&'a str, &'a str>,
+    declared: &'a Declared,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Checker<'a> {
+    fn text(&self, program: &Program) -> &'a str {
+        self.texts.get(program.file.as_str()).copied().unwrap_or_default()
+    }
+
+    /// Every edge leads to a node or flow that exists.
+    fn targets(&mut self) {
+        for program in self.flows.values() {
+            let start = [(&program.start, false)];
+            let ways = program.nodes.values().flat_map(|node| node.ways());
+            for (target, to_flow) in start.into_iter().chain(ways.map(|way| (way.target, way.to_flow))) {
+                let (code, message, help) = if to_flow && !self.flows.contains_key(&target.name) {
+                    (
+                        "ivr::unknown-flow",
+                        format!("no flow \"{}\"", target.name),
+                        suggestion(&target.name, self.flows.keys()),
+                    )
+                } else if !to_flow && !program.nodes.contains_key(&target.name) {
+                    if self.broken.get(&program.name).is_some_and(|broken| broken.contains(&target.name)) {
+                        continue;
+                    }
+                    let message = format!("no node \"{}\" in flow {}", target.name, program.name);
+                    ("ivr::unknown-node", message, suggestion(&target.name, program.nodes.keys()))
+                } else {
+                    continue;
+                };
+                let found = Diagnostic::error(code, &program.file, self.text(program), target.span.clone(), message);
+                self.diagnostics.push(found.help(help));
+            }
+        }
+    }
+
+    /// Every prompt has a recording or text in each language it may be said in.
+    fn prompts(&mut self) {
+        let Some(prompts) = &self.declared.prompts else { return };
+        for program in self.flows.values() {
+            for ((id, language), span) in program.prompts() {
+                let Some(known) = prompts.get(&language) else { continue };
+                if known.contains(&id) || self.diagnostics.len() >= FAULTS {
+                    continue;
+                }
+                let message = format!("prompt \"{id}\" has no recording for \"{language}\"");
+                let found =
+                    Diagnostic::warning("ivr::prompt-missing", &program.file, self.text(program), span, message);
+                self.diagnostics.push(found.help(suggestion(&id, known)));
+            }
+        }
+    }
+
+    /// Nodes that no way from the start leads to.
+    fn unreachable(&mut self) {
+        for program in self.flows.values() {
+            let mut reached: BTreeSet<&str> = BTreeSet::new();
+            let mut next = vec![program.start.name.as_str()];
+            while let Some(name) = next.pop() {
+                if let (true, Some(node)) = (reached.insert(name), program.nodes.get(name)) {
+                    next.extend(node.ways().iter().filter(|way| !way.to_flow).map(|way| way.target.name.as_str()));
+                }
+            }
+            for (name, node) in program.nodes.iter().filter(|(name, _)| !reached.contains(name.as_str())) {
+                let message = format!("no way leads to node {name}");
+                let text = self.text(program);
+                let found =
+                    Diagnostic::warning("ivr::unreachable-node", &program.file, text, node.span.clone(), message);
+                self.diagnostics.push(found);
+            }
+        }
+    }
+
+    /// All ways as pairs of places; only those that never wait when `immediate`.
+    fn ways(&self, immediate: bool) -> BTreeMap<Place<'a>, Vec<Place<'a>>> {
+        let mut ways = BTreeMap::new();
+        for program in self.flows.values() {
+            for (name, node) in &program.nodes {
+                let place = |way: &super::flow::Way<'a>| -> Option<Place<'a>> {
+                    if way.to_flow {
+                        let flow = self.flows.get(&way.target.name)?;
+                        return Some((&flow.name, &flow.start.name));
+                    }
+                    Some((&program.name, &way.target.name))
+                };
+                let out = node.ways();
+                let out = out.iter().filter(|way| way.immediate || !immediate).filter_map(place).collect();
+                ways.insert((program.name.as_str(), name.as_str()), out);
+            }
+        }
+        ways
+    }
+
+    fn report(&mut self, code: &str, place: Place<'a>, message: String, help: &str) {
+        let Some(program) = self.flows.get(place.0) else { return };
+        let Some(node) = program.nodes.get(place.1) else { return };
+        let found = Diagnostic::error(code, &program.file, self.text(program), node.span.clone(), message);
+        self.diagnostics.push(found.help(Some(help)));
+    }
+
+    /// From every node a way leads to the end of the call.
+    fn never_ending(&mut self) {
+        let ways = self.ways(false);
+        let mut back: BTreeMap<Place<'_>, Vec<Place<'_>>> = BTreeMap::new();
+        for (from, targets) in &ways {
+            for target in targets {
+                back.entry(*target).or_default().push(*from);
+            }
+        }
+        // Only hangup has no way out.
+        let mut next: Vec<Place<'_>> = ways.iter().filter(|(_, out)| out.is_empty()).map(|(place, _)| *place).collect();
+        let mut ending = BTreeSet::new();
+        while let Some(place) = next.pop() {
+            if ending.insert(place) {
+                next.extend(back.get(&place).into_iter().flatten());
+            }
+        }
+        for flow in self.flows.values() {
+            let endless = flow.nodes.iter().filter(|(name, _)| !ending.contains(&(flow.name.as_str(), name.as_str())));
+            if let Some((name, _)) = endless.min_by_key(|(_, node)| node.span.start) {
+                let message = format!("from node {name} no way leads to the end of the call");
+                self.report("ivr::never-ends", (&flow.name, name), message, "let a way lead to a hangup node");
+            }
+        }
+    }
+
+    /// Circles in which nothing waits for the caller: the engine would run in them for ever.
+    fn busy_loops(&mut self) {
+        let mut ways = self.ways(true);
+        loop {
+            // What has no way out is in no circle; when it is gone, every node that is left leads into one.
+            loop {
+                let done: BTreeSet<Place<'_>> =
+                    ways.iter().filter(|(_, out)| out.is_empty()).map(|(place, _)| *place).collect();
+                if done.is_empty() {
+                    break;
+                }
+                ways.retain(|place, _| !done.contains(place));
+                for out in ways.values_mut() {
+                    out.retain(|place| !done.contains(place));
+                }
+            }
+            let Some((first, _)) = ways.first_key_value() else { return };
+            let mut path = vec![*first];
+            while let Some(next) = path.last().and_then(|place| ways.get(place)).and_then(|out| out.first()) {
+                if let Some(at) = path.iter().position(|place| place == next) {
+                    path.drain(..at);
+                    break;
+                }
+                path.push(*next);
+            }
+            let Some(place) = path.iter().copied().min_by_key(|place| self.written_at(*place)) else { return };
+            let mut names = String::new();
+            let begin = path.iter().position(|other| *other == place).unwrap_or(0);
+            for (_, name) in path.iter().cycle().skip(begin).take(path.len()) {
+                let _ = write!(names, "{name} → ");
+            }
+            let message = format!("{names}{} is a circle that never waits for the caller", place.1);
+            self.report("ivr::busy-loop", place, message, "let it pass a play, menu or collect node");
+            ways.retain(|place, _| !path.contains(place));
+            for out in ways.values_mut() {
+                out.retain(|place| !path.contains(place));
+            }
+        }
+    }
+
+    fn written_at(&self, place: Place<'_>) -> (&'a str, usize) {
+        let found = self.flows.get_key_value(place.0).and_then(|(name, flow)| Some((name, flow.nodes.get(place.1)?)));
+        found.map_or(("", 0), |(name, node)| (name.as_str(), node.span.start))
+    }
+}
+
+/// The version of each flow, in the order of the map: the hash of its text, of the texts of all flows it can reach
+/// and of the prompts manifest, each with its length before it.
+fn versions(flows: &BTreeMap<String, Program>, texts: &BTreeMap<&str, &str>, manifest: &str) -> Vec<String> {
+    let version = |name: &String| {
+        let mut reached: BTreeSet<&str> = BTreeSet::new();
+        let mut next = vec![name.as_str()];
+        while let Some(name) = next.pop() {
+            if let (true, Some(flow)) = (reached.insert(name), flows.get(name)) {
+                next.extend(flow.sub_flows());
+            }
+        }
+        let mut hash = Sha256::new();
+        let others = reached.iter().copied().filter(|other| other != name);
+        let ordered = std::iter::once(name.as_str()).chain(others);
+        let files = ordered.filter_map(|name| texts.get(flows.get(name)?.file.as_str()).copied());
+        for text in files.chain([manifest]) {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text.as_bytes());
+        }
+        hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    };
+    flows.keys().map(version).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ivr::{SHIPPED_FLOWS, prompts};
+
+    fn declared() -> Declared {
+        let languages = vec!["ar".to_owned(), "en".to_owned()];
+        let prompts = prompts::parse("prompts.toml", prompts::SHIPPED, &languages).unwrap_or_default();
+        let queues = ["support", "vip"].map(str::to_owned).into();
+        Declared { queues, languages, prompts: Some(prompts::ids(&prompts)), manifest: prompts::SHIPPED.to_owned() }
+    }
+
+    fn one(file: &str, text: &str) -> (Option<Library>, Vec<Diagnostic>) {
+        load(&[(file.to_owned(), text.to_owned())], &declared())
+    }
+
+    fn shipped() -> Vec<(String, String)> {
+        SHIPPED_FLOWS.map(|(file, text)| (file.to_owned(), text.to_owned())).into()
+    }
+
+    fn shown(diagnostics: &[Diagnostic]) -> String {
+        diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn shipped_flows_are_sound_without_a_warning() {
+        let (library, diagnostics) = load(&shipped(), &declared());
+        assert_eq!(shown(&diagnostics), "");
+        let library = library.unwrap();
+        assert_eq!(library.flows["main"].summary(), "main: 12 nodes · 24 edges · every path ends · 2 languages");
+        assert_eq!(library.flows["main"].sub_flows(), ["survey"].into());
+    }
+
+    /// Each file of the corpus has one fault, named in its first line as `# code line:column`; `# sound` has none.
+    #[test]
+    fn every_broken_flow_is_reported_once_at_its_fault() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/flows");
+        let mut wrong = String::new();
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let expected = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+            let (library, diagnostics) = one(&path.file_name().unwrap().to_string_lossy(), &text);
+            let found: Vec<_> = diagnostics.iter().map(|d| format!("{} {}:{}", d.code, d.line, d.column)).collect();
+            let accepted = found.iter().map(String::as_str).eq([expected].into_iter().filter(|e| *e != "sound"));
+            if !accepted || library.is_some() == diagnostics.iter().any(Diagnostic::is_error) {
+                let _ = writeln!(wrong, "{} expected {expected}, found:\n{}\n", path.display(), shown(&diagnostics));
+            }
+            files += 1;
+        }
+        assert!(wrong.is_empty(), "\n{wrong}");
+        assert!(files >= 40, "the corpus is there");
+    }
+
+    #[test]
+    fn a_typing_error_is_shown_with_its_line_and_what_was_meant() {
+        let text = SHIPPED_FLOWS[0].1.replace("timeout = \"busy\"", "timeout = \"bsuy\"");
+        let (library, diagnostics) = load(&[("main.toml".to_owned(), text), shipped()[1].clone()], &declared());
+        assert!(library.is_none());
+        assert_eq!(
+            shown(&diagnostics),
+            "error[ivr::unknown-node]: no node \"bsuy\" in flow main\n  \
+               --> main.toml:41:36\n\
+             41 | on = { ended = \"survey\", timeout = \"bsuy\", full = \"full\", no_agents = \"nobody\" }\n   \
+                |                                    ^^^^^^ did you mean \"busy\"?"
+        );
+    }
+
+    #[test]
+    fn a_library_is_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Library>();
+        shared::<crate::ivr::Run>();
+    }
+
+    /// Nesting and length have limits: no file takes the stack or the afternoon.
+    #[test]
+    fn monstrous_files_are_refused_quickly() {
+        let expression = |text: String| {
+            let set = format!("set = {{ count = '{text}' }}");
+            include_str!("../../tests/flows/sound.toml")
+                .replace("set = { topic = '\"billing\"', count = 'count + 1' }", &set)
+        };
+        let monsters = [
+            "a = ".to_owned() + &"[".repeat(300_000),
+            "[".repeat(300_000),
+            "a.".repeat(300_000) + "a = 1",
+            (0..60_000).map(|n| format!("key{n} = 1\n")).collect(),
+            "flow = 1\n".to_owned() + &"x".repeat(read::FILE_BYTES),
+            expression("(".repeat(900) + "1"),
+            expression("(".repeat(400) + "1" + &")".repeat(400)),
+            expression("!".repeat(900) + "known"),
+            expression("[".repeat(900)),
+            expression("1".to_owned() + &"+1 ".repeat(300) + "+ x"),
+            expression("1 ? ".repeat(200) + "1"),
+            expression("count".to_owned() + &".a".repeat(400)),
+        ];
+        for (number, text) in monsters.into_iter().enumerate() {
+            let (library, diagnostics) = one("x.toml", &text);
+            assert!(library.is_none() && !diagnostics.is_empty() && diagnostics.len() <= FAULTS, "monster {number}");
+        }
+        assert!(one("x.toml", &expression("1".to_owned() + &"+1 ".repeat(90))).0.is_some(), "long is not monstrous");
+    }
+
+    #[test]
+    fn all_faults_of_a_file_are_found_in_one_look() {
+        let text = SHIPPED_FLOWS[1].1.replace("kind = \"play\"", "kind = \"paly\"").replace("max = 1", "max = 0");
+        let (_, diagnostics) = one("survey.toml", &text);
+        let codes: Vec<_> = diagnostics.iter().map(|d| d.code.as_str()).collect();
+        assert_eq!(codes, ["ivr::bad-value", "ivr::unknown-kind", "ivr::unknown-kind"], "{}", shown(&diagnostics));
+    }
+
+    #[test]
+    fn a_name_is_given_to_one_flow_only() {
+        let twice = [shipped()[1].clone(), ("copy.toml".to_owned(), SHIPPED_FLOWS[1].1.to_owned())];
+        let (library, diagnostics) = load(&twice, &declared());
+        assert!(library.is_none());
+        let found: Vec<_> = diagnostics.iter().map(|d| (d.code.as_str(), d.file.as_str(), d.line)).collect();
+        assert_eq!(found, [("ivr::duplicate-flow", "copy.toml", 3)]);
+    }
+
+    #[test]
+    fn the_version_changes_with_flow_sub_flow_and_prompts_and_with_nothing_else() {
+        let version = |files: &[(String, String)], manifest: &str| {
+            let declared = Declared { manifest: manifest.to_owned(), ..declared() };
+            load(files, &declared).0.unwrap().flows["main"].version.clone()
+        };
+        let files = shipped();
+        let first = version(&files, "m");
+        assert_eq!(first.len(), 64);
+        assert_eq!(first, version(&files, "m"));
+        assert_ne!(first, version(&files, "n"));
+        let mut changed = files.clone();
+        changed[1].1.push_str("# note\n");
+        assert_ne!(first, version(&changed, "m"), "a sub-flow is part of it");
+        let unrelated = files[1].1.replace("\"survey\"", "\"other\"");
+        changed = [files, vec![("other.toml".to_owned(), unrelated)]].concat();
+        assert_eq!(first, version(&changed, "m"), "a flow nobody goes to is not");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever people type: diagnostics, never a panic; and what is refused says why.
+        #[test]
+        fn mutilated_flows_are_judged_without_panic(
+            edits in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..12, "\\PC{0,6}|[{}\\[\\]\"'=.,#\n]{1,3}"), 1..5),
+            which in 0_usize..3,
+        ) {
+            let corpus = include_str!("../../tests/flows/sound.toml");
+            let mut text = [SHIPPED_FLOWS[0].1, SHIPPED_FLOWS[1].1, corpus][which].to_owned();
+            for (at, removed, inserted) in edits {
+                let mut chars: Vec<char> = text.chars().collect();
+                let at = at.index(chars.len() + 1);
+                let end = (at + removed).min(chars.len());
+                chars.splice(at..end, inserted.chars());
+                text = chars.into_iter().collect();
+            }
+            let (library, diagnostics) = one("x.toml", &text);
+            prop_assert_eq!(library.is_none(), diagnostics.iter().any(Diagnostic::is_error));
+            for found in &diagnostics {
+                prop_assert!(found.line > 0 && found.column > 0, "{}", found);
+                prop_assert!(found.line <= text.lines().count() + 1);
+            }
+        }
+
+        #[test]
+        fn any_text_is_judged_without_panic(text in "\\PC{0,200}|([a-z\\[\\].=\"{} \n]{0,200})") {
+            let (library, diagnostics) = one("x.toml", &text);
+            prop_assert!(library.is_none() && !diagnostics.is_empty());
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A checked flow: what the reader made of a file and what a run walks through.
+//!
+//! Everything in here has been checked: targets exist, expressions compile, required edges are present. Spans are
+//! bytes of the flow's file, kept so that later checks and drawings can point at the text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::expr::{Expression, Template, Value};
+use crate::id::QueueName;
+
+/// All flows that are in force together; taken whole, so that a call never sees half of a change.
+#[derive(Debug, Default)]
+pub struct Library {
+    /// Flows by name.
+    pub flows: BTreeMap<String, Arc<Program>>,
+}
+
+/// One flow.
+#[derive(Debug)]
+pub struct Program {
+    /// Its name, unique in the library.
+    pub name: String,
+    /// Where the name is written.
+    pub span: Range<usize>,
+    /// The file it was read from, as the user named it.
+    pub file: String,
+    /// SHA-256, in hex, of this flow, all flows it leads to and the prompts manifest.
+    pub version: String,
+    /// What people call it, by language.
+    pub title: BTreeMap<String, String>,
+    /// Languages it speaks; the first is the default.
+    pub languages: Vec<String>,
+    /// Variables and the values they begin with.
+    pub vars: BTreeMap<String, Value>,
+    /// The node a run begins with.
+    pub start: Target,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+}
+
+impl Program {
+    /// Ways from one node to another or to another flow.
+    pub fn edges(&self) -> usize {
+        self.nodes.values().map(|node| node.ways().len()).sum()
+    }
+
+    /// One line for `hatif ivr check`, e.g. `main: 9 nodes · 17 edges · every path ends · 2 languages`.
+    pub fn summary(&self) -> String {
+        let (nodes, edges, languages) = (self.nodes.len(), self.edges(), self.languages.len());
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        format!(
+            "{}: {nodes} node{} · {edges} edge{} · every path ends · {languages} language{}",
+            self.name,
+            plural(nodes),
+            plural(edges),
+            plural(languages)
+        )
+    }
+
+    /// Prompts by id and language, for every language each may be said in, with the place where it is first used.
+    pub fn prompts(&self) -> BTreeMap<(String, String), Range<usize>> {
+        let mut used: BTreeMap<(String, String), Range<usize>> = BTreeMap::new();
+        for say in self.nodes.values().flat_map(Node::says) {
+            let languages = match &say.language {
+                Some(language) => std::slice::from_ref(language),
+                None => &self.languages,
+            };
+            for language in languages {
+                let span = used.entry((say.prompt.clone(), language.clone())).or_insert_with(|| say.span.clone());
+                if say.span.start < span.start {
+                    *span = say.span.clone();
+                }
+            }
+        }
+        used
+    }
+
+    /// Names of the flows this one can go on to.
+    pub fn sub_flows(&self) -> BTreeSet<&str> {
+        let ways = self.nodes.values().flat_map(Node::ways);
+        ways.filter(|way| way.to_flow).map(|way| way.target.name.as_str()).collect()
+    }
+}
+
+/// A name in the file that stands for a node or a flow.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Target {
+    /// The name.
+    pub name: String,
+    /// Where it is written.
+    pub span: Range<usize>,
+}
+
+/// One step of a flow.
+#[derive(Debug)]
+pub struct Node {
+    /// What it does.
+    pub kind: NodeKind,
+    /// Where its outcomes lead; edges taken over from `[defaults]` are included.
+    pub on: BTreeMap<Edge, Target>,
+    /// Where its name is written.
+    pub span: Range<usize>,
+}
+
+/// An outcome of a node that is not its ordinary next step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub enum Edge {
+    /// The caller pressed nothing, as often as `tries` allows.
+    NoInput,
+    /// The caller pressed something else, as often as `tries` allows.
+    Invalid,
+    /// Queue, transfer: the talk is over and the caller is still there.
+    Ended,
+    /// Queue: the longest wait passed.
+    Timeout,
+    /// Queue: no room.
+    Full,
+    /// Queue: nobody serves it.
+    NoAgents,
+    /// Transfer: the other side is busy.
+    Busy,
+    /// Transfer: the other side did not answer.
+    NoAnswer,
+    /// Transfer: anything else.
+    Failed,
+    /// An expression could not be worked out.
+    Error,
+}
+
+impl Edge {
+    /// All edges.
+    pub const ALL: [Self; 10] = [
+        Self::NoInput,
+        Self::Invalid,
+        Self::Ended,
+        Self::Timeout,
+        Self::Full,
+        Self::NoAgents,
+        Self::Busy,
+        Self::NoAnswer,
+        Self::Failed,
+        Self::Error,
+    ];
+
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoInput => "no_input",
+            Self::Invalid => "invalid",
+            Self::Ended => "ended",
+            Self::Timeout => "timeout",
+            Self::Full => "full",
+            Self::NoAgents => "no_agents",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Failed => "failed",
+            Self::Error => "error",
+        }
+    }
+
+    /// The edge of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|edge| edge.as_str() == word)
+    }
+
+    /// True when it can be taken in the very moment the node is entered: a circle of such edges never waits.
+    fn is_immediate(self) -> bool {
+        match self {
+            Self::Full | Self::NoAgents | Self::Busy | Self::Failed | Self::Error => true,
+            Self::NoInput | Self::Invalid | Self::Ended | Self::Timeout | Self::NoAnswer => false,
+        }
+    }
+}
+
+/// One way out of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'n> {
+    /// Where it leads.
+    pub target: &'n Target,
+    /// True when the target is a flow, false for a node of the same flow.
+    pub to_flow: bool,
+    /// True when the run may pass here without waiting for anybody.
+    pub immediate: bool,
+}
+
+impl Node {
+    /// All ways out, the ordinary ones first.
+    pub fn ways(&self) -> Vec<Way<'_>> {
+        let way = |target, immediate| Way { target, to_flow: false, immediate };
+        let mut ways: Vec<Way<'_>> = match &self.kind {
+            NodeKind::Play { next, .. } => vec![way(next, false)],
+            NodeKind::Menu { keys, .. } => keys.values().map(|target| way(target, false)).collect(),
+            NodeKind::Collect(collect) => vec![way(&collect.next, false)],
+            NodeKind::Set { next, .. } => vec![way(next, true)],
+            NodeKind::Switch { cases, otherwise } => {
+                cases.iter().map(|(_, target)| target).chain([otherwise]).map(|target| way(target, true)).collect()
+            }
+            NodeKind::Goto(Destination::Node(target)) => vec![way(target, true)],
+            NodeKind::Goto(Destination::Flow(target)) => vec![Way { target, to_flow: true, immediate: true }],
+            NodeKind::Queue { .. } | NodeKind::Transfer { .. } | NodeKind::Hangup => Vec::new(),
+        };
+        ways.extend(self.on.iter().map(|(edge, target)| way(target, edge.is_immediate())));
+        ways
+    }
+}
+
+impl Node {
+    /// Everything it may say.
+    fn says(&self) -> Vec<&Say> {
+        fn of_ask(ask: &Ask) -> Vec<&Say> {
+            let Ask { say, say_again, say_no_input, say_invalid, .. } = ask;
+            say.iter().chain(say_again).chain(say_no_input).chain(say_invalid).collect()
+        }
+        match &self.kind {
+            NodeKind::Play { say, .. } => say.iter().collect(),
+            NodeKind::Menu { ask, .. } => of_ask(ask),
+            NodeKind::Collect(collect) => of_ask(&collect.ask),
+            NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
+            NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
+        }
+    }
+}
+
+/// What a node does.
+#[derive(Debug)]
+pub enum NodeKind {
+    /// Says something and goes on.
+    Play {
+        /// What.
+        say: Vec<Say>,
+        /// Keys cut it short; they count for the next question.
+        barge_in: bool,
+        /// Then.
+        next: Target,
+    },
+    /// Asks for one key.
+    Menu {
+        /// The question.
+        ask: Ask,
+        /// Where each key leads.
+        keys: BTreeMap<char, Target>,
+    },
+    /// Asks for several keys.
+    Collect(Collect),
+    /// Gives variables new values, in the order of the file.
+    Set {
+        /// Variable (or `lang`) and its new value.
+        set: Vec<(String, Expression)>,
+        /// Then.
+        next: Target,
+    },
+    /// Goes where the first true condition leads.
+    Switch {
+        /// Conditions in order.
+        cases: Vec<(Expression, Target)>,
+        /// When none is true.
+        otherwise: Target,
+    },
+    /// Waits in a queue and talks with an agent.
+    Queue {
+        /// Which.
+        queue: QueueName,
+        /// Skills asked of the agent, all of them.
+        skills: Vec<Template>,
+        /// Priority, in minutes of waiting.
+        priority: u32,
+        /// Longest wait; the queue's own when absent.
+        max_wait: Option<Duration>,
+    },
+    /// Connects the caller to a number or address outside the queues.
+    Transfer {
+        /// Whom.
+        to: Template,
+    },
+    /// Goes on elsewhere.
+    Goto(Destination),
+    /// Ends the call.
+    Hangup,
+}
+
+/// Several keys, ended by count, by terminator or by a pause.
+#[derive(Debug)]
+pub struct Collect {
+    /// The question.
+    pub ask: Ask,
+    /// The variable that receives them.
+    pub into: Option<String>,
+    /// Fewest keys.
+    pub min: usize,
+    /// Most keys; the last one ends the answer.
+    pub max: usize,
+    /// The key that ends the answer and is no part of it.
+    pub terminator: Option<char>,
+    /// Longest pause between two keys; it ends the answer.
+    pub inter_digit: Duration,
+    /// Shown as stars wherever it is written down.
+    pub mask: bool,
+    /// The survey question this answers, e.g. `csat`.
+    pub survey: Option<String>,
+    /// Least and greatest number accepted.
+    pub range: Option<(u32, u32)>,
+    /// Then.
+    pub next: Target,
+}
+
+/// How a question is asked.
+#[derive(Debug)]
+pub struct Ask {
+    /// The question.
+    pub say: Vec<Say>,
+    /// The question when it is repeated; empty: as the first time.
+    pub say_again: Vec<Say>,
+    /// Said before the repetition when nothing was pressed.
+    pub say_no_input: Vec<Say>,
+    /// Said before the repetition when something else was pressed.
+    pub say_invalid: Vec<Say>,
+    /// Time for the first key, from the end of the question.
+    pub timeout: Duration,
+    /// How often it is asked.
+    pub tries: u32,
+    /// A key cuts the question short.
+    pub barge_in: bool,
+    /// Keys pressed before the question count; otherwise they are dropped.
+    pub type_ahead: bool,
+}
+
+/// One thing to say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Say {
+    /// Names the recording.
+    pub prompt: String,
+    /// The language; the caller's when absent.
+    pub language: Option<String>,
+    /// Where it is written.
+    pub span: Range<usize>,
+}
+
+/// Where a `goto` leads.
+#[derive(Debug)]
+pub enum Destination {
+    /// A node of the same flow.
+    Node(Target),
+    /// Another flow, from its start. Nothing comes back: its end is the end of the call.
+    Flow(Target),
+}

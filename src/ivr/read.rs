@@ -1,0 +1,624 @@
+//! Reads one flow file: TOML text to [`Program`], with every fault at its place.
+//!
+//! Reading goes on after a fault, so that one look shows all of them. What needs the other files (flows that lead to
+//! each other, circles) is the business of `check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::check::Declared;
+use super::expr::{Compiler, Type, Value, reserved_names};
+use super::flow::{Ask, Collect, Destination, Edge, Node, NodeKind, Program, Say, Target};
+use super::value::{Reader, Table, dialled_key, is_identifier, is_name};
+use crate::diagnostic::{Diagnostic, suggestion};
+use crate::id::QueueName;
+
+/// Largest flow file, in bytes.
+pub const FILE_BYTES: usize = 1 << 20;
+/// Most nodes in one flow.
+pub const NODES: usize = 1_000;
+
+const KINDS: [&str; 9] = ["play", "menu", "collect", "set", "switch", "queue", "transfer", "goto", "hangup"];
+const KINDS_NOT_BUILT: [&str; 7] = ["hours", "http", "fork", "callback", "voicemail", "record", "flow"];
+const SAY_NOT_BUILT: [&str; 10] =
+    ["text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "spell"];
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
+const DEFAULT_INTER_DIGIT: Duration = Duration::from_secs(3);
+const DEFAULT_TRIES: u32 = 3;
+const ASK_KEYS: [&str; 8] =
+    ["say", "say_again", "say_no_input", "say_invalid", "timeout", "tries", "barge_in", "type_ahead"];
+
+/// Reads `text`, the content of `file`; faults are added to `diagnostics`.
+///
+/// Returns what could be read, which is complete only when no error was added, and the names of nodes that could not.
+pub(super) fn read(
+    file: &str,
+    text: &str,
+    declared: &Declared,
+    compiler: &Compiler,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<(Program, BTreeSet<String>)> {
+    let (vars, broken) = (BTreeMap::new(), BTreeSet::new());
+    let mut reader = Reader { file, text, declared, compiler, diagnostics, vars, broken };
+    if text.len() > FILE_BYTES {
+        let message = "a flow file has at most 1 MiB";
+        reader.diagnostics.push(Diagnostic::whole_file("ivr::too-large", file, message));
+        return None;
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors.iter().take(5) {
+            reader.diagnostics.push(Diagnostic::from_toml("ivr", file, text, error));
+        }
+        return None;
+    }
+    let mut top = Table::of(document.get_ref(), 0..1);
+    if let Some(first) = top.entries.first() {
+        top.span = first.key_span.clone();
+    }
+    let program = reader.program(&top)?;
+    Some((program, reader.broken))
+}
+
+/// What nodes take over when they do not say it themselves.
+#[derive(Default)]
+struct Defaults {
+    timeout: Option<Duration>,
+    inter_digit: Option<Duration>,
+    max_wait: Option<Duration>,
+    tries: Option<u32>,
+    barge_in: Option<bool>,
+    type_ahead: Option<bool>,
+    on: BTreeMap<Edge, Target>,
+}
+
+impl Reader<'_> {
+    fn program(&mut self, top: &Table<'_>) -> Option<Program> {
+        self.only_keys(top, &["flow", "name", "title", "languages", "start", "vars", "defaults", "node"], "a flow");
+        match self.required(top, "flow", "a flow").and_then(|value| self.integer(value, 1, i64::MAX)) {
+            Some(1) | None => {}
+            Some(other) => {
+                let span = top.find("flow").map_or(0..0, Spanned::span);
+                self.error("bad-value", span, format!("flow format {other} is unknown"), Some("use 1".to_owned()));
+            }
+        }
+        let name = self.required(top, "name", "a flow").and_then(|value| self.name(value));
+        let title = top.find("title").map(|value| self.title(value)).unwrap_or_default();
+        let languages = self.languages(top);
+        if let Some(vars) = self.table_at(top, "vars") {
+            self.vars(&vars);
+        }
+        let defaults = self.table_at(top, "defaults").map(|table| self.defaults(&table)).unwrap_or_default();
+        let start = self.required_target(top, "start", "a flow");
+        let nodes = self.nodes(top, &defaults);
+        Some(Program {
+            name: name?,
+            span: top.find("name").map_or(0..0, Spanned::span),
+            file: self.file.to_owned(),
+            version: String::new(),
+            title,
+            languages,
+            vars: std::mem::take(&mut self.vars),
+            start: start?,
+            nodes,
+        })
+    }
+
+    fn title(&mut self, value: &Spanned<DeValue<'_>>) -> BTreeMap<String, String> {
+        let Some(table) = self.table(value) else { return BTreeMap::new() };
+        let mut title = BTreeMap::new();
+        for entry in &table.entries {
+            self.known_language(entry.key, entry.key_span.clone());
+            if let Some(text) = self.string(entry.value) {
+                title.insert(entry.key.to_owned(), text.to_owned());
+            }
+        }
+        title
+    }
+
+    fn languages(&mut self, top: &Table<'_>) -> Vec<String> {
+        let mut languages: Vec<String> = Vec::new();
+        let Some(value) = self.required(top, "languages", "a flow") else { return languages };
+        for item in self.array(value) {
+            if let Some(language) = self.string(item) {
+                self.known_language(language, item.span());
+                if languages.iter().any(|known| known == language) {
+                    self.error(
+                        "duplicate-key",
+                        item.span(),
+                        format!("language \"{language}\" stands here twice"),
+                        None,
+                    );
+                }
+                languages.push(language.to_owned());
+            }
+        }
+        if languages.is_empty() {
+            self.error("bad-value", value.span(), "a flow speaks at least one language", None);
+        }
+        languages
+    }
+
+    fn known_language(&mut self, language: &str, span: Range<usize>) {
+        if !self.declared.languages.iter().any(|known| known == language) {
+            let list = format!("languages of the centre: {}", self.declared.languages.join(", "));
+            let help = suggestion(language, &self.declared.languages).unwrap_or(list);
+            self.error("unknown-language", span, format!("no language \"{language}\""), Some(help));
+        }
+    }
+
+    fn vars(&mut self, vars: &Table<'_>) {
+        for entry in &vars.entries {
+            let reserved = reserved_names().any(|name| name == entry.key);
+            if reserved || !is_identifier(entry.key) {
+                let message = format!("\"{}\" cannot be the name of a variable", entry.key);
+                let help = if reserved { "it is taken" } else { "letters, digits and _, beginning with a letter" };
+                self.error("bad-name", entry.key_span.clone(), message, Some(help.to_owned()));
+                continue;
+            }
+            let Some(table) = self.table(entry.value) else { continue };
+            self.only_keys(&table, &["type", "default"], "a variable");
+            let Some(ty) = self.required(&table, "type", "a variable") else { continue };
+            let Some(word) = self.string(ty) else { continue };
+            let Some(kind) = Type::parse(word) else {
+                let (code, help) = if word == "map" {
+                    ("not-built", Some("possible: text, number, bool".to_owned()))
+                } else {
+                    ("unknown-word", suggestion(word, ["text", "number", "bool"]))
+                };
+                let help = help.or(Some("possible: text, number, bool".to_owned()));
+                self.error(code, ty.span(), format!("no type \"{word}\""), help);
+                continue;
+            };
+            let Some(default) = self.required(&table, "default", "a variable") else { continue };
+            let value = match kind {
+                Type::Text => self.string(default).map(|text| Value::Text(text.to_owned())),
+                Type::Number => self.integer(default, i64::MIN, i64::MAX).map(Value::Number),
+                Type::Bool => self.boolean(default).map(Value::Bool),
+            };
+            if let Some(value) = value {
+                self.vars.insert(entry.key.to_owned(), value);
+            }
+        }
+    }
+
+    fn defaults(&mut self, table: &Table<'_>) -> Defaults {
+        let keys = ["timeout", "inter_digit", "max_wait", "tries", "barge_in", "type_ahead", "on"];
+        self.only_keys(table, &keys, "[defaults]");
+        Defaults {
+            timeout: self.key_duration(table, "timeout"),
+            inter_digit: self.key_duration(table, "inter_digit"),
+            max_wait: self.max_wait(table),
+            tries: self.tries(table),
+            barge_in: self.key_boolean(table, "barge_in"),
+            type_ahead: self.key_boolean(table, "type_ahead"),
+            on: self.on(table, &Edge::ALL, "[defaults]"),
+        }
+    }
+
+    fn nodes(&mut self, top: &Table<'_>, defaults: &Defaults) -> BTreeMap<String, Node> {
+        let mut nodes = BTreeMap::new();
+        let Some(value) = self.required(top, "node", "a flow") else { return nodes };
+        let Some(table) = self.table(value) else { return nodes };
+        if table.entries.len() > NODES {
+            self.error("too-large", value.span(), format!("a flow has at most {NODES} nodes"), None);
+            return nodes;
+        }
+        for entry in &table.entries {
+            if !is_name(entry.key) {
+                let help = Some("letters, digits, - and _, at most 64".to_owned());
+                let message = format!("\"{}\" cannot be the name of a node", entry.key);
+                self.error("bad-name", entry.key_span.clone(), message, help);
+            }
+            let node = self.table(entry.value).and_then(|mut body| {
+                body.span = entry.key_span.clone();
+                self.node(entry.key, &body, defaults)
+            });
+            match node {
+                Some(node) => {
+                    nodes.insert(entry.key.to_owned(), node);
+                }
+                None => {
+                    self.broken.insert(entry.key.to_owned());
+                }
+            }
+        }
+        nodes
+    }
+
+    fn node(&mut self, name: &str, table: &Table<'_>, defaults: &Defaults) -> Option<Node> {
+        let value = self.required(table, "kind", &format!("node {name}"))?;
+        let word = self.string(value)?;
+        let owner = format!("a {word} node");
+        let (kind, edges): (Option<NodeKind>, Vec<Edge>) = match word {
+            "play" => (self.play(table, &owner, defaults), vec![]),
+            "menu" => (self.menu(table, &owner, defaults), vec![Edge::NoInput, Edge::Invalid]),
+            "collect" => (self.collect(table, &owner, defaults), vec![Edge::NoInput, Edge::Invalid]),
+            "set" => self.set(table, &owner),
+            "switch" => self.switch(table, &owner),
+            "queue" => self.queue(table, &owner, defaults),
+            "transfer" => self.transfer(table, &owner),
+            "goto" => (self.goto(table, &owner), vec![]),
+            "hangup" => {
+                self.only_keys(table, &["kind"], &owner);
+                (Some(NodeKind::Hangup), vec![])
+            }
+            other => {
+                let message = format!("no kind of node \"{other}\"");
+                if KINDS_NOT_BUILT.contains(&other) {
+                    let help = if other == "flow" { "use kind = \"goto\" with flow = …" } else { "not built yet" };
+                    self.error(
+                        "not-built",
+                        value.span(),
+                        format!("nodes of kind \"{other}\" are not built yet"),
+                        Some(help.to_owned()),
+                    );
+                } else {
+                    let help = suggestion(other, KINDS).unwrap_or_else(|| format!("possible: {}", KINDS.join(", ")));
+                    self.error("unknown-kind", value.span(), message, Some(help));
+                }
+                return None;
+            }
+        };
+        let on = self.edges(name, table, &edges, word, defaults);
+        Some(Node { kind: kind?, on, span: table.span.clone() })
+    }
+
+    /// The node's own edges and those it inherits; each edge of `needed` must be there. The edge `error` is needed
+    /// only where something can fail, but may always be given where expressions stand.
+    fn edges(
+        &mut self,
+        name: &str,
+        table: &Table<'_>,
+        needed: &[Edge],
+        word: &str,
+        defaults: &Defaults,
+    ) -> BTreeMap<Edge, Target> {
+        let mut allowed = needed.to_vec();
+        if matches!(word, "set" | "switch" | "queue" | "transfer") && !allowed.contains(&Edge::Error) {
+            allowed.push(Edge::Error);
+        }
+        let mut on = self.on(table, &allowed, &format!("a {word} node"));
+        for edge in needed {
+            if on.contains_key(edge) {
+                continue;
+            }
+            match defaults.on.get(edge) {
+                Some(target) => {
+                    on.insert(*edge, target.clone());
+                }
+                None => {
+                    let edge = edge.as_str();
+                    let help = Some(format!("add on = {{ {edge} = \"…\" }} here or under [defaults]"));
+                    self.error("missing-edge", table.span.clone(), format!("node {name} has no edge \"{edge}\""), help);
+                }
+            }
+        }
+        on
+    }
+
+    fn on(&mut self, table: &Table<'_>, allowed: &[Edge], owner: &str) -> BTreeMap<Edge, Target> {
+        let mut on = BTreeMap::new();
+        let Some(edges) = self.table_at(table, "on") else { return on };
+        for entry in &edges.entries {
+            match Edge::parse(entry.key).filter(|edge| allowed.contains(edge)) {
+                Some(edge) => {
+                    if let Some(target) = self.target(entry.value) {
+                        on.insert(edge, target);
+                    }
+                }
+                None => {
+                    let words: Vec<&str> = allowed.iter().map(|edge| edge.as_str()).collect();
+                    let help =
+                        suggestion(entry.key, &words).unwrap_or_else(|| format!("possible: {}", words.join(", ")));
+                    let message = format!("{owner} has no edge \"{}\"", entry.key);
+                    self.error("unknown-edge", entry.key_span.clone(), message, Some(help));
+                }
+            }
+        }
+        on
+    }
+
+    fn play(&mut self, table: &Table<'_>, owner: &str, defaults: &Defaults) -> Option<NodeKind> {
+        self.only_keys(table, &["kind", "say", "barge_in", "next"], owner);
+        let say = self.required(table, "say", owner).map(|value| self.say(value));
+        let barge_in = self.key_boolean(table, "barge_in").or(defaults.barge_in).unwrap_or(true);
+        let next = self.required_target(table, "next", owner);
+        Some(NodeKind::Play { say: say?, barge_in, next: next? })
+    }
+
+    fn menu(&mut self, table: &Table<'_>, owner: &str, defaults: &Defaults) -> Option<NodeKind> {
+        self.only_keys(table, &[&["kind", "keys", "on"], &ASK_KEYS[..]].concat(), owner);
+        let ask = self.ask(table, owner, defaults);
+        let value = self.required(table, "keys", owner)?;
+        let mut keys = BTreeMap::new();
+        for entry in &self.table(value)?.entries {
+            let target = self.target(entry.value);
+            let mut letters = entry.key.chars();
+            match (letters.next().and_then(dialled_key), letters.next()) {
+                (Some(key), None) => {
+                    if keys.insert(key, target.unwrap_or_default()).is_some() {
+                        self.error(
+                            "duplicate-key",
+                            entry.key_span.clone(),
+                            format!("key {key} stands here twice"),
+                            None,
+                        );
+                    }
+                }
+                _ => {
+                    let message = format!("\"{}\" is no key of a telephone", entry.key);
+                    let help = Some("one of 0 to 9, *, # or A to D".to_owned());
+                    self.error("bad-key", entry.key_span.clone(), message, help);
+                }
+            }
+        }
+        if keys.is_empty() {
+            self.error("bad-value", value.span(), "a menu needs at least one key", None);
+        }
+        Some(NodeKind::Menu { ask: ask?, keys })
+    }
+
+    fn ask(&mut self, table: &Table<'_>, owner: &str, defaults: &Defaults) -> Option<Ask> {
+        let mut optional = |key: &str| table.find(key).map(|value| self.say(value)).unwrap_or_default();
+        let (say_again, say_no_input, say_invalid) =
+            (optional("say_again"), optional("say_no_input"), optional("say_invalid"));
+        let say = self.required(table, "say", owner).map(|value| self.say(value));
+        Some(Ask {
+            say_again,
+            say_no_input,
+            say_invalid,
+            timeout: self.key_duration(table, "timeout").or(defaults.timeout).unwrap_or(DEFAULT_TIMEOUT),
+            tries: self.tries(table).or(defaults.tries).unwrap_or(DEFAULT_TRIES),
+            barge_in: self.key_boolean(table, "barge_in").or(defaults.barge_in).unwrap_or(true),
+            type_ahead: self.key_boolean(table, "type_ahead").or(defaults.type_ahead).unwrap_or(true),
+            say: say?,
+        })
+    }
+
+    fn collect(&mut self, table: &Table<'_>, owner: &str, defaults: &Defaults) -> Option<NodeKind> {
+        let keys = ["kind", "into", "min", "max", "terminator", "inter_digit", "mask", "survey", "range", "next", "on"];
+        self.only_keys(table, &[&keys[..], &ASK_KEYS].concat(), owner);
+        let ask = self.ask(table, owner, defaults);
+        let min = self.key_integer(table, "min", 1, 32).unwrap_or(1);
+        let max = self.required(table, "max", owner).and_then(|value| self.integer(value, 1, 32));
+        if let Some(max) = max.filter(|max| *max < min) {
+            let span = table.find("max").map_or(0..0, Spanned::span);
+            self.error("bad-value", span, format!("max {max} is less than min {min}"), None);
+        }
+        let range = table.find("range").and_then(|value| self.range(value));
+        let survey = table.find("survey").and_then(|value| self.name(value));
+        if let (Some(value), None) = (table.find("survey"), table.find("range")) {
+            let help = Some("add range = [1, 5]".to_owned());
+            self.error("missing-key", value.span(), "a survey answer needs key \"range\"", help);
+        }
+        let into = self.into(table);
+        if into.is_none() && table.find("into").is_none() && survey.is_none() {
+            let help = Some("name a variable, or a survey".to_owned());
+            self.error("missing-key", table.span.clone(), format!("key \"into\" is missing in {owner}"), help);
+        }
+        let next = self.required_target(table, "next", owner);
+        Some(NodeKind::Collect(Collect {
+            ask: ask?,
+            into,
+            min: usize::try_from(min).ok()?,
+            max: usize::try_from(max?).ok()?,
+            terminator: self.terminator(table, min == max?),
+            inter_digit: self
+                .key_duration(table, "inter_digit")
+                .or(defaults.inter_digit)
+                .unwrap_or(DEFAULT_INTER_DIGIT),
+            mask: self.key_boolean(table, "mask").unwrap_or(false),
+            survey,
+            range,
+            next: next?,
+        }))
+    }
+
+    fn into(&mut self, table: &Table<'_>) -> Option<String> {
+        let value = table.find("into")?;
+        let name = self.string(value)?;
+        match self.vars.get(name).map(Value::ty) {
+            Some(Type::Text | Type::Number) => return Some(name.to_owned()),
+            Some(Type::Bool) => {
+                self.error(
+                    "wrong-type",
+                    value.span(),
+                    format!("variable \"{name}\" is a bool and cannot hold keys"),
+                    None,
+                );
+            }
+            None => {
+                let help = suggestion(name, self.vars.keys()).unwrap_or_else(|| "declare it under [vars]".to_owned());
+                self.error("unknown-variable", value.span(), format!("no variable \"{name}\""), Some(help));
+            }
+        }
+        None
+    }
+
+    /// Without a word `#` ends an answer of open length and nothing ends one of fixed length.
+    fn terminator(&mut self, table: &Table<'_>, fixed_length: bool) -> Option<char> {
+        let Some(value) = table.find("terminator") else { return if fixed_length { None } else { Some('#') } };
+        let text = self.string(value)?;
+        let mut letters = text.chars();
+        match (letters.next(), letters.next()) {
+            (None, _) => None,
+            (Some(letter), None) if dialled_key(letter).is_some() => dialled_key(letter),
+            _ => {
+                let help = Some("one of 0 to 9, *, # or A to D, or \"\" for none".to_owned());
+                self.error("bad-key", value.span(), format!("\"{text}\" is no key of a telephone"), help);
+                None
+            }
+        }
+    }
+
+    fn range(&mut self, value: &Spanned<DeValue<'_>>) -> Option<(u32, u32)> {
+        let items: Vec<_> =
+            self.array(value).iter().filter_map(|item| self.integer(item, 0, u32::MAX.into())).collect();
+        match items.as_slice() {
+            [low, high] if low <= high => Some((u32::try_from(*low).ok()?, u32::try_from(*high).ok()?)),
+            _ => {
+                self.error(
+                    "bad-value",
+                    value.span(),
+                    "a range is the least and the greatest number, e.g. [1, 5]",
+                    None,
+                );
+                None
+            }
+        }
+    }
+
+    fn set(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {
+        self.only_keys(table, &["kind", "set", "next", "on"], owner);
+        let mut set = Vec::new();
+        let assignments = self.required(table, "set", owner).and_then(|value| self.table(value));
+        for entry in assignments.iter().flat_map(|table| &table.entries) {
+            let Some(expression) = self.expression(entry.value) else { continue };
+            let wanted = if entry.key == "lang" { Some(Type::Text) } else { self.vars.get(entry.key).map(Value::ty) };
+            let Some(wanted) = wanted else {
+                let help =
+                    suggestion(entry.key, self.vars.keys()).unwrap_or_else(|| "declare it under [vars]".to_owned());
+                self.error(
+                    "unknown-variable",
+                    entry.key_span.clone(),
+                    format!("no variable \"{}\"", entry.key),
+                    Some(help),
+                );
+                continue;
+            };
+            if let Some(found) = expression.ty().filter(|found| *found != wanted) {
+                let message =
+                    format!("\"{}\" is a {} and cannot hold a {}", entry.key, wanted.as_str(), found.as_str());
+                self.error("expression-type", entry.value.span(), message, None);
+            }
+            if let (true, Some(Value::Text(language))) = (entry.key == "lang", expression.literal()) {
+                self.known_language(&language, entry.value.span());
+            }
+            set.push((entry.key.to_owned(), expression));
+        }
+        let can_fail = set.iter().any(|(_, expression)| expression.literal().is_none());
+        let next = self.required_target(table, "next", owner);
+        (next.map(|next| NodeKind::Set { set, next }), if can_fail { vec![Edge::Error] } else { vec![] })
+    }
+
+    fn switch(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {
+        self.only_keys(table, &["kind", "case", "else", "on"], owner);
+        let mut cases = Vec::new();
+        let items = self.required(table, "case", owner).map(|value| self.array(value)).unwrap_or_default();
+        for item in items {
+            let Some(case) = self.table(item) else { continue };
+            self.only_keys(&case, &["when", "next"], "a case");
+            let Some(when) = self.required(&case, "when", "a case") else { continue };
+            let Some(expression) = self.expression(when) else { continue };
+            if let Some(found) = expression.ty().filter(|found| *found != Type::Bool) {
+                let message = format!("a condition is true or false, this is a {}", found.as_str());
+                self.error("expression-type", when.span(), message, None);
+            }
+            if let Some(next) = self.required_target(&case, "next", "a case") {
+                cases.push((expression, next));
+            }
+        }
+        let can_fail = cases.iter().any(|(expression, _)| expression.literal().is_none());
+        let otherwise = self.required_target(table, "else", owner);
+        let kind = otherwise.map(|otherwise| NodeKind::Switch { cases, otherwise });
+        (kind, if can_fail { vec![Edge::Error] } else { vec![] })
+    }
+
+    fn queue(&mut self, table: &Table<'_>, owner: &str, defaults: &Defaults) -> (Option<NodeKind>, Vec<Edge>) {
+        let not_built = ["relax", "offer_callback"];
+        for entry in table.entries.iter().filter(|entry| not_built.contains(&entry.key)) {
+            let message = format!("key \"{}\" is not built yet", entry.key);
+            self.error("not-built", entry.key_span.clone(), message, None);
+        }
+        let keys = ["kind", "queue", "skills", "priority", "max_wait", "on"];
+        self.only_keys(table, &[&keys[..], &not_built].concat(), owner);
+        let queue = self.required(table, "queue", owner).and_then(|value| self.queue_name(value));
+        let mut skills = Vec::new();
+        for item in table.find("skills").map(|value| self.array(value)).unwrap_or_default() {
+            skills.extend(self.template(item));
+        }
+        let can_fail = skills.iter().any(|skill| !skill.is_constant());
+        let priority = self.key_integer(table, "priority", 0, 1_000).unwrap_or(0);
+        let max_wait = self.max_wait(table).or(defaults.max_wait);
+        let kind = queue.map(|queue| NodeKind::Queue {
+            queue,
+            skills,
+            priority: u32::try_from(priority).unwrap_or_default(),
+            max_wait,
+        });
+        let mut edges = vec![Edge::Ended, Edge::Timeout, Edge::Full, Edge::NoAgents];
+        edges.extend(can_fail.then_some(Edge::Error));
+        (kind, edges)
+    }
+
+    fn queue_name(&mut self, value: &Spanned<DeValue<'_>>) -> Option<QueueName> {
+        let name = self.string(value)?;
+        if self.declared.queues.contains(name) {
+            return Some(QueueName::from(name));
+        }
+        let names: Vec<&str> = self.declared.queues.iter().map(String::as_str).collect();
+        let help = suggestion(name, &names).unwrap_or_else(|| format!("queues: {}", names.join(", ")));
+        self.error("unknown-queue", value.span(), format!("no queue \"{name}\""), Some(help));
+        None
+    }
+
+    fn transfer(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {
+        self.only_keys(table, &["kind", "to", "on"], owner);
+        let to = self.required(table, "to", owner).and_then(|value| self.template(value));
+        let can_fail = to.as_ref().is_some_and(|to| !to.is_constant());
+        let mut edges = vec![Edge::Ended, Edge::Busy, Edge::NoAnswer, Edge::Failed];
+        edges.extend(can_fail.then_some(Edge::Error));
+        (to.map(|to| NodeKind::Transfer { to }), edges)
+    }
+
+    fn goto(&mut self, table: &Table<'_>, owner: &str) -> Option<NodeKind> {
+        self.only_keys(table, &["kind", "node", "flow"], owner);
+        match (table.find("node"), table.find("flow")) {
+            (Some(node), None) => self.target(node).map(|target| NodeKind::Goto(Destination::Node(target))),
+            (None, Some(flow)) => self.target(flow).map(|target| NodeKind::Goto(Destination::Flow(target))),
+            (Some(_), Some(flow)) => {
+                self.error("bad-value", flow.span(), "a goto leads to a node or to a flow, not to both", None);
+                None
+            }
+            (None, None) => {
+                self.error(
+                    "missing-key",
+                    table.span.clone(),
+                    "key \"node\" or \"flow\" is missing in a goto node",
+                    None,
+                );
+                None
+            }
+        }
+    }
+
+    fn say(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Say> {
+        let mut say = Vec::new();
+        for item in self.array(value) {
+            let Some(table) = self.table(item) else { continue };
+            if let Some(entry) = table.entries.iter().find(|entry| SAY_NOT_BUILT.contains(&entry.key)) {
+                let message = format!("saying a \"{}\" is not built yet", entry.key);
+                self.error("not-built", entry.key_span.clone(), message, Some("use { prompt = \"…\" }".to_owned()));
+                continue;
+            }
+            self.only_keys(&table, &["prompt", "lang"], "something to say");
+            let Some(prompt) = self.required(&table, "prompt", "something to say") else { continue };
+            let Some(id) = self.string(prompt) else { continue };
+            let language = table.find("lang").and_then(|value| Some((self.string(value)?, value.span())));
+            if let Some((language, span)) = &language {
+                self.known_language(language, span.clone());
+            }
+            let language = language.map(|(language, _)| language.to_owned());
+            say.push(Say { prompt: id.to_owned(), language, span: prompt.span() });
+        }
+        if say.is_empty() && value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
+            self.error("bad-value", value.span(), "there must be something to say", None);
+        }
+        say
+    }
+}

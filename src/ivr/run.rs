@@ -1,0 +1,514 @@
+//! One caller's walk through a flow.
+//!
+//! ```text
+//!            PlayDone, key                 key, time                QueueLeft            TransferEnded
+//!  Playing ------------------> next   Asking -------> next   Queued ---------> next   Transferring -------> next
+//!                                        | wrong key or silence, tries left
+//!                                        +----> says it again
+//! ```
+//!
+//! `set`, `switch` and `goto` take no time: a run passes them on its way to the next node that waits. Nothing here
+//! fails silently: where an expression cannot be worked out the node's `error` edge is taken, and what has no edge
+//! ends in [`Output::Failed`], upon which the engine apologises and hangs up or queues the caller.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::expr::{Facts, LANGUAGE_VARIABLE, Scene, Value, World};
+use super::flow::{Destination, Edge, Library, Node, NodeKind, Program};
+use super::value::dialled_key;
+use crate::clock::Wall;
+use crate::id::QueueName;
+use crate::journal::{FlowOutcome, InputResult, Kind};
+
+mod ask;
+#[cfg(test)]
+mod tests;
+
+/// Most keys kept that were pressed before their question.
+pub const TYPED_KEYS: usize = 32;
+/// Most nodes visited within one second: more is a circle that no check foresaw.
+pub const VISITS_PER_SECOND: u32 = 200;
+/// Longest time to wait for the end of a prompt; then it counts as ended.
+pub const PLAY_LIMIT: Duration = Duration::from_secs(600);
+
+/// What happens to the caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Input {
+    /// He pressed a key.
+    Digit(char),
+    /// The last prompt of this [`Output::Play`] has been said; others are ignored.
+    PlayDone {
+        /// Its number.
+        play: u64,
+    },
+    /// He is out of the queue.
+    QueueLeft {
+        /// How.
+        outcome: QueueEnd,
+    },
+    /// The transfer is over.
+    TransferEnded {
+        /// How.
+        outcome: TransferEnd,
+    },
+    /// He hung up, or was taken out of the flow: the run is over.
+    CallerGone,
+}
+
+/// How a caller, who is still there, left a queue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum QueueEnd {
+    /// The agent hung up after the talk.
+    Ended,
+    /// The longest wait passed.
+    Timeout,
+    /// No room.
+    Full,
+    /// Nobody serves the queue.
+    NoAgents,
+}
+
+/// How a transfer ended for a caller who is still there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TransferEnd {
+    /// The other side hung up after the talk.
+    Ended,
+    /// Busy.
+    Busy,
+    /// No answer in time.
+    NoAnswer,
+    /// Anything else, an unknown number too.
+    Failed,
+}
+
+/// What the run asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Say these, in order, in place of what is being said. Owes [`Input::PlayDone`] at the end, at once when none of
+    /// them can be said.
+    Play {
+        /// Numbers the plays of this run, from 1.
+        play: u64,
+        /// At least one.
+        prompts: Vec<Prompt>,
+    },
+    /// Be silent.
+    StopPlay,
+    /// Put the caller into a queue. Owes [`Input::QueueLeft`].
+    Queue {
+        /// Which.
+        queue: QueueName,
+        /// Skills asked of the agent.
+        skills: Vec<String>,
+        /// Priority, in minutes of waiting.
+        priority: u32,
+        /// Longest wait; the queue's own when absent.
+        max_wait: Option<Duration>,
+    },
+    /// Connect him elsewhere. Owes [`Input::TransferEnded`]. The text may hold keys the caller pressed: whether it
+    /// may be dialled is for the receiver to judge.
+    Transfer {
+        /// Number or address.
+        to: String,
+    },
+    /// The flow is done: hang up.
+    Hangup,
+    /// The caller's language is this from now on.
+    Language(String),
+    /// Write this down.
+    Journal(Kind),
+    /// The flow cannot go on: apologise, then hang up or queue the caller.
+    Failed {
+        /// What happened, without anything the caller pressed.
+        detail: String,
+    },
+}
+
+/// One recording to be said.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Prompt {
+    /// Names it.
+    pub id: String,
+    /// In which language.
+    pub language: String,
+}
+
+/// There is no flow of this name.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no flow \"{0}\"")]
+pub struct UnknownFlow(pub String);
+
+/// One caller in a flow.
+#[derive(Debug)]
+pub struct Run {
+    library: Arc<Library>,
+    program: Arc<Program>,
+    node: String,
+    state: State,
+    facts: Facts,
+    started: Instant,
+    language: String,
+    vars: BTreeMap<String, Value>,
+    typed: VecDeque<char>,
+    /// A terminator that may still follow an answer of full length, and until when.
+    late_terminator: Option<(char, Instant)>,
+    plays: u64,
+    outcome: FlowOutcome,
+    served: Option<QueueName>,
+    visits: (Instant, u32),
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A `play` node speaks.
+    Playing { play: u64, until: Instant },
+    /// A `menu` or `collect` node asks for the `attempt`th time.
+    Asking { attempt: u32, digits: String, phase: Phase },
+    /// In a queue or with an agent.
+    Queued,
+    /// With somebody outside the queues.
+    Transferring,
+    /// Nothing follows.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The question is being said.
+    Speaking { play: u64, until: Instant },
+    /// It has been said, or a key cut it short.
+    Waiting { until: Instant },
+}
+
+/// Where to go on.
+#[derive(Debug)]
+enum Next {
+    Node(String),
+    Flow(String),
+}
+
+impl Run {
+    /// Begins `flow` for one caller and walks to its first node that waits.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownFlow`] when the library has none of this name.
+    pub fn new(
+        now: Instant,
+        library: Arc<Library>,
+        flow: &str,
+        facts: Facts,
+        world: &dyn World,
+    ) -> Result<Self, UnknownFlow> {
+        let program = library.flows.get(flow).cloned().ok_or_else(|| UnknownFlow(flow.to_owned()))?;
+        let mut run = Self {
+            node: String::new(),
+            state: State::Done,
+            started: now,
+            language: facts.language.clone(),
+            vars: BTreeMap::new(),
+            typed: VecDeque::new(),
+            late_terminator: None,
+            plays: 0,
+            outcome: FlowOutcome::Contained,
+            served: None,
+            visits: (now, 0),
+            outputs: VecDeque::new(),
+            library,
+            program,
+            facts,
+        };
+        run.begin_flow();
+        run.walk(now, Next::Node(run.program.start.name.clone()), world);
+        Ok(run)
+    }
+
+    /// Something happened; what does not fit the present state is ignored.
+    pub fn handle(&mut self, now: Instant, input: Input, world: &dyn World) {
+        let next = match input {
+            Input::Digit(key) => match dialled_key(key) {
+                Some(key) => self.key(now, key),
+                None => None,
+            },
+            Input::PlayDone { play } => self.play_done(now, play),
+            Input::QueueLeft { outcome } => self.queue_left(outcome),
+            Input::TransferEnded { outcome } => self.transfer_ended(outcome),
+            Input::CallerGone => {
+                self.caller_gone();
+                None
+            }
+        };
+        self.walk_on(now, next, world);
+    }
+
+    /// A deadline has come; calling it early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant, world: &dyn World) {
+        let next = match &self.state {
+            State::Playing { play, until } if *until <= now => self.play_done(now, *play),
+            State::Asking { phase: Phase::Speaking { play, until }, .. } if *until <= now => self.play_done(now, *play),
+            State::Asking { phase: Phase::Waiting { until }, digits, .. } if *until <= now => {
+                if digits.is_empty() {
+                    self.journal_input("", InputResult::NoInput);
+                    self.ask_again(now, Edge::NoInput)
+                } else {
+                    self.finish_answer(now)
+                }
+            }
+            State::Playing { .. } | State::Asking { .. } => None,
+            State::Queued | State::Transferring | State::Done => None,
+        };
+        self.walk_on(now, next, world);
+    }
+
+    /// When to call [`Run::handle_timeout`] next; `None` when no timer runs.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Playing { until, .. } => Some(*until),
+            State::Asking { phase: Phase::Speaking { until, .. } | Phase::Waiting { until }, .. } => Some(*until),
+            State::Queued | State::Transferring | State::Done => None,
+        }
+    }
+
+    /// Next thing for the caller to do; call until it returns `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// True when nothing follows any more.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// The flow and the node the caller is in.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.program.name, &self.node)
+    }
+
+    /// The caller's language.
+    pub fn language(&self) -> &str {
+        &self.language
+    }
+}
+
+/// From node to node.
+impl Run {
+    fn begin_flow(&mut self) {
+        self.outcome = FlowOutcome::Contained;
+        self.vars = self.program.vars.clone();
+        let (flow, version) = (self.program.name.clone(), self.program.version.clone());
+        self.outputs.push_back(Output::Journal(Kind::FlowEntered { flow, version }));
+        // A flow that does not speak the caller's language speaks its own first one.
+        if let Some(first) = self.program.languages.first().filter(|_| !self.speaks(&self.language)) {
+            self.language = first.clone();
+            self.outputs.push_back(Output::Language(self.language.clone()));
+        }
+    }
+
+    fn speaks(&self, language: &str) -> bool {
+        self.program.languages.iter().any(|known| known == language)
+    }
+
+    fn leave_flow(&mut self, outcome: FlowOutcome) {
+        let flow = self.program.name.clone();
+        self.outputs.push_back(Output::Journal(Kind::FlowLeft { flow, outcome }));
+    }
+
+    fn walk_on(&mut self, now: Instant, next: Option<Next>, world: &dyn World) {
+        if let Some(next) = next {
+            self.walk(now, next, world);
+        }
+    }
+
+    /// Passes nodes until one waits or the run is over.
+    fn walk(&mut self, now: Instant, next: Next, world: &dyn World) {
+        let mut next = Some(next);
+        while let Some(step) = next.take() {
+            let (since, visits) = self.visits;
+            self.visits = if now.saturating_duration_since(since) >= Duration::from_secs(1) {
+                (now, 1)
+            } else {
+                (since, visits + 1)
+            };
+            if self.visits.1 > VISITS_PER_SECOND {
+                return self.fail(format!("more than {VISITS_PER_SECOND} nodes within a second"));
+            }
+            match step {
+                Next::Node(name) => self.node = name,
+                Next::Flow(name) => {
+                    let Some(program) = self.library.flows.get(&name).cloned() else {
+                        return self.fail(UnknownFlow(name).to_string());
+                    };
+                    self.leave_flow(self.outcome);
+                    self.node = program.start.name.clone();
+                    self.program = program;
+                    self.begin_flow();
+                }
+            }
+            let program = Arc::clone(&self.program);
+            let Some(node) = program.nodes.get(&self.node) else {
+                return self.fail(format!("no node \"{}\"", self.node));
+            };
+            let visited = Kind::NodeVisited { flow: program.name.clone(), node: self.node.clone() };
+            self.outputs.push_back(Output::Journal(visited));
+            next = match self.enter(now, node, world) {
+                Ok(next) => next,
+                Err(detail) => {
+                    let detail = format!("flow {} node {}: {detail}", program.name, self.node);
+                    let trouble = Kind::Trouble { code: "flow_expression".to_owned(), detail: detail.clone() };
+                    self.outputs.push_back(Output::Journal(trouble));
+                    match node.on.get(&Edge::Error) {
+                        Some(target) => Some(Next::Node(target.name.clone())),
+                        None => return self.fail(detail),
+                    }
+                }
+            };
+        }
+    }
+
+    /// Does what the node says; `Some` when the run goes on at once, an error when an expression failed.
+    fn enter(&mut self, now: Instant, node: &Node, world: &dyn World) -> Result<Option<Next>, String> {
+        match &node.kind {
+            NodeKind::Play { say, .. } => {
+                let play = self.play(say.iter());
+                self.state = State::Playing { play, until: now + PLAY_LIMIT };
+            }
+            NodeKind::Menu { ask, .. } => return Ok(self.begin_question(now, ask)),
+            NodeKind::Collect(collect) => return Ok(self.begin_question(now, &collect.ask)),
+            NodeKind::Set { set, next } => {
+                for (name, expression) in set {
+                    let value = expression.evaluate(&self.scene(now, world))?;
+                    self.assign(name, value)?;
+                }
+                return Ok(Some(Next::Node(next.name.clone())));
+            }
+            NodeKind::Switch { cases, otherwise } => {
+                for (when, target) in cases {
+                    match when.evaluate(&self.scene(now, world))? {
+                        Value::Bool(true) => return Ok(Some(Next::Node(target.name.clone()))),
+                        Value::Bool(false) => {}
+                        Value::Text(_) | Value::Number(_) => {
+                            return Err(format!("condition `{}` is neither true nor false", when.source()));
+                        }
+                    }
+                }
+                return Ok(Some(Next::Node(otherwise.name.clone())));
+            }
+            NodeKind::Queue { queue, skills, priority, max_wait } => {
+                let scene = self.scene(now, world);
+                let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;
+                self.typed.clear();
+                self.outcome = FlowOutcome::Queued;
+                self.served = Some(queue.clone());
+                self.state = State::Queued;
+                let (queue, priority, max_wait) = (queue.clone(), *priority, *max_wait);
+                self.outputs.push_back(Output::Queue { queue, skills, priority, max_wait });
+            }
+            NodeKind::Transfer { to } => {
+                let to = to.fill(&self.scene(now, world))?;
+                self.typed.clear();
+                self.outcome = FlowOutcome::Transferred;
+                self.state = State::Transferring;
+                self.outputs.push_back(Output::Transfer { to });
+            }
+            NodeKind::Goto(Destination::Node(target)) => return Ok(Some(Next::Node(target.name.clone()))),
+            NodeKind::Goto(Destination::Flow(target)) => return Ok(Some(Next::Flow(target.name.clone()))),
+            NodeKind::Hangup => {
+                self.leave_flow(self.outcome);
+                self.state = State::Done;
+                self.outputs.push_back(Output::Hangup);
+            }
+        }
+        Ok(None)
+    }
+
+    fn scene<'s>(&'s self, now: Instant, world: &'s dyn World) -> Scene<'s> {
+        let passed = now.saturating_duration_since(self.started).as_micros();
+        let wall = Wall(self.facts.wall.0.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)));
+        Scene { vars: &self.vars, language: &self.language, facts: &self.facts, wall, world }
+    }
+
+    fn assign(&mut self, name: &str, value: Value) -> Result<(), String> {
+        if name == LANGUAGE_VARIABLE {
+            let Value::Text(language) = value else { return Err("a language is a text".to_owned()) };
+            if !self.speaks(&language) {
+                return Err("the flow does not speak this language".to_owned());
+            }
+            if language != self.language {
+                self.language.clone_from(&language);
+                self.outputs.push_back(Output::Language(language));
+            }
+            return Ok(());
+        }
+        match self.vars.get_mut(name) {
+            Some(variable) if variable.ty() == value.ty() => *variable = value,
+            Some(variable) => {
+                return Err(format!(
+                    "\"{name}\" is a {} and cannot hold a {}",
+                    variable.ty().as_str(),
+                    value.ty().as_str()
+                ));
+            }
+            None => return Err(format!("no variable \"{name}\"")),
+        }
+        Ok(())
+    }
+
+    /// Takes an edge of the present node.
+    fn edge(&mut self, edge: Edge) -> Option<Next> {
+        let target = self.program.nodes.get(&self.node).and_then(|node| node.on.get(&edge));
+        match target {
+            Some(target) => Some(Next::Node(target.name.clone())),
+            None => {
+                self.fail(format!("node {} has no edge \"{}\"", self.node, edge.as_str()));
+                None
+            }
+        }
+    }
+
+    fn queue_left(&mut self, outcome: QueueEnd) -> Option<Next> {
+        if !matches!(self.state, State::Queued) {
+            return None;
+        }
+        let edge = match outcome {
+            QueueEnd::Ended => Edge::Ended,
+            QueueEnd::Timeout => Edge::Timeout,
+            QueueEnd::Full => Edge::Full,
+            QueueEnd::NoAgents => Edge::NoAgents,
+        };
+        if edge != Edge::Ended {
+            // Nobody served him, so no survey answer is about this queue.
+            self.served = None;
+        }
+        self.edge(edge)
+    }
+
+    fn transfer_ended(&mut self, outcome: TransferEnd) -> Option<Next> {
+        if !matches!(self.state, State::Transferring) {
+            return None;
+        }
+        self.edge(match outcome {
+            TransferEnd::Ended => Edge::Ended,
+            TransferEnd::Busy => Edge::Busy,
+            TransferEnd::NoAnswer => Edge::NoAnswer,
+            TransferEnd::Failed => Edge::Failed,
+        })
+    }
+
+    fn caller_gone(&mut self) {
+        if self.is_done() {
+            return;
+        }
+        let served_elsewhere = matches!(self.outcome, FlowOutcome::Queued | FlowOutcome::Transferred);
+        self.leave_flow(if served_elsewhere { self.outcome } else { FlowOutcome::Abandoned });
+        self.state = State::Done;
+    }
+
+    fn fail(&mut self, detail: String) {
+        self.leave_flow(FlowOutcome::Error);
+        self.state = State::Done;
+        self.outputs.push_back(Output::Failed { detail });
+    }
+}

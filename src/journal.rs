@@ -1,0 +1,573 @@
+//! The journal's words: everything that happened, in order, once.
+//!
+//! Call records, metrics, reports, webhooks and screens read nothing else, so they cannot disagree. Cores put
+//! entries out; the engine numbers them; `storage` writes them. An entry is never changed after it is written.
+//! Fields are only added, with a default, so that an old journal stays readable.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Wall;
+use crate::id::{AgentId, CallId, OfferId, QueueName, RecordingId};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Position in the journal: starts at 1, without gaps, never reused.
+    pub seq: u64,
+    /// When.
+    pub at: Wall,
+    /// To whom or what.
+    pub about: About,
+    /// What.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What an entry is about.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// One call.
+    Call(CallId),
+    /// One agent or supervisor.
+    Agent(AgentId),
+    /// The running system itself.
+    Node,
+}
+
+/// What happened. Durations are in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// The engine started; calls still open in the journal before it ended with [`EndReason::NodeFailure`].
+    NodeStarted {
+        /// The version of the program.
+        version: String,
+    },
+    /// The engine stopped in good order.
+    NodeStopped,
+    /// A configuration was taken or refused.
+    ConfigReloaded {
+        /// True when it is in force now.
+        accepted: bool,
+    },
+
+    /// An INVITE that is neither challenged nor refused at the door.
+    CallStarted {
+        /// Who calls: the authenticated id, else the From user.
+        from: String,
+        /// What was dialled.
+        to: String,
+        /// By what right he calls.
+        origin: Origin,
+        /// What kind of call it is by the dialled number.
+        purpose: Purpose,
+        /// The language the call begins in, e.g. `ar`.
+        language: String,
+    },
+    /// The 200 OK went to the caller.
+    CallAnswered,
+    /// The caller's language changed.
+    Language {
+        /// The new language, e.g. `en`.
+        language: String,
+    },
+    /// A flow began to serve the caller.
+    FlowEntered {
+        /// The flow's name.
+        flow: String,
+        /// The flow's content hash.
+        version: String,
+    },
+    /// The caller reached a node.
+    NodeVisited {
+        /// The flow.
+        flow: String,
+        /// The node.
+        node: String,
+    },
+    /// The caller pressed keys, or let the time pass.
+    Input {
+        /// The flow.
+        flow: String,
+        /// The node that asked.
+        node: String,
+        /// The keys; stars where the node masks them; empty when there were none.
+        digits: String,
+        /// What came of it.
+        result: InputResult,
+    },
+    /// A survey answer.
+    Survey {
+        /// Which question, e.g. `csat`.
+        survey: String,
+        /// The answer.
+        score: u32,
+        /// The queue and the agent that served the call last, if any did.
+        queue: Option<QueueName>,
+        /// See `queue`.
+        agent: Option<AgentId>,
+    },
+    /// The flow no longer serves the caller.
+    FlowLeft {
+        /// The flow.
+        flow: String,
+        /// How it ended for the caller.
+        outcome: FlowOutcome,
+    },
+
+    /// The caller entered a queue.
+    Queued {
+        /// The queue.
+        queue: QueueName,
+        /// His place at entry, 1 = next.
+        position: u32,
+        /// The skills asked for.
+        skills: Vec<String>,
+        /// The priority, in minutes of waiting.
+        priority: u32,
+    },
+    /// The caller was told his place.
+    Announced {
+        /// His place, 1 = next.
+        position: u32,
+    },
+    /// One agent is being rung for the caller.
+    Offered {
+        /// Names this ring.
+        offer: OfferId,
+        /// Who.
+        agent: AgentId,
+        /// For which queue.
+        queue: QueueName,
+        /// Why he and why this caller.
+        why: Why,
+    },
+    /// The ring is over.
+    OfferEnded {
+        /// Which ring.
+        offer: OfferId,
+        /// Who was rung.
+        agent: AgentId,
+        /// For which queue.
+        queue: QueueName,
+        /// How it ended.
+        result: OfferResult,
+        /// Length of the ring.
+        ring_ms: u64,
+        /// The SIP status that ended it, when one did.
+        sip_code: Option<u16>,
+    },
+    /// Caller and agent talk.
+    Connected {
+        /// Who.
+        agent: AgentId,
+        /// For which queue.
+        queue: QueueName,
+        /// Time from entering the queue to the answer.
+        wait_ms: u64,
+        /// The queue's service level target at that moment.
+        service_level_ms: u64,
+    },
+    /// The caller is no longer in the queue.
+    QueueLeft {
+        /// The queue.
+        queue: QueueName,
+        /// How.
+        outcome: QueueOutcome,
+        /// Time in the queue.
+        wait_ms: u64,
+    },
+    /// The agent put the caller on hold or took him back.
+    Held {
+        /// Who did.
+        agent: AgentId,
+        /// True: on hold now.
+        on: bool,
+    },
+    /// The talk with this agent is over.
+    TalkEnded {
+        /// Who.
+        agent: AgentId,
+        /// For which queue; none for a direct call.
+        queue: Option<QueueName>,
+        /// From answer to end, hold included.
+        talk_ms: u64,
+        /// Time on hold in it.
+        hold_ms: u64,
+    },
+    /// The caller is being connected to an address outside the queues.
+    Dialed {
+        /// The address or trunk, without secrets.
+        target: String,
+    },
+    /// The dialled side answered and both talk.
+    Bridged {
+        /// The address or trunk.
+        target: String,
+    },
+    /// The dialled side refused or did not answer.
+    DialFailed {
+        /// The address or trunk.
+        target: String,
+        /// Its SIP status; 408 when it never answered.
+        sip_code: u16,
+    },
+    /// Audio is written to a file from here on.
+    RecordingStarted {
+        /// Names the recording.
+        recording: RecordingId,
+        /// The file, relative to the data folder.
+        file: String,
+    },
+    /// The file is complete.
+    RecordingEnded {
+        /// Names the recording.
+        recording: RecordingId,
+        /// Length of the audio, in ms.
+        length_ms: u64,
+        /// Audio that could not be written, in ms.
+        lost_ms: u64,
+        /// True when it was cut by a crash and mended at the start.
+        partial: bool,
+    },
+    /// A supervisor began to hear this call.
+    SupervisionStarted {
+        /// Who listens.
+        supervisor: AgentId,
+        /// Whom he listens to.
+        agent: AgentId,
+        /// How.
+        mode: SupervisionMode,
+    },
+    /// The supervisor no longer hears this call.
+    SupervisionEnded {
+        /// Who listened.
+        supervisor: AgentId,
+        /// Whom he listened to.
+        agent: AgentId,
+    },
+    /// The media figures of one leg, at its end.
+    LegQuality {
+        /// Whose leg.
+        leg: LegRole,
+        /// Its figures.
+        quality: Quality,
+    },
+    /// Something went wrong that the caller or operator should know of, though the call lives.
+    Trouble {
+        /// A stable word, e.g. `prompt_missing`, `no_port`, `recording_failed`.
+        code: String,
+        /// What and what to do.
+        detail: String,
+    },
+    /// The call is over.
+    CallEnded {
+        /// Who ended it.
+        by: Party,
+        /// Why.
+        reason: EndReason,
+        /// The final SIP status towards the caller.
+        sip_code: u16,
+    },
+
+    /// A phone of this agent or supervisor registered; true also for a renewal by another contact.
+    Registered {
+        /// How it is reached: `udp` or `tcp`.
+        transport: String,
+    },
+    /// The last phone of this agent or supervisor is gone.
+    Unregistered {
+        /// True when its time ran out, false when it said so.
+        expired: bool,
+    },
+    /// An agent changed state.
+    AgentState {
+        /// The state now.
+        state: AgentStateName,
+        /// The pause code when paused.
+        code: Option<String>,
+        /// What will follow the present state, when somebody asked for it.
+        next: Option<String>,
+        /// Who or what changed it.
+        cause: StateCause,
+        /// The call he is busy with.
+        call: Option<CallId>,
+    },
+    /// The engine found an agent in a state without an owner or past its deadline and mended it: a fault of ours.
+    AgentRepaired {
+        /// What was wrong.
+        detail: String,
+    },
+}
+
+/// By what right somebody calls.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A named trunk.
+    Trunk(String),
+    /// An agent or supervisor who proved his password (or has a fixed contact).
+    User(AgentId),
+    /// Nobody we know.
+    Stranger,
+}
+
+/// What kind of call it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// A customer served by a flow.
+    Flow,
+    /// A customer put straight into a queue.
+    Queue,
+    /// A call to an address or trunk.
+    Dial,
+    /// A call to an agent's phone.
+    Direct,
+    /// Echo or tone test.
+    Test,
+    /// An agent's feature code.
+    Feature,
+    /// A supervisor who hears others.
+    Supervision,
+}
+
+/// What came of asking the caller for keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputResult {
+    /// A key or number that leads on.
+    Matched,
+    /// A key or number that does not.
+    Invalid,
+    /// Silence.
+    NoInput,
+}
+
+/// How a flow ended for the caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowOutcome {
+    /// Served by the flow alone.
+    Contained,
+    /// It brought him to a queue.
+    Queued,
+    /// It transferred him.
+    Transferred,
+    /// He hung up in it.
+    Abandoned,
+    /// It failed.
+    Error,
+}
+
+/// How the ring at one agent ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferResult {
+    /// He answered and got the caller.
+    Accepted,
+    /// He did not answer in time.
+    NoAnswer,
+    /// He pressed decline (603 and other 6xx, 4xx not named elsewhere).
+    Rejected,
+    /// His phone was busy (486, 600).
+    Busy,
+    /// His phone could not be reached (404, 408, 410, 480, 5xx, no answer to the INVITE).
+    Unreachable,
+    /// The caller hung up or left the queue first.
+    CallerGone,
+    /// He answered, but the caller was already served.
+    LostRace,
+    /// Somebody or something changed the agent's state while he rang.
+    Withdrawn,
+}
+
+/// How a caller left a queue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueOutcome {
+    /// An agent talked with him.
+    Answered,
+    /// He hung up.
+    Abandoned,
+    /// He waited the longest wait allowed.
+    Timeout,
+    /// The queue had no room: he never waited.
+    Full,
+    /// Nobody is there to serve it.
+    NoAgents,
+    /// The call was ended or moved by somebody else.
+    Transferred,
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// The caller.
+    Customer,
+    /// The agent or the dialled side.
+    Agent,
+    /// Hatif.
+    System,
+}
+
+/// Why a call ended. Closed set: shared by journal, records and metrics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Somebody hung up after talking, or the flow was done.
+    Normal,
+    /// The caller hung up before he was served.
+    Abandoned,
+    /// The dialled side did not answer.
+    NoAnswer,
+    /// The dialled side was busy.
+    Busy,
+    /// The dialled side refused, or the number leads nowhere.
+    Rejected,
+    /// The queue's longest wait passed.
+    QueueTimeout,
+    /// The queue was full.
+    QueueFull,
+    /// Nobody serves the queue.
+    NoAgents,
+    /// The caller's phone never acknowledged our answer.
+    NoAck,
+    /// No media port was free.
+    NoPort,
+    /// No codec in common.
+    NoCodec,
+    /// No RTP and no RTCP from a leg for too long.
+    MediaTimeout,
+    /// The flow failed.
+    FlowError,
+    /// A limit of the trunk or of the machine.
+    Limit,
+    /// Hatif is shutting down.
+    Shutdown,
+    /// A fault of ours in this one call.
+    InternalError,
+    /// The process died while the call was up.
+    NodeFailure,
+}
+
+/// How a supervisor takes part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisionMode {
+    /// Hears both, is heard by none.
+    Listen,
+}
+
+/// Whose leg it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegRole {
+    /// The caller's.
+    Customer,
+    /// The agent's or the dialled side's.
+    Agent,
+    /// A supervisor's.
+    Supervisor,
+}
+
+/// An agent's state: one word everywhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStateName {
+    /// Logged out.
+    Offline,
+    /// Waits for a call.
+    Ready,
+    /// His phone rings for a caller.
+    Ringing,
+    /// Talks.
+    Busy,
+    /// Talks, with the caller on hold.
+    Hold,
+    /// Finishes the work of the last call.
+    WrapUp,
+    /// Away, for a reason.
+    Paused,
+    /// Logged in, but his phone is gone.
+    Unreachable,
+}
+
+impl AgentStateName {
+    /// All states, in the order of a working day.
+    pub const ALL: [Self; 8] = [
+        Self::Offline, Self::Ready, Self::Ringing, Self::Busy, Self::Hold, Self::WrapUp, Self::Paused, Self::Unreachable,
+    ];
+
+    /// The word in API, metrics, screens and commands.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Ready => "ready",
+            Self::Ringing => "ringing",
+            Self::Busy => "busy",
+            Self::Hold => "hold",
+            Self::WrapUp => "wrap_up",
+            Self::Paused => "paused",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// Who or what changed an agent's state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateCause {
+    /// The agent himself, by phone or API.
+    Agent,
+    /// A supervisor or an API key.
+    Supervisor,
+    /// A call: offered, answered, held, ended.
+    Call,
+    /// A timer: the end of wrap-up.
+    Timer,
+    /// Missed rings.
+    Rna,
+    /// His phone came or went.
+    Registration,
+    /// The configuration.
+    Config,
+}
+
+/// Why this agent was offered this caller: the answer to the supervisor's question.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// The strategy that chose, e.g. `longest_idle`.
+    pub rule: String,
+    /// How long the agent had been idle.
+    pub idle_ms: u64,
+    /// How long the caller had waited.
+    pub waited_ms: u64,
+    /// Callers waiting in this queue at that moment, this one included.
+    pub waiting: u32,
+    /// Agents of the queue who could have been offered.
+    pub eligible: u32,
+    /// Agents of the queue who could not, counted by cause, e.g. `busy: 3`, `skill lang:ar: 1`.
+    pub passed_over: BTreeMap<String, u32>,
+}
+
+/// Figures of one leg's media, as received from the phone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// RTP packets received.
+    pub received: u64,
+    /// RTP packets sent.
+    pub sent: u64,
+    /// Packets that never came (RFC 3550 §A.3), never below zero.
+    pub lost: u64,
+    /// Interarrival jitter at the end, in ms (RFC 3550 §6.4.1).
+    pub jitter_ms: f64,
+    /// Last round trip by RTCP, in ms; zero when unknown.
+    pub rtt_ms: f64,
+    /// Estimated listening quality, 1–4.5 (E-model, G.107 simplified for G.711).
+    pub mos: f64,
+}

@@ -1,0 +1,23 @@
+//! What media is told.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use super::codec::Codec;
+
+/// The `[media]` table.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// What SDP announces.
+    pub address: IpAddr,
+    /// What sockets are bound to.
+    pub bind: IpAddr,
+    /// RTP takes the even ports of it, RTCP the odd ones above them.
+    pub ports: RangeInclusive<u16>,
+    /// Allowed codecs in our order of preference.
+    pub codecs: Vec<Codec>,
+    /// Media threads; default: cores / 2, at least 1.
+    pub shards: usize,
+    /// End a call when neither RTP nor RTCP came from a leg for so long, in seconds; 0 = never. Default 60.
+    pub timeout_s: u64,
+}

@@ -1,0 +1,241 @@
+//! The media plane: RTP in and out, prompts, music, digits, bridging, recording, listening.
+//!
+//! A [`shard::Shard`] serves the legs of many calls; the legs that are bridged, recorded together or listened to
+//! must be in the same shard. It is pure: packets and commands come in with the time they came, packets leave by
+//! the [`shard::PacketIo`] trait. `io::media` gives each shard a thread and its sockets.
+//!
+//! ```text
+//!   Command ──> shard ──> Event                 (engine)
+//!   packet  ──> latch ──> digits                (engine, and the other leg)
+//!                    ├──> timeline ──> recorder ──> Chunk (storage)
+//!                    │            └──> mix ──> listener's phone
+//!                    └──> relay ──> the other leg's phone
+//!   tick    ──> play, music, tone, mix ──> phone
+//! ```
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test reads the clock once, as its zero of time"))]
+
+pub mod clip;
+pub mod codec;
+pub mod config;
+pub mod dtmf;
+pub mod latch;
+pub mod leg;
+pub mod port;
+pub mod reception;
+pub mod recorder;
+pub mod rtcp;
+pub mod rtp;
+pub mod shard;
+pub mod stream;
+pub mod timeline;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+pub use crate::journal::{LegRole, Quality};
+pub use clip::Clip;
+pub use codec::Codec;
+pub use port::PortRange;
+
+use crate::id::{LegId, RecordingId};
+
+/// What the engine asks of a shard. Commands about legs that are not open are ignored.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Opens the sockets of a leg: answered by [`Event::Opened`] or [`Event::OpenFailed`].
+    Open {
+        /// Its name, never used before.
+        leg: LegId,
+        /// The even RTP port; RTCP uses the one above.
+        port: u16,
+        /// Where the peer's SDP wants its audio, when known.
+        remote: Option<SocketAddr>,
+        /// The address the leg's signalling comes from: a phone behind NAT sends from there.
+        signalling: Option<IpAddr>,
+        /// The negotiated codec (or the preferred one until the answer).
+        codec: Codec,
+        /// The codec's payload type towards the peer.
+        payload_type: u8,
+        /// The peer's payload type of telephone-event, when negotiated.
+        dtmf_payload_type: Option<u8>,
+        /// Whose leg it is.
+        role: LegRole,
+    },
+    /// The SDP answer came or a re-INVITE changed it. To be sent also when we answer a leg opened with its remote
+    /// address known earlier: the 2 s in which a strange source may lock, and the timeout, count from here.
+    Update {
+        /// Which.
+        leg: LegId,
+        /// Where the peer wants its audio; another than before makes the leg learn its source anew; `None` keeps it.
+        remote: Option<SocketAddr>,
+        /// The codec now.
+        codec: Codec,
+        /// Its payload type.
+        payload_type: u8,
+        /// The payload type of telephone-event.
+        dtmf_payload_type: Option<u8>,
+        /// False: send it nothing (it holds us).
+        send: bool,
+        /// False: it sends nothing (it is on hold); what comes is not heard, and silence is no fault.
+        receive: bool,
+    },
+    /// Plays clips in order, once; then [`Event::PlayDone`]. Replaces what played before, without a `PlayDone` for it.
+    Play {
+        /// To whom.
+        leg: LegId,
+        /// Returned in `PlayDone`.
+        play: u64,
+        /// What.
+        clips: Vec<Arc<Clip>>,
+    },
+    /// Plays one clip for ever; all legs of a shard that hear the same clip hear the same place of it.
+    Music {
+        /// To whom.
+        leg: LegId,
+        /// What.
+        music: Arc<Clip>,
+    },
+    /// Ends play, music, tone or echo; a bridged leg hears the other side again.
+    Silence {
+        /// To whom.
+        leg: LegId,
+    },
+    /// Plays one clip for ever, from its beginning.
+    Tone {
+        /// To whom.
+        leg: LegId,
+        /// What.
+        tone: Arc<Clip>,
+    },
+    /// Sends every packet back.
+    Echo {
+        /// To whom.
+        leg: LegId,
+    },
+    /// Relays audio and digits both ways. An older bridge of either leg ends.
+    Bridge {
+        /// One side.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
+    /// Ends the bridge of `a`, for both sides.
+    Unbridge {
+        /// Either side.
+        a: LegId,
+    },
+    /// Starts a recording, or changes the agent's side of one that runs. It ends with the customer's leg.
+    Record {
+        /// Its name.
+        recording: RecordingId,
+        /// Left channel, and owner.
+        customer: LegId,
+        /// Right channel; silence while `None`.
+        agent: Option<LegId>,
+    },
+    /// Ends a recording; answered by [`Event::RecordingEnded`].
+    StopRecord {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Lets a leg hear what two others say. Nobody hears it.
+    Listen {
+        /// Who hears.
+        listener: LegId,
+        /// One voice.
+        customer: LegId,
+        /// The other.
+        agent: LegId,
+    },
+    /// Ends listening.
+    Unlisten {
+        /// Who heard.
+        listener: LegId,
+    },
+    /// Closes the sockets; answered by [`Event::Closed`].
+    Close {
+        /// Which.
+        leg: LegId,
+    },
+}
+
+/// What a shard tells the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The leg's ports are open.
+    Opened {
+        /// Which.
+        leg: LegId,
+    },
+    /// The leg's ports cannot be opened; the leg does not exist.
+    OpenFailed {
+        /// Which.
+        leg: LegId,
+        /// The system's words.
+        error: String,
+    },
+    /// The phone pressed a key (RFC 4733): once per key press, at its beginning.
+    Digit {
+        /// Whose phone.
+        leg: LegId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+    },
+    /// The last frame of a `Play` was sent.
+    PlayDone {
+        /// To whom.
+        leg: LegId,
+        /// The number given in `Play`.
+        play: u64,
+    },
+    /// The leg is gone and its port is free.
+    Closed {
+        /// Which.
+        leg: LegId,
+        /// How the media was.
+        quality: Quality,
+    },
+    /// Neither RTP nor RTCP came for too long; said once.
+    MediaTimeout {
+        /// From whom.
+        leg: LegId,
+    },
+    /// The recording's last chunk went to storage.
+    RecordingEnded {
+        /// Which.
+        recording: RecordingId,
+        /// Its length in ms of wall time, silence included.
+        length_ms: u64,
+        /// Audio in ms that storage could not take; silence stands in its place.
+        lost_ms: u64,
+    },
+}
+
+/// A piece of a recording on its way to storage, in order for each recording.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Chunk {
+    /// Which recording.
+    pub recording: RecordingId,
+    /// What.
+    pub kind: ChunkKind,
+}
+
+/// What a chunk holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ChunkKind {
+    /// The first chunk.
+    Start,
+    /// 16-bit samples at 8 kHz, interleaved: left is the customer, right the agent.
+    Samples(Vec<i16>),
+    /// Chunks were lost because storage was slow: so many samples of silence for each channel keep the time.
+    Gap {
+        /// Samples for each channel.
+        samples: u64,
+    },
+    /// The last chunk.
+    End,
+}
+
+#[cfg(test)]
+mod tests;

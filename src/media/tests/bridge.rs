@@ -1,0 +1,206 @@
+use super::*;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+#[test]
+fn the_relay_copies_within_a_codec_and_transcodes_between_them() {
+    for (one, two) in [(Codec::Pcmu, Codec::Pcmu), (Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+        let mut world = World::new();
+        let (mut caller, agent) = (world.phone(one, 1_004.0), world.phone(two, 604.0));
+        world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+        let datagram = caller.speak();
+        world.packet(caller.slot, caller.address, &datagram);
+        let heard = world.heard(&agent);
+        let expected: Vec<u8> =
+            datagram[12..].iter().map(|b| if one == two { *b } else { two.encode(one.decode(*b)) }).collect();
+        assert_eq!(heard.len(), 1);
+        assert_eq!((heard[0].1.payload_type, &heard[0].2), (payload_type(two), &expected));
+        assert_ne!(heard[0].1.ssrc, caller.ssrc);
+    }
+}
+
+#[test]
+fn both_sides_hear_each_other_alone_even_with_equal_ssrcs() {
+    let mut world = World::new();
+    let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
+    let mut third = world.phone(Codec::Pcmu, 404.0);
+    (caller.ssrc, agent.ssrc, third.ssrc) = (7, 7, 7);
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut third]);
+    for (phone, wanted, other) in [(&caller, 604.0, 1_004.0), (&agent, 1_004.0, 604.0)] {
+        let heard = world.samples(phone);
+        assert_eq!(heard.len(), 8_000);
+        assert!(level(&heard, wanted) - level(&heard, other).max(level(&heard, 404.0)) > 30.0);
+    }
+    assert!(world.samples(&third).is_empty());
+    // A new bridge ends the old one.
+    world.command(Command::Bridge { a: third.leg, b: agent.leg });
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut third]);
+    assert!(world.samples(&caller).is_empty());
+    let heard = world.samples(&agent);
+    assert!(level(&heard, 404.0) - level(&heard, 1_004.0) > 30.0);
+}
+
+#[test]
+fn a_transfer_to_a_phone_with_the_same_numbers_leaves_no_gap() {
+    let mut world = World::new();
+    let (mut caller, agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 604.0));
+    let mut third = world.phone(Codec::Pcmu, 404.0);
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.talk(200, &mut [&mut caller]);
+    (third.ssrc, third.sequence, third.timestamp) =
+        (caller.ssrc, caller.sequence.wrapping_add(40), caller.timestamp + 6_400);
+    world.command(Command::Bridge { a: third.leg, b: agent.leg });
+    world.talk(200, &mut [&mut third]);
+    let heard = world.heard(&agent);
+    assert_eq!(heard.len(), 20);
+    assert_continuous(&heard);
+}
+
+#[test]
+fn csrc_extension_and_padding_do_not_reach_the_other_phone() {
+    let mut world = World::new();
+    let (mut caller, agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 604.0));
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    let plain = caller.speak();
+    let mut odd = plain[..12].to_vec();
+    odd[0] = 0x80 | 0x20 | 0x10 | 2;
+    odd.extend([0; 8]);
+    odd.extend([0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
+    odd.extend(&plain[12..]);
+    odd.extend([0, 0, 0, 4]);
+    world.packet(caller.slot, caller.address, &odd);
+    let sent = world.wire.sent.pop().unwrap();
+    assert_eq!((sent.slot, sent.bytes.len(), sent.bytes[0]), (agent.slot, 172, 0x80));
+    assert_eq!(sent.bytes[12..], plain[12..]);
+}
+
+/// At 5 % loss, 5 % repeats and 10 % reordering each key press reaches the engine once and the other phone as one
+/// event, unless all its packets were lost.
+#[test]
+fn digits_are_told_once_and_relayed_once_through_a_bad_network() {
+    for seed in 0..20 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut chance = move |percent: u32| rng.next_u32() % 100 < percent;
+        let mut world = World::new();
+        let (mut caller, agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
+        world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+        world.talk(100, &mut [&mut caller]);
+        let pressed = "0123456789*#ABCD55500##";
+        for key in pressed.chars() {
+            let event = "0123456789*#ABCD".find(key).unwrap() as u8;
+            let mut datagrams = caller.press(event);
+            datagrams.push(caller.speak());
+            datagrams.push(caller.speak());
+            let mut n = 0;
+            while n + 1 < datagrams.len() {
+                if chance(10) {
+                    datagrams.swap(n, n + 1);
+                    n += 1;
+                }
+                n += 1;
+            }
+            for datagram in datagrams {
+                let copies = if chance(5) { 0 } else { 1 + usize::from(chance(5)) };
+                for _ in 0..copies {
+                    world.packet(caller.slot, caller.address, &datagram);
+                }
+                world.run(20);
+            }
+        }
+        assert_eq!(world.digits(caller.leg), pressed, "seed {seed}");
+        assert_eq!(world.digits(agent.leg), "");
+        let mut reader = dtmf::DigitReader::default();
+        let relayed: String = world
+            .heard(&agent)
+            .iter()
+            .filter(|h| h.1.payload_type == 101)
+            .filter_map(|h| reader.handle(h.1.timestamp, &h.2))
+            .collect();
+        assert_eq!(relayed, pressed, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_digit_is_not_sent_to_a_phone_without_telephone_event() {
+    let mut world = World::new();
+    let (mut caller, agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 604.0));
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.command(Command::Update {
+        leg: agent.leg,
+        remote: Some(agent.address),
+        codec: Codec::Pcmu,
+        payload_type: 0,
+        dtmf_payload_type: None,
+        send: true,
+        receive: true,
+    });
+    for datagram in caller.press(1) {
+        world.packet(caller.slot, caller.address, &datagram);
+    }
+    assert!(world.heard(&agent).is_empty());
+    assert_eq!(world.digits(caller.leg), "1");
+}
+
+#[test]
+fn a_listener_hears_both_and_nobody_hears_him() {
+    let mut world = World::new();
+    let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
+    let mut spy = world.phone(Codec::Pcma, 404.0);
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    let recording = RecordingId::new(1, 1);
+    world.command(Command::Record { recording, customer: caller.leg, agent: Some(agent.leg) });
+    world.command(Command::Listen { listener: spy.leg, customer: caller.leg, agent: agent.leg });
+    // Even a bridge by mistake must not let him be heard.
+    let other = world.phone(Codec::Pcmu, 0.0);
+    world.command(Command::Bridge { a: spy.leg, b: other.leg });
+    world.talk(200, &mut [&mut caller, &mut agent, &mut spy]);
+    world.heard(&spy);
+    world.talk(2_000, &mut [&mut caller, &mut agent, &mut spy]);
+    let heard = world.heard(&spy);
+    assert_eq!(heard.len(), 100);
+    assert_continuous(&heard);
+    let mix: Vec<i16> = heard.iter().flat_map(|h| h.2.iter().map(|b| Codec::Pcma.decode(*b))).collect();
+    assert!(level(&mix, 1_004.0) - level(&mix, 404.0) > 30.0 && level(&mix, 604.0) - level(&mix, 404.0) > 30.0);
+    for phone in [&caller, &agent] {
+        let heard = world.samples(phone);
+        assert!(level(&heard, phone.hz.max(604.0)) < 90.0);
+        let wanted = if phone.hz == 604.0 { 1_004.0 } else { 604.0 };
+        assert!(level(&heard, wanted) - level(&heard, 404.0) > 30.0);
+    }
+    assert!(world.heard(&other).is_empty());
+    world.command(Command::StopRecord { recording });
+    for chunk in world.wire.chunks.iter() {
+        if let ChunkKind::Samples(samples) = &chunk.kind {
+            assert!(level(samples, 404.0 / 2.0) < 35.0, "404 Hz is in the recording");
+        }
+    }
+    world.command(Command::Unlisten { listener: spy.leg });
+    world.talk(200, &mut [&mut caller, &mut agent, &mut spy]);
+    assert!(world.heard(&spy).is_empty());
+}
+
+#[test]
+fn the_listener_is_between_40_and_60_ms_behind() {
+    let mut world = World::new();
+    let (mut caller, agent, spy) =
+        (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 0.0), world.phone(Codec::Pcmu, 0.0));
+    world.command(Command::Listen { listener: spy.leg, customer: caller.leg, agent: agent.leg });
+    for _ in 0..50 {
+        caller.pause();
+        world.run(20);
+    }
+    world.heard(&spy);
+    let began = world.ms - 20; // the packet that comes now was spoken in the last 20 ms
+    world.talk(200, &mut [&mut caller]);
+    let mut first = None;
+    for (ms, _, payload) in world.heard(&spy) {
+        let loud = payload.iter().position(|b| Codec::Pcmu.decode(*b).abs() > 1_000);
+        if let (Some(n), None) = (loud, first) {
+            // The frame sent at `ms` is played from then on.
+            first = Some(ms + n as u64 / 8);
+        }
+    }
+    let delay = first.unwrap() - began;
+    assert!((40..=62).contains(&delay), "{delay} ms");
+}

@@ -1,0 +1,196 @@
+//! What one phone said, laid on the clock: the common source of recorder and listener.
+//!
+//! A packet's place is where its RTP timestamp says, and the timestamps are tied to the clock by arrival: the packet
+//! that came with the least delay ends at the moment it came. Loss, silence suppression and hold leave silence
+//! of their true length. A phone's clock that runs fast or slow is followed one sample a packet. A packet that is more
+//! than 200 ms late (a new stream, timestamps that stood still, a network that stalled) or more than 40 ms early (the
+//! tie was made by a late one) ties them anew.
+//!
+//! Positions are samples at 8 kHz since the shard's beginning, the same for all legs of a shard.
+
+/// Samples that are kept: 1.024 s.
+pub const KEPT: usize = 8_192;
+/// Delays outside of this tie the timestamps anew: 40 ms early, 200 ms late.
+const DELAYS: std::ops::RangeInclusive<i64> = -320..=1_600;
+/// Packets over which the least delay is taken: 1 s.
+const WINDOW: u32 = 50;
+/// Deviations up to this are left alone: 2 ms.
+const TOLERANCE: i64 = 16;
+
+/// The last second of one phone's voice.
+#[derive(Debug)]
+pub struct Timeline {
+    ring: Box<[i16; KEPT]>,
+    /// One past the latest sample written.
+    head: u64,
+    anchor: Option<Anchor>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    ssrc: u32,
+    timestamp: u32,
+    position: i64,
+    /// Least delay of the packets of this window, in samples, and how many they are.
+    least: i64,
+    packets: u32,
+    /// Still to be shifted, one sample a packet.
+    correction: i64,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self { ring: Box::new([0; KEPT]), head: 0, anchor: None }
+    }
+}
+
+impl Timeline {
+    /// Lays one packet of audio on the timeline; `arrival` is the position of now.
+    pub fn write(&mut self, arrival: u64, ssrc: u32, timestamp: u32, table: &[i16; 256], payload: &[u8]) {
+        let position = self.place(arrival, ssrc, timestamp, payload.len());
+        let oldest = self.head.saturating_sub(KEPT as u64);
+        let Ok(start) = u64::try_from(position) else { return };
+        if start < oldest || payload.len() > KEPT {
+            return;
+        }
+        self.advance(start);
+        for (n, byte) in payload.iter().enumerate() {
+            self.set(start + n as u64, table[usize::from(*byte)]);
+        }
+        self.head = self.head.max(start + payload.len() as u64);
+    }
+
+    /// Where a packet begins, and keeps the tie to the clock.
+    fn place(&mut self, arrival: u64, ssrc: u32, timestamp: u32, samples: usize) -> i64 {
+        let by_clock = i64::try_from(arrival).unwrap_or(i64::MAX) - samples as i64;
+        let fresh = Anchor { ssrc, timestamp, position: by_clock, least: i64::MAX, packets: 0, correction: 0 };
+        let anchor = self.anchor.get_or_insert(fresh);
+        let by_timestamp = anchor.position + i64::from(timestamp.wrapping_sub(anchor.timestamp) as i32);
+        let delay = by_clock - by_timestamp;
+        if anchor.ssrc != ssrc || !DELAYS.contains(&delay) {
+            *anchor = fresh;
+            return by_clock;
+        }
+        let step = anchor.correction.signum();
+        anchor.correction -= step;
+        anchor.position = by_timestamp + step;
+        anchor.timestamp = timestamp;
+        anchor.least = anchor.least.min(delay - step);
+        anchor.packets += 1;
+        if anchor.packets >= WINDOW {
+            anchor.correction = if anchor.least.abs() > TOLERANCE { anchor.least } else { 0 };
+            anchor.least = i64::MAX;
+            anchor.packets = 0;
+        }
+        anchor.position
+    }
+
+    /// Silences what lies between the latest sample and `start`.
+    fn advance(&mut self, start: u64) {
+        if start <= self.head {
+            return;
+        }
+        // One sample left open by a correction is bridged rather than clicked.
+        let bridge = if start == self.head + 1 { self.at(self.head.wrapping_sub(1)) } else { 0 };
+        let from = self.head.max(start.saturating_sub(KEPT as u64));
+        for position in from..start {
+            self.set(position, bridge);
+        }
+        self.head = start;
+    }
+
+    fn set(&mut self, position: u64, sample: i16) {
+        self.ring[position as usize % KEPT] = sample
+    }
+
+    fn at(&self, position: u64) -> i16 {
+        self.ring[position as usize % KEPT]
+    }
+
+    /// Copies samples from `from` on into `out`; silence where nothing was said or it is no longer kept.
+    pub fn read(&self, from: u64, out: &mut [i16]) {
+        let oldest = self.head.saturating_sub(KEPT as u64);
+        for (position, sample) in (from..).zip(out) {
+            *sample = if position >= oldest && position < self.head { self.at(position) } else { 0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::Codec;
+
+    const ULAW: Codec = Codec::Pcmu;
+
+    fn voice(level: i16) -> [u8; 160] {
+        [ULAW.encode(level); 160]
+    }
+
+    fn read(timeline: &Timeline, from: u64, count: usize) -> Vec<i16> {
+        let mut out = vec![0; count];
+        timeline.read(from, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_lost_packet_leaves_silence_of_its_length_and_a_late_one_fills_it() {
+        let mut timeline = Timeline::default();
+        timeline.write(10_160, 1, 0, ULAW.table(), &voice(1_000));
+        timeline.write(10_480, 1, 320, ULAW.table(), &voice(1_000));
+        let heard = ULAW.decode(ULAW.encode(1_000));
+        assert_eq!(read(&timeline, 9_999, 2), [0, heard]);
+        assert_eq!(read(&timeline, 10_159, 2), [heard, 0]);
+        assert_eq!(read(&timeline, 10_319, 2), [0, heard]);
+        assert_eq!(read(&timeline, 10_479, 2), [heard, 0]);
+        timeline.write(10_500, 1, 160, ULAW.table(), &voice(1_000));
+        assert_eq!(read(&timeline, 10_000, 480), [heard; 480]);
+    }
+
+    #[test]
+    fn a_fast_clock_is_followed_within_20_ms() {
+        let mut timeline = Timeline::default();
+        // 300 ppm fast for an hour: without correction 1.08 s.
+        let mut worst = 0;
+        for n in 0..180_000u64 {
+            let arrival = 8_000 + (n as f64 * 160.0 / 1.000_3) as u64;
+            timeline.write(arrival, 1, (n * 160) as u32, ULAW.table(), &voice(1_000));
+            worst = worst.max(timeline.head.abs_diff(arrival));
+        }
+        assert!(worst <= 40, "{worst} samples");
+    }
+
+    #[test]
+    fn timestamps_that_stood_still_are_tied_anew_to_the_clock() {
+        let mut timeline = Timeline::default();
+        timeline.write(8_160, 1, 0, ULAW.table(), &voice(1_000));
+        timeline.write(88_160, 1, 160, ULAW.table(), &voice(1_000));
+        assert_eq!(timeline.head, 88_160);
+        timeline.write(88_320, 2, 4_000_000, ULAW.table(), &voice(1_000));
+        assert_eq!(timeline.head, 88_320);
+        assert_eq!(read(&timeline, 8_000, 160), [0; 160], "no longer kept");
+    }
+
+    #[test]
+    fn a_burst_after_a_stall_leaves_no_shift_behind() {
+        let mut timeline = Timeline::default();
+        for n in 0..200u64 {
+            // Packets 50 to 74 come together with packet 75.
+            let sent = if (50..75).contains(&n) { 75 } else { n };
+            timeline.write(8_160 + sent * 160, 1, (n * 160) as u32, ULAW.table(), &voice(1_000));
+            if n >= 75 {
+                assert!(timeline.head.abs_diff(8_160 + n * 160) <= 320, "packet {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn jitter_moves_nothing() {
+        let mut timeline = Timeline::default();
+        for n in 0..500u64 {
+            let late = [0, 80, 240, 400, 16][n as usize % 5];
+            timeline.write(8_160 + n * 160 + late, 1, (n * 160) as u32, ULAW.table(), &voice(1_000));
+            assert_eq!(timeline.head, 8_160 + n * 160);
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Folds journal entries into the present: agents, queues and calls as they are now.
+//!
+//! The API, the metrics and the screens show this; the simulation compares it with the engine's own state.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Wall;
+use crate::id::{AgentId, CallId, QueueName};
+use crate::journal::{About, AgentStateName, Entry, Kind, Origin, Purpose, QueueOutcome};
+
+/// The present, as far as the journal tells it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    seq: u64,
+    at: Wall,
+    agents: BTreeMap<AgentId, Agent>,
+    queues: BTreeMap<QueueName, Vec<Waiting>>,
+    calls: BTreeMap<CallId, Call>,
+}
+
+/// One agent, or a supervisor with a phone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// His state; offline until the journal says otherwise.
+    pub state: AgentStateName,
+    /// Since when.
+    pub since: Wall,
+    /// The pause code when paused.
+    pub code: Option<String>,
+    /// What will follow the present state.
+    pub next: Option<String>,
+    /// The call he is busy with.
+    pub call: Option<CallId>,
+    /// Whether a phone of his is registered. A phone with a fixed contact never registers.
+    pub registered: bool,
+}
+
+/// One caller in a queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Which call.
+    pub call: CallId,
+    /// Since when he waits.
+    pub entered_at: Wall,
+    /// His priority, in minutes of waiting.
+    pub priority: u32,
+    /// The place at entry, 1 = next.
+    pub position_at_entry: u32,
+    /// The agent whose phone rings for him.
+    pub ringing: Option<AgentId>,
+}
+
+impl Waiting {
+    /// Callers with an earlier rank are served first: a minute of priority is a minute of waiting.
+    fn rank(&self) -> i64 {
+        self.entered_at.0.saturating_sub(i64::from(self.priority).saturating_mul(60_000_000))
+    }
+}
+
+/// One call that is up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Who calls.
+    pub from: String,
+    /// What was dialled.
+    pub to: String,
+    /// By what right.
+    pub origin: Origin,
+    /// What kind of call.
+    pub purpose: Purpose,
+    /// The caller's language.
+    pub language: String,
+    /// The INVITE.
+    pub started_at: Wall,
+    /// Our 200 OK.
+    pub answered_at: Option<Wall>,
+    /// What it is doing now.
+    pub phase: Phase,
+    /// Since when.
+    pub phase_since: Wall,
+    /// Whether a recording of it is being written.
+    pub recording: bool,
+}
+
+/// What a call is doing.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Not answered yet.
+    Started,
+    /// Up, and neither served by a flow nor waiting nor talking: a test call, or between two phases.
+    Answered,
+    /// Served by a flow.
+    Flow {
+        /// The flow.
+        flow: String,
+        /// The node; none before the first.
+        node: Option<String>,
+    },
+    /// In a queue.
+    Waiting {
+        /// Which.
+        queue: QueueName,
+    },
+    /// With an agent.
+    Talking {
+        /// Who.
+        agent: AgentId,
+        /// Whether the caller is on hold.
+        on_hold: bool,
+    },
+    /// Being connected to an address.
+    Dialing {
+        /// Which.
+        target: String,
+    },
+    /// Talking with an address.
+    Bridged {
+        /// Which.
+        target: String,
+    },
+}
+
+impl Live {
+    /// Takes the next entry.
+    pub fn handle(&mut self, entry: &Entry) {
+        self.seq = entry.seq;
+        self.at = entry.at;
+        match &entry.about {
+            About::Call(call) => self.handle_call(*call, entry.at, &entry.kind),
+            About::Agent(agent) => self.handle_agent(agent, entry.at, &entry.kind),
+            About::Node => {
+                if matches!(entry.kind, Kind::NodeStarted { .. }) {
+                    // Registrations do not outlive the process.
+                    self.agents.values_mut().for_each(|agent| agent.registered = false);
+                }
+            }
+        }
+    }
+
+    /// The last entry taken; 0 before the first.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The time of the last entry taken.
+    pub fn at(&self) -> Wall {
+        self.at
+    }
+
+    /// Agents and supervisors the journal knows of.
+    pub fn agents(&self) -> &BTreeMap<AgentId, Agent> {
+        &self.agents
+    }
+
+    /// Calls that are up.
+    pub fn calls(&self) -> &BTreeMap<CallId, Call> {
+        &self.calls
+    }
+
+    /// Queues that ever had a caller, each with those who wait, next first: place = index + 1.
+    pub fn queues(&self) -> &BTreeMap<QueueName, Vec<Waiting>> {
+        &self.queues
+    }
+
+    /// Those who wait in one queue, next first.
+    pub fn waiting(&self, queue: &str) -> &[Waiting] {
+        self.queues.get(queue).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn handle_agent(&mut self, agent: &AgentId, at: Wall, kind: &Kind) {
+        let agent = self.agents.entry(agent.clone()).or_insert_with(|| Agent {
+            state: AgentStateName::Offline,
+            since: at,
+            code: None,
+            next: None,
+            call: None,
+            registered: false,
+        });
+        match kind {
+            Kind::Registered { .. } => agent.registered = true,
+            Kind::Unregistered { .. } => agent.registered = false,
+            Kind::AgentState { state, code, next, call, .. } => {
+                // The same state with another intention goes on; another pause reason begins anew.
+                if (agent.state, &agent.code) != (*state, code) {
+                    agent.since = at;
+                }
+                agent.state = *state;
+                agent.code.clone_from(code);
+                agent.next.clone_from(next);
+                agent.call = *call;
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_call(&mut self, id: CallId, at: Wall, kind: &Kind) {
+        if let Kind::CallStarted { from, to, origin, purpose, language } = kind {
+            let call = Call {
+                from: from.clone(),
+                to: to.clone(),
+                origin: origin.clone(),
+                purpose: *purpose,
+                language: language.clone(),
+                started_at: at,
+                answered_at: None,
+                phase: Phase::Started,
+                phase_since: at,
+                recording: false,
+            };
+            self.calls.insert(id, call);
+            return;
+        }
+        match kind {
+            Kind::Queued { queue, position, priority, .. } => {
+                let waiting = Waiting {
+                    call: id,
+                    entered_at: at,
+                    priority: *priority,
+                    position_at_entry: *position,
+                    ringing: None,
+                };
+                let queue = self.queues.entry(queue.clone()).or_default();
+                let place = queue.partition_point(|other| other.rank() <= waiting.rank());
+                queue.insert(place, waiting);
+            }
+            Kind::Offered { agent, queue, .. } => self.set_ringing(id, queue, Some(agent.clone())),
+            Kind::OfferEnded { queue, .. } => self.set_ringing(id, queue, None),
+            Kind::QueueLeft { queue, .. } | Kind::Connected { queue, .. } => {
+                if let Some(waiting) = self.queues.get_mut(queue) {
+                    waiting.retain(|waiting| waiting.call != id);
+                }
+            }
+            Kind::CallEnded { .. } => {
+                self.calls.remove(&id);
+                self.queues.values_mut().for_each(|waiting| waiting.retain(|waiting| waiting.call != id));
+            }
+            _ => {}
+        }
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.handle(at, kind);
+        }
+    }
+
+    fn set_ringing(&mut self, call: CallId, queue: &QueueName, agent: Option<AgentId>) {
+        let waiting = self.queues.get_mut(queue).and_then(|waiting| waiting.iter_mut().find(|w| w.call == call));
+        if let Some(waiting) = waiting {
+            waiting.ringing = agent;
+        }
+    }
+}
+
+impl Call {
+    fn handle(&mut self, at: Wall, kind: &Kind) {
+        let phase = match kind {
+            Kind::CallAnswered => {
+                self.answered_at = Some(at);
+                if self.phase != Phase::Started {
+                    return;
+                }
+                Phase::Answered
+            }
+            Kind::Language { language } => return self.language.clone_from(language),
+            Kind::RecordingStarted { .. } => return self.recording = true,
+            Kind::RecordingEnded { .. } => return self.recording = false,
+            Kind::FlowEntered { flow, .. } => Phase::Flow { flow: flow.clone(), node: None },
+            Kind::NodeVisited { flow, node } => Phase::Flow { flow: flow.clone(), node: Some(node.clone()) },
+            Kind::FlowLeft { .. } if matches!(self.phase, Phase::Flow { .. }) => Phase::Answered,
+            Kind::Queued { queue, .. } => Phase::Waiting { queue: queue.clone() },
+            // Answered by an agent: what follows is the talk.
+            Kind::QueueLeft { outcome, .. }
+                if *outcome != QueueOutcome::Answered && matches!(self.phase, Phase::Waiting { .. }) =>
+            {
+                Phase::Answered
+            }
+            Kind::Connected { agent, .. } => Phase::Talking { agent: agent.clone(), on_hold: false },
+            Kind::Held { agent, on } => Phase::Talking { agent: agent.clone(), on_hold: *on },
+            Kind::TalkEnded { .. } if matches!(self.phase, Phase::Talking { .. }) => Phase::Answered,
+            Kind::Dialed { target } => Phase::Dialing { target: target.clone() },
+            Kind::Bridged { target } => Phase::Bridged { target: target.clone() },
+            Kind::DialFailed { .. } => Phase::Answered,
+            _ => return,
+        };
+        if phase != self.phase {
+            self.phase = phase;
+            self.phase_since = at;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::*;
+
+    fn folded(entries: &[Entry]) -> Live {
+        let mut live = Live::default();
+        entries.iter().for_each(|entry| live.handle(entry));
+        live
+    }
+
+    #[test]
+    fn a_call_is_shown_in_each_phase_and_gone_at_its_end() {
+        let entries = queue_call(1, 1);
+        let mut live = Live::default();
+        let mut phases = Vec::new();
+        for entry in &entries {
+            live.handle(entry);
+            if let Some(call) = live.calls().get(&call(1)) {
+                phases.push(call.phase.clone());
+            }
+        }
+        phases.dedup();
+        let flow = |node: Option<&str>| Phase::Flow { flow: "main".into(), node: node.map(str::to_owned) };
+        let talking = |on_hold| Phase::Talking { agent: "101".into(), on_hold };
+        let want = [
+            Phase::Started,
+            Phase::Answered,
+            flow(None),
+            flow(Some("topic")),
+            Phase::Answered,
+            Phase::Waiting { queue: "support".into() },
+            talking(false),
+            talking(true),
+            talking(false),
+            Phase::Answered,
+        ];
+        assert_eq!(phases, want);
+        assert!(live.calls().is_empty() && live.waiting("support").is_empty());
+        assert_eq!(live.agents().get("101").map(|agent| agent.state), Some(AgentStateName::Ready));
+    }
+
+    /// A minute of priority counts as a minute of waiting.
+    #[test]
+    fn who_waits_is_shown_in_the_order_of_service() {
+        let queued = |seq, number, seconds, priority| {
+            let (queue, skills) = ("support".into(), Vec::new());
+            entry(seq, seconds, About::Call(call(number)), Kind::Queued { queue, position: 1, skills, priority })
+        };
+        let mut live = folded(&[queued(1, 1, 0, 0), queued(2, 2, 10, 0), queued(3, 3, 59, 1)]);
+        let order = |live: &Live| live.waiting("support").iter().map(|w| w.call).collect::<Vec<_>>();
+        assert_eq!(order(&live), [call(3), call(1), call(2)]);
+        live.handle(&entry(4, 60, About::Call(call(1)), ended(crate::journal::EndReason::Abandoned)));
+        assert_eq!(order(&live), [call(3), call(2)]);
+    }
+
+    #[test]
+    fn registrations_do_not_outlive_the_process_but_states_do() {
+        let agent = About::Agent("101".into());
+        let mut live = folded(&[
+            entry(1, 0, agent.clone(), Kind::Registered { transport: "udp".into() }),
+            entry(2, 1, agent, state(AgentStateName::Paused, Some("BREAK"))),
+        ]);
+        assert!(live.agents()["101"].registered);
+        live.handle(&entry(3, 9, About::Node, Kind::NodeStarted { version: "1".into() }));
+        let shown = &live.agents()["101"];
+        assert_eq!(
+            (shown.registered, shown.state, shown.code.as_deref()),
+            (false, AgentStateName::Paused, Some("BREAK"))
+        );
+    }
+
+    #[test]
+    fn live_state_survives_being_written_and_read() {
+        let entries = queue_call(1, 1);
+        for cut in 0..entries.len() {
+            let live = folded(&entries[..cut]);
+            let text = serde_json::to_string(&live).unwrap();
+            assert_eq!(serde_json::from_str::<Live>(&text).unwrap(), live);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Media as the engine sees it: ports, sounds that end, keys. No packet moves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::id::{LegId, RecordingId};
+use crate::journal::{LegRole, Quality};
+use crate::media::{Command, Event};
+
+use super::dice::Dice;
+
+/// The modelled shard.
+#[derive(Default)]
+pub struct Media {
+    legs: BTreeMap<LegId, Leg>,
+    recordings: BTreeMap<RecordingId, LegId>,
+}
+
+struct Leg {
+    port: u16,
+    role: LegRole,
+}
+
+/// Something that will happen after a while.
+#[derive(Debug)]
+pub enum Later {
+    /// A word to the engine.
+    Event(Event),
+    /// Storage says that a recording is complete.
+    Stored(RecordingId),
+}
+
+impl Media {
+    /// Does `command`; returns what follows, and when.
+    ///
+    /// # Errors
+    ///
+    /// A command that a real shard could only take for a fault of the engine.
+    pub fn handle(&mut self, command: Command, dice: &mut Dice) -> Result<Vec<(Duration, Later)>, String> {
+        let soon = Duration::from_micros(dice.between(30, 900));
+        let mut later = Vec::new();
+        match command {
+            Command::Open { leg, port, role, .. } => {
+                if let Some((other, _)) = self.legs.iter().find(|(_, l)| l.port == port) {
+                    return Err(format!("port {port} is opened for {leg:?} while {other:?} has it"));
+                }
+                // Now and then another program holds the port.
+                if dice.below(2_000) == 0 {
+                    later.push((soon, Later::Event(Event::OpenFailed { leg, error: "address in use".into() })));
+                } else {
+                    self.legs.insert(leg, Leg { port, role });
+                    later.push((soon, Later::Event(Event::Opened { leg })));
+                }
+            }
+            Command::Play { leg, play, clips } => {
+                let Some(known) = self.legs.get(&leg) else { return Ok(later) };
+                let samples: usize = clips.iter().map(|clip| clip.ulaw.len()).sum();
+                let length = Duration::from_micros(samples as u64 * 125);
+                later.push((length, Later::Event(Event::PlayDone { leg, play })));
+                if known.role == LegRole::Customer && dice.chance(60) {
+                    let digit = if dice.chance(90) { '1' } else { char::from(b'0' + dice.below(10) as u8) };
+                    let after = Duration::from_millis(dice.between(100, 5_000));
+                    later.push((after, Later::Event(Event::Digit { leg, digit })));
+                }
+            }
+            Command::Bridge { a, b } => {
+                self.known(a, "bridged")?;
+                self.known(b, "bridged")?;
+            }
+            Command::Record { recording, customer, agent } => {
+                self.known(customer, "recorded")?;
+                if let Some(agent) = agent {
+                    self.known(agent, "recorded")?;
+                }
+                self.recordings.insert(recording, customer);
+            }
+            Command::StopRecord { recording } => {
+                if self.recordings.remove(&recording).is_some() {
+                    later.push((Duration::from_millis(dice.between(1, 50)), Later::Stored(recording)));
+                }
+            }
+            Command::Close { leg } => {
+                // A leg whose opening failed is closed too: the engine need not know.
+                if self.legs.remove(&leg).is_some() {
+                    let quality = Quality { received: 1, sent: 1, mos: 4.4, ..Quality::default() };
+                    later.push((soon, Later::Event(Event::Closed { leg, quality })));
+                }
+            }
+            Command::Listen { listener, customer, agent } => {
+                self.known(listener, "listening")?;
+                self.known(customer, "listened to")?;
+                self.known(agent, "listened to")?;
+            }
+            Command::Update { .. } | Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
+            Command::Echo { .. } | Command::Unbridge { .. } | Command::Unlisten { .. } => {}
+        }
+        Ok(later)
+    }
+
+    fn known(&self, leg: LegId, what: &str) -> Result<(), String> {
+        match self.legs.contains_key(&leg) {
+            true => Ok(()),
+            false => Err(format!("{leg:?} is {what} but not open")),
+        }
+    }
+
+    /// Ports that are open now.
+    pub fn open(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Recordings that run now.
+    pub fn recording(&self) -> usize {
+        self.recordings.len()
+    }
+}

@@ -1,0 +1,320 @@
+//! Dialog: what two user agents agree on about one another (RFC 3261 §12).
+//!
+//! Knows how to write the requests inside it and which requests belong to it. Requests go to the address the
+//! peer was last seen at, for NAT, except that the port may be the one its Contact or Route names.
+
+use std::net::SocketAddr;
+
+use super::config::Transport;
+use super::endpoint::Flow;
+use super::header::{HeaderName, Method, NameAddr};
+use super::message::Message;
+use super::uri::Uri;
+use super::writer::Writer;
+
+/// Hops a request may take (RFC 3261 §8.1.1.6).
+pub const MAX_FORWARDS: &str = "70";
+/// Most Record-Route entries taken over; a dialog with more is served as if it had no more.
+const ROUTES_MAX: usize = 16;
+
+/// One dialog; early until the first 2xx when it is ours.
+#[derive(Debug)]
+pub struct Dialog {
+    call_id: Vec<u8>,
+    local_tag: String,
+    remote_tag: Vec<u8>,
+    /// From of our requests, with its tag.
+    local: Vec<u8>,
+    /// To of our requests, with its tag once there is one.
+    remote: Vec<u8>,
+    /// The peer's Contact: the Request-URI of our requests.
+    target: Vec<u8>,
+    /// Route values, in the order of our requests.
+    routes: Vec<Vec<u8>>,
+    local_cseq: u32,
+    remote_cseq: Option<u32>,
+    /// Where the peer was last seen.
+    flow: Flow,
+    /// True when the first INVITE, and so the Call-ID, was ours.
+    asked: bool,
+    /// Our Contact value.
+    pub contact: String,
+}
+
+impl Dialog {
+    /// The dialog that a 1xx or 2xx to this INVITE makes at our side (RFC 3261 §12.1.1). `None` when the INVITE
+    /// has no readable From, To, Contact or CSeq.
+    pub fn answering(invite: &Message, local_tag: String, source: Flow, contact: String) -> Option<Dialog> {
+        let mut local = invite.header(HeaderName::To)?.to_vec();
+        local.extend_from_slice(b";tag=");
+        local.extend_from_slice(local_tag.as_bytes());
+        let routes = routes(invite);
+        let target = invite.contact()?.uri.to_vec();
+        Some(Dialog {
+            call_id: invite.call_id()?.to_vec(),
+            local_tag,
+            remote_tag: invite.from_tag().unwrap_or_default().to_vec(),
+            local,
+            remote: invite.header(HeaderName::From)?.to_vec(),
+            flow: source,
+            target,
+            routes,
+            local_cseq: 0,
+            remote_cseq: Some(invite.cseq()?.number),
+            asked: false,
+            contact,
+        })
+    }
+
+    /// The dialog that an INVITE of ours may become. `local` is the From value without tag, `target` the
+    /// Request-URI, `remote` the To URI.
+    pub fn asking(
+        call_id: String,
+        local_tag: String,
+        local: &str,
+        remote: &str,
+        target: &str,
+        flow: Flow,
+        contact: String,
+    ) -> Dialog {
+        let local = [local, ";tag=", local_tag.as_str()].concat().into_bytes();
+        Dialog {
+            call_id: call_id.into_bytes(),
+            local_tag,
+            remote_tag: Vec::new(),
+            local,
+            remote: ["<", remote, ">"].concat().into_bytes(),
+            target: target.as_bytes().to_vec(),
+            routes: Vec::new(),
+            local_cseq: 0,
+            remote_cseq: None,
+            flow,
+            asked: true,
+            contact,
+        }
+    }
+
+    /// The dialog that a 2xx to an INVITE of ours made besides the one we keep; it only lives for ACK and BYE.
+    /// `None` when the response lacks what a dialog needs.
+    pub fn stray(response: &Message, flow: Flow) -> Option<Dialog> {
+        let mut dialog = Dialog {
+            call_id: response.call_id()?.to_vec(),
+            local_tag: String::new(),
+            remote_tag: Vec::new(),
+            local: response.header(HeaderName::From)?.to_vec(),
+            remote: Vec::new(),
+            target: response.to()?.uri.to_vec(),
+            routes: Vec::new(),
+            local_cseq: response.cseq()?.number,
+            remote_cseq: None,
+            flow,
+            asked: true,
+            contact: String::new(),
+        };
+        dialog.confirm(response, flow);
+        Some(dialog)
+    }
+
+    /// A 2xx to our first INVITE, which came from `source`, fixes the peer (RFC 3261 §12.1.2).
+    pub fn confirm(&mut self, response: &Message, source: Flow) {
+        if let Some(to) = response.header(HeaderName::To) {
+            self.remote = to.to_vec();
+        }
+        self.remote_tag = response.to_tag().unwrap_or_default().to_vec();
+        self.routes = routes(response);
+        self.routes.reverse();
+        self.refresh(response, source);
+    }
+
+    /// A target refresh: a 2xx to INVITE, or a re-INVITE that came from `source` (RFC 3261 §12.2).
+    pub fn refresh(&mut self, message: &Message, source: Flow) {
+        if let Some(contact) = message.contact() {
+            self.target = contact.uri.to_vec();
+        }
+        self.flow = source;
+    }
+
+    /// Where our next request goes: the connection that is open, else [`next_hop`].
+    pub fn hop(&self, open: impl FnOnce(u64) -> bool) -> Flow {
+        match self.flow.connection {
+            Some(connection) if open(connection) => self.flow,
+            Some(_) | None => next_hop(&self.routes, &self.target, Flow { connection: None, ..self.flow }),
+        }
+    }
+
+    /// True when a request with our tag in To belongs here: the other tag and the Call-ID are right too.
+    pub fn matches(&self, request: &Message) -> bool {
+        request.call_id() == Some(&self.call_id) && request.from_tag().unwrap_or_default() == self.remote_tag
+    }
+
+    /// Our tag.
+    pub fn local_tag(&self) -> &str {
+        &self.local_tag
+    }
+
+    /// True when the Call-ID is ours: then we wait longer after a 491 (RFC 3261 §14.1).
+    pub fn owns_call_id(&self) -> bool {
+        self.asked
+    }
+
+    /// Takes note of the number of the peer's request; false when it is out of order (RFC 3261 §12.2.2: 500).
+    pub fn take_cseq(&mut self, number: u32) -> bool {
+        let in_order = self.remote_cseq.is_none_or(|last| number > last);
+        if in_order {
+            self.remote_cseq = Some(number);
+        }
+        in_order
+    }
+
+    /// Begins the next request inside the dialog (RFC 3261 §12.2.1.1): all headers up to CSeq.
+    pub fn request(&mut self, method: Method<'_>, via: &str) -> Writer {
+        self.local_cseq = self.local_cseq.wrapping_add(1);
+        self.write(method, self.local_cseq, via, MAX_FORWARDS)
+    }
+
+    /// As [`Dialog::request`], with another Max-Forwards.
+    pub fn request_hops(&mut self, method: Method<'_>, via: &str, max_forwards: &str) -> Writer {
+        self.local_cseq = self.local_cseq.wrapping_add(1);
+        self.write(method, self.local_cseq, via, max_forwards)
+    }
+
+    /// Begins the ACK to a 2xx to our INVITE of this number (RFC 3261 §13.2.2.4).
+    pub fn ack(&self, cseq: u32, via: &str) -> Writer {
+        self.write(Method::Ack, cseq, via, MAX_FORWARDS)
+    }
+
+    fn write(&self, method: Method<'_>, cseq: u32, via: &str, max_forwards: &str) -> Writer {
+        let strict = self.routes.first().filter(|route| !is_loose(route)).and_then(|route| NameAddr::parse(route));
+        let mut writer = match strict {
+            None => Writer::request(method, &self.target),
+            Some(first) => Writer::request(method, first.uri),
+        };
+        writer.header(HeaderName::Via, via);
+        match strict {
+            None => self.routes.iter().for_each(|route| {
+                writer.header(HeaderName::Route, route);
+            }),
+            // A strict router takes its own URI from the Request-URI; the target goes last.
+            Some(_) => {
+                for route in self.routes.iter().skip(1) {
+                    writer.header(HeaderName::Route, route);
+                }
+                writer.header(HeaderName::Route, [b"<", self.target.as_slice(), b">"].concat());
+            }
+        }
+        writer.header(HeaderName::MaxForwards, max_forwards);
+        writer.header(HeaderName::From, &self.local);
+        writer.header(HeaderName::To, &self.remote);
+        writer.header(HeaderName::CallId, &self.call_id);
+        writer.header(HeaderName::CSeq, format!("{cseq} {}", method.label()));
+        writer
+    }
+}
+
+fn routes(message: &Message) -> Vec<Vec<u8>> {
+    message.list(HeaderName::RecordRoute).take(ROUTES_MAX).map(<[u8]>::to_vec).collect()
+}
+
+fn is_loose(route: &[u8]) -> bool {
+    NameAddr::parse(route).and_then(|r| r.uri()).is_none_or(|uri| uri.params.has("lr"))
+}
+
+/// Where a request to the first route, else to the target, goes when the peer was seen at `source`.
+///
+/// The address seen wins over the one named, which behind NAT is wrong. When both are the same host, the peer
+/// knows its own port best: it may send from another one than it listens on.
+pub fn next_hop(routes: &[Vec<u8>], target: &[u8], source: Flow) -> Flow {
+    let route = routes.first().and_then(|route| NameAddr::parse(route));
+    let uri = route.map_or(target, |route| route.uri);
+    match Uri::parse(uri).and_then(|uri| Some((uri.ip()?, uri.port.unwrap_or(5060)))) {
+        Some((ip, port)) if ip == source.remote.ip().to_canonical() => {
+            Flow { remote: SocketAddr::new(source.remote.ip(), port), ..source }
+        }
+        Some(_) | None => source,
+    }
+}
+
+/// Where a response to this request goes (RFC 3261 §18.2.2, RFC 3581 §4): over TCP the connection it came on,
+/// over UDP its source, but with the port of sent-by unless `rport` is there.
+pub fn reply_to(request: &Message, source: Flow) -> Flow {
+    match (source.transport, request.via()) {
+        (Transport::Udp, Some(via)) if via.rport().is_none() => {
+            let remote = SocketAddr::new(source.remote.ip(), via.port.unwrap_or(5060));
+            Flow { remote, ..source }
+        }
+        (Transport::Udp | Transport::Tcp, _) => source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn source(remote: &str) -> Flow {
+        Flow { transport: Transport::Udp, listener: 0, remote: remote.parse().unwrap(), connection: None }
+    }
+
+    fn invite(contact: &str, more: &str) -> Message {
+        let text = format!(
+            "INVITE sip:500@h SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKa\r\nFrom: <sip:a@h>;tag=f\r\n\
+             To: <sip:500@h>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\nContact: {contact}\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn answering(invite: &Message, remote: &str) -> Dialog {
+        Dialog::answering(invite, "0011223344556677".into(), source(remote), "<sip:500@us>".into()).unwrap()
+    }
+
+    /// RFC 3261 §12.2.1.1: From and To change places, the Contact is the target, Route is the Record-Route.
+    #[test]
+    fn requests_of_the_answering_side_follow_the_route_set() {
+        let invite = invite("<sip:a@10.0.0.9:5071>", "Record-Route: <sip:10.0.0.1;lr>, <sip:10.0.0.2;lr>\r\n");
+        let mut dialog = answering(&invite, "10.0.0.1:6000");
+        let bye = dialog.request(Method::Bye, "SIP/2.0/UDP us:5060;branch=z9hG4bKb").finish();
+        let expected = "BYE sip:a@10.0.0.9:5071 SIP/2.0\r\nVia: SIP/2.0/UDP us:5060;branch=z9hG4bKb\r\n\
+            Route: <sip:10.0.0.1;lr>\r\nRoute: <sip:10.0.0.2;lr>\r\nMax-Forwards: 70\r\n\
+            From: <sip:500@h>;tag=0011223344556677\r\nTo: <sip:a@h>;tag=f\r\nCall-ID: c\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&bye), expected);
+        assert_eq!(dialog.hop(|_| false).remote, "10.0.0.1:5060".parse().unwrap(), "the proxy, at the port it names");
+    }
+
+    /// RFC 3261 §12.2.1.1: a first route without `lr` is a strict router.
+    #[test]
+    fn a_strict_router_becomes_the_request_uri() {
+        let invite = invite("<sip:a@10.0.0.9>", "Record-Route: <sip:10.0.0.1>\r\nRecord-Route: <sip:10.0.0.2;lr>\r\n");
+        let bye = answering(&invite, "10.0.0.1:6000").request(Method::Bye, "v").finish();
+        let text = String::from_utf8_lossy(&bye).into_owned();
+        assert!(text.starts_with("BYE sip:10.0.0.1 SIP/2.0\r\n"), "{text}");
+        assert!(text.contains("\r\nRoute: <sip:10.0.0.2;lr>\r\nRoute: <sip:a@10.0.0.9>\r\n"), "{text}");
+    }
+
+    #[test]
+    fn behind_nat_the_address_seen_wins() {
+        let nat = answering(&invite("<sip:a@192.168.1.5:5062>", ""), "203.0.113.9:40123");
+        assert_eq!(nat.hop(|_| false).remote, "203.0.113.9:40123".parse().unwrap());
+        let direct = answering(&invite("<sip:a@203.0.113.9:5062>", ""), "203.0.113.9:40123");
+        assert_eq!(direct.hop(|_| false).remote, "203.0.113.9:5062".parse().unwrap());
+    }
+
+    /// RFC 3261 §12.2.2: a lower number than the last is out of order.
+    #[test]
+    fn sequence_numbers_only_rise() {
+        let mut dialog = answering(&invite("<sip:a@h>", ""), "10.0.0.1:6000");
+        assert!(!dialog.take_cseq(7));
+        assert!(dialog.take_cseq(9));
+        assert!(!dialog.take_cseq(8));
+    }
+
+    /// RFC 3581 §4 and RFC 3261 §18.2.2.
+    #[test]
+    fn responses_go_to_the_sent_by_port_without_rport() {
+        let without = invite("<sip:a@h>", "");
+        assert_eq!(reply_to(&without, source("10.0.0.1:6000")).remote, "10.0.0.1:5070".parse().unwrap());
+        let with = String::from_utf8(without.bytes().to_vec()).unwrap().replace(";branch", ";rport;branch");
+        let with = Message::parse(Bytes::from(with)).unwrap();
+        assert_eq!(reply_to(&with, source("10.0.0.1:6000")).remote, "10.0.0.1:6000".parse().unwrap());
+    }
+}

@@ -1,0 +1,213 @@
+//! The words between the endpoint and its caller.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::super::config::Transport;
+
+/// A path to a peer: how, from which of our listeners, to which address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub struct Flow {
+    /// How.
+    pub transport: Transport,
+    /// Which of `SipConfig::listeners`.
+    pub listener: u16,
+    /// The peer.
+    pub remote: SocketAddr,
+    /// The connection over TCP; `None` = whichever leads to `remote`, or a new one.
+    pub connection: Option<u64>,
+}
+
+/// One INVITE dialog usage: one leg of a call in SIP. Never used again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub struct SessionId(pub u64);
+
+/// What the endpoint asks of its caller.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send one message.
+    Send {
+        /// Where.
+        flow: Flow,
+        /// The whole message.
+        bytes: Bytes,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// What happened. After an event marked terminal no more of this session follow; nor after
+/// `Endpoint::hang_up` and `Endpoint::reject`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Somebody calls; 100 is sent. Owes `answer`, `reject` or `hang_up`.
+    Incoming {
+        /// The new session.
+        session: SessionId,
+        /// Who and what.
+        incoming: Incoming,
+    },
+    /// 101–199 to our INVITE.
+    Progress {
+        /// Which session.
+        session: SessionId,
+        /// The status code.
+        code: u16,
+        /// Early media, if it came with SDP.
+        sdp: Option<Bytes>,
+    },
+    /// 2xx to our INVITE; the ACK is sent.
+    Answered {
+        /// Which session.
+        session: SessionId,
+        /// The SDP in it.
+        sdp: Option<Bytes>,
+    },
+    /// Our INVITE came to nothing. Terminal.
+    Failed {
+        /// Which session.
+        session: SessionId,
+        /// The status code: 300–699; 408 when nothing came; 503 when the peer cannot be reached.
+        code: u16,
+        /// The phrase of the status line.
+        reason: String,
+        /// Retry-After in seconds.
+        retry_after: Option<u32>,
+    },
+    /// The ACK to the 2xx of `answer` came.
+    Acked {
+        /// Which session.
+        session: SessionId,
+    },
+    /// The caller cancelled before an answer; 487 is sent. Terminal.
+    Cancelled {
+        /// Which session.
+        session: SessionId,
+    },
+    /// The session is over. Terminal.
+    Ended {
+        /// Which session.
+        session: SessionId,
+        /// How.
+        cause: EndCause,
+        /// The Reason header of their BYE.
+        reason: Option<String>,
+    },
+    /// The peer offers a change (re-INVITE). Owes `answer_offer` or `refuse_offer`.
+    Offer {
+        /// Which session.
+        session: SessionId,
+        /// The offer; `None`: the peer wants ours.
+        sdp: Option<Bytes>,
+    },
+    /// The peer accepted our offer: that of `reinvite`, or the one in a 2xx of ours to an INVITE without SDP
+    /// (then it follows `Acked`).
+    OfferAnswered {
+        /// Which session.
+        session: SessionId,
+        /// The answer.
+        sdp: Option<Bytes>,
+    },
+    /// The peer refused our offer; the session goes on as before.
+    OfferRefused {
+        /// Which session.
+        session: SessionId,
+        /// The status code.
+        code: u16,
+    },
+    /// A contact was added, or came back over another transport; a mere renewal is not told.
+    Registered {
+        /// Whose.
+        user: String,
+        /// How it is reached.
+        transport: Transport,
+        /// True when the user had no contact before.
+        new: bool,
+    },
+    /// The last contact is gone.
+    Unregistered {
+        /// Whose.
+        user: String,
+        /// True when its time ran out or its connection broke.
+        expired: bool,
+    },
+}
+
+/// One INVITE that came in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incoming {
+    /// User part of From, unescaped; a claim, see `identity`.
+    pub from_user: String,
+    /// Display name of From.
+    pub from_display: Option<String>,
+    /// User part of the Request-URI, unescaped: what was dialled. Empty when there is none.
+    pub to_user: String,
+    /// By what right.
+    pub identity: Identity,
+    /// The offer; `None`: our 2xx has to offer.
+    pub sdp: Option<Bytes>,
+    /// Where it came from.
+    pub flow: Flow,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// Max-Forwards, 70 when not said. A call that goes on from here says one less, by the header of that name
+    /// in `Invite::headers`, so that loops end.
+    pub max_forwards: u8,
+}
+
+/// Who somebody is proved to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Identity {
+    /// A configured user: by password, or by the fixed address he calls from.
+    User(String),
+    /// A trunk, by source address.
+    Trunk(String),
+    /// Nobody we know.
+    Stranger,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EndCause {
+    /// The peer sent BYE.
+    Bye,
+    /// The peer never acknowledged our 2xx; BYE is sent.
+    NoAck,
+    /// The peer does not answer any more, or does not know the session (481).
+    Timeout,
+    /// The peer cannot be reached. Not raised yet: a broken path shows as `Timeout` or `NoAck`.
+    Transport,
+}
+
+/// A refusal.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Rejection {
+    /// 300–699; anything else becomes 500.
+    pub code: u16,
+    /// The phrase; `None` = the usual one.
+    pub reason: Option<String>,
+    /// Retry-After in seconds.
+    pub retry_after: Option<u32>,
+    /// Text of a Warning header (code 399).
+    pub warning: Option<String>,
+}
+
+/// An INVITE to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invite {
+    /// Where to.
+    pub flow: Flow,
+    /// The Request-URI.
+    pub uri: String,
+    /// User part of From and Contact, not escaped.
+    pub from_user: String,
+    /// Display name of From.
+    pub from_display: Option<String>,
+    /// The URI of To.
+    pub to: String,
+    /// The offer.
+    pub sdp: Bytes,
+    /// Further headers in order. `Max-Forwards` replaces ours; what this layer writes itself is left out.
+    pub headers: Vec<(String, String)>,
+}

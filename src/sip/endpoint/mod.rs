@@ -1,0 +1,446 @@
+//! Endpoint: all of SIP behind four doors.
+//!
+//! Messages and commands go in; messages to send and [`Event`]s come out. Inside: transactions by key
+//! (`table`), sessions by their tag, registrations, and who may call (`auth`). What a request does is in
+//! `inbound`, what a response and a command do in `outbound`.
+//!
+//! Nothing grows without bound: transactions end by themselves within 32 s of their final response and are at
+//! most [`TRANSACTIONS_MAX`], sessions at most [`SESSIONS_MAX`], registrations ten a configured user. What is
+//! refused out of a dialog is refused without state (RFC 3261 §8.2.7).
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::config::{SipConfig, Transport};
+use super::dialog::reply_to;
+use super::digest::Nonces;
+use super::header::{HeaderName, Method};
+use super::message::{Message, ParseError, validate};
+use super::registrar::{Change, Registrar};
+use super::session::Session;
+use super::transaction::{self, Reliability};
+use super::writer::{Writer, response_to};
+
+mod api;
+mod auth;
+mod inbound;
+mod outbound;
+mod replies;
+mod stats;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use super::registrar::Contact;
+pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, Rejection, SessionId};
+pub use stats::{METHODS, Registrations, Rejected, Stats};
+
+use table::{Id, Transactions};
+
+/// Most live transactions; new requests beyond get 503.
+pub const TRANSACTIONS_MAX: usize = 200_000;
+/// Most live sessions; new INVITEs beyond get 503.
+pub const SESSIONS_MAX: usize = 50_000;
+/// Methods served, for Allow.
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER";
+
+/// The SIP side of one process.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: SipConfig,
+    locals: Vec<Local>,
+    rng: ChaCha8Rng,
+    /// Makes the To tags of stateless answers.
+    secret: u64,
+    nonces: Nonces,
+    transactions: Transactions,
+    sessions: HashMap<SessionId, Session>,
+    /// Sessions by our tag.
+    tags: HashMap<u64, SessionId>,
+    timers: BTreeSet<(Instant, SessionId)>,
+    last_session: u64,
+    registrar: Registrar,
+    /// Open connections and whom they lead to.
+    connections: HashMap<u64, SocketAddr>,
+    outputs: VecDeque<Output>,
+    stats: Stats,
+}
+
+/// What one listener says of itself.
+#[derive(Debug, Default)]
+struct Local {
+    /// `SIP/2.0/UDP host:port;rport;branch=z9hG4bK`, to be followed by the rest of the branch.
+    via: String,
+    /// `host:port`, with `;transport=tcp` where it is.
+    contact: String,
+}
+
+impl Endpoint {
+    /// A new endpoint. `seed` must be random and secret: tags, branches and nonces come from it.
+    pub fn new(config: SipConfig, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut nonce_secret = [0; 32];
+        rng.fill_bytes(&mut nonce_secret);
+        let secret = rng.next_u64();
+        let mut endpoint = Self {
+            config: SipConfig::default(),
+            locals: Vec::new(),
+            rng,
+            secret,
+            nonces: Nonces::new(nonce_secret),
+            transactions: Transactions::default(),
+            sessions: HashMap::new(),
+            tags: HashMap::new(),
+            timers: BTreeSet::new(),
+            last_session: 0,
+            registrar: Registrar::default(),
+            connections: HashMap::new(),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+        };
+        endpoint.set_config(config);
+        endpoint
+    }
+
+    /// Takes a new configuration. Sessions go on; users who are not in it any more lose their registrations.
+    pub fn set_config(&mut self, config: SipConfig) {
+        self.locals = config.listeners.iter().map(Local::new).collect();
+        self.config = config;
+        let users = &self.config.users;
+        let changes = self.registrar.keep_users(|user| users.contains_key(user));
+        self.tell_changes(changes);
+    }
+
+    /// One datagram, or one message framed from a stream.
+    pub fn handle_message(&mut self, now: Instant, from: Flow, bytes: Bytes) {
+        if let Some(connection) = from.connection {
+            self.connections.insert(connection, from.remote);
+        }
+        match Message::parse(bytes) {
+            Ok(message) if message.is_request() => {
+                self.stats.request_in(message.method());
+                match validate(&message) {
+                    Ok(()) => self.handle_request(now, from, message),
+                    Err((code, reason)) => self.refuse_malformed(from, &message, code, reason),
+                }
+            }
+            Ok(message) => {
+                self.stats.response_in(message.code());
+                self.handle_response(now, from, &message);
+            }
+            // A keep-alive.
+            Err(malformed) if malformed.error == ParseError::Empty => {}
+            Err(malformed) => {
+                self.stats.parse_errors += 1;
+                if let Some(request) = malformed.answerable() {
+                    self.refuse_malformed(from, request, 400, &malformed.to_string());
+                }
+            }
+        }
+    }
+
+    /// A connection is gone. Sessions survive: their next request asks for a new one, to the peer's Contact.
+    /// Requests under way on it fail, registrations over it end.
+    pub fn handle_closed(&mut self, now: Instant, connection: u64) {
+        if let Some(remote) = self.connections.remove(&connection) {
+            self.fail_clients(now, remote, |flow| flow.connection == Some(connection));
+        }
+        let changes = self.registrar.handle_closed(connection);
+        self.tell_changes(changes);
+    }
+
+    /// Nothing can be sent over this flow: requests under way on it fail with 503.
+    pub fn handle_send_failed(&mut self, now: Instant, flow: Flow) {
+        self.fail_clients(now, flow.remote, |other| {
+            other.transport == flow.transport && other.listener == flow.listener
+        });
+    }
+
+    /// When to call `handle_timeout` next; `None` when no timer runs.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let session = self.timers.first().map(|(at, _)| *at);
+        [self.transactions.poll_timeout(), session, self.registrar.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Does all that is due at `now`; calling it early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.transactions.take_due(now) {
+            match id {
+                Id::Client(id) => {
+                    if let Some(entry) = self.transactions.client(id) {
+                        entry.machine.handle_timeout(now);
+                    }
+                    self.drive_client(now, id, None);
+                }
+                Id::Server(id) => {
+                    if let Some(entry) = self.transactions.server(id) {
+                        entry.machine.handle_timeout(now);
+                    }
+                    self.drive_server(id);
+                }
+            }
+        }
+        while self.timers.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, session)) = self.timers.pop_first() {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.due = None;
+                }
+                self.session_due(now, session);
+            }
+        }
+        let changes = self.registrar.handle_timeout(now);
+        self.tell_changes(changes);
+    }
+
+    /// Next thing for the caller to do; call until it returns `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The contacts registered for a user, best first.
+    pub fn contacts(&self, now: Instant, user: &str) -> Vec<Contact> {
+        self.registrar.contacts(now, user)
+    }
+
+    /// A copy of all counters.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            contacts: self.registrar.len(),
+            transactions: self.transactions.len(),
+            sessions: self.sessions.len(),
+            ..self.stats
+        }
+    }
+
+    /// True when no transaction and no session lives: nothing is owed to anybody.
+    pub fn is_idle(&self) -> bool {
+        self.transactions.len() == 0 && self.sessions.is_empty()
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn send(&mut self, flow: Flow, bytes: Bytes) {
+        self.outputs.push_back(Output::Send { flow, bytes });
+    }
+
+    fn tell_changes(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            match change {
+                Change::Added { user, flow, first } => {
+                    self.event(Event::Registered { user, transport: flow.transport, new: first });
+                }
+                Change::Gone { user, expired } => {
+                    self.stats.registrations.expired += u64::from(expired);
+                    self.event(Event::Unregistered { user, expired });
+                }
+            }
+        }
+    }
+
+    fn fail_clients(&mut self, now: Instant, remote: SocketAddr, concerned: impl Fn(&Flow) -> bool) {
+        for id in self.transactions.clients_to(remote) {
+            if let Some(entry) = self.transactions.client(id)
+                && concerned(&entry.flow)
+            {
+                entry.machine.handle_send_failed();
+                self.drive_client(now, id, None);
+            }
+        }
+    }
+
+    /// Sends what a server transaction has to say.
+    fn drive_server(&mut self, id: u64) {
+        while let Some(entry) = self.transactions.server(id) {
+            let flow = entry.flow;
+            match entry.machine.poll_output() {
+                Some(transaction::Output::Send(bytes)) => self.send(flow, bytes),
+                Some(transaction::Output::Resend(bytes)) => {
+                    self.stats.retransmissions_out += 1;
+                    self.send(flow, bytes);
+                }
+                // Nobody acknowledged a refusal: nobody misses it.
+                Some(
+                    transaction::Output::NoAck
+                    | transaction::Output::Deliver
+                    | transaction::Output::TimedOut
+                    | transaction::Output::Unreachable,
+                ) => {}
+                None => break,
+            }
+        }
+        self.transactions.settle_server(id);
+    }
+
+    /// Sends what a client transaction has to say and tells its user the rest. `response` is the one that was
+    /// just handled.
+    fn drive_client(&mut self, now: Instant, id: u64, response: Option<(&Message, Flow)>) {
+        while let Some(entry) = self.transactions.client(id) {
+            let (flow, purpose) = (entry.flow, entry.purpose);
+            match entry.machine.poll_output() {
+                Some(transaction::Output::Send(bytes)) => self.send(flow, bytes),
+                Some(transaction::Output::Resend(bytes)) => {
+                    self.stats.retransmissions_out += 1;
+                    self.send(flow, bytes);
+                }
+                Some(transaction::Output::Deliver) => {
+                    if let Some((message, source)) = response {
+                        self.client_response(now, id, purpose, source, message);
+                    }
+                }
+                Some(transaction::Output::TimedOut) => self.client_failed(now, id, purpose, 408),
+                Some(transaction::Output::Unreachable) => self.client_failed(now, id, purpose, 503),
+                Some(transaction::Output::NoAck) => {}
+                None => break,
+            }
+        }
+        self.transactions.settle_client(id);
+    }
+
+    /// Notes the deadline of a session after it changed.
+    fn settle_session(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            let wanted = session.poll_timeout();
+            table::rearm(&mut self.timers, &mut session.due, wanted, id);
+        }
+    }
+
+    fn add_session(&mut self, session: Session) -> SessionId {
+        self.last_session += 1;
+        let id = SessionId(self.last_session);
+        if let Some(tag) = table::read_hex(session.dialog.local_tag().as_bytes()) {
+            self.tags.insert(tag, id);
+        }
+        self.sessions.insert(id, session);
+        id
+    }
+
+    fn remove_session(&mut self, id: SessionId) -> Option<Session> {
+        let mut session = self.sessions.remove(&id)?;
+        table::rearm(&mut self.timers, &mut session.due, None, id);
+        if let Some(tag) = table::read_hex(session.dialog.local_tag().as_bytes()) {
+            self.tags.remove(&tag);
+        }
+        Some(session)
+    }
+
+    /// The session that a request inside a dialog belongs to (RFC 3261 §12.2.2).
+    fn find_session(&self, request: &Message) -> Option<SessionId> {
+        let id = *self.tags.get(&table::read_hex(request.to_tag()?)?)?;
+        self.sessions.get(&id).filter(|session| session.dialog.matches(request)).map(|_| id)
+    }
+
+    fn local(&self, flow: Flow) -> Option<&Local> {
+        self.locals.get(usize::from(flow.listener)).or(self.locals.first())
+    }
+
+    /// A fresh branch: the id of its client transaction, with the bit of CANCEL clear.
+    fn new_branch(&mut self) -> u64 {
+        loop {
+            let id = self.rng.next_u64() & !1;
+            if !self.transactions.has_client(id) {
+                return id;
+            }
+        }
+    }
+
+    fn new_tag(&mut self) -> String {
+        let mut tag = String::with_capacity(16);
+        table::hex(&mut tag, self.rng.next_u64());
+        tag
+    }
+
+    /// Our Via for a request over this flow.
+    fn via(&self, flow: Flow, branch: u64) -> String {
+        let head = self.local(flow).map_or("", |local| local.via.as_str());
+        let mut via = String::with_capacity(head.len() + 16);
+        via.push_str(head);
+        table::hex(&mut via, branch & !1);
+        via
+    }
+
+    /// Our Contact for this user over this flow.
+    fn contact(&self, flow: Flow, user: &str) -> String {
+        let at = self.local(flow).map_or("", |local| local.contact.as_str());
+        match user {
+            "" => ["<sip:", at, ">"].concat(),
+            user => ["<sip:", &super::uri::escape_user(user), "@", at, ">"].concat(),
+        }
+    }
+
+    /// Flow with its connection, if that is still open.
+    fn open_flow(&self, flow: Flow) -> Flow {
+        Flow { connection: flow.connection.filter(|id| self.connections.contains_key(id)), ..flow }
+    }
+
+    /// A tag that is the same for each repetition of a request that we keep no state of (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, request: &Message) -> String {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.secret);
+        hasher.write(request.call_id().unwrap_or_default());
+        hasher.write(request.header(HeaderName::From).unwrap_or_default());
+        hasher.write(request.header(HeaderName::CSeq).unwrap_or_default());
+        let mut tag = String::with_capacity(16);
+        table::hex(&mut tag, hasher.finish());
+        tag
+    }
+
+    /// Answers without state.
+    fn reply(
+        &mut self,
+        from: Flow,
+        request: &Message,
+        code: u16,
+        reason: Option<&str>,
+        more: impl FnOnce(&mut Writer),
+    ) {
+        if request.method() == Method::Ack {
+            return;
+        }
+        let tag = self.stateless_tag(request);
+        let mut writer = response_to(request, code, reason, Some(&tag), from.remote);
+        more(&mut writer);
+        self.stats.response_out(code);
+        self.send(reply_to(request, from), writer.finish());
+    }
+
+    fn refuse_malformed(&mut self, from: Flow, request: &Message, code: u16, reason: &str) {
+        self.stats.rejected.malformed += 1;
+        if request.answerable() {
+            self.reply(from, request, code, Some(reason), |_| {});
+        }
+    }
+}
+
+impl Local {
+    fn new(listener: &super::config::Listener) -> Self {
+        let at = match &listener.advertised {
+            Some(host) if host.contains(':') && !host.starts_with('[') => {
+                format!("[{host}]:{}", listener.address.port())
+            }
+            Some(host) => format!("{host}:{}", listener.address.port()),
+            None => listener.address.to_string(),
+        };
+        let cookie = table::COOKIE;
+        match listener.transport {
+            Transport::Udp => Self { via: format!("SIP/2.0/UDP {at};rport;branch={cookie}"), contact: at },
+            Transport::Tcp => {
+                Self { via: format!("SIP/2.0/TCP {at};rport;branch={cookie}"), contact: format!("{at};transport=tcp") }
+            }
+        }
+    }
+}
+
+fn reliability(flow: Flow) -> Reliability {
+    match flow.transport {
+        Transport::Udp => Reliability::Unreliable,
+        Transport::Tcp => Reliability::Reliable,
+    }
+}

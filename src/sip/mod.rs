@@ -1,0 +1,41 @@
+//! SIP: bytes in, bytes and events out. No sockets, no clock, no threads.
+//!
+//! | file | what | source |
+//! | --- | --- | --- |
+//! | [`message`] | a message and where its headers are | RFC 3261 §7, §25 |
+//! | [`header`] | header names, Via, name-addr, CSeq, parameters | RFC 3261 §20 |
+//! | [`uri`] | `sip:`, `tel:` and others | RFC 3261 §19.1, RFC 3966 |
+//! | [`writer`] | writes messages; begins responses | RFC 3261 §8.2.6, §18.2; RFC 3581 |
+//! | [`stream`] | frames messages of a TCP stream | RFC 3261 §18.3; RFC 5626 §4.4.1 |
+//! | [`digest`] | challenges, nonces, answers | RFC 3261 §22; RFC 8760 |
+//! | [`transaction`] | the four transactions | RFC 3261 §17; RFC 6026; RFC 4320 |
+//! | [`dialog`] | tags, sequence, route set, target; where requests and responses go | RFC 3261 §12, §18.2; RFC 3581 |
+//! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
+//! | [`registrar`] | who can be reached where | RFC 3261 §10 |
+//! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
+//!
+//! The path of a message: `io` → [`endpoint::Endpoint::handle_message`] → parse and validate → transaction by
+//! branch → session by tag → [`endpoint::Event`]. Back: a command → session → dialog writes → transaction →
+//! [`endpoint::Output::Send`].
+//!
+//! Not built yet, and refused as the RFC says: PRACK (RFC 3262), UPDATE (RFC 3311), REFER (RFC 3515), events
+//! (RFC 6665), INFO, MESSAGE: 405. Session timers (RFC 4028) and Replaces (RFC 3891) are not offered; who
+//! requires them gets 420. `sips:` gets 416. There is no Timer C: it belongs to proxies.
+
+pub mod config;
+pub mod dialog;
+pub mod digest;
+pub mod endpoint;
+pub mod header;
+pub mod message;
+pub mod registrar;
+pub mod session;
+pub mod stream;
+pub mod transaction;
+pub mod uri;
+pub mod writer;
+
+pub use config::{SipConfig, Transport};
+pub use endpoint::{
+    Contact, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, Output, Rejection, SessionId, Stats,
+};

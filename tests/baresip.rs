@@ -1,0 +1,175 @@
+//! A softphone that people use, on either end: baresip with a tone in its microphone.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::*;
+use hatif::robot::audio::{read_wav, stands_above, tone, write_wav};
+use hatif::robot::{Answering, Source};
+
+/// A running baresip: microphone = a file with a tone, loudspeaker = files dumped by its `sndfile` module.
+struct Baresip {
+    child: Child,
+    folder: PathBuf,
+    control: SocketAddr,
+}
+
+impl Baresip {
+    /// `account` as in its accounts file. Uses ports from `port` to `port + 29`.
+    fn start(account: &str, hz: f64, port: u16) -> Self {
+        let folder = temp_folder();
+        let microphone = folder.join("microphone.wav");
+        write_wav(&microphone, &tone(hz, -16.0, 120_000)).expect("a tone");
+        let modules = modules();
+        // It takes the next port for TLS, so the control port is further up.
+        let (control, rtp) = (port + 5, (port + 8) & !1);
+        let config = format!(
+            "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\ncall_max_calls 4\n\
+             audio_source aufile,{}\naudio_player aubridge,nobody\naudio_alert aubridge,nobody\n\
+             ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\naudio_level no\n\
+             rtp_ports {rtp}-{}\nsnd_path {}\nctrl_tcp_listen 127.0.0.1:{control}\n\
+             module_path {}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
+             module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
+            microphone.display(),
+            rtp + 20,
+            folder.display(),
+            modules.display(),
+        );
+        for (name, text) in [("config", config.as_str()), ("accounts", account), ("contacts", "")] {
+            fs::write(folder.join(name), text).expect("written");
+        }
+        let log = fs::File::create(folder.join("log.txt")).expect("log");
+        let child = Command::new("baresip")
+            .args(["-f", &folder.display().to_string()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log)
+            .spawn()
+            .expect("baresip starts; is it installed?");
+        let baresip = Self { child, folder, control: SocketAddr::from(([127, 0, 0, 1], control)) };
+        wait_until(SOON, "baresip is ready", || baresip.log().contains("baresip is ready"));
+        baresip
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log.txt")).unwrap_or_default()
+    }
+
+    /// One command over its control port (a netstring of JSON).
+    #[track_caller]
+    fn command(&self, command: &str, parameters: &str) {
+        let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameters}\",\"token\":\"t\"}}");
+        let mut stream = TcpStream::connect_timeout(&self.control, seconds(3)).expect("baresip's control port");
+        stream.set_read_timeout(Some(seconds(3))).expect("timeout");
+        stream.write_all(format!("{}:{json},", json.len()).as_bytes()).expect("sent");
+        let mut answer = [0u8; 2_048];
+        let length = stream.read(&mut answer).expect("an answer");
+        let text = String::from_utf8_lossy(&answer[..length]);
+        assert!(text.contains("\"ok\":true"), "{command} {parameters}: {text}\n{}", self.log());
+    }
+
+    /// What came out of its loudspeaker in the last call; complete after the call.
+    #[track_caller]
+    fn heard(&self) -> Vec<i16> {
+        let mut files: Vec<PathBuf> = fs::read_dir(&self.folder)
+            .expect("folder")
+            .filter_map(|f| f.ok().map(|f| f.path()))
+            .filter(|p| p.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        files.sort();
+        let file = files.last().unwrap_or_else(|| panic!("no sound was dumped: {}", self.log()));
+        let (mut channels, rate) = read_wav(file).expect("a WAV file");
+        assert_eq!((channels.len(), rate), (1, 8_000));
+        channels.remove(0)
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        } else {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Where Debian and others put its modules.
+fn modules() -> PathBuf {
+    let places =
+        ["/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/local/lib/baresip/modules"];
+    let place = places.iter().map(Path::new).find(|p| p.join("aufile.so").exists());
+    place.expect("baresip's modules; is it installed?").to_owned()
+}
+
+/// The last seconds of a call, without its very end.
+fn late(sound: &[i16]) -> &[i16] {
+    &sound[sound.len().saturating_sub(26_000)..sound.len().saturating_sub(2_000)]
+}
+
+/// As a customer: dials 500, presses 1, talks with an agent.
+#[test]
+fn baresip_as_the_customer() {
+    let server = Server::dev();
+    let agent = server.agent("101", 604.0, Answering::After(ms(500)));
+    server.agents_in("ready", 1.0);
+    let account = "<sip:0501@customer.example;transport=udp>;regint=0;audio_codecs=pcma,pcmu;dtmfmode=rtpevent\n";
+    let baresip = Baresip::start(account, 1_004.0, server.sip.port() + 4);
+    baresip.command("dial", &format!("sip:500@{}", server.sip));
+    wait_until(SOON, "the menu answers", || baresip.log().contains("Call established"));
+    let mut inside = None;
+    for _press in 0..5 {
+        std::thread::sleep(seconds(2));
+        baresip.command("sndcode", "1");
+        inside = agent.incoming(seconds(4)).ok();
+        if inside.is_some() {
+            break;
+        }
+    }
+    let inside = inside.unwrap_or_else(|| panic!("the key did not reach the menu\n{}", baresip.log()));
+    inside.answered(SOON).expect("answers");
+    std::thread::sleep(seconds(1));
+    let heard = inside.listen(seconds(4));
+    assert!(stands_above(&heard, 1_004.0, 604.0, MARGIN_DB), "the agent hears baresip");
+    assert_eq!(inside.hang_up_and_wait(SOON), Some(200));
+    std::thread::sleep(ms(500));
+    baresip.command("hangup", "");
+    server.ended_call("0501");
+    let heard = baresip.heard();
+    // The survey's words follow the talk: 604 Hz must stand out of the whole call, 1,004 Hz must not be in it.
+    assert!(stands_above(&heard, 604.0, 1_004.0, MARGIN_DB) || stands_above(late(&heard), 604.0, 1_004.0, MARGIN_DB));
+    server.idle(seconds(10));
+}
+
+/// As an agent: registers with digest, answers by itself, talks, and hangs up the customer with the call.
+#[test]
+fn baresip_as_the_agent() {
+    let server = Server::dev();
+    let account = format!(
+        "<sip:101@{};transport=udp>;auth_user=101;auth_pass={PASSWORD};answermode=auto;regint=120;audio_codecs=pcmu,pcma\n",
+        server.sip
+    );
+    let baresip = Baresip::start(&account, 604.0, server.sip.port() + 4);
+    server.agents_in("ready", 1.0);
+    let customer = server.customer("0502", Source::Tone(1_004.0));
+    let out = customer.invite("600").expect("sent");
+    out.answered(SOON).expect("in the queue");
+    server.agents_in("busy", 1.0);
+    std::thread::sleep(seconds(1));
+    let heard = out.listen(seconds(4));
+    assert!(stands_above(&heard, 604.0, 1_004.0, MARGIN_DB), "the customer hears baresip\n{}", baresip.log());
+    assert_eq!(out.hang_up_and_wait(SOON), Some(200));
+    wait_until(SOON, "baresip is hung up", || baresip.log().contains("terminated"));
+    std::thread::sleep(ms(300));
+    assert!(stands_above(late(&baresip.heard()), 1_004.0, 604.0, MARGIN_DB), "baresip hears the customer");
+    server.ended_call("0502");
+    server.idle(seconds(10));
+}

@@ -1,0 +1,158 @@
+//! The command line: exit codes, places of faults, machine-readable lists.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod common;
+
+use std::fs;
+
+use common::*;
+use hatif::robot::Answering;
+
+/// CONTRACT: 3 = the configuration is invalid; file:line:column, a caret, and a guess at what was meant.
+#[test]
+fn a_broken_configuration_is_shown_where_it_is_broken() {
+    let folder = temp_folder();
+    let file = folder.join("broken.toml");
+    fs::write(&file, "[centre]\nlanguages = [\"en\"]\n[[queue]]\nname = \"support\"\nwrapup = \"10s\"\n")
+        .expect("written");
+    let path = file.display().to_string();
+    let checked = run(&["check", &path], &[]);
+    assert_eq!(checked.code, Some(3), "{checked:?}");
+    let told = format!("{}{}", checked.stdout, checked.stderr);
+    for part in ["broken.toml:5:1", "wrapup", "^", "did you mean", "wrap_up"] {
+        assert!(told.contains(part), "{part:?} is not in\n{told}");
+    }
+    let served = run(&["serve", "--config", &path, "--data-dir", &folder.join("data").display().to_string()], &[]);
+    assert_eq!(served.code, Some(3), "serve refuses it too: {served:?}");
+    assert!(served.stderr.contains("broken.toml:5:1"), "{served:?}");
+
+    let good = folder.join("good.toml");
+    fs::write(&good, config(free_ports(), &floor(""))).expect("written");
+    let checked = run(&["check", &good.display().to_string()], &[]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let missing = run(&["check", &folder.join("none.toml").display().to_string()], &[]);
+    assert_eq!(missing.code, Some(3), "{missing:?}");
+    let _ = fs::remove_dir_all(folder);
+}
+
+/// The shipped flows pass; a typo in one is shown with its place and a guess.
+#[test]
+fn flows_are_checked() {
+    let checked = run(&["ivr", "check"], &[]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    for name in ["main", "survey"] {
+        assert!(checked.stdout.contains(name), "{checked:?}");
+    }
+    let folder = temp_folder();
+    let file = folder.join("main.toml");
+    let text = fs::read_to_string(root().join("ivr-scripts/main.toml")).expect("the shipped flow");
+    let broken = text.replacen("\"arabic\"", "\"arabik\"", 1);
+    assert_ne!(text, broken, "the flow has the node this test spoils");
+    let line = broken.lines().position(|l| l.contains("arabik")).expect("the line") + 1;
+    fs::write(&file, broken).expect("written");
+    let checked = run(&["ivr", "check", &file.display().to_string()], &[]);
+    assert_eq!(checked.code, Some(3), "{checked:?}");
+    let told = format!("{}{}", checked.stdout, checked.stderr);
+    for part in [&format!("main.toml:{line}:"), "arabik", "^", "arabic"] {
+        assert!(told.contains(part), "{part:?} is not in\n{told}");
+    }
+    let _ = fs::remove_dir_all(folder);
+}
+
+/// CONTRACT: 2 usage, 4 no server there, 5 no such thing; data on stdout, messages on stderr.
+#[test]
+fn exit_codes_are_the_promised_ones() {
+    for arguments in [&["frobnicate"][..], &["calls"], &["serve", "--sip-port", "many"], &["calls", "show"]] {
+        let result = run(arguments, &[]);
+        assert_eq!(result.code, Some(2), "{arguments:?}: {result:?}");
+        assert!(result.stdout.is_empty() && !result.stderr.is_empty(), "{arguments:?}: {result:?}");
+    }
+    let nobody = format!("http://127.0.0.1:{}", free_ports().http);
+    let result = run(&["calls", "list", "--server", &nobody], &[("HATIF_API_KEY", API_KEY)]);
+    assert_eq!(result.code, Some(4), "{result:?}");
+    assert!(result.stderr.contains(&nobody) || result.stderr.contains("reach"), "{result:?}");
+    let dev_elsewhere = run(&["serve", "--dev-password", "x"], &[]);
+    assert!(matches!(dev_elsewhere.code, Some(2 | 3)), "--dev-password without --dev: {dev_elsewhere:?}");
+
+    let server = Server::dev();
+    let missing = server.command(&["calls", "show", "call_01J00000000000000000000000"]);
+    assert_eq!(missing.code, Some(5), "{missing:?}");
+    for (what, name) in [("agents", "999"), ("queues", "nowhere")] {
+        let missing = server.command(&[what, "show", name]);
+        assert_eq!(missing.code, Some(5), "{missing:?}");
+    }
+    let wrong_key = run(
+        &["calls", "list", "--server", &format!("http://{}", server.http)],
+        &[("HATIF_API_KEY", "hk_wrongwrongwrongwrongwrong")],
+    );
+    assert!(matches!(wrong_key.code, Some(1 | 4)), "{wrong_key:?}");
+}
+
+/// `list --json` is one document a line with stable names; `list` and `show` are for people.
+#[test]
+fn lists_are_for_people_and_for_machines() {
+    let server = Server::dev();
+    let _agent = server.agent("101", 604.0, Answering::RingForever);
+    server.agents_in("ready", 1.0);
+    let customer = server.customer("0510", hatif::robot::Source::Silence);
+    let out = customer.invite("9196").expect("sent");
+    out.answered(SOON).expect("answered");
+
+    let agents = server.command(&["agents", "list", "--json"]).lines();
+    assert_eq!(agents.len(), 3, "{agents:?}");
+    let first = agents.iter().find(|a| a["id"] == "101").unwrap_or_else(|| panic!("no id 101 in {agents:?}"));
+    assert_eq!((first["state"].as_str(), first["name"].as_str()), (Some("ready"), Some("Amal")), "{first}");
+    let second = agents.iter().find(|a| a["id"] == "102").unwrap_or_else(|| panic!("no id 102 in {agents:?}"));
+    assert_eq!(second["state"], "offline", "{second}");
+    let queues = server.command(&["queues", "list", "--json"]).lines();
+    let names: Vec<&str> = queues.iter().filter_map(|q| q["name"].as_str()).collect();
+    assert_eq!(names, ["support", "vip"], "{queues:?}");
+    assert_eq!(queues[0]["waiting"], 0, "{queues:?}");
+
+    let people = server.command(&["agents", "list"]);
+    assert_eq!(people.code, Some(0), "{people:?}");
+    assert!(people.stdout.contains("101") && people.stdout.contains("ready"), "{people:?}");
+    assert!(!people.stdout.contains('\u{1b}'), "NO_COLOR is honoured");
+    for arguments in [["agents", "show", "101"], ["queues", "show", "support"]] {
+        assert_eq!(server.command(&arguments).code, Some(0), "{arguments:?}");
+    }
+    assert_eq!(out.hang_up_and_wait(SOON), Some(200));
+    let record = server.ended_call("0510");
+    let calls = server.command(&["calls", "list", "--json"]).lines();
+    assert!(calls.iter().any(|c| c["call_id"] == record["call_id"]), "{calls:?}");
+    let shown = server.command(&["calls", "show", record["call_id"].as_str().unwrap_or_default(), "--json"]);
+    assert_eq!(shown.lines()[0]["from"], "0510", "{shown:?}");
+}
+
+/// First run: the first line is one JSON object with every address and both secrets; other binds are refused.
+#[test]
+fn the_first_line_says_everything() {
+    let server = Server::dev();
+    for name in ["console", "sip", "http", "metrics", "password", "api_key"] {
+        assert!(server.line[name].as_str().is_some_and(|v| !v.is_empty()), "{name} in {}", server.line);
+    }
+    assert_eq!(server.line["password"], PASSWORD);
+    assert!(server.api_key.starts_with("hk_"));
+    assert!(server.line["sip"].as_str().is_some_and(|s| s.contains(&server.sip.port().to_string())));
+    // A second one on the same ports says which port is taken.
+    let again = run(
+        &[
+            "serve",
+            "--dev",
+            "--demo-calls",
+            "0",
+            "--sip-port",
+            &server.sip.port().to_string(),
+            "--http-port",
+            &server.http.port().to_string(),
+            "--data-dir",
+            &server.folder.join("second").display().to_string(),
+        ],
+        &[],
+    );
+    assert!(again.code.is_some_and(|c| c != 0), "{again:?}");
+    assert!(
+        again.stderr.contains(&server.sip.port().to_string()) || again.stderr.contains(&server.http.port().to_string()),
+        "{again:?}"
+    );
+}

@@ -1,0 +1,87 @@
+//! The configuration reader against files: every broken one is refused where it is broken, every shipped one is taken.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hatif::config::{Config, keys};
+
+fn folder(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Each file of `tests/config/` has one fault; its first line says which and where: `# CODE LINE:COLUMN`.
+#[test]
+fn every_broken_file_is_refused_at_its_fault() {
+    let mut wrong = Vec::new();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder("tests/config")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 25, "the corpus is there");
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let expected = text.lines().next().unwrap().trim_start_matches("# ").to_owned();
+        let found = match Config::load(std::slice::from_ref(&path), &[]) {
+            Ok(_) => "taken".to_owned(),
+            Err(list) => {
+                let errors: Vec<_> = list.iter().filter(|d| d.is_error()).collect();
+                let one: Vec<String> = errors.iter().map(|d| format!("{} {}:{}", d.code, d.line, d.column)).collect();
+                assert!(
+                    errors.iter().all(|d| d.to_string().contains('^')),
+                    "{}: a caret shows the place",
+                    path.display()
+                );
+                one.join(", ")
+            }
+        };
+        if found != expected {
+            wrong.push(format!("{}: {found}, expected {expected}", path.file_name().unwrap().display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_load_configuration_is_taken() {
+    let (config, _) = Config::load(&[folder("tests/load/hatif.toml")], &[]).unwrap_or_else(|e| panic!("{e:#?}"));
+    let numbers: BTreeMap<_, _> = config.call.numbers.iter().map(|n| (n.pattern.as_str(), &n.action)).collect();
+    for number in ["1000", "1002", "1005", "1010", "1020", "1021", "1025"] {
+        assert!(numbers.contains_key(number), "{number}");
+    }
+    assert_eq!(config.floor.agents.len(), 50);
+}
+
+/// `docs/configuration.md` between its two marks is what `keys.rs` says; `HATIF_BLESS=1` writes it anew.
+#[test]
+fn the_reference_in_the_docs_is_up_to_date() {
+    const BEGIN: &str = "<!-- reference: written from src/config/keys.rs -->\n";
+    const END: &str = "<!-- end of reference -->";
+    let path = folder("docs/configuration.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once(BEGIN).expect("begin mark");
+    let (found, tail) = rest.split_once(END).expect("end mark");
+    let wanted = format!("\n{}", keys::reference());
+    if found != wanted && std::env::var_os("HATIF_BLESS").is_some() {
+        fs::write(&path, format!("{head}{BEGIN}{wanted}{END}{tail}")).unwrap();
+        return;
+    }
+    assert!(found == wanted, "docs/configuration.md is old: run HATIF_BLESS=1 cargo test --test config");
+}
+
+/// Every ```toml block of the documentation that is marked as a whole file is a configuration that is taken.
+#[test]
+fn examples_in_the_docs_are_taken() {
+    let text = fs::read_to_string(folder("docs/configuration.md")).unwrap();
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|b| b.split("```").next()).collect();
+    let whole: Vec<&&str> = blocks.iter().filter(|b| b.starts_with("# hatif.toml")).collect();
+    assert!(!whole.is_empty());
+    for block in whole {
+        let document = hatif::config::Document {
+            name: "docs/configuration.md".to_owned(),
+            text: (*block).to_owned(),
+            base: folder(""),
+            overrides: false,
+        };
+        let result = Config::read(vec![document], &hatif::config::Machine::default());
+        assert!(result.is_ok(), "{:#?}", result.err());
+    }
+}

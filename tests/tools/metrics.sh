@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Starts the demo tenant with busy robots, takes /metrics, and lets promtool judge its names and types.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export PATH="$PWD/target/tools/bin:$HOME/.cargo/bin:$PATH"
+
+cargo build --quiet
+data=$(mktemp -d)
+pid=
+finish() {
+    [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+    rm -rf "$data"
+}
+trap finish EXIT
+
+target/debug/hatif serve --dev --json --demo-calls 60 --data-dir "$data/hatif" \
+    --sip-port 25060 --http-port 28080 --rtp-ports 25100-25299 >"$data/out" 2>"$data/err" &
+pid=$!
+for _ in $(seq 300); do
+    [ -s "$data/out" ] && break
+    kill -0 "$pid" 2>/dev/null || { cat "$data/err" >&2; echo 'hatif did not start' >&2; exit 1; }
+    sleep 0.1
+done
+url=$(sed -n '1s/.*"metrics":"\([^"]*\)".*/\1/p' "$data/out")
+[ -n "$url" ] || { cat "$data/out" "$data/err" >&2; echo 'no "metrics" in the first line' >&2; exit 1; }
+sleep 10 # some calls
+curl -fsS --max-time 10 "$url" >"$data/metrics"
+promtool check metrics <"$data/metrics"
+grep -q '^hatif_build_info' "$data/metrics" || { echo 'no hatif_build_info' >&2; exit 1; }
+for zero in hatif_agent_state_repaired_total hatif_panics_total; do
+    if grep -E "^$zero(\{[^}]*\})? " "$data/metrics" | grep -qv ' 0$'; then
+        grep "^$zero" "$data/metrics" >&2
+        echo "$zero must stay 0" >&2
+        exit 1
+    fi
+done
+# An alert on a metric that nobody serves never fires.
+unserved=0
+for name in $(grep -o 'hatif_[a-z_]*' docker/prometheus/rules.yml | sort -u); do
+    grep -q "^$name[{ ]" "$data/metrics" || { echo "rules.yml names $name, which is not served" >&2; unserved=1; }
+done
+[ $unserved -eq 0 ]
+echo "$(grep -c '^hatif_' "$data/metrics") series, $(grep -c '^# TYPE hatif_' "$data/metrics") families"
+kill -TERM "$pid"
+for _ in $(seq 100); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+done
+kill -KILL "$pid" 2>/dev/null || true
+wait "$pid" 2>/dev/null || true
+pid=
