@@ -20,7 +20,9 @@ pub struct WallError;
 
 impl Wall {
     /// Milliseconds since 1970; zero for moments before.
-    pub fn ms(self) -> u64 { u64::try_from(self.0 / 1_000).unwrap_or(0) }
+    pub fn ms(self) -> u64 {
+        u64::try_from(self.0 / 1_000).unwrap_or(0)
+    }
 
     /// Time from `earlier` to this moment; zero when `earlier` is later.
     pub fn since(self, earlier: Wall) -> Duration {
@@ -41,8 +43,7 @@ impl fmt::Display for Wall {
         let day = day_of_year - (153 * m + 2) / 5 + 1;
         let month = if m < 10 { m + 3 } else { m - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        let (h, min, s, milli) =
-            (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1_000 % 60, in_day % 1_000);
+        let (h, min, s, milli) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1_000 % 60, in_day % 1_000);
         write!(f, "{year:04}-{month:02}-{day:02}T{h:02}:{min:02}:{s:02}.{milli:03}Z")
     }
 }
@@ -54,20 +55,27 @@ impl FromStr for Wall {
     fn from_str(text: &str) -> Result<Self, WallError> {
         let number = |from: usize, to: usize| -> Result<i64, WallError> {
             let digits = text.get(from..to).ok_or(WallError)?;
-            if !digits.bytes().all(|b| b.is_ascii_digit()) { return Err(WallError) }
+            if !digits.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(WallError);
+            }
             digits.parse().map_err(|_| WallError)
         };
         let byte = |at: usize| text.as_bytes().get(at).copied();
         let punctuation = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-        if punctuation.iter().any(|(at, c)| byte(*at) != Some(*c)) { return Err(WallError) }
+        if punctuation.iter().any(|(at, c)| byte(*at) != Some(*c)) {
+            return Err(WallError);
+        }
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let (h, min, s) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || h > 23 || min > 59 || s > 60 { return Err(WallError) }
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || h > 23 || min > 59 || s > 60 {
+            return Err(WallError);
+        }
         let rest = text.get(19..).ok_or(WallError)?.strip_suffix('Z').ok_or(WallError)?;
         let micros = match rest.strip_prefix('.') {
             None if rest.is_empty() => 0,
-            Some(f) if (1..=6).contains(&f.len()) && f.bytes().all(|b| b.is_ascii_digit()) =>
-                format!("{f:0<6}").parse::<i64>().map_err(|_| WallError)?,
+            Some(f) if (1..=6).contains(&f.len()) && f.bytes().all(|b| b.is_ascii_digit()) => {
+                format!("{f:0<6}").parse::<i64>().map_err(|_| WallError)?
+            }
             _ => return Err(WallError),
         };
         let y = if month <= 2 { year - 1 } else { year };
@@ -81,7 +89,9 @@ impl FromStr for Wall {
 }
 
 impl Serialize for Wall {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> { s.collect_str(self) }
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
 }
 
 impl<'de> Deserialize<'de> for Wall {
@@ -99,7 +109,9 @@ pub struct Clock {
 
 impl Clock {
     /// Pairs the monotonic moment `origin` with the wall time `wall` read at it.
-    pub fn new(origin: Instant, wall: Wall) -> Self { Self { origin, wall } }
+    pub fn new(origin: Instant, wall: Wall) -> Self {
+        Self { origin, wall }
+    }
 
     /// The wall time at `now`, in whole milliseconds: what is written reads back as the same moment.
     pub fn wall(&self, now: Instant) -> Wall {
@@ -115,7 +127,12 @@ mod tests {
 
     #[test]
     fn wall_time_is_written_and_read_as_rfc_3339() {
-        for text in ["1970-01-01T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2026-11-22T10:00:00.123Z", "2000-12-31T00:00:00.000Z"] {
+        for text in [
+            "1970-01-01T00:00:00.000Z",
+            "2024-02-29T23:59:59.999Z",
+            "2026-11-22T10:00:00.123Z",
+            "2000-12-31T00:00:00.000Z",
+        ] {
             assert_eq!(text.parse::<Wall>().map(|w| w.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("2026-11-22T10:00:00Z".parse(), Ok(Wall(1_795_341_600_000_000)));

@@ -500,7 +500,14 @@ pub enum AgentStateName {
 impl AgentStateName {
     /// All states, in the order of a working day.
     pub const ALL: [Self; 8] = [
-        Self::Offline, Self::Ready, Self::Ringing, Self::Busy, Self::Hold, Self::WrapUp, Self::Paused, Self::Unreachable,
+        Self::Offline,
+        Self::Ready,
+        Self::Ringing,
+        Self::Busy,
+        Self::Hold,
+        Self::WrapUp,
+        Self::Paused,
+        Self::Unreachable,
     ];
 
     /// The word in API, metrics, screens and commands.

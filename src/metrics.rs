@@ -16,19 +16,16 @@ use crate::acd::config::FloorConfig;
 use crate::clock::Wall;
 use crate::engine;
 use crate::id::{AgentId, CallId, QueueName};
-use crate::journal::{
-    About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome,
-};
-use crate::report::word;
+use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
 use crate::report::live::{Live, Phase};
+use crate::report::word;
 use crate::sip::endpoint::METHODS;
 
 const SETUP: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 const WAIT: &[f64] =
     &[1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1_200.0, 1_800.0];
-const TALK: &[f64] = &[
-    5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0,
-];
+const TALK: &[f64] =
+    &[5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0];
 const JITTER: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2];
 const TICK: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 const LOSS: &[f64] = &[0.0, 0.001, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
@@ -265,10 +262,8 @@ impl Metrics {
             recordings_active: m.gauge("recordings_active", "Recordings being written"),
             recording_bytes: m.counter("recording_bytes_total", "Audio bytes written"),
             recording_failures: m.counter("recording_failures_total", "Writes that failed"),
-            recording_loss: m.add(prometheus::Counter::new(
-                "hatif_recording_loss_seconds_total",
-                "Audio that could not be written",
-            )),
+            recording_loss: m
+                .add(prometheus::Counter::new("hatif_recording_loss_seconds_total", "Audio that could not be written")),
             storage_free: m.gauge("recording_storage_free_bytes", "Free space where recordings go"),
             supervise: m.gauges("supervise_sessions_active", "Supervisors who hear a call", &["mode"]),
             http_requests: m.counters("http_requests_total", "API requests", &["route", "method", "class"]),

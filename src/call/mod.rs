@@ -624,7 +624,9 @@ impl Call {
         self.record = dial.record;
         let target = match &dial.target {
             DialTarget::Trunk(name) => format!("trunk:{name}"),
-            DialTarget::Address { user, address } => format!("sip:{}@{address}", user.replace("{number}", &dial.number)),
+            DialTarget::Address { user, address } => {
+                format!("sip:{}@{address}", user.replace("{number}", &dial.number))
+            }
         };
         self.journal(Kind::Dialed { target });
         self.outputs.push_back(Action::Dial(dial));

@@ -183,8 +183,7 @@ pub fn matches(pattern: &str, dialled: &str) -> bool {
         None => (pattern, false),
     };
     let long_enough = if open { dialled.len() >= fixed.len() } else { dialled.len() == fixed.len() };
-    long_enough
-        && fixed.bytes().zip(dialled.bytes()).all(|(p, d)| if p == b'X' { d.is_ascii_digit() } else { p == d })
+    long_enough && fixed.bytes().zip(dialled.bytes()).all(|(p, d)| if p == b'X' { d.is_ascii_digit() } else { p == d })
 }
 
 #[cfg(test)]

@@ -72,9 +72,9 @@ impl Target {
                 exchange(stream, method, path, "localhost", "", &body)
             }
             Some(url) => {
-                let host = url.strip_prefix("http://").ok_or_else(|| {
-                    Failure::new(2, format!("--server {url}: only http://HOST:PORT is built yet"))
-                })?;
+                let host = url
+                    .strip_prefix("http://")
+                    .ok_or_else(|| Failure::new(2, format!("--server {url}: only http://HOST:PORT is built yet")))?;
                 let host = host.trim_end_matches('/');
                 let key = std::env::var("HATIF_API_KEY").unwrap_or_default();
                 let stream = TcpStream::connect(host)

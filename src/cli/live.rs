@@ -144,7 +144,11 @@ pub fn queues(what: &Queues, target: &Target) -> Result<(), Failure> {
     match what {
         Queues::List => {
             let answer = target.get("/api/v1/queues")?;
-            list(&answer, &["name", "waiting", "longest_wait_seconds", "ready", "busy", "paused", "offline"], target.json);
+            list(
+                &answer,
+                &["name", "waiting", "longest_wait_seconds", "ready", "busy", "paused", "offline"],
+                target.json,
+            );
             Ok(())
         }
         Queues::Show { name } => {

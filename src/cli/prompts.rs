@@ -179,12 +179,8 @@ fn clip16(sample: f64) -> i16 {
 
 fn write_wav(path: &Path, samples: &[i16]) -> Result<(), String> {
     let explain = |error: hound::Error| format!("{}: {error}", path.display());
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(path, spec).map_err(explain)?;
     for sample in samples {
         writer.write_sample(*sample).map_err(explain)?;

@@ -20,13 +20,13 @@ use crate::config::{Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
 use crate::io::driver::{self, Driver, Outlets};
-use crate::io::media::{LATENESS_MS, MediaThreads};
+use crate::io::media::{Counters, LATENESS_MS, MediaThreads};
 use crate::io::tcp::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::metrics::Readings;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
-use crate::storage::journal::{COMMIT_BOUNDS, Journal, Recovered};
+use crate::storage::journal::{self, COMMIT_BOUNDS, Journal, Recovered};
 use crate::storage::recordings::{self, Recorder};
 use crate::storage::records::Records;
 use crate::storage::{self, DataDirLock};
@@ -178,7 +178,9 @@ fn settings(config: &Config) -> Result<(Settings, Vec<String>), Vec<String>> {
     notes.extend(faults);
     if sounds.is_empty() {
         let dir = config.prompts_dir.display();
-        notes.push(format!("no prompts in {dir}: a tone stands in for each; `hatif prompts make --dir {dir}` speaks them"));
+        notes.push(format!(
+            "no prompts in {dir}: a tone stands in for each; `hatif prompts make --dir {dir}` speaks them"
+        ));
     }
     let settings = Settings {
         sip: config.sip.clone(),
@@ -237,8 +239,8 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let config = Arc::new(ArcSwap::from_pointee(config));
     let readings = Sources {
         inbox: inbox.clone(),
-        media: Arc::clone(&media),
-        journal: Arc::clone(&journal),
+        media: media.counters(),
+        journal: Arc::clone(journal.stats()),
         recorder: Arc::clone(recorder.stats()),
         config: Arc::clone(&config),
         reload: Arc::new(Mutex::new((true, wall_now()))),
@@ -264,7 +266,18 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     });
     start_http(&shared).await?;
     let robots = start_robots(options, &config.load());
-    Ok(Node { driver, media, recorder, journal, follower, records, present: present_thread, shared, robots, _lock: lock })
+    Ok(Node {
+        driver,
+        media,
+        recorder,
+        journal,
+        follower,
+        records,
+        present: present_thread,
+        shared,
+        robots,
+        _lock: lock,
+    })
 }
 
 fn dev_key() -> Result<String, Failure> {
@@ -352,11 +365,7 @@ fn close_what_was_up(
     Ok(next_seq)
 }
 
-fn start_media(
-    config: &Config,
-    clock: Clock,
-    inbox: &driver::Inbox,
-) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
+fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
     let (chunks, to_write) = crossbeam_channel::bounded(CHUNK_QUEUE);
     let stored = inbox.clone();
     let recorder = Recorder::start(&config.data_dir, to_write, move |ended| {
@@ -416,8 +425,8 @@ fn outlets(
 /// Where the figures of a scrape come from.
 struct Sources {
     inbox: driver::Inbox,
-    media: Arc<MediaThreads>,
-    journal: Arc<Journal>,
+    media: Arc<Counters>,
+    journal: Arc<journal::Stats>,
     recorder: Arc<recordings::Stats>,
     config: Arc<ArcSwap<Config>>,
     reload: Arc<Mutex<(bool, Wall)>>,
@@ -426,7 +435,7 @@ struct Sources {
 impl Sources {
     fn read(&self) -> Readings {
         let engine = driver::ask(&self.inbox, Duration::from_secs(1), |engine, _| engine.stats());
-        let (counters, journal, recorder) = (self.media.counters(), self.journal.stats(), &self.recorder);
+        let (counters, journal, recorder) = (&self.media, &self.journal, &self.recorder);
         let load = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
         let config = self.config.load();
         let (reload_ok, reload_at) = *self.reload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -626,13 +635,12 @@ fn stop(node: Node, runtime: &tokio::runtime::Runtime) {
     let _ = std::fs::remove_file(node.shared.data_dir.join("hatif.sock"));
     let records = node.records.clone();
     node.driver.stop();
-    let Node { media, recorder, journal, follower, present, shared, .. } = node;
-    // The handlers hold the last references to media and journal: they end with the runtime's tasks.
-    drop(shared);
+    let Node { media, recorder, journal, follower, present, .. } = node;
+    // The media threads hold the senders of chunks; the recorder ends when they are gone, and so on down.
     drop(media);
-    let _ = recorder;
-    let _ = present;
+    recorder.join();
     drop(journal);
-    let _ = follower;
+    follower.join();
+    let _ = present.join();
     runtime.block_on(records.close());
 }

@@ -187,10 +187,8 @@ impl Engine {
     fn take_trunk_place(&mut self, now: Instant, name: &str) -> Result<(), Door> {
         let Some(trunk) = self.settings.call.trunks.get(name) else { return Ok(()) };
         let rate = f64::from(trunk.max_calls_per_second);
-        let load = self
-            .trunks
-            .entry(name.to_owned())
-            .or_insert_with(|| TrunkLoad { calls: 0, tokens: rate, filled: now });
+        let load =
+            self.trunks.entry(name.to_owned()).or_insert_with(|| TrunkLoad { calls: 0, tokens: rate, filled: now });
         // A bucket of one second's worth: bursts up to the rate pass, more waits.
         let since = now.saturating_duration_since(load.filled).as_secs_f64();
         load.tokens = (load.tokens + since * rate).min(rate.max(1.0));

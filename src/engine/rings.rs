@@ -330,5 +330,4 @@ impl Engine {
     pub(super) fn end_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
         self.floor.handle(now, acd::Input::OwnCallEnded { agent: agent.clone(), call });
     }
-
 }

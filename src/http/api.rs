@@ -275,8 +275,7 @@ pub async fn audio(State(app): State<App>, Path(id): Path<String>, headers: Head
     let missing = || Problem::not_found(format!("there is no recording {id}"));
     // The path comes from the id's own digits, never from the request's text.
     let recording: RecordingId = id.parse().map_err(|_| missing())?;
-    let mut file =
-        tokio::fs::File::open(app.data_dir.join(recording.file())).await.map_err(|_| missing())?;
+    let mut file = tokio::fs::File::open(app.data_dir.join(recording.file())).await.map_err(|_| missing())?;
     let size = file.metadata().await.map_err(|_| missing())?.len();
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let (first, last) = match asked.map(|text| byte_range(text, size)) {

@@ -193,7 +193,10 @@ impl Running {
     fn wait(&mut self, events: &mut Vec<epoll::Event>) {
         let timeout = self.engine.poll_timeout().map(|at| {
             let left = at.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) }
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            }
         });
         let room = rustix::buffer::spare_capacity(events);
         // Interrupted by a signal: the next turn waits again.

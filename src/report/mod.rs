@@ -14,7 +14,6 @@ pub(crate) mod samples;
 
 use serde::Serialize;
 
-
 /// The word by which an enum of the journal is written, e.g. `queue_timeout`; empty for what is not a plain word.
 pub fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {

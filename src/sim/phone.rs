@@ -209,7 +209,8 @@ impl Caller {
         }
         self.to = text.header("To").unwrap_or_default().to_owned();
         if status >= 300 {
-            let ack = self.in_dialog("ACK", 1, &format!("z9hG4bKi{}", self.id), &format!("sip:{}@10.0.0.1", self.number));
+            let ack =
+                self.in_dialog("ACK", 1, &format!("z9hG4bKi{}", self.id), &format!("sip:{}@10.0.0.1", self.number));
             wishes.send.push(ack);
             self.finish();
             return;
@@ -313,7 +314,9 @@ struct AgentCall {
 enum AgentState {
     Ringing,
     /// 200 or a refusal sent, ACK missing.
-    Final { accepted: bool },
+    Final {
+        accepted: bool,
+    },
     Up,
     HangingUp,
     Done,
@@ -449,7 +452,8 @@ impl Agent {
         let number = self.next;
         self.next += 1;
         let tag = format!("a{}", self.user);
-        let response = text.answer("180 Ringing", &tag, &format!("Contact: <sip:{}@{}>\r\n", self.user, self.address), "");
+        let response =
+            text.answer("180 Ringing", &tag, &format!("Contact: <sip:{}@{}>\r\n", self.user, self.address), "");
         wishes.send.push(response.clone());
         let call = AgentCall {
             number,
@@ -556,9 +560,9 @@ impl AgentCall {
 
 /// The MD5 challenge among those offered.
 fn challenge_md5(message: &str) -> &str {
-    let mut challenges = message.split("\r\n").filter(|line| {
-        line.get(..17).is_some_and(|name| name.eq_ignore_ascii_case("WWW-Authenticate:"))
-    });
+    let mut challenges = message
+        .split("\r\n")
+        .filter(|line| line.get(..17).is_some_and(|name| name.eq_ignore_ascii_case("WWW-Authenticate:")));
     let first = challenges.clone().next().unwrap_or_default();
     challenges.find(|line| !line.contains("SHA-256")).unwrap_or(first)
 }

@@ -131,7 +131,11 @@ impl World {
                 break;
             }
             if self.now >= close + EVENING {
-                return Err(format!("{} callers and {} calls never end", self.callers.len(), self.engine.stats().calls));
+                return Err(format!(
+                    "{} callers and {} calls never end",
+                    self.callers.len(),
+                    self.engine.stats().calls
+                ));
             }
             self.step(close)?;
         }
@@ -253,7 +257,10 @@ impl World {
 
     fn grant(&mut self, phone: SocketAddr, wishes: Wishes) {
         for bytes in wishes.send {
-            self.travel(Event::ToCentre { from: phone, bytes: bytes.clone() }, || Event::ToCentre { from: phone, bytes });
+            self.travel(Event::ToCentre { from: phone, bytes: bytes.clone() }, || Event::ToCentre {
+                from: phone,
+                bytes,
+            });
         }
         for (at, timer) in wishes.timers {
             let wait = at.saturating_duration_since(self.now);

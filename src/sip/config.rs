@@ -46,5 +46,7 @@ pub struct UserConfig {
 }
 
 impl std::fmt::Debug for UserConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("UserConfig(…)") }
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserConfig(…)")
+    }
 }
