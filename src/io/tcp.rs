@@ -150,7 +150,7 @@ impl Streams {
                 return;
             }
             framer.push(buffer.get(..length).unwrap_or_default());
-            while let Some(framed) = framer.next() {
+            for framed in framer.by_ref() {
                 match framed {
                     Ok(Framed::Message(bytes)) => {
                         heard = true;

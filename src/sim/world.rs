@@ -95,7 +95,7 @@ impl World {
         for number in 0..plan.agents {
             let address = agent_address(number);
             // Every fifth agent registers; the others have a fixed address.
-            let renew = if number % 5 == 0 { Duration::from_secs(300) } else { Duration::ZERO };
+            let renew = if number.is_multiple_of(5) { Duration::from_secs(300) } else { Duration::ZERO };
             let user = agent_id(number);
             world.agents.insert(address, Agent::new(address, user.clone(), format!("pw-{user}"), renew));
         }
@@ -395,11 +395,11 @@ fn settings(plan: &Plan) -> Result<Settings, String> {
     let queues: Vec<QueueName> = ["support", "vip"].map(QueueName::from).to_vec();
     let agent = |number: u64| {
         let id = AgentId::from(agent_id(number));
-        let fixed = number % 5 != 0;
+        let fixed = !number.is_multiple_of(5);
         AgentConfig {
             name: id.to_string(),
             skills: BTreeMap::from([("lang:ar".to_owned(), 5)]),
-            queues: queues.iter().filter(|q| number % 3 == 0 || q.as_str() == "support").cloned().collect(),
+            queues: queues.iter().filter(|q| number.is_multiple_of(3) || q.as_str() == "support").cloned().collect(),
             auto_ready: true,
             contact: fixed.then(|| agent_address(number)),
             contact_user: None,

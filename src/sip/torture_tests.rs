@@ -335,7 +335,7 @@ fn compact_names_lists_folding_and_latin_1_are_read() {
 
 #[test]
 fn the_body_without_content_length_is_the_rest_of_the_datagram() {
-    let bytes: Vec<u8> = INVITE.iter().copied().collect();
+    let bytes: Vec<u8> = INVITE.to_vec();
     let text = String::from_utf8_lossy(&bytes).replace("l: 4\r\n", "");
     assert_eq!(parse(text.as_bytes()).body(), &b"bodyrest"[..]);
 }
