@@ -117,6 +117,13 @@ pub fn read(dir: &Path, languages: &[String]) -> (Sounds, Vec<String>) {
     (Sounds::new(clips, music), faults)
 }
 
+/// What the robots of the demo say: some prompts in every language; empty where none is made.
+pub fn speech(dir: &Path, languages: &[String], ids: &[&str]) -> Vec<Arc<[i16]>> {
+    let paths = languages.iter().flat_map(|language| ids.iter().map(move |id| (language, id)));
+    let read = |(language, id): (&String, &&str)| read_wav(&dir.join(language).join(format!("{id}.wav"))).ok();
+    paths.filter_map(read).map(Arc::from).collect()
+}
+
 /// The prompts there are, for the check of flows.
 pub fn ids(dir: &Path, languages: &[String]) -> BTreeMap<String, std::collections::BTreeSet<String>> {
     let of_language = |language: &String| {

@@ -541,14 +541,15 @@ fn start_robots(options: &Options, config: &Config) -> Option<Demo> {
     }
     let server = config.sip.listeners.iter().find(|l| l.transport == Transport::Udp)?.address;
     let user = |id: &str| Some((id.to_owned(), config.sip.users.get(id)?.password.clone()));
+    let speech = |ids: &[&str]| prompts::speech(&config.prompts_dir, &config.centre.languages, ids);
     let agents = ["102", "103"].into_iter().filter_map(user).collect();
     Some(Demo::start(DemoOptions {
         server,
         calls_per_minute: options.demo_calls,
         agents,
         seed: 1,
-        agent_speech: Vec::new(),
-        caller_speech: Vec::new(),
+        agent_speech: speech(&["welcome", "topic_menu", "goodbye"]),
+        caller_speech: speech(&["choose_language", "survey_question", "survey_thanks"]),
     }))
 }
 

@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 16] = [
+pub const OWN: [&str; 20] = [
     "position_1",
     "position_2",
     "position_3",
@@ -37,6 +37,10 @@ pub const OWN: [&str; 16] = [
     "sorry_no_agents",
     "sorry_closed",
     "sorry_error",
+    "code_ready",
+    "code_paused",
+    "code_logged_out",
+    "code_wrap_up",
 ];
 
 /// One prompt in one language.
