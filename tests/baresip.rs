@@ -68,9 +68,13 @@ impl Baresip {
         let mut stream = TcpStream::connect_timeout(&self.control, seconds(3)).expect("baresip's control port");
         stream.set_read_timeout(Some(seconds(3))).expect("timeout");
         stream.write_all(format!("{}:{json},", json.len()).as_bytes()).expect("sent");
-        let mut answer = [0u8; 2_048];
-        let length = stream.read(&mut answer).expect("an answer");
-        let text = String::from_utf8_lossy(&answer[..length]);
+        // Events come on the same connection, before the answer or after it.
+        let (mut text, mut buffer) = (String::new(), [0u8; 2_048]);
+        while !text.contains("\"response\":true") {
+            let length = stream.read(&mut buffer).unwrap_or(0);
+            assert!(length > 0, "no answer to {command} {parameters}: {text}\n{}", self.log());
+            text += &String::from_utf8_lossy(&buffer[..length]);
+        }
         assert!(text.contains("\"ok\":true"), "{command} {parameters}: {text}\n{}", self.log());
     }
 

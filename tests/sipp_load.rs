@@ -72,7 +72,8 @@ fn three_thousand_calls_leave_nothing_behind() {
     let mut text = format!(
         "[log]\nlevel = \"warn\"\n[[trunk]]\nname = \"sipp\"\nhosts = [\"127.0.0.1:{caller_port}\"]\n\
          max_calls = 5000\nmax_calls_per_second = 1000\n[[number]]\nmatch = \"1020\"\nqueue = \"load\"\n\
-         [[queue]]\nname = \"load\"\nwrap_up = \"0s\"\nannounce_every = \"0s\"\n"
+         [[queue]]\nname = \"load\"\nwrap_up = \"0s\"\nannounce_every = \"0s\"\n\
+         [[queue]]\nname = \"support\"\n[[queue]]\nname = \"vip\"\n"
     );
     for n in 0..AGENTS {
         let id = 2_000 + n;

@@ -33,6 +33,8 @@ use crate::storage::{self, DataDirLock};
 
 /// Chunks of audio that wait for the disk: about ten seconds of a thousand recorded calls.
 const CHUNK_QUEUE: usize = 50_000;
+/// How far what the API and the figures show may be behind.
+const PRESENT_NAP: Duration = Duration::from_millis(10);
 /// How long SIGTERM waits for calls to end by themselves.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -393,8 +395,12 @@ fn follow_present(
     let thread = std::thread::Builder::new()
         .name("present".into())
         .spawn(move || {
-            for entry in received {
-                present.lock().unwrap_or_else(std::sync::PoisonError::into_inner).handle(&entry);
+            while let Ok(first) = received.recv() {
+                let mut present = present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                std::iter::once(first).chain(received.try_iter()).for_each(|entry| present.handle(&entry));
+                drop(present);
+                // A nap instead of a wait: a waiting receiver would cost the engine a wake-up for every entry.
+                std::thread::sleep(PRESENT_NAP);
             }
         })
         .context("no thread can be started")?;

@@ -6,7 +6,7 @@
 //! An id is given up to people: every [`LOOK_EVERY`] the robot registers again and reads all bindings in the 200.
 //! If there is another contact than its own, it removes its own and only asks for the bindings from then on, until
 //! none is left. So a real phone shares its id with the robot for [`LOOK_EVERY`] at most, and a robot returns at
-//! most so long after the phone has gone. A robot that talks finishes its talk first.
+//! most so long after the phone has gone. A robot that talks gives the id up too, and finishes its talk.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -166,40 +166,47 @@ fn agent(world: &World, id: &str, password: &str, index: u64) {
             Err(_) => return,
         }
     };
-    let mut away = false;
+    let mut watch = Watch { phone: &phone, away: false, next: Instant::now() };
     while world.running() {
-        away = look(&phone, away);
-        if away {
-            world.pause(LOOK_EVERY);
-            continue;
-        }
-        let look_at = Instant::now() + LOOK_EVERY;
-        while world.running() && Instant::now() < look_at {
-            if let Ok(call) = phone.incoming(POLL) {
-                serve(world, &call, &mut random);
-                break;
-            }
+        watch.look();
+        if watch.away {
+            world.pause(POLL);
+        } else if let Ok(call) = phone.incoming(POLL) {
+            serve(world, &call, &mut watch, &mut random);
         }
     }
 }
 
-/// Registers when nobody else has the id, gives it up when somebody has. Returns whether the robot is away.
-fn look(phone: &Phone, away: bool) -> bool {
-    let found = if away { phone.bindings(SHORT) } else { phone.register(SHORT) };
-    let Ok(contacts) = found else { return away };
-    let own = phone.contact();
-    let others = contacts.iter().any(|c| *c != own);
-    match (away, others) {
-        (false, true) => {
-            let _ = phone.unregister(SHORT);
-            true
+/// Whose the id is.
+struct Watch<'a> {
+    phone: &'a Phone,
+    /// Somebody else has the id.
+    away: bool,
+    /// When to look again.
+    next: Instant,
+}
+
+impl Watch<'_> {
+    /// When it is time: registers when nobody else has the id, gives it up when somebody has.
+    fn look(&mut self) {
+        if Instant::now() < self.next {
+            return;
         }
-        (true, false) => phone.register(SHORT).is_err(),
-        (away, _) => away,
+        self.next = Instant::now() + LOOK_EVERY;
+        let found = if self.away { self.phone.bindings(SHORT) } else { self.phone.register(SHORT) };
+        let Ok(contacts) = found else { return };
+        let own = self.phone.contact();
+        let others = contacts.iter().any(|c| *c != own);
+        if others && !self.away {
+            let _ = self.phone.unregister(SHORT);
+            self.away = true;
+        } else if !others && self.away {
+            self.away = self.phone.register(SHORT).is_err();
+        }
     }
 }
 
-fn serve(world: &World, call: &Call, random: &mut ChaCha8Rng) {
+fn serve(world: &World, call: &Call, watch: &mut Watch<'_>, random: &mut ChaCha8Rng) {
     let (ring, talk) = (between(random, 1_000, 4_000), between(random, 15_000, 40_000));
     let answer_at = Instant::now() + ring;
     while call.live() && Instant::now() < answer_at {
@@ -213,7 +220,9 @@ fn serve(world: &World, call: &Call, random: &mut ChaCha8Rng) {
     }
     world.set_talk(&call.from, Talk::Going);
     let until = Instant::now() + talk;
-    while call.live() && Instant::now() < until && world.pause(POLL) {}
+    while call.live() && Instant::now() < until && world.pause(POLL) {
+        watch.look();
+    }
     if call.live() {
         call.hang_up_and_wait(SHORT);
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::segment::{self, Snapshot};
 use super::sync_dir;
@@ -254,11 +254,15 @@ fn run(mut writer: Writer<Files>, receiver: &Receiver<Message>) {
                 std::thread::sleep(due.saturating_duration_since(now));
                 continue;
             }
-            Some(due) => match receiver.recv_timeout(due.saturating_duration_since(now)) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => Some(Message::Close),
-            },
+            // A nap instead of a wait: a waiting receiver would cost the engine a wake-up for every entry.
+            Some(due) => {
+                std::thread::sleep(due.saturating_duration_since(now).min(GATHER));
+                match receiver.try_recv() {
+                    Ok(message) => Some(message),
+                    Err(TryRecvError::Empty) => continue,
+                    Err(TryRecvError::Disconnected) => Some(Message::Close),
+                }
+            }
             None => Some(receiver.recv().unwrap_or(Message::Close)),
         };
         let now = Instant::now();
