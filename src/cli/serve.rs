@@ -414,10 +414,12 @@ fn outlets(
     streams: Streams,
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
-    let (media, writer, commits) = (Arc::clone(media), Arc::clone(journal), Arc::clone(journal));
+    let (media, bell, writer, commits) =
+        (Arc::clone(media), Arc::clone(media), Arc::clone(journal), Arc::clone(journal));
     let drained = Arc::clone(drained);
     Outlets {
-        media: Box::new(move |shard, command| media.send(shard, command)),
+        media: Box::new(move |shard, command| media.post(shard, command)),
+        wake_media: Box::new(move |shard| bell.ring(shard)),
         journal: Box::new(move |entry| {
             writer.append(entry.clone());
             let _ = entries.send(entry);

@@ -28,8 +28,10 @@ const BATCH: usize = 64;
 
 /// What the engine's outputs go to.
 pub struct Outlets {
-    /// Media shards.
+    /// Media shards; they look when `wake_media` is called.
     pub media: Box<dyn FnMut(usize, Command) + Send>,
+    /// Wakes one media shard that was sent something.
+    pub wake_media: Box<dyn FnMut(usize) + Send>,
     /// The journal.
     pub journal: Box<dyn FnMut(Entry) + Send>,
     /// The journal's commit request.
@@ -244,14 +246,24 @@ impl Running {
     }
 
     fn flush(&mut self) {
+        let mut told = None;
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { flow, bytes } => self.send(flow, bytes),
-                Output::Media { shard, command } => (self.outlets.media)(shard, command),
+                Output::Media { shard, command } => {
+                    (self.outlets.media)(shard, command);
+                    // One wake-up for all that one input asks of a shard; rarely are there two shards.
+                    if let Some(other) = told.replace(shard).filter(|other| *other != shard) {
+                        (self.outlets.wake_media)(other);
+                    }
+                }
                 Output::Journal(entry) => (self.outlets.journal)(entry),
                 Output::Commit(seq) => (self.outlets.commit)(seq),
                 Output::Drained => (self.outlets.drained)(),
             }
+        }
+        if let Some(shard) = told {
+            (self.outlets.wake_media)(shard);
         }
     }
 

@@ -146,9 +146,21 @@ impl MediaThreads {
     ///
     /// Commands are carried out in order. Their queue has no limit of its own: it is bounded by the calls there are.
     pub fn send(&self, shard: usize, command: Command) {
+        self.post(shard, command);
+        self.ring(shard);
+    }
+
+    /// As [`MediaThreads::send`], but the shard looks only after [`MediaThreads::ring`]: one wake-up for many commands.
+    pub fn post(&self, shard: usize, command: Command) {
         if let Some(thread) = self.threads.get(shard) {
             // It fails only when the thread is gone, and then so is the process.
             let _ = thread.commands.send(command);
+        }
+    }
+
+    /// Wakes a shard.
+    pub fn ring(&self, shard: usize) {
+        if let Some(thread) = self.threads.get(shard) {
             thread.wake.ring();
         }
     }
