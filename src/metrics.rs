@@ -19,7 +19,7 @@ use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
 use crate::report::live::{Live, Phase};
 use crate::report::word;
-use crate::sip::endpoint::METHODS;
+use crate::sip::METHODS;
 
 const SETUP: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 const WAIT: &[f64] =
