@@ -12,10 +12,10 @@
 pub const KEPT: usize = 8_192;
 /// Delays outside of this tie the timestamps anew: 40 ms early, 200 ms late.
 const DELAYS: std::ops::RangeInclusive<i64> = -320..=1_600;
-/// Packets over which the least delay is taken: 1 s.
-const WINDOW: u32 = 50;
-/// Deviations up to this are left alone: 2 ms.
-const TOLERANCE: i64 = 16;
+/// Packets over which the least delay is taken: 5 s, so that one busy second of ours or of the phone moves nothing.
+const WINDOW: u32 = 250;
+/// Deviations up to this are left alone: 8 ms. Following them would add and drop samples for mere jitter.
+const TOLERANCE: i64 = 64;
 
 /// The last second of one phone's voice.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ mod tests {
             timeline.write(arrival, 1, (n * 160) as u32, ULAW.table(), &voice(1_000));
             worst = worst.max(timeline.head.abs_diff(arrival));
         }
-        assert!(worst <= 40, "{worst} samples");
+        assert!(worst <= 160, "{worst} samples are over 20 ms");
     }
 
     #[test]
