@@ -14,6 +14,9 @@ mod actions;
 mod inbound;
 mod rings;
 mod supervise;
+#[cfg(test)]
+mod tests;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -36,9 +39,13 @@ use crate::media::{self, PortRange, config::MediaConfig};
 use crate::sip::{self, Endpoint, Flow, SessionId, config::SipConfig};
 
 use rings::Ring;
+use supervise::Hearing;
+pub use view::Stats;
 
 /// How long a 200 waits for a disk that does not answer.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(200);
+/// Most recordings whose file is not complete yet; beyond, the oldest is no longer waited for.
+const RECORDINGS_MAX: usize = 50_000;
 
 /// What the engine is told from outside.
 #[derive(Debug)]
@@ -141,29 +148,6 @@ impl std::fmt::Debug for Settings {
     }
 }
 
-/// Figures of the engine itself, beside the journal: transport and resources.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Signalling.
-    pub sip: sip::Stats,
-    /// Calls up or being set up.
-    pub calls: usize,
-    /// Legs whose port is not free yet.
-    pub legs: usize,
-    /// RTP port pairs in use.
-    pub ports_in_use: usize,
-    /// RTP port pairs in all.
-    pub ports_limit: usize,
-    /// Ports used again before their 30 s were over.
-    pub ports_reused_early: u64,
-    /// Calls ended by a fault of ours; must stay 0.
-    pub panics: u64,
-    /// Calls by trunk.
-    pub trunk_calls: BTreeMap<String, u32>,
-    /// No new calls are taken.
-    pub draining: bool,
-}
-
 /// What a session belongs to.
 #[derive(Clone, Copy, Debug)]
 enum Owner {
@@ -180,6 +164,8 @@ struct Home {
     shard: usize,
     port: u16,
     role: crate::journal::LegRole,
+    /// Ports tried before this one.
+    tries: u8,
 }
 
 /// Calls of one trunk now, and its allowance for new ones.
@@ -203,14 +189,22 @@ pub struct Engine {
     legs: BTreeMap<LegId, Home>,
     rings: BTreeMap<LegId, Ring>,
     offers: BTreeMap<OfferId, LegId>,
+    /// Phones that ring for a call beside the queues.
+    dials: BTreeMap<CallId, LegId>,
+    /// What the floor asked for and is not done yet.
+    errands: VecDeque<acd::Output>,
     talks: BTreeMap<AgentId, CallId>,
     listeners: BTreeMap<AgentId, BTreeSet<CallId>>,
-    hearing: BTreeMap<CallId, CallId>,
+    hearing: BTreeMap<CallId, Hearing>,
+    /// Legs of supervisors that are on their way to another media thread.
+    moves: BTreeSet<LegId>,
     recordings: BTreeMap<RecordingId, CallId>,
     commits: BTreeMap<u64, (Instant, CallId)>,
     deadlines: BTreeSet<(Instant, CallId)>,
     deadline_of: BTreeMap<CallId, Instant>,
     trunks: BTreeMap<String, TrunkLoad>,
+    /// Calls whose actions are being done.
+    acting: Vec<CallId>,
     next_seq: u64,
     next_leg: u64,
     next_shard: usize,
@@ -237,14 +231,18 @@ impl Engine {
             legs: BTreeMap::new(),
             rings: BTreeMap::new(),
             offers: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            errands: VecDeque::new(),
             talks: BTreeMap::new(),
             listeners: BTreeMap::new(),
             hearing: BTreeMap::new(),
+            moves: BTreeSet::new(),
             recordings: BTreeMap::new(),
             commits: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             trunks: BTreeMap::new(),
+            acting: Vec::new(),
             next_seq,
             next_leg: 1,
             next_shard: 0,
@@ -257,6 +255,7 @@ impl Engine {
         };
         engine.journal(now, About::Node, Kind::NodeStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
         engine.floor.apply(now, engine.settings.floor.clone());
+        engine.hear_floor(now);
         engine.pump(now);
         engine
     }
@@ -290,7 +289,10 @@ impl Engine {
     /// Lets deadlines act; calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
+        self.pump(now);
         self.floor.handle_timeout(now);
+        self.hear_floor(now);
+        self.pump(now);
         // Sequence numbers grow with time, so the first one is the oldest.
         while let Some(seq) = self.commits.first_key_value().filter(|(_, (at, _))| *at <= now).map(|(seq, _)| *seq) {
             tracing::warn!(seq, "the disk does not answer: the call goes on before its entry is written");
@@ -315,10 +317,26 @@ impl Engine {
                     sip::Output::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
                     sip::Output::Event(event) => self.handle_sip(now, event),
                 }
-            } else if let Some(output) = self.floor.poll_output() {
-                self.handle_floor(now, output);
+            } else if let Some(errand) = self.errands.pop_front() {
+                self.handle_floor(now, errand);
             } else {
                 break;
+            }
+        }
+    }
+
+    /// Tells the floor something. What it has to write is written at once, so that an entry about the floor stands
+    /// before the end of its call; what it wants done waits in `errands`.
+    fn tell_floor(&mut self, now: Instant, input: acd::Input) {
+        self.floor.handle(now, input);
+        self.hear_floor(now);
+    }
+
+    fn hear_floor(&mut self, now: Instant) {
+        while let Some(output) = self.floor.poll_output() {
+            match output {
+                acd::Output::Journal { about, kind } => self.journal(now, about, kind),
+                errand => self.errands.push_back(errand),
             }
         }
     }
@@ -356,12 +374,12 @@ impl Engine {
                 let agent = AgentId::from(user);
                 let transport = format!("{transport:?}").to_lowercase();
                 self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport });
-                self.floor.handle(now, acd::Input::Reachable { agent, reachable: true });
+                self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
             }
             sip::Event::Unregistered { user, expired } => {
                 let agent = AgentId::from(user);
                 self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired });
-                self.floor.handle(now, acd::Input::Reachable { agent, reachable: false });
+                self.tell_floor(now, acd::Input::Reachable { agent, reachable: false });
             }
         }
     }
@@ -400,7 +418,10 @@ impl Engine {
         match event {
             media::Event::Opened { leg } => match self.legs.get(&leg).copied() {
                 Some(_) if self.rings.contains_key(&leg) => self.ring_opened(now, leg),
-                Some(home) => self.with_call(now, home.call, |call, context| call.handle_opened(context)),
+                Some(home) => {
+                    self.with_customer(now, leg, Call::handle_opened);
+                    self.ear_opened(now, home.call);
+                }
                 None => {}
             },
             media::Event::OpenFailed { leg, error } => self.open_failed(now, leg, &error),
@@ -412,7 +433,9 @@ impl Engine {
             }),
             media::Event::Closed { leg, quality } => {
                 if let Some(home) = self.legs.remove(&leg) {
-                    self.ports.give(now, home.port);
+                    if !self.ear_closed(now, leg, home) {
+                        self.ports.give(now, home.port);
+                    }
                     if quality.received > 0 || quality.sent > 0 {
                         self.journal(now, About::Call(home.call), Kind::LegQuality { leg: home.role, quality });
                     }
@@ -452,12 +475,13 @@ impl Engine {
 
     fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Agent { agent, wish, by } => self.floor.handle(now, acd::Input::Want { agent, wish, by }),
+            Command::Agent { agent, wish, by } => self.tell_floor(now, acd::Input::Want { agent, wish, by }),
             Command::Reload(settings) => {
                 self.endpoint.set_config(settings.sip.clone());
-                self.floor.apply(now, settings.floor.clone());
                 self.settings = *settings;
                 self.journal(now, About::Node, Kind::ConfigReloaded { accepted: true });
+                self.floor.apply(now, self.settings.floor.clone());
+                self.hear_floor(now);
             }
             Command::Drain => {
                 self.draining = true;
@@ -492,27 +516,17 @@ impl Engine {
     /// Lets one call act, then does what it asks. A fault of ours ends this call alone.
     fn with_call(&mut self, now: Instant, id: CallId, act: impl FnOnce(&mut Call, &Context<'_>)) {
         let world = actions::FloorWorld { floor: &self.floor, now };
-        let context = Context {
-            now,
-            wall: self.clock.wall(now),
-            utc_offset_minutes: self.settings.utc_offset_minutes,
-            prompts: &self.settings.prompts,
-            flows: &self.settings.flows,
-            world: &world,
-            address: self.settings.media.address,
-            codecs: &self.settings.media.codecs,
-        };
+        let context = actions::context(now, self.clock, &self.settings, &world);
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let fault = std::panic::catch_unwind(AssertUnwindSafe(|| act(call, &context))).is_err();
-        if fault {
-            self.panics += 1;
-            call.end(&context, Party::System, EndReason::InternalError, 500);
+        if std::panic::catch_unwind(AssertUnwindSafe(|| act(call, &context))).is_err() {
+            self.handle_fault(now, id);
         }
-        if fault {
-            let detail = "a fault of ours ended this call; the log has the place".to_owned();
-            self.journal(now, About::Call(id), Kind::Trouble { code: "internal_error".into(), detail });
+        // What a call does while its actions are being done is done with them, in order and without recursion.
+        if !self.acting.contains(&id) {
+            self.acting.push(id);
+            self.do_actions(now, id);
+            self.acting.pop();
         }
-        self.do_actions(now, id);
         self.set_deadline(id);
     }
 
@@ -558,65 +572,5 @@ impl Engine {
         let leg = LegId(self.next_leg);
         self.next_leg += 1;
         leg
-    }
-
-    /// Figures of the moment.
-    pub fn stats(&self) -> Stats {
-        Stats {
-            sip: self.endpoint.stats(),
-            calls: self.calls.len(),
-            legs: self.legs.len(),
-            ports_in_use: self.ports.in_use(),
-            ports_limit: self.ports.limit(),
-            ports_reused_early: self.ports.reused_early(),
-            panics: self.panics,
-            trunk_calls: self.trunks.iter().map(|(name, load)| (name.clone(), load.calls)).collect(),
-            draining: self.draining,
-        }
-    }
-
-    /// The floor, to look at.
-    pub fn floor(&self) -> &Floor {
-        &self.floor
-    }
-
-    /// Live calls, to look at.
-    pub fn calls(&self) -> impl Iterator<Item = &Call> {
-        self.calls.values()
-    }
-
-    /// What must hold between two inputs; the simulation asks after every step.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that does not hold, in words.
-    pub fn check(&self) -> Result<(), String> {
-        self.floor.check()?;
-        if self.ports.in_use() != self.legs.len() {
-            return Err(format!("{} ports are taken for {} legs", self.ports.in_use(), self.legs.len()));
-        }
-        for (id, call) in &self.calls {
-            if call.is_ended() {
-                return Err(format!("{id} has ended but is still kept"));
-            }
-            if call.waiting_in().is_some() != self.floor.position(*id).is_some() {
-                return Err(format!("{id} and the floor disagree whether it waits"));
-            }
-        }
-        for (leg, ring) in &self.rings {
-            if !self.calls.contains_key(&ring.call) {
-                return Err(format!("leg {leg:?} rings for {} that is over", ring.call));
-            }
-        }
-        for (session, owner) in &self.sessions {
-            let known = match owner {
-                Owner::Call(call) => self.calls.contains_key(call),
-                Owner::Ring(leg) => self.rings.contains_key(leg),
-            };
-            if !known {
-                return Err(format!("{session:?} belongs to nobody"));
-            }
-        }
-        Ok(())
     }
 }

@@ -81,6 +81,18 @@ impl Leg {
         leg
     }
 
+    /// Another name and port, before anybody was told of the old ones: the description says the new port.
+    pub fn move_to(&mut self, id: LegId, port: u16) {
+        self.id = id;
+        self.port = Some(port);
+        if let Ok(mut sdp) = Sdp::parse(&self.sdp) {
+            for media in sdp.media.iter_mut().filter(|media| media.port != 0) {
+                media.port = port;
+            }
+            self.sdp = sdp.write();
+        }
+    }
+
     fn bare(place: Place, session: SessionId) -> Self {
         Self {
             id: place.id,
@@ -109,7 +121,9 @@ impl Leg {
     ///
     /// What [`sdp::accept`] says: the answer names nothing we offered.
     pub fn accept(&mut self, answer: &Sdp, codecs: &[media::codec::Codec]) -> Result<(), sdp::SdpError> {
-        self.media = Some(sdp::accept(answer, &sdp_codecs(codecs))?);
+        let negotiated = sdp::accept(answer, &sdp_codecs(codecs))?;
+        self.on_hold = !negotiated.direction.sends();
+        self.media = Some(negotiated);
         Ok(())
     }
 
@@ -120,8 +134,9 @@ impl Leg {
     /// What [`sdp::answer`] says; the old agreement stands then.
     pub fn renegotiate(&mut self, offer: &Sdp, codecs: &[media::codec::Codec]) -> Result<(), sdp::SdpError> {
         let prefer = self.media.as_ref().map(|m| m.codec);
-        self.version += 1;
-        let (answer, negotiated) = sdp::answer(offer, &self.local(), &sdp_codecs(codecs), prefer)?;
+        let local = sdp::Local { version: self.version + 1, ..self.local() };
+        let (answer, negotiated) = sdp::answer(offer, &local, &sdp_codecs(codecs), prefer)?;
+        self.version = local.version;
         self.on_hold = !negotiated.direction.sends();
         self.sdp = answer;
         self.media = Some(negotiated);

@@ -13,27 +13,30 @@
 //! ```
 
 pub mod config;
+mod flow;
 pub mod leg;
 pub mod prompts;
 pub mod route;
 mod talk;
+mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, QueueName, RecordingId};
+use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome};
 use crate::media;
 use crate::sip::SessionId;
 
-use config::{DialTarget, RecordPolicy};
+use config::RecordPolicy;
 use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
+use talk::Talk;
 pub use talk::{Peer, PeerKind};
 
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
@@ -177,6 +180,8 @@ pub struct Setup {
     pub route: Route,
     /// Whether a dialled talk is recorded; queues say it themselves.
     pub record: RecordPolicy,
+    /// Max-Forwards of the INVITE: what goes on from here says one less.
+    pub hops: u8,
 }
 
 /// Where the call is.
@@ -191,7 +196,10 @@ enum Phase {
         queue: QueueName,
     },
     /// Somebody outside the queues is being rung.
-    Dialing,
+    Dialing {
+        target: String,
+        give_up_at: Instant,
+    },
     /// The caller talks.
     Talking(Box<Peer>),
     /// Echo, tone, or a supervisor who listens.
@@ -226,9 +234,13 @@ pub struct Call {
     served: bool,
     /// The agent of the last talk: whom a survey is about.
     last_agent: Option<AgentId>,
-    /// What rings or talks was dialled, not queued for.
-    dialed: bool,
+    /// What rings, waits or talks began with the flow's `transfer`: the flow wants to hear how that ends.
+    in_transfer: bool,
+    transfers: u32,
+    hops: u8,
     run: Option<ivr::Run>,
+    /// The talk that goes on, for its figures.
+    talk: Talk,
     recording: Option<RecordingId>,
     record: RecordPolicy,
     plays: u64,
@@ -257,8 +269,11 @@ impl Call {
             answered: false,
             served: false,
             last_agent: None,
-            dialed: false,
+            in_transfer: false,
+            transfers: 0,
+            hops: setup.hops,
             run: None,
+            talk: Talk::default(),
             recording: None,
             record: setup.record,
             plays: 0,
@@ -274,12 +289,8 @@ impl Call {
             self.outputs.push_back(Action::Media(open));
         }
         match self.route.clone() {
-            Route::Dial(dial) => self.dial(dial),
-            Route::Direct(agent) => {
-                self.phase = Phase::Dialing;
-                self.dialed = true;
-                self.outputs.push_back(Action::Direct(agent));
-            }
+            Route::Dial(dial) => self.dial(context, dial),
+            Route::Direct(agent) => self.direct(context, agent),
             Route::Flow(_) | Route::Queue(_) | Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone => {
                 self.wants_answer = true;
             }
@@ -297,6 +308,21 @@ impl Call {
     pub fn handle_opened(&mut self, context: &Context<'_>) {
         self.customer.opened = true;
         self.try_answer(context);
+    }
+
+    /// The customer's port could not be opened and nobody was told of it: he gets another.
+    pub fn move_customer(&mut self, id: LegId, port: u16) {
+        self.customer.move_to(id, port);
+        self.outputs.extend(self.customer.open_command().map(Action::Media));
+    }
+
+    /// The customer's port opens again on another media thread, under a new name.
+    pub fn move_to_shard(&mut self, shard: usize, id: LegId) {
+        self.shard = shard;
+        self.customer.id = id;
+        self.customer.opened = false;
+        self.outputs.extend(self.customer.open_command().map(Action::Media));
+        self.outputs.extend(self.customer.update_command().map(Action::Media));
     }
 
     fn try_answer(&mut self, context: &Context<'_>) {
@@ -322,14 +348,17 @@ impl Call {
                     Feature::LogOut => "code_logged_out",
                     Feature::FinishWrapUp => "code_wrap_up",
                 };
+                self.served = true;
                 self.outputs.push_back(Action::Feature(feature));
                 self.say_and_end(context, prompt, EndReason::Normal);
             }
             Route::Echo => {
+                self.served = true;
                 self.phase = Phase::Service;
                 self.media(media::Command::Echo { leg: self.customer.id });
             }
             Route::Tone => {
+                self.served = true;
                 self.phase = Phase::Service;
                 self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.milliwatt() });
             }
@@ -341,90 +370,6 @@ impl Call {
         }
     }
 
-    fn enter_flow(&mut self, context: &Context<'_>, flow: &str) {
-        self.phase = Phase::InFlow;
-        let facts = ivr::Facts {
-            caller: self.from.clone(),
-            called: self.to.clone(),
-            language: self.language.clone(),
-            wall: context.wall,
-            utc_offset_minutes: context.utc_offset_minutes,
-        };
-        match ivr::Run::new(context.now, Arc::clone(context.flows), flow, facts, context.world) {
-            Ok(run) => {
-                self.run = Some(run);
-                self.follow_run(context);
-            }
-            Err(error) => self.flow_failed(context, error.to_string()),
-        }
-    }
-
-    fn flow_failed(&mut self, context: &Context<'_>, detail: String) {
-        self.journal(Kind::Trouble { code: "flow_failed".into(), detail });
-        self.run = None;
-        self.say_and_end(context, "sorry_error", EndReason::FlowError);
-    }
-
-    /// Does what the flow asks, until it waits for something.
-    fn follow_run(&mut self, context: &Context<'_>) {
-        while let Some(output) = self.run.as_mut().and_then(ivr::Run::poll_output) {
-            match output {
-                ivr::Output::Play { play, prompts } => self.play(context, play, &prompts),
-                ivr::Output::StopPlay => self.media(media::Command::Silence { leg: self.customer.id }),
-                ivr::Output::Queue { queue, skills, priority, max_wait } => {
-                    self.enter_queue(context, queue, skills, priority, max_wait);
-                }
-                ivr::Output::Transfer { to } => {
-                    self.phase = Phase::Dialing;
-                    self.outputs.push_back(Action::Transfer { to });
-                }
-                ivr::Output::Language(language) => {
-                    self.language = language.clone();
-                    self.journal(Kind::Language { language });
-                }
-                ivr::Output::Journal(Kind::Survey { survey, score, queue, .. }) => {
-                    let agent = self.last_agent.clone();
-                    self.journal(Kind::Survey { survey, score, queue, agent });
-                }
-                ivr::Output::Journal(kind) => self.journal(kind),
-                ivr::Output::Hangup => self.end(context, Party::System, EndReason::Normal, 200),
-                ivr::Output::Failed { detail } => self.flow_failed(context, detail),
-            }
-        }
-    }
-
-    /// Gives the flow one input and follows it.
-    fn drive_run(&mut self, context: &Context<'_>, input: ivr::Input) {
-        if let Some(run) = &mut self.run {
-            run.handle(context.now, input, context.world);
-            self.follow_run(context);
-        }
-    }
-
-    /// Where the flow's `transfer` leads, found by routing.
-    pub fn handle_transfer(&mut self, context: &Context<'_>, route: Route) {
-        if !matches!(self.phase, Phase::Dialing) {
-            return;
-        }
-        match route {
-            Route::Dial(dial) => self.dial(dial),
-            Route::Direct(agent) => {
-                self.dialed = true;
-                self.outputs.push_back(Action::Direct(agent));
-            }
-            Route::Queue(queue) => return self.enter_queue(context, queue, Vec::new(), 0, None),
-            Route::Flow(flow) => {
-                self.leave_flow(context);
-                return self.enter_flow(context, &flow);
-            }
-            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone | Route::Refuse(_) => {
-                self.phase = Phase::InFlow;
-                return self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
-            }
-        }
-        self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
-    }
-
     fn enter_queue(
         &mut self,
         context: &Context<'_>,
@@ -434,7 +379,6 @@ impl Call {
         max_wait: Option<Duration>,
     ) {
         self.phase = Phase::Waiting { queue: queue.clone() };
-        self.dialed = false;
         self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
         self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait });
     }
@@ -456,24 +400,27 @@ impl Call {
             return;
         }
         self.media(media::Command::Silence { leg: self.customer.id });
-        let (outcome, prompt, reason) = match outcome {
-            QueueOutcome::Timeout => (ivr::QueueEnd::Timeout, "sorry_timeout", EndReason::QueueTimeout),
-            QueueOutcome::Full => (ivr::QueueEnd::Full, "sorry_full", EndReason::QueueFull),
-            QueueOutcome::NoAgents => (ivr::QueueEnd::NoAgents, "sorry_no_agents", EndReason::NoAgents),
+        use ivr::{QueueEnd, TransferEnd};
+        // A flow that transferred to the queue's number hears it in the words of a transfer.
+        let (queue_end, transfer_end, prompt, reason) = match outcome {
+            QueueOutcome::Timeout => {
+                (QueueEnd::Timeout, TransferEnd::NoAnswer, "sorry_timeout", EndReason::QueueTimeout)
+            }
+            QueueOutcome::Full => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
+            QueueOutcome::NoAgents => (QueueEnd::NoAgents, TransferEnd::Failed, "sorry_no_agents", EndReason::NoAgents),
             QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Transferred => return,
         };
         if self.run.is_some() {
             self.phase = Phase::InFlow;
-            self.drive_run(context, ivr::Input::QueueLeft { outcome });
+            self.drive_run(
+                context,
+                match self.in_transfer {
+                    true => ivr::Input::TransferEnded { outcome: transfer_end },
+                    false => ivr::Input::QueueLeft { outcome: queue_end },
+                },
+            );
         } else {
             self.say_and_end(context, prompt, reason);
-        }
-    }
-
-    /// A key of the customer.
-    pub fn handle_digit(&mut self, context: &Context<'_>, digit: char) {
-        if matches!(self.phase, Phase::InFlow) {
-            self.drive_run(context, ivr::Input::Digit(digit));
         }
     }
 
@@ -488,7 +435,7 @@ impl Call {
                 self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
             }
             Phase::InFlow if play & OWN_PLAY == 0 => self.drive_run(context, ivr::Input::PlayDone { play }),
-            Phase::Starting | Phase::InFlow | Phase::Waiting { .. } | Phase::Dialing | Phase::Talking(_) => {}
+            Phase::Starting | Phase::InFlow | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
             Phase::Service | Phase::Closing { .. } | Phase::Ended => {}
         }
     }
@@ -497,8 +444,8 @@ impl Call {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.phase {
             Phase::InFlow => self.run.as_ref().and_then(ivr::Run::poll_timeout),
-            Phase::Closing { give_up_at, .. } => Some(*give_up_at),
-            Phase::Starting | Phase::Waiting { .. } | Phase::Dialing | Phase::Talking(_) => None,
+            Phase::Closing { give_up_at, .. } | Phase::Dialing { give_up_at, .. } => Some(*give_up_at),
+            Phase::Starting | Phase::Waiting { .. } | Phase::Talking(_) => None,
             Phase::Service | Phase::Ended => None,
         }
     }
@@ -516,7 +463,12 @@ impl Call {
                 let reason = *reason;
                 self.end(context, Party::System, reason, 200);
             }
-            Phase::Starting | Phase::Waiting { .. } | Phase::Dialing | Phase::Talking(_) => {}
+            Phase::Dialing { target, give_up_at } if *give_up_at <= context.now => {
+                let target = target.clone();
+                self.outputs.push_back(Action::DropDial);
+                self.handle_dial_failed(context, target, 408);
+            }
+            Phase::Starting | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
             Phase::Service | Phase::Closing { .. } | Phase::Ended => {}
         }
     }
@@ -545,8 +497,8 @@ impl Call {
                 };
                 self.outputs.push_back(Action::LeaveQueue { outcome });
             }
-            Phase::Dialing => self.outputs.push_back(Action::DropDial),
-            Phase::Talking(peer) => self.part(*peer, true),
+            Phase::Dialing { .. } => self.outputs.push_back(Action::DropDial),
+            Phase::Talking(peer) => self.part(context, *peer, true),
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }
         self.leave_flow(context);
@@ -564,18 +516,6 @@ impl Call {
         }
         self.journal(Kind::CallEnded { by, reason, sip_code: code });
         self.outputs.push_back(Action::Ended);
-    }
-
-    /// The flow learns that the caller is gone and writes how it ended.
-    fn leave_flow(&mut self, context: &Context<'_>) {
-        if let Some(mut run) = self.run.take() {
-            run.handle(context.now, ivr::Input::CallerGone, context.world);
-            while let Some(output) = run.poll_output() {
-                if let ivr::Output::Journal(kind) = output {
-                    self.journal(kind);
-                }
-            }
-        }
     }
 
     fn say_and_end(&mut self, context: &Context<'_>, prompt: &str, reason: EndReason) {
@@ -616,77 +556,5 @@ impl Call {
 
     fn journal(&mut self, kind: Kind) {
         self.outputs.push_back(Action::Journal(kind));
-    }
-
-    fn dial(&mut self, dial: Dial) {
-        self.phase = Phase::Dialing;
-        self.dialed = true;
-        self.record = dial.record;
-        let target = match &dial.target {
-            DialTarget::Trunk(name) => format!("trunk:{name}"),
-            DialTarget::Address { user, address } => {
-                format!("sip:{}@{address}", user.replace("{number}", &dial.number))
-            }
-        };
-        self.journal(Kind::Dialed { target });
-        self.outputs.push_back(Action::Dial(dial));
-    }
-
-    /// Its name.
-    pub fn id(&self) -> CallId {
-        self.id
-    }
-
-    /// The media shard of all its legs.
-    pub fn shard(&self) -> usize {
-        self.shard
-    }
-
-    /// The caller's leg.
-    pub fn customer(&self) -> &Leg {
-        &self.customer
-    }
-
-    /// Who calls, as told to the agent.
-    pub fn from(&self) -> &str {
-        &self.from
-    }
-
-    /// By what right he calls.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    /// What the dialled number does.
-    pub fn route(&self) -> &Route {
-        &self.route
-    }
-
-    /// When the INVITE came.
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
-    /// The queue the caller waits in now.
-    pub fn waiting_in(&self) -> Option<&QueueName> {
-        match &self.phase {
-            Phase::Waiting { queue } => Some(queue),
-            Phase::Starting | Phase::InFlow | Phase::Dialing | Phase::Talking(_) => None,
-            Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
-        }
-    }
-
-    /// The other side of the talk, while there is one.
-    pub fn peer(&self) -> Option<&Peer> {
-        match &self.phase {
-            Phase::Talking(peer) => Some(peer),
-            Phase::Starting | Phase::InFlow | Phase::Dialing | Phase::Waiting { .. } => None,
-            Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
-        }
-    }
-
-    /// True once the call is over.
-    pub fn is_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ended)
     }
 }

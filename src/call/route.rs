@@ -8,6 +8,9 @@ use crate::journal::{Origin, Purpose};
 
 use super::config::{CallConfig, Caller, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy};
 
+/// Longest pause code that can be dialled.
+const PAUSE_CODE_MAX: usize = 16;
+
 /// What a dialled number leads to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Route {
@@ -159,7 +162,10 @@ fn feature<'a>(
     match (kind, rest) {
         ("11", "") => agent_only(Feature::Ready),
         ("12", "") => agent_only(Feature::Pause("break".to_owned())),
-        ("12", code) => agent_only(Feature::Pause(code.to_owned())),
+        // A code becomes a word in records and figures: it is bounded.
+        ("12", code) if code.len() <= PAUSE_CODE_MAX && code.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            agent_only(Feature::Pause(code.to_owned()))
+        }
         ("13", "") => agent_only(Feature::LogOut),
         ("14", "") => agent_only(Feature::FinishWrapUp),
         ("43", "") => Route::Echo,

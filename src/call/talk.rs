@@ -1,9 +1,12 @@
 //! The part of a call in which two people talk: joining, holding, parting.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 
-use super::config::RecordPolicy;
+use super::config::{DialTarget, RecordPolicy};
 use super::leg::Leg;
+use super::route::Dial;
 use super::{Action, Call, Context, Phase};
 use crate::id::{AgentId, QueueName, RecordingId};
 use crate::ivr;
@@ -11,6 +14,9 @@ use crate::journal::{EndReason, Kind, Party};
 use crate::media;
 use crate::sdp::Sdp;
 use crate::sip::SessionId;
+
+/// How long a dialled phone rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
+const DIAL_PATIENCE: Duration = Duration::from_secs(180);
 
 /// The other side of a talk.
 #[derive(Debug)]
@@ -40,6 +46,30 @@ pub enum PeerKind {
     },
 }
 
+/// How long the talk and its holds last.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    began: Option<Instant>,
+    held: Duration,
+    held_since: Option<Instant>,
+}
+
+impl Talk {
+    fn hold(&mut self, now: Instant, on: bool) {
+        if let Some(since) = self.held_since.take() {
+            self.held += now.saturating_duration_since(since);
+        }
+        self.held_since = on.then_some(now);
+    }
+
+    /// Its length and that of its holds, in ms.
+    fn figures(mut self, now: Instant) -> (u64, u64) {
+        self.hold(now, false);
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        (self.began.map_or(0, |at| ms(now.saturating_duration_since(at))), ms(self.held))
+    }
+}
+
 impl PeerKind {
     /// The agent, when it is one.
     pub fn agent(&self) -> Option<&AgentId> {
@@ -53,16 +83,17 @@ impl PeerKind {
 impl Call {
     /// Whether a peer who answers now would still find the caller.
     pub fn can_connect(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. } | Phase::Dialing)
+        matches!(self.phase, Phase::Waiting { .. } | Phase::Dialing { .. })
     }
 
     /// Joins the caller and `peer`. `recording` is a fresh id, used if the talk is to be recorded by `record`.
     pub fn handle_connect(&mut self, context: &Context<'_>, peer: Peer, record: RecordPolicy, recording: RecordingId) {
         if !self.can_connect() {
-            self.drop_leg(&peer.leg);
+            self.release(&peer);
             return;
         }
         self.served = true;
+        self.talk = Talk { began: Some(context.now), ..Talk::default() };
         if self.customer.port.is_none() {
             self.customer.sdp = peer.leg.sdp.clone();
         }
@@ -87,9 +118,13 @@ impl Call {
         if wanted == RecordPolicy::Always && self.customer.port.is_some() {
             self.start_recording(recording, &peer);
         }
+        let on_hold = peer.leg.on_hold;
         self.phase = Phase::Talking(Box::new(peer));
         self.wants_answer = true;
         self.try_answer(context);
+        if on_hold {
+            self.hold_changed(context, true);
+        }
     }
 
     fn start_recording(&mut self, recording: RecordingId, peer: &Peer) {
@@ -99,7 +134,7 @@ impl Call {
     }
 
     /// Takes the two apart: everything that the joining began, undone once.
-    pub(super) fn part(&mut self, peer: Peer, call_ends: bool) {
+    pub(super) fn part(&mut self, context: &Context<'_>, peer: Peer, call_ends: bool) {
         if let Some(recording) = self.recording.take() {
             self.media(media::Command::StopRecord { recording });
         }
@@ -107,6 +142,17 @@ impl Call {
             self.media(media::Command::Unbridge { a: self.customer.id });
             self.media(media::Command::Silence { leg: self.customer.id });
         }
+        let talk = std::mem::take(&mut self.talk);
+        if let PeerKind::Direct(agent) = &peer.kind {
+            // Of a talk through a queue the floor knows the figures.
+            let (talk_ms, hold_ms) = talk.figures(context.now);
+            self.journal(Kind::TalkEnded { agent: agent.clone(), queue: None, talk_ms, hold_ms });
+        }
+        self.release(&peer);
+    }
+
+    /// The agent is free again, the leg is closed.
+    fn release(&mut self, peer: &Peer) {
         if let Some(agent) = peer.kind.agent() {
             let own = matches!(peer.kind, PeerKind::Direct(_));
             self.outputs.push_back(Action::TalkEnded { agent: agent.clone(), own });
@@ -128,7 +174,7 @@ impl Call {
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Talking(mut peer) => {
                 peer.leg.alive = false;
-                self.part(*peer, false);
+                self.part(context, *peer, false);
             }
             phase => {
                 self.phase = phase;
@@ -137,7 +183,7 @@ impl Call {
         }
         if self.run.is_some() {
             self.phase = Phase::InFlow;
-            let input = match self.dialed {
+            let input = match self.in_transfer {
                 true => ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Ended },
                 false => ivr::Input::QueueLeft { outcome: ivr::QueueEnd::Ended },
             };
@@ -148,16 +194,43 @@ impl Call {
         }
     }
 
+    /// Rings an address or trunk.
+    pub(super) fn dial(&mut self, context: &Context<'_>, dial: Dial) {
+        let target = match &dial.target {
+            DialTarget::Trunk(name) => format!("trunk:{name}"),
+            DialTarget::Address { user, address } => {
+                format!("sip:{}@{address}", user.replace("{number}", &dial.number))
+            }
+        };
+        self.record = dial.record;
+        self.begin_dialing(context, target.clone());
+        self.journal(Kind::Dialed { target });
+        self.outputs.push_back(Action::Dial(dial));
+    }
+
+    /// Rings an agent's phone.
+    pub(super) fn direct(&mut self, context: &Context<'_>, agent: AgentId) {
+        let target = format!("agent:{agent}");
+        self.record = RecordPolicy::Never;
+        self.begin_dialing(context, target.clone());
+        self.journal(Kind::Dialed { target });
+        self.outputs.push_back(Action::Direct(agent));
+    }
+
+    pub(super) fn begin_dialing(&mut self, context: &Context<'_>, target: String) {
+        self.phase = Phase::Dialing { target, give_up_at: context.now + DIAL_PATIENCE };
+    }
+
     /// The dialled side rings.
     pub fn handle_dial_progress(&mut self) {
-        if matches!(self.phase, Phase::Dialing) && !self.answered {
+        if self.is_dialing() && !self.answered {
             self.outputs.push_back(Action::Ring);
         }
     }
 
     /// The dialled side cannot be had: `code` is its SIP status.
     pub fn handle_dial_failed(&mut self, context: &Context<'_>, target: String, code: u16) {
-        if !matches!(self.phase, Phase::Dialing) {
+        if !self.is_dialing() {
             return;
         }
         self.journal(Kind::DialFailed { target, sip_code: code });
@@ -173,6 +246,8 @@ impl Call {
             // A 401 of the other side is not the caller's to answer; what we cannot pass on is a bad gateway's.
             let code = match code {
                 401 | 407 | 300..=399 => 502,
+                // Nobody cancelled the caller's INVITE.
+                487 => 480,
                 code => code,
             };
             self.end(context, Party::Agent, reason, code);
@@ -217,6 +292,7 @@ impl Call {
     fn hold_changed(&mut self, context: &Context<'_>, on: bool) {
         let Phase::Talking(peer) = &self.phase else { return };
         let agent = peer.kind.agent().cloned();
+        self.talk.hold(context.now, on);
         let leg = self.customer.id;
         self.media(match on {
             true => media::Command::Music { leg, music: context.prompts.music() },

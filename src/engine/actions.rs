@@ -1,16 +1,18 @@
 //! What a call asks for, done: signalling, media, the floor, the journal.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use crate::acd::{self, Floor, Wish};
 use crate::call::route::{self, Feature, Route};
-use crate::call::{Action, Call};
+use crate::call::{Action, Call, Context};
+use crate::clock::Clock;
 use crate::id::{AgentId, CallId, QueueName};
 use crate::ivr::{QueueFacts, World};
-use crate::journal::{About, AgentStateName, Kind, Origin, StateCause};
-use crate::sip::Rejection;
+use crate::journal::{About, AgentStateName, EndReason, Kind, Origin, Party, StateCause};
+use crate::sip::{Rejection, SessionId};
 
-use super::Engine;
+use super::{Engine, Owner, RECORDINGS_MAX, Settings};
 
 /// The floor as expressions in flows see it.
 pub(super) struct FloorWorld<'a> {
@@ -27,6 +29,28 @@ impl World for FloorWorld<'_> {
             agents_ready: view.available,
             longest_wait_s: u32::try_from(longest).unwrap_or(u32::MAX),
         })
+    }
+}
+
+/// What a call may look at.
+pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, world: &'a dyn World) -> Context<'a> {
+    Context {
+        now,
+        wall: clock.wall(now),
+        utc_offset_minutes: settings.utc_offset_minutes,
+        prompts: &settings.prompts,
+        flows: &settings.flows,
+        world,
+        address: settings.media.address,
+        codecs: &settings.media.codecs,
+    }
+}
+
+/// Whether an agent who dials this is busy meanwhile. Feature codes change his state: they leave it alone.
+pub(super) fn occupies(route: &Route) -> bool {
+    match route {
+        Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Echo | Route::Tone => true,
+        Route::Feature(_) | Route::Listen(_) | Route::Refuse(_) => false,
     }
 }
 
@@ -67,11 +91,11 @@ impl Engine {
                 }
             }
             Action::Enqueue { queue, skills, priority, max_wait } => {
-                self.floor.handle(now, acd::Input::Enqueue { call: id, queue, skills, priority, max_wait });
+                self.tell_floor(now, acd::Input::Enqueue { call: id, queue, skills, priority, max_wait });
             }
-            Action::LeaveQueue { outcome } => self.floor.handle(now, acd::Input::LeaveAs { call: id, outcome }),
+            Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),
-            Action::Hold { agent, on } => self.floor.handle(now, acd::Input::Hold { agent, on }),
+            Action::Hold { agent, on } => self.tell_floor(now, acd::Input::Hold { agent, on }),
             Action::Talking { agent } => self.talk_began(now, id, agent),
             Action::Dial(dial) => self.ring_dial(now, id, &dial),
             Action::Direct(agent) => self.ring_direct(now, id, agent),
@@ -81,6 +105,9 @@ impl Engine {
             Action::Journal(kind) => {
                 if let Kind::RecordingStarted { recording, .. } = &kind {
                     self.recordings.insert(*recording, id);
+                    if self.recordings.len() > RECORDINGS_MAX {
+                        self.recordings.pop_first();
+                    }
                 }
                 self.journal(now, About::Call(id), kind);
             }
@@ -121,13 +148,12 @@ impl Engine {
             Feature::LogOut => Wish::Logout,
             Feature::FinishWrapUp => Wish::FinishWrapUp,
         };
-        self.floor.handle(now, acd::Input::Want { agent, wish, by: StateCause::Agent });
+        self.tell_floor(now, acd::Input::Want { agent, wish, by: StateCause::Agent });
     }
 
     fn call_ended(&mut self, now: Instant, id: CallId) {
         let Some(call) = self.calls.remove(&id) else { return };
         self.sessions.remove(&call.customer().session);
-        self.commits.retain(|_, (_, owner)| *owner != id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
@@ -136,19 +162,59 @@ impl Engine {
                 let name = name.clone();
                 self.leave_trunk(&name);
             }
-            (Origin::User(agent), Route::Dial(_) | Route::Direct(_)) => {
-                let agent = agent.clone();
-                self.end_own_call(now, &agent, id);
-            }
             (Origin::User(_), Route::Listen(agent)) => {
                 let agent = agent.clone();
                 self.end_listening(now, id, &agent);
             }
+            (Origin::User(agent), route) if occupies(route) => {
+                let agent = agent.clone();
+                self.end_own_call(now, &agent, id);
+            }
             (Origin::User(_) | Origin::Stranger, _) => {}
         }
         // Whatever the floor still holds for it is freed; normally that is nothing.
-        self.floor.handle(now, acd::Input::CallGone { call: id });
+        self.tell_floor(now, acd::Input::CallGone { call: id });
         self.report_drained();
+    }
+
+    /// A fault of ours in one call: it ends, and all that is known to be its own is given back. The others go on.
+    pub(super) fn handle_fault(&mut self, now: Instant, id: CallId) {
+        self.panics += 1;
+        let detail = "a fault of ours ended this call; the log has the place".to_owned();
+        self.journal(now, About::Call(id), Kind::Trouble { code: "internal_error".into(), detail });
+        let world = FloorWorld { floor: &self.floor, now };
+        let context = context(now, self.clock, &self.settings, &world);
+        let ended = self.calls.get_mut(&id).is_none_or(|call| {
+            let end = || call.end(&context, Party::System, EndReason::InternalError, 500);
+            std::panic::catch_unwind(AssertUnwindSafe(end)).is_ok()
+        });
+        if !ended {
+            let (by, reason) = (Party::System, EndReason::InternalError);
+            self.journal(now, About::Call(id), Kind::CallEnded { by, reason, sip_code: 500 });
+            self.call_ended(now, id);
+        }
+        // The call may have lost sight of what it had. Slow, and never done in health.
+        self.drop_dial(now, id);
+        let own = |(session, owner): (&SessionId, &Owner)| match owner {
+            Owner::Call(call) if *call == id => Some(*session),
+            Owner::Call(_) | Owner::Ring(_) => None,
+        };
+        let sessions: Vec<SessionId> = self.sessions.iter().filter_map(own).collect();
+        for session in sessions {
+            // The caller's own is answered by the call's last action, when it still has one.
+            if self.calls.get(&id).is_none_or(|call| call.customer().session != session) {
+                self.sessions.remove(&session);
+                self.endpoint.hang_up(now, session, None);
+            }
+        }
+        let legs: Vec<_> = self.legs.iter().filter(|(_, home)| home.call == id).map(|(l, h)| (*l, h.shard)).collect();
+        for (leg, shard) in legs {
+            self.media(shard, crate::media::Command::Close { leg });
+        }
+        let talk = self.talks.iter().find(|(_, call)| **call == id).map(|(agent, _)| agent.clone());
+        if let Some(agent) = talk {
+            self.forget_talk(now, id, &agent);
+        }
     }
 
     /// Whether a colleague's or a flow's call may ring this agent now.

@@ -7,11 +7,15 @@ use crate::call::leg::{Leg, Place};
 use crate::call::route::{self, Refusal, Route};
 use crate::call::{Call, Setup};
 use crate::id::{AgentId, LegId};
-use crate::journal::{About, Kind, LegRole, Origin};
+use crate::journal::{About, EndReason, Kind, LegRole, Origin, Party};
 use crate::sdp::Sdp;
 use crate::sip::{Identity, Incoming, Rejection, SessionId};
 
+use super::actions::occupies;
 use super::{COMMIT_PATIENCE, Engine, Home, Output, Owner, TrunkLoad};
+
+/// How many more ports are tried when one cannot be opened.
+const OPEN_TRIES: u8 = 5;
 
 /// A refusal before there is a call: SIP status, words, and seconds for Retry-After.
 struct Door {
@@ -31,8 +35,8 @@ impl Door {
     }
 
     /// 488 with the cause (RFC 3261 §20.43, warn-code 399: miscellaneous).
-    fn unacceptable(host: &str, cause: &str) -> Self {
-        Self { code: 488, reason: None, retry_after: None, warning: Some(format!("399 {host} \"{cause}\"")) }
+    fn unacceptable(cause: &str) -> Self {
+        Self { code: 488, reason: None, retry_after: None, warning: Some(cause.to_owned()) }
     }
 }
 
@@ -69,11 +73,10 @@ impl Engine {
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Feature(_) => {}
             Route::Listen(_) | Route::Echo | Route::Tone => {}
         }
-        let host = self.settings.sip.domain.clone();
         let Some(body) = incoming.sdp.clone() else {
-            return Err(Door::unacceptable(&host, "an INVITE without an offer is not served yet"));
+            return Err(Door::unacceptable("an INVITE without an offer is not served yet"));
         };
-        let offer = Sdp::parse(&body).map_err(|error| Door::unacceptable(&host, &error.to_string()))?;
+        let offer = Sdp::parse(&body).map_err(|error| Door::unacceptable(&error.to_string()))?;
         if let Origin::Trunk(name) = &origin {
             self.take_trunk_place(now, name)?;
         }
@@ -122,13 +125,13 @@ impl Engine {
                 if let Some(port) = port {
                     self.ports.give(now, port);
                 }
-                return Err(Door::unacceptable(&self.settings.sip.domain, &error.to_string()));
+                return Err(Door::unacceptable(&error.to_string()));
             }
         };
         let id = self.new_call_id(now);
         let shard = self.choose_shard(&route);
         if let Some(port) = port {
-            self.legs.insert(leg_id, Home { call: id, shard, port, role });
+            self.legs.insert(leg_id, Home { call: id, shard, port, role, tries: 0 });
         }
         let from = match &incoming.identity {
             Identity::User(user) => user.clone(),
@@ -148,7 +151,7 @@ impl Engine {
         self.commits.insert(commit, (now + COMMIT_PATIENCE, id));
         self.sessions.insert(session, Owner::Call(id));
         let own_call = match &origin {
-            Origin::User(agent) if matches!(route, Route::Dial(_) | Route::Direct(_)) => Some(agent.clone()),
+            Origin::User(agent) if occupies(&route) => Some(agent.clone()),
             Origin::User(_) | Origin::Trunk(_) | Origin::Stranger => None,
         };
         let record = match &route {
@@ -156,7 +159,8 @@ impl Engine {
             _ => RecordPolicy::Never,
         };
         let to = incoming.to_user.clone();
-        let setup = Setup { id, shard, customer: leg, from, to, origin, language, route, record };
+        let hops = incoming.max_forwards;
+        let setup = Setup { id, shard, customer: leg, from, to, origin, language, route, record, hops };
         self.calls.insert(id, Call::new(now, setup));
         if let Some(agent) = own_call {
             self.begin_own_call(now, &agent, id);
@@ -185,15 +189,16 @@ impl Engine {
     }
 
     fn take_trunk_place(&mut self, now: Instant, name: &str) -> Result<(), Door> {
-        let Some(trunk) = self.settings.call.trunks.get(name) else { return Ok(()) };
-        let rate = f64::from(trunk.max_calls_per_second);
+        let trunk = self.settings.call.trunks.get(name);
+        let rate = trunk.map_or(f64::INFINITY, |trunk| f64::from(trunk.max_calls_per_second));
+        let most = trunk.map_or(u32::MAX, |trunk| trunk.max_calls);
         let load =
             self.trunks.entry(name.to_owned()).or_insert_with(|| TrunkLoad { calls: 0, tokens: rate, filled: now });
         // A bucket of one second's worth: bursts up to the rate pass, more waits.
         let since = now.saturating_duration_since(load.filled).as_secs_f64();
         load.tokens = (load.tokens + since * rate).min(rate.max(1.0));
         load.filled = now;
-        if load.calls >= trunk.max_calls {
+        if load.calls >= most {
             return Err(Door::later("The trunk carries all its calls"));
         }
         if load.tokens < 1.0 {
@@ -215,14 +220,30 @@ impl Engine {
         let Some(home) = self.legs.remove(&leg) else { return };
         tracing::warn!(port = home.port, error, "an RTP port is taken by another program: trying the next");
         self.ports.skip(now, home.port);
-        if self.rings.contains_key(&leg) {
+        let is_early = |call: &Call| call.customer().id == leg && !call.is_answered() && call.peer().is_none();
+        let is_ring = self.rings.contains_key(&leg);
+        let movable = is_ring || self.calls.get(&home.call).is_some_and(is_early);
+        if movable
+            && home.tries < OPEN_TRIES
+            && let Some(port) = self.take_port(now)
+        {
+            let id = self.new_leg_id();
+            self.legs.insert(id, Home { port, tries: home.tries + 1, ..home });
+            match is_ring {
+                true => self.move_ring(home.shard, leg, id, port),
+                false => self.with_call(now, home.call, |call, _| call.move_customer(id, port)),
+            }
+            return;
+        }
+        if is_ring {
             self.ring_lost(now, leg, 503);
             return;
         }
         let detail = format!("port {} cannot be opened ({error}): free it or move [media] ports", home.port);
-        self.journal(now, About::Call(home.call), Kind::Trouble { code: "no_port".into(), detail });
-        self.with_call(now, home.call, |call, context| {
-            call.end(context, crate::journal::Party::System, crate::journal::EndReason::NoPort, 503);
-        });
+        // A phone that stopped ringing meanwhile needs no port any more.
+        if self.calls.get(&home.call).is_some_and(|call| call.customer().id == leg) {
+            self.journal(now, About::Call(home.call), Kind::Trouble { code: "no_port".into(), detail });
+            self.with_call(now, home.call, |call, context| call.end(context, Party::System, EndReason::NoPort, 503));
+        }
     }
 }

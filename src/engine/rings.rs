@@ -22,12 +22,12 @@ use super::{Engine, Home, Owner};
 pub(super) struct Ring {
     pub(super) call: CallId,
     leg: Leg,
-    purpose: Purpose,
+    pub(super) purpose: Purpose,
     stage: Stage,
 }
 
 #[derive(Clone, Debug)]
-enum Purpose {
+pub(super) enum Purpose {
     Offer { offer: OfferId, agent: AgentId, queue: QueueName },
     Direct(AgentId),
     Dial { target: String },
@@ -58,11 +58,8 @@ impl Engine {
             self.fail_offer(now, offer, 480);
             return;
         };
-        match self.begin_ring(now, call, purpose, way, Some(queue.as_str()), MediaPath::Relay) {
-            Ok(leg) => {
-                self.offers.insert(offer, leg);
-            }
-            Err(code) => self.fail_offer(now, offer, code),
+        if let Err(code) = self.begin_ring(now, call, purpose, way, Some(queue.as_str()), MediaPath::Relay) {
+            self.fail_offer(now, offer, code);
         }
     }
 
@@ -105,7 +102,10 @@ impl Engine {
         let uri = format!("sip:{user}@{address}");
         let way = Way { flow: self.flow_to(address), to: uri.clone(), uri };
         let purpose = Purpose::Dial { target: target.clone() };
-        if let Err(code) = self.begin_ring(now, call, purpose, way, None, dial.media) {
+        // Who has a port of ours already talks through it.
+        let has_port = self.calls.get(&call).is_some_and(|call| call.customer().port.is_some());
+        let path = if has_port { MediaPath::Relay } else { MediaPath::Bypass };
+        if let Err(code) = self.begin_ring(now, call, purpose, way, None, path) {
             self.dial_failed(now, call, target, code);
         }
     }
@@ -145,9 +145,12 @@ impl Engine {
         way: Way,
         display: Option<&str>,
         path: MediaPath,
-    ) -> Result<LegId, u16> {
+    ) -> Result<(), u16> {
         let Some(known) = self.calls.get(&call) else { return Err(487) };
-        let (shard, from_user) = (known.shard(), known.from().to_owned());
+        let (shard, from_user, hops) = (known.shard(), known.from().to_owned(), known.hops());
+        if hops <= 1 && !matches!(purpose, Purpose::Offer { .. }) {
+            return Err(483);
+        }
         let codecs = known.customer().codecs_for_peer(&self.settings.media.codecs);
         let customer_sdp = known.customer().sdp.clone();
         let port = match path {
@@ -165,19 +168,53 @@ impl Engine {
             from_display: display.map(str::to_owned),
             to: way.to,
             sdp: if port.is_some() { leg.sdp.clone() } else { customer_sdp },
-            headers: vec![("X-Hatif-Call".to_owned(), call.to_string())],
+            headers: vec![
+                ("X-Hatif-Call".to_owned(), call.to_string()),
+                ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),
+            ],
         };
         let open = leg.open_command();
+        match &purpose {
+            Purpose::Offer { offer, .. } => _ = self.offers.insert(*offer, id),
+            Purpose::Direct(_) | Purpose::Dial { .. } => _ = self.dials.insert(call, id),
+        }
         let ring = Ring { call, leg, purpose, stage: Stage::Opening(Box::new(invite)) };
         self.rings.insert(id, ring);
         match (open, port) {
             (Some(open), Some(port)) => {
-                self.legs.insert(id, Home { call, shard, port, role: LegRole::Agent });
+                self.legs.insert(id, Home { call, shard, port, role: LegRole::Agent, tries: 0 });
                 self.media(shard, open);
             }
             _ => self.ring_opened(now, id),
         }
-        Ok(id)
+        Ok(())
+    }
+
+    /// The port of a ring could not be opened: it goes on with another, of which nobody was told yet.
+    pub(super) fn move_ring(&mut self, shard: usize, old: LegId, new: LegId, port: u16) {
+        let Some(mut ring) = self.take_ring(old) else { return };
+        ring.leg.move_to(new, port);
+        if let Stage::Opening(invite) = &mut ring.stage {
+            invite.sdp = ring.leg.sdp.clone();
+        }
+        match &ring.purpose {
+            Purpose::Offer { offer, .. } => _ = self.offers.insert(*offer, new),
+            Purpose::Direct(_) | Purpose::Dial { .. } => _ = self.dials.insert(ring.call, new),
+        }
+        let open = ring.leg.open_command();
+        self.rings.insert(new, ring);
+        if let Some(open) = open {
+            self.media(shard, open);
+        }
+    }
+
+    fn take_ring(&mut self, leg: LegId) -> Option<Ring> {
+        let ring = self.rings.remove(&leg)?;
+        match &ring.purpose {
+            Purpose::Offer { offer, .. } => _ = self.offers.remove(offer),
+            Purpose::Direct(_) | Purpose::Dial { .. } => _ = self.dials.remove(&ring.call),
+        }
+        Some(ring)
     }
 
     /// The port is open: the INVITE goes out.
@@ -225,7 +262,7 @@ impl Engine {
         ring.stage = Stage::Answered;
         self.sessions.insert(session, Owner::Call(ring.call));
         match ring.purpose.clone() {
-            Purpose::Offer { offer, .. } => self.floor.handle(now, acd::Input::Answered { offer }),
+            Purpose::Offer { offer, .. } => self.tell_floor(now, acd::Input::Answered { offer }),
             Purpose::Direct(agent) => self.connect(now, leg_id, PeerKind::Direct(agent), RecordPolicy::Never),
             Purpose::Dial { target } => self.connect(now, leg_id, PeerKind::Dialed { target }, RecordPolicy::Never),
         }
@@ -233,19 +270,20 @@ impl Engine {
 
     /// The floor says the answer counts.
     pub(super) fn connect_offer(&mut self, now: Instant, offer: OfferId, call: CallId) {
-        let Some(leg) = self.offers.remove(&offer) else { return };
+        let Some(leg) = self.offers.get(&offer).copied() else { return };
         let Some(Purpose::Offer { agent, queue, .. }) = self.rings.get(&leg).map(|ring| ring.purpose.clone()) else {
             return;
         };
         let record = self.settings.call.recording.get(&queue).copied().unwrap_or_default();
-        if self.calls.contains_key(&call) {
-            self.connect(now, leg, PeerKind::Agent { agent, queue }, record);
+        match self.calls.contains_key(&call) {
+            true => self.connect(now, leg, PeerKind::Agent { agent, queue }, record),
+            false => self.drop_ring(now, leg, None),
         }
     }
 
     fn connect(&mut self, now: Instant, leg: LegId, kind: PeerKind, record: RecordPolicy) {
         let recording = self.new_recording_id(now);
-        if let Some(ring) = self.rings.remove(&leg) {
+        if let Some(ring) = self.take_ring(leg) {
             let peer = Peer { leg: ring.leg, kind };
             self.with_call(now, ring.call, |call, context| call.handle_connect(context, peer, record, recording));
         }
@@ -260,13 +298,10 @@ impl Engine {
 
     /// A ring ended without a talk, by the phone's doing or for want of a port.
     pub(super) fn ring_lost(&mut self, now: Instant, leg: LegId, code: u16) {
-        let Some(ring) = self.rings.remove(&leg) else { return };
+        let Some(ring) = self.take_ring(leg) else { return };
         self.close_ring_leg(leg);
         match ring.purpose {
-            Purpose::Offer { offer, .. } => {
-                self.offers.remove(&offer);
-                self.fail_offer(now, offer, code);
-            }
+            Purpose::Offer { offer, .. } => self.fail_offer(now, offer, code),
             Purpose::Direct(agent) => {
                 self.end_own_call(now, &agent, ring.call);
                 self.dial_failed(now, ring.call, format!("agent:{agent}"), code);
@@ -282,20 +317,19 @@ impl Engine {
             404 | 408 | 410 | 480 | 430 | 500..=599 => OfferResult::Unreachable,
             _ => OfferResult::Rejected,
         };
-        self.floor.handle(now, acd::Input::Failed { offer, result, sip_code: Some(code) });
+        self.tell_floor(now, acd::Input::Failed { offer, result, sip_code: Some(code) });
     }
 
     /// The floor takes an offer back (or its answer came too late).
     pub(super) fn withdraw(&mut self, now: Instant, offer: OfferId) {
-        if let Some(leg) = self.offers.remove(&offer) {
+        if let Some(leg) = self.offers.get(&offer).copied() {
             self.drop_ring(now, leg, Some("SIP;cause=200;text=\"Call completed elsewhere\""));
         }
     }
 
     /// The call gives up what it dialled.
     pub(super) fn drop_dial(&mut self, now: Instant, call: CallId) {
-        let leg = self.rings.iter().find(|(_, ring)| ring.call == call).map(|(leg, _)| *leg);
-        if let Some(leg) = leg {
+        if let Some(leg) = self.dials.get(&call).copied() {
             if let Some(Ring { purpose: Purpose::Direct(agent), .. }) = self.rings.get(&leg) {
                 let agent = agent.clone();
                 self.end_own_call(now, &agent, call);
@@ -305,7 +339,7 @@ impl Engine {
     }
 
     fn drop_ring(&mut self, now: Instant, leg: LegId, reason: Option<&str>) {
-        let Some(ring) = self.rings.remove(&leg) else { return };
+        let Some(ring) = self.take_ring(leg) else { return };
         match ring.stage {
             Stage::Opening(_) => {}
             Stage::Ringing | Stage::Answered => {
@@ -324,10 +358,10 @@ impl Engine {
     }
 
     pub(super) fn begin_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
-        self.floor.handle(now, acd::Input::OwnCall { agent: agent.clone(), call });
+        self.tell_floor(now, acd::Input::OwnCall { agent: agent.clone(), call });
     }
 
     pub(super) fn end_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
-        self.floor.handle(now, acd::Input::OwnCallEnded { agent: agent.clone(), call });
+        self.tell_floor(now, acd::Input::OwnCallEnded { agent: agent.clone(), call });
     }
 }

@@ -5,11 +5,21 @@
 use std::time::Instant;
 
 use crate::acd;
-use crate::id::{AgentId, CallId};
+use crate::call::Call;
+use crate::call::route::Route;
+use crate::id::{AgentId, CallId, LegId};
 use crate::journal::{About, Kind, Origin, SupervisionMode};
 use crate::media;
 
-use super::Engine;
+use super::{Engine, Home};
+
+/// What a listening supervisor hears now.
+#[derive(Clone, Debug)]
+pub(super) struct Hearing {
+    pub(super) talk: CallId,
+    pub(super) agent: AgentId,
+    supervisor: AgentId,
+}
 
 impl Engine {
     pub(super) fn talk_began(&mut self, now: Instant, call: CallId, agent: AgentId) {
@@ -21,14 +31,22 @@ impl Engine {
     }
 
     pub(super) fn talk_ended(&mut self, now: Instant, call: CallId, agent: AgentId, own: bool) {
-        self.talks.remove(&agent);
-        let ears: Vec<CallId> = self.listeners.get(&agent).into_iter().flatten().copied().collect();
-        for ear in ears {
-            self.detach(now, ear, &agent);
-        }
+        self.forget_talk(now, call, &agent);
         match own {
             true => self.end_own_call(now, &agent, call),
-            false => self.floor.handle(now, acd::Input::TalkEnded { agent, call }),
+            false => self.tell_floor(now, acd::Input::TalkEnded { agent, call }),
+        }
+    }
+
+    /// Who hears this talk hears it no longer.
+    pub(super) fn forget_talk(&mut self, now: Instant, call: CallId, agent: &AgentId) {
+        if self.talks.get(agent) != Some(&call) {
+            return;
+        }
+        self.talks.remove(agent);
+        let ears: Vec<CallId> = self.listeners.get(agent).into_iter().flatten().copied().collect();
+        for ear in ears {
+            self.detach(now, ear);
         }
     }
 
@@ -40,7 +58,7 @@ impl Engine {
     }
 
     pub(super) fn end_listening(&mut self, now: Instant, ear: CallId, agent: &AgentId) {
-        self.detach(now, ear, agent);
+        self.detach(now, ear);
         if let Some(ears) = self.listeners.get_mut(agent) {
             ears.remove(&ear);
             if ears.is_empty() {
@@ -52,27 +70,64 @@ impl Engine {
     fn attach(&mut self, now: Instant, ear: CallId, talk: CallId, agent: &AgentId) {
         let (Some(supervisor), Some(heard)) = (self.calls.get(&ear), self.calls.get(&talk)) else { return };
         let Some(peer) = heard.peer() else { return };
+        if self.hearing.contains_key(&ear) || !supervisor.customer().opened {
+            return;
+        }
         if heard.shard() != supervisor.shard() {
-            tracing::warn!(call = %talk, "a listener's media is on another thread: he hears the agent's next call");
+            self.move_ear(ear);
             return;
         }
         let (listener, customer, other) = (supervisor.customer().id, heard.customer().id, peer.leg.id);
         let (shard, who) = (heard.shard(), supervisor.origin().clone());
         self.media(shard, media::Command::Listen { listener, customer, agent: other });
-        self.hearing.insert(ear, talk);
         if let Origin::User(supervisor) = who {
+            let hearing = Hearing { talk, agent: agent.clone(), supervisor: supervisor.clone() };
+            self.hearing.insert(ear, hearing);
             let kind = Kind::SupervisionStarted { supervisor, agent: agent.clone(), mode: SupervisionMode::Listen };
             self.journal(now, About::Call(talk), kind);
         }
     }
 
-    fn detach(&mut self, now: Instant, ear: CallId, agent: &AgentId) {
-        let Some(talk) = self.hearing.remove(&ear) else { return };
-        let Some(supervisor) = self.calls.get(&ear) else { return };
-        let (listener, shard, who) = (supervisor.customer().id, supervisor.shard(), supervisor.origin().clone());
-        self.media(shard, media::Command::Unlisten { listener });
-        if let Origin::User(supervisor) = who {
-            self.journal(now, About::Call(talk), Kind::SupervisionEnded { supervisor, agent: agent.clone() });
+    /// A leg hears only what its own media thread carries: it goes there, with its port.
+    fn move_ear(&mut self, ear: CallId) {
+        let Some(call) = self.calls.get(&ear) else { return };
+        let (leg, shard) = (call.customer().id, call.shard());
+        if self.moves.insert(leg) {
+            self.media(shard, media::Command::Close { leg });
         }
+    }
+
+    /// A leg's port is closed: true when that was for a move, and it opens again where the talk is.
+    pub(super) fn ear_closed(&mut self, now: Instant, leg: LegId, home: Home) -> bool {
+        if !self.moves.remove(&leg) {
+            return false;
+        }
+        let Some(Route::Listen(agent)) = self.calls.get(&home.call).map(Call::route) else { return false };
+        let talk = self.talks.get(agent).and_then(|talk| self.calls.get(talk));
+        let shard = talk.map_or(home.shard, Call::shard);
+        let id = self.new_leg_id();
+        self.legs.insert(id, Home { shard, ..home });
+        self.with_call(now, home.call, |call, _| call.move_to_shard(shard, id));
+        true
+    }
+
+    /// A supervisor's port is open, perhaps after a move: he hears the talk that goes on.
+    pub(super) fn ear_opened(&mut self, now: Instant, ear: CallId) {
+        let Some(Route::Listen(agent)) = self.calls.get(&ear).map(Call::route) else { return };
+        let agent = agent.clone();
+        let listens = self.listeners.get(&agent).is_some_and(|ears| ears.contains(&ear));
+        if let Some(talk) = self.talks.get(&agent).copied().filter(|_| listens) {
+            self.attach(now, ear, talk, &agent);
+        }
+    }
+
+    /// The ear's own call may be over already.
+    fn detach(&mut self, now: Instant, ear: CallId) {
+        let Some(Hearing { talk, agent, supervisor }) = self.hearing.remove(&ear) else { return };
+        if let Some(call) = self.calls.get(&ear) {
+            let (listener, shard) = (call.customer().id, call.shard());
+            self.media(shard, media::Command::Unlisten { listener });
+        }
+        self.journal(now, About::Call(talk), Kind::SupervisionEnded { supervisor, agent });
     }
 }

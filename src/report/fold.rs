@@ -323,6 +323,8 @@ impl Tracked {
             }
             Kind::NodeVisited { flow, node } => {
                 self.ivr_since.get_or_insert(at);
+                // Who was transferred and is back in the flow no longer talks there.
+                record.dial.iter_mut().for_each(|dial| dial.end_talk(at));
                 let Some(ivr) = &mut record.ivr else { return };
                 let node = full_name(ivr, flow, node);
                 push(&mut ivr.path, node.clone());
@@ -469,7 +471,8 @@ impl Tracked {
     }
 
     fn talk_of(&mut self, agent: &AgentId) -> Option<&mut AgentVisit> {
-        self.record.agents.iter_mut().rev().find(|v| v.agent == *agent && v.answered_at.is_some())
+        let open = |v: &&mut AgentVisit| v.agent == *agent && v.answered_at.is_some() && v.talk_seconds.is_none();
+        self.record.agents.iter_mut().rev().find(open)
     }
 
     fn handle_dial(&mut self, at: Wall, kind: &Kind) {
@@ -571,7 +574,7 @@ impl Tracked {
             }
         }
         if let Some(dial) = record.dial.last_mut() {
-            dial.talk_seconds = dial.bridged_at.map(|bridged| Seconds::between(bridged, at));
+            dial.end_talk(at);
         }
         for open in record.supervision.iter_mut().filter(|s| s.ended_at.is_none()) {
             open.ended_at = Some(at);
@@ -584,6 +587,15 @@ impl Tracked {
 /// A node's name: plain in the first flow, with its flow in later ones.
 fn full_name(ivr: &Ivr, flow: &str, node: &str) -> String {
     if ivr.flow == flow { node.to_owned() } else { format!("{flow}/{node}") }
+}
+
+impl Dial {
+    /// The talk, if there is one that goes on, ends.
+    fn end_talk(&mut self, at: Wall) {
+        if let (Some(bridged), None) = (self.bridged_at, self.talk_seconds) {
+            self.talk_seconds = Some(Seconds::between(bridged, at));
+        }
+    }
 }
 
 impl QueueVisit {

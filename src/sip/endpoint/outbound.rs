@@ -161,7 +161,7 @@ impl Endpoint {
     fn cancel(&mut self, now: Instant, client: u64, reason: Option<String>) {
         let Some(entry) = self.transactions.client(client) else { return };
         let ClientMachine::Invite(machine) = &mut entry.machine else { return };
-        if machine.is_decided() || entry.cancel == Cancel::Sent {
+        if machine.is_decided() || matches!(entry.cancel, Cancel::Sent(_)) {
             return;
         }
         if machine.is_calling() {
@@ -169,7 +169,7 @@ impl Endpoint {
             return;
         }
         machine.cancelled(now);
-        entry.cancel = Cancel::Sent;
+        entry.cancel = Cancel::Sent(reason.clone());
         let flow = entry.flow;
         let Some(request) = request_like(&entry.request, Method::Cancel, None) else { return };
         let mut request = request;
@@ -304,8 +304,10 @@ impl Endpoint {
         self.send_ack(client, flow, response, ack);
         if bye {
             let branch = self.new_branch();
-            let request = dialog.request(Method::Bye, &self.via(flow, branch)).finish();
-            self.start_client(now, branch, flow, Method::Bye, request, Purpose::Nothing);
+            let reason = self.transactions.client(client).and_then(|entry| entry.cancel.reason());
+            let mut request = dialog.request(Method::Bye, &self.via(flow, branch));
+            add_reason(&mut request, reason.as_deref());
+            self.start_client(now, branch, flow, Method::Bye, request.finish(), Purpose::Nothing);
         }
     }
 

@@ -68,7 +68,18 @@ pub(super) enum Cancel {
     No,
     /// As soon as the first provisional response comes (RFC 3261 §9.1); holds the Reason.
     Wanted(Option<String>),
-    Sent,
+    /// With this Reason.
+    Sent(Option<String>),
+}
+
+impl Cancel {
+    /// Why it is cancelled: a 2xx that crosses the CANCEL is ended for the same reason.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::No => None,
+            Self::Wanted(reason) | Self::Sent(reason) => reason.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -1,0 +1,118 @@
+//! The part of a call in which a flow serves the caller.
+
+use std::sync::Arc;
+
+use super::route::{Refusal, Route};
+use super::{Action, Call, Context, Phase};
+use crate::ivr;
+use crate::journal::{EndReason, Kind, Party};
+use crate::media;
+
+/// Most transfers of one call: flows that transfer to each other in a circle end here.
+const TRANSFERS_MAX: u32 = 20;
+
+impl Call {
+    pub(super) fn enter_flow(&mut self, context: &Context<'_>, flow: &str) {
+        self.phase = Phase::InFlow;
+        let facts = ivr::Facts {
+            caller: self.from.clone(),
+            called: self.to.clone(),
+            language: self.language.clone(),
+            wall: context.wall,
+            utc_offset_minutes: context.utc_offset_minutes,
+        };
+        match ivr::Run::new(context.now, Arc::clone(context.flows), flow, facts, context.world) {
+            Ok(run) => {
+                self.run = Some(run);
+                self.follow_run(context);
+            }
+            Err(error) => self.flow_failed(context, error.to_string()),
+        }
+    }
+
+    fn flow_failed(&mut self, context: &Context<'_>, detail: String) {
+        self.journal(Kind::Trouble { code: "flow_failed".into(), detail });
+        self.run = None;
+        self.say_and_end(context, "sorry_error", EndReason::FlowError);
+    }
+
+    /// Does what the flow asks, until it waits for something.
+    pub(super) fn follow_run(&mut self, context: &Context<'_>) {
+        while let Some(output) = self.run.as_mut().and_then(ivr::Run::poll_output) {
+            match output {
+                ivr::Output::Play { play, prompts } => self.play(context, play, &prompts),
+                ivr::Output::StopPlay => self.media(media::Command::Silence { leg: self.customer.id }),
+                ivr::Output::Queue { queue, skills, priority, max_wait } => {
+                    self.in_transfer = false;
+                    self.enter_queue(context, queue, skills, priority, max_wait);
+                }
+                ivr::Output::Transfer { to } => {
+                    self.in_transfer = true;
+                    self.begin_dialing(context, to.clone());
+                    self.outputs.push_back(Action::Transfer { to });
+                }
+                ivr::Output::Language(language) => {
+                    self.language = language.clone();
+                    self.journal(Kind::Language { language });
+                }
+                ivr::Output::Journal(Kind::Survey { survey, score, queue, .. }) => {
+                    let agent = self.last_agent.clone();
+                    self.journal(Kind::Survey { survey, score, queue, agent });
+                }
+                ivr::Output::Journal(kind) => self.journal(kind),
+                ivr::Output::Hangup => self.end(context, Party::System, EndReason::Normal, 200),
+                ivr::Output::Failed { detail } => self.flow_failed(context, detail),
+            }
+        }
+    }
+
+    /// Gives the flow one input and follows it.
+    pub(super) fn drive_run(&mut self, context: &Context<'_>, input: ivr::Input) {
+        if let Some(run) = &mut self.run {
+            run.handle(context.now, input, context.world);
+            self.follow_run(context);
+        }
+    }
+
+    /// Where the flow's `transfer` leads, found by routing.
+    pub fn handle_transfer(&mut self, context: &Context<'_>, route: Route) {
+        if !self.is_dialing() {
+            return;
+        }
+        self.transfers += 1;
+        let route = if self.transfers > TRANSFERS_MAX { Route::Refuse(Refusal::NotFound) } else { route };
+        match route {
+            Route::Dial(dial) => self.dial(context, dial),
+            Route::Direct(agent) => self.direct(context, agent),
+            Route::Queue(queue) => return self.enter_queue(context, queue, Vec::new(), 0, None),
+            Route::Flow(flow) => {
+                self.leave_flow(context);
+                return self.enter_flow(context, &flow);
+            }
+            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone | Route::Refuse(_) => {
+                self.phase = Phase::InFlow;
+                return self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
+            }
+        }
+        self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
+    }
+
+    /// The flow learns that the caller is gone and writes how it ended.
+    pub(super) fn leave_flow(&mut self, context: &Context<'_>) {
+        if let Some(mut run) = self.run.take() {
+            run.handle(context.now, ivr::Input::CallerGone, context.world);
+            while let Some(output) = run.poll_output() {
+                if let ivr::Output::Journal(kind) = output {
+                    self.journal(kind);
+                }
+            }
+        }
+    }
+
+    /// A key of the customer.
+    pub fn handle_digit(&mut self, context: &Context<'_>, digit: char) {
+        if matches!(self.phase, Phase::InFlow) {
+            self.drive_run(context, ivr::Input::Digit(digit));
+        }
+    }
+}

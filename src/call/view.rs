@@ -1,0 +1,84 @@
+//! A call as seen from outside.
+
+use std::time::Instant;
+
+use super::leg::Leg;
+use super::route::Route;
+use super::{Call, Peer, Phase};
+use crate::id::{CallId, QueueName};
+use crate::journal::Origin;
+
+impl Call {
+    /// Its name.
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// The media shard of all its legs.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// The caller's leg.
+    pub fn customer(&self) -> &Leg {
+        &self.customer
+    }
+
+    /// Who calls, as told to the agent.
+    pub fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// By what right he calls.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What the dialled number does.
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// When the INVITE came.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The queue the caller waits in now.
+    pub fn waiting_in(&self) -> Option<&QueueName> {
+        match &self.phase {
+            Phase::Waiting { queue } => Some(queue),
+            Phase::Starting | Phase::InFlow | Phase::Dialing { .. } | Phase::Talking(_) => None,
+            Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// The other side of the talk, while there is one.
+    pub fn peer(&self) -> Option<&Peer> {
+        match &self.phase {
+            Phase::Talking(peer) => Some(peer),
+            Phase::Starting | Phase::InFlow | Phase::Dialing { .. } | Phase::Waiting { .. } => None,
+            Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// The 200 went to the caller.
+    pub fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Hops that a call going on from here may still make (RFC 3261 §8.1.1.6).
+    pub fn hops(&self) -> u8 {
+        self.hops
+    }
+
+    /// True while a phone outside the queues is being rung.
+    pub fn is_dialing(&self) -> bool {
+        matches!(self.phase, Phase::Dialing { .. })
+    }
+
+    /// True once the call is over.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+}

@@ -1,0 +1,153 @@
+//! The engine as seen from outside, and the proof that it is in order.
+
+use std::collections::BTreeMap;
+
+use crate::acd::Floor;
+use crate::call::Call;
+use crate::id::{AgentId, CallId};
+use crate::journal::Origin;
+use crate::sip;
+
+use super::rings::Purpose;
+use super::{Engine, Owner};
+
+/// Figures of the engine itself, beside the journal: transport and resources.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Signalling.
+    pub sip: sip::Stats,
+    /// Calls up or being set up.
+    pub calls: usize,
+    /// Legs whose port is not free yet.
+    pub legs: usize,
+    /// RTP port pairs in use.
+    pub ports_in_use: usize,
+    /// RTP port pairs in all.
+    pub ports_limit: usize,
+    /// Ports used again before their 30 s were over.
+    pub ports_reused_early: u64,
+    /// Calls ended by a fault of ours; must stay 0.
+    pub panics: u64,
+    /// Calls by trunk.
+    pub trunk_calls: BTreeMap<String, u32>,
+    /// No new calls are taken.
+    pub draining: bool,
+}
+
+impl Engine {
+    /// Figures of the moment.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sip: self.endpoint.stats(),
+            calls: self.calls.len(),
+            legs: self.legs.len(),
+            ports_in_use: self.ports.in_use(),
+            ports_limit: self.ports.limit(),
+            ports_reused_early: self.ports.reused_early(),
+            panics: self.panics,
+            trunk_calls: self.trunks.iter().map(|(name, load)| (name.clone(), load.calls)).collect(),
+            draining: self.draining,
+        }
+    }
+
+    /// The floor, to look at.
+    pub fn floor(&self) -> &Floor {
+        &self.floor
+    }
+
+    /// Live calls, to look at.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
+    /// What must hold between two inputs; the simulation asks after every step.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that does not hold, in words.
+    pub fn check(&self) -> Result<(), String> {
+        self.floor.check()?;
+        if self.ports.in_use() != self.legs.len() {
+            return Err(format!("{} ports are taken for {} legs", self.ports.in_use(), self.legs.len()));
+        }
+        for (id, call) in &self.calls {
+            if call.is_ended() {
+                return Err(format!("{id} has ended but is still kept"));
+            }
+            if call.waiting_in().is_some() != self.floor.position(*id).is_some() {
+                return Err(format!("{id} and the floor disagree whether it waits"));
+            }
+        }
+        self.check_rings()?;
+        self.check_talks()?;
+        self.check_trunks()?;
+        for (session, owner) in &self.sessions {
+            let known = match owner {
+                Owner::Call(call) => self.calls.contains_key(call),
+                Owner::Ring(leg) => self.rings.contains_key(leg),
+            };
+            if !known {
+                return Err(format!("{session:?} belongs to nobody"));
+            }
+        }
+        if self.deadlines.len() != self.deadline_of.len() || !self.errands.is_empty() || !self.acting.is_empty() {
+            return Err("something was begun and left".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A phone rings for a call that lives, and is found by what it rings for.
+    fn check_rings(&self) -> Result<(), String> {
+        for (leg, ring) in &self.rings {
+            let Some(call) = self.calls.get(&ring.call) else {
+                return Err(format!("leg {leg:?} rings for {} that is over", ring.call));
+            };
+            let (found, wanted) = match &ring.purpose {
+                Purpose::Offer { offer, .. } => (self.offers.get(offer), call.waiting_in().is_some()),
+                Purpose::Direct(_) | Purpose::Dial { .. } => (self.dials.get(&ring.call), call.is_dialing()),
+            };
+            if found != Some(leg) || !wanted {
+                return Err(format!("leg {leg:?} rings for {}, which does not know it", ring.call));
+            }
+        }
+        match self.offers.len() + self.dials.len() == self.rings.len() {
+            true => Ok(()),
+            false => Err("an offer or dial without its ring".to_owned()),
+        }
+    }
+
+    /// Agents talk in calls that know it; who listens hears the agent's present talk.
+    fn check_talks(&self) -> Result<(), String> {
+        let talking = |call: &Call| call.peer().and_then(|peer| peer.kind.agent().cloned()).map(|a| (a, call.id()));
+        let talks: BTreeMap<AgentId, CallId> = self.calls.values().filter_map(talking).collect();
+        if talks != self.talks {
+            return Err(format!("agents talk in {talks:?}, the engine knows {:?}", self.talks));
+        }
+        for (ear, hearing) in &self.hearing {
+            let listens = self.listeners.get(&hearing.agent).is_some_and(|ears| ears.contains(ear));
+            if !listens || self.talks.get(&hearing.agent) != Some(&hearing.talk) {
+                return Err(format!("{ear} hears {}, which it should not", hearing.talk));
+            }
+        }
+        match self.listeners.values().flatten().find(|ear| !self.calls.contains_key(ear)) {
+            Some(ear) => Err(format!("{ear} still listens but is over")),
+            None => Ok(()),
+        }
+    }
+
+    /// The places taken on trunks are their calls.
+    fn check_trunks(&self) -> Result<(), String> {
+        let mut live: BTreeMap<&str, u32> = BTreeMap::new();
+        for call in self.calls.values() {
+            if let Origin::Trunk(name) = call.origin() {
+                *live.entry(name.as_str()).or_default() += 1;
+            }
+        }
+        let taken = self.trunks.iter().filter(|(_, load)| load.calls > 0);
+        let taken: BTreeMap<&str, u32> = taken.map(|(name, load)| (name.as_str(), load.calls)).collect();
+        match live == taken {
+            true => Ok(()),
+            false => Err(format!("trunks carry {live:?}, places taken are {taken:?}")),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Scripts of SIP bytes played through the engine on virtual time: bytes out and journal entries are checked.
+//!
+//! Media is a small model (`centre`): ports open, sounds end, keys are pressed. After each step the engine's own
+//! invariants are checked, and at the end of a script nothing may be left.
+#![allow(clippy::disallowed_methods)]
+
+mod centre;
+mod codes;
+mod dial;
+mod direct;
+mod doors;
+mod flows;
+mod house;
+mod phone;
+mod queues;
+mod settings;
+mod supervision;
+mod talks;
