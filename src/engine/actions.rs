@@ -125,6 +125,11 @@ impl Engine {
     }
 
     fn call_ended(&mut self, now: Instant, id: CallId) {
+        // While the call is still known: the journal says who no longer listens.
+        if let Some(Route::Listen(agent)) = self.calls.get(&id).map(Call::route) {
+            let agent = agent.clone();
+            self.end_listening(now, id, &agent);
+        }
         let Some(call) = self.calls.remove(&id) else { return };
         self.sessions.remove(&call.customer().session);
         self.commits.retain(|_, (_, owner)| *owner != id);
@@ -139,10 +144,6 @@ impl Engine {
             (Origin::User(agent), Route::Dial(_) | Route::Direct(_)) => {
                 let agent = agent.clone();
                 self.end_own_call(now, &agent, id);
-            }
-            (Origin::User(_), Route::Listen(agent)) => {
-                let agent = agent.clone();
-                self.end_listening(now, id, &agent);
             }
             (Origin::User(_) | Origin::Stranger, _) => {}
         }
