@@ -194,6 +194,8 @@ pub struct Engine {
     /// What the floor asked for and is not done yet.
     errands: VecDeque<acd::Output>,
     talks: BTreeMap<AgentId, CallId>,
+    /// Calls an agent made or was dialled for, beside the queues.
+    own_calls: BTreeMap<AgentId, BTreeSet<CallId>>,
     listeners: BTreeMap<AgentId, BTreeSet<CallId>>,
     hearing: BTreeMap<CallId, Hearing>,
     /// Legs of supervisors that are on their way to another media thread.
@@ -234,6 +236,7 @@ impl Engine {
             dials: BTreeMap::new(),
             errands: VecDeque::new(),
             talks: BTreeMap::new(),
+            own_calls: BTreeMap::new(),
             listeners: BTreeMap::new(),
             hearing: BTreeMap::new(),
             moves: BTreeSet::new(),

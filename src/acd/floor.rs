@@ -34,6 +34,8 @@ pub struct Floor {
     pub(super) next_offer: u64,
     pub(super) next_rank: u64,
     pub(super) next_seq: u64,
+    /// Inputs, configurations and deadlines so far.
+    pub(super) turns: u64,
     /// Agents and callers who may have become matchable in the present input.
     pub(super) free_agents: Vec<Slot>,
     pub(super) free_callers: Vec<CallId>,
@@ -56,6 +58,7 @@ impl Floor {
             next_offer: 0,
             next_rank: 0,
             next_seq: 0,
+            turns: 0,
             free_agents: Vec::new(),
             free_callers: Vec::new(),
         };
@@ -65,6 +68,7 @@ impl Floor {
 
     /// Something happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        self.turns += 1;
         match input {
             Input::Enqueue { call, queue, skills, priority, max_wait } => {
                 self.enqueue(now, call, &queue, skills, priority, max_wait);
@@ -88,6 +92,7 @@ impl Floor {
     /// order, each followed by matching.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(due) = self.deadlines.pop(now) {
+            self.turns += 1;
             match due {
                 Due::WrapUp(slot) => self.wrap_up_over(now, slot),
                 Due::Delay(slot) => self.delay_over(now, slot),

@@ -18,6 +18,7 @@ impl Floor {
     /// more and logged out, after his call if he is in one. Rings, talks and wrap-ups that run go on with the
     /// times they began with.
     pub fn apply(&mut self, now: Instant, config: FloorConfig) {
+        self.turns += 1;
         let FloorConfig { agents, queues } = config;
         let gone: Vec<QueueName> = self.queues.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
         for name in gone {

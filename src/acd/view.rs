@@ -56,6 +56,11 @@ impl Floor {
         self.check_matched()
     }
 
+    /// How often the floor was told something or a deadline of it came: between two equal answers nothing changed.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
     fn queue_view(&self, now: Instant, queue: &Queue) -> QueueView {
         let callers = queue.order.iter().filter_map(|p| self.callers.get(&p.call));
         let counts = self.lanes.get(queue.base).map_or([0; CLASSES], |lane| lane.counts);

@@ -167,7 +167,8 @@ pub fn sim(seed: u64, hours: u64, seeds: u64, json: bool) -> Result<(), Failure>
                 "{}",
                 json!({ "seed": seed, "hours": hours, "calls": outcome.calls, "answered": outcome.answered,
                     "abandoned": outcome.abandoned, "offers": outcome.offers, "entries": outcome.entries,
-                    "steps": outcome.steps, "cpu_seconds": spent, "journal_sha256": outcome.journal })
+                    "steps": outcome.steps, "cpu_seconds": spent, "journal_sha256": outcome.journal,
+                    "happened": outcome.happened })
             ),
             false => println!(
                 "seed {seed}: {hours} h · {} calls · {} answered · {} abandoned · {} rings · {} entries · \

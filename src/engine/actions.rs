@@ -219,7 +219,8 @@ impl Engine {
 
     /// Whether a colleague's or a flow's call may ring this agent now.
     pub(super) fn may_ring(&self, agent: &AgentId) -> bool {
-        let state = self.floor.agent(agent).map(|view| view.state);
+        // The floor does not show the calls of somebody who is logged out: the engine knows them.
+        let state = self.floor.agent(agent).map(|view| view.state).filter(|_| !self.own_calls.contains_key(agent));
         !matches!(state, None | Some(AgentStateName::Ringing | AgentStateName::Busy | AgentStateName::Hold))
     }
 }

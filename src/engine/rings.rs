@@ -358,10 +358,17 @@ impl Engine {
     }
 
     pub(super) fn begin_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
+        self.own_calls.entry(agent.clone()).or_default().insert(call);
         self.tell_floor(now, acd::Input::OwnCall { agent: agent.clone(), call });
     }
 
     pub(super) fn end_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
+        if let Some(calls) = self.own_calls.get_mut(agent) {
+            calls.remove(&call);
+            if calls.is_empty() {
+                self.own_calls.remove(agent);
+            }
+        }
         self.tell_floor(now, acd::Input::OwnCallEnded { agent: agent.clone(), call });
     }
 }

@@ -133,8 +133,13 @@ impl Live {
             About::Agent(agent) => self.handle_agent(agent, entry.at, &entry.kind),
             About::Node => {
                 if matches!(entry.kind, Kind::NodeStarted { .. }) {
-                    // Registrations do not outlive the process.
-                    self.agents.values_mut().for_each(|agent| agent.registered = false);
+                    // Neither registrations nor states outlive the process: a new floor begins with everybody
+                    // offline and tells every change from there.
+                    for agent in self.agents.values_mut() {
+                        let state = AgentStateName::Offline;
+                        *agent =
+                            Agent { state, since: entry.at, code: None, next: None, call: None, registered: false };
+                    }
                 }
             }
         }
@@ -346,8 +351,9 @@ mod tests {
         assert_eq!(order(&live), [call(3), call(2)]);
     }
 
+    /// The floor of a new process knows nobody yet; it journals every change from offline.
     #[test]
-    fn registrations_do_not_outlive_the_process_but_states_do() {
+    fn neither_registrations_nor_states_outlive_the_process() {
         let agent = About::Agent("101".into());
         let mut live = folded(&[
             entry(1, 0, agent.clone(), Kind::Registered { transport: "udp".into() }),
@@ -356,10 +362,7 @@ mod tests {
         assert!(live.agents()["101"].registered);
         live.handle(&entry(3, 9, About::Node, Kind::NodeStarted { version: "1".into() }));
         let shown = &live.agents()["101"];
-        assert_eq!(
-            (shown.registered, shown.state, shown.code.as_deref()),
-            (false, AgentStateName::Paused, Some("BREAK"))
-        );
+        assert_eq!((shown.registered, shown.state, shown.code.as_deref()), (false, AgentStateName::Offline, None));
     }
 
     #[test]

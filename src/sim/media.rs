@@ -13,6 +13,7 @@ use super::dice::Dice;
 #[derive(Default)]
 pub struct Media {
     legs: BTreeMap<LegId, Leg>,
+    ports: BTreeMap<u16, LegId>,
     recordings: BTreeMap<RecordingId, LegId>,
 }
 
@@ -28,6 +29,8 @@ pub enum Later {
     Event(Event),
     /// Storage says that a recording is complete.
     Stored(RecordingId),
+    /// No RTP came for too long, if the leg is still there.
+    Quiet(LegId),
 }
 
 impl Media {
@@ -41,7 +44,7 @@ impl Media {
         let mut later = Vec::new();
         match command {
             Command::Open { leg, port, role, .. } => {
-                if let Some((other, _)) = self.legs.iter().find(|(_, l)| l.port == port) {
+                if let Some(other) = self.ports.get(&port) {
                     return Err(format!("port {port} is opened for {leg:?} while {other:?} has it"));
                 }
                 // Now and then another program holds the port.
@@ -49,7 +52,12 @@ impl Media {
                     later.push((soon, Later::Event(Event::OpenFailed { leg, error: "address in use".into() })));
                 } else {
                     self.legs.insert(leg, Leg { port, role });
+                    self.ports.insert(port, leg);
                     later.push((soon, Later::Event(Event::Opened { leg })));
+                    // A phone now and then sends nothing at all.
+                    if dice.below(150) == 0 {
+                        later.push((Duration::from_secs(60), Later::Quiet(leg)));
+                    }
                 }
             }
             Command::Play { leg, play, clips } => {
@@ -81,7 +89,8 @@ impl Media {
             }
             Command::Close { leg } => {
                 // A leg whose opening failed is closed too: the engine need not know.
-                if self.legs.remove(&leg).is_some() {
+                if let Some(closed) = self.legs.remove(&leg) {
+                    self.ports.remove(&closed.port);
                     let quality = Quality { received: 1, sent: 1, mos: 4.4, ..Quality::default() };
                     later.push((soon, Later::Event(Event::Closed { leg, quality })));
                 }
@@ -102,6 +111,11 @@ impl Media {
             true => Ok(()),
             false => Err(format!("{leg:?} is {what} but not open")),
         }
+    }
+
+    /// Whether this leg has its port.
+    pub fn has(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg)
     }
 
     /// Ports that are open now.
