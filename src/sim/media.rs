@@ -1,6 +1,7 @@
 //! Media as the engine sees it: ports, sounds that end, keys. No packet moves.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::id::{LegId, RecordingId};
@@ -20,6 +21,7 @@ pub struct Media {
 struct Leg {
     port: u16,
     role: LegRole,
+    phone: Option<IpAddr>,
 }
 
 /// Something that will happen after a while.
@@ -43,7 +45,7 @@ impl Media {
         let soon = Duration::from_micros(dice.between(30, 900));
         let mut later = Vec::new();
         match command {
-            Command::Open { leg, port, role, .. } => {
+            Command::Open { leg, port, role, remote, .. } => {
                 if let Some(other) = self.ports.get(&port) {
                     return Err(format!("port {port} is opened for {leg:?} while {other:?} has it"));
                 }
@@ -51,7 +53,7 @@ impl Media {
                 if dice.below(2_000) == 0 {
                     later.push((soon, Later::Event(Event::OpenFailed { leg, error: "address in use".into() })));
                 } else {
-                    self.legs.insert(leg, Leg { port, role });
+                    self.legs.insert(leg, Leg { port, role, phone: remote.map(|address| address.ip()) });
                     self.ports.insert(port, leg);
                     later.push((soon, Later::Event(Event::Opened { leg })));
                     // A phone now and then sends nothing at all.
@@ -100,7 +102,12 @@ impl Media {
                 self.known(customer, "listened to")?;
                 self.known(agent, "listened to")?;
             }
-            Command::Update { .. } | Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
+            Command::Update { leg, remote, .. } => {
+                if let (Some(known), Some(address)) = (self.legs.get_mut(&leg), remote) {
+                    known.phone = Some(address.ip());
+                }
+            }
+            Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
             Command::Echo { .. } | Command::Unbridge { .. } | Command::Unlisten { .. } => {}
         }
         Ok(later)
@@ -116,6 +123,11 @@ impl Media {
     /// Whether this leg has its port.
     pub fn has(&self, leg: LegId) -> bool {
         self.legs.contains_key(&leg)
+    }
+
+    /// Legs whose media goes to this phone.
+    pub fn legs_of(&self, phone: IpAddr) -> Vec<LegId> {
+        self.legs.iter().filter(|(_, leg)| leg.phone == Some(phone)).map(|(id, _)| *id).collect()
     }
 
     /// Ports that are open now.

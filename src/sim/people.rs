@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::centre::{CARRIER, SUPERVISOR, agent_address, agent_id, registers};
+use super::media::Later;
 use super::phone::{Phone, Script, Wishes};
 use super::world::{Event, World};
 use crate::acd::Wish;
@@ -173,8 +174,13 @@ impl World {
         if let Some(phone) = self.phones.get_mut(&address).filter(|phone| phone.registers()) {
             match self.dice.chance(60) {
                 true => phone.leave(self.now, Duration::from_secs(self.dice.between(20, 200)), &mut wishes),
-                // Longer than its registration lasts.
-                false => phone.go_dark(self.now, Duration::from_secs(self.dice.between(5, 800)), &mut wishes),
+                // Longer than its registration lasts. Its media stops with it.
+                false => {
+                    phone.go_dark(self.now, Duration::from_secs(self.dice.between(5, 800)), &mut wishes);
+                    for leg in self.media.legs_of(address.ip()) {
+                        self.schedule(Duration::from_secs(60), Event::Media(self.fate.life, Later::Quiet(leg)));
+                    }
+                }
             }
         }
         self.grant(address, wishes);
