@@ -202,15 +202,13 @@ impl House {
         let tell = Arc::new(move |event| events.send(Input::Media(event)));
         let media = Arc::new(MediaThreads::start(&settings.media, clock, [9; 32], chunks, tell).expect("media"));
         let engine = Engine::new(origin, clock, settings, 1, [7; 32]);
-        let (ports, writer, commits) = (Arc::clone(&media), Arc::clone(&journal), Arc::clone(&journal));
-        let (entries, received) = crossbeam_channel::unbounded();
+        let (ports, bell, writer, commits) =
+            (Arc::clone(&media), Arc::clone(&media), Arc::clone(&journal), Arc::clone(&journal));
         // What the API and the metrics show.
-        let present = thread::spawn(move || {
-            let mut present = hatif::http::Present::default();
-            received.into_iter().for_each(|entry| present.handle(&entry));
-        });
+        let (entries, present) = hatif::http::follow(&Default::default()).expect("a thread");
         let outlets = Outlets {
-            media: Box::new(move |shard, command| ports.send(shard, command)),
+            media: Box::new(move |shard, command| ports.post(shard, command)),
+            wake_media: Box::new(move |shard| bell.ring(shard)),
             journal: Box::new(move |entry: Entry| {
                 writer.append(entry.clone());
                 let _ = entries.send(entry);

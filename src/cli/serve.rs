@@ -33,8 +33,6 @@ use crate::storage::{self, DataDirLock};
 
 /// Chunks of audio that wait for the disk: about ten seconds of a thousand recorded calls.
 const CHUNK_QUEUE: usize = 50_000;
-/// How far what the API and the figures show may be behind.
-const PRESENT_NAP: Duration = Duration::from_millis(10);
 /// How long SIGTERM waits for calls to end by themselves.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -226,7 +224,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let clock = Clock::new(origin, wall_now());
     let (recorder, media) = start_media(&config, clock, &inbox)?;
     let present = Arc::new(Mutex::new(present));
-    let (entries, present_thread) = follow_present(&present)?;
+    let (entries, present_thread) = http::follow(&present).context("no thread can be started")?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
     let engine = Engine::new(origin, clock, settings, next_seq, seed);
@@ -384,27 +382,6 @@ fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(
     let tell = Arc::new(move |event| events.send(Input::Media(event)));
     let media = MediaThreads::start(&config.media, clock, seed, chunks, tell).context("media cannot be started")?;
     Ok((recorder, Arc::new(media)))
-}
-
-/// The thread that keeps the present up to date, so that no scrape ever holds the engine.
-fn follow_present(
-    present: &Arc<Mutex<Present>>,
-) -> Result<(crossbeam_channel::Sender<Entry>, std::thread::JoinHandle<()>), Failure> {
-    let (entries, received) = crossbeam_channel::unbounded::<Entry>();
-    let present = Arc::clone(present);
-    let thread = std::thread::Builder::new()
-        .name("present".into())
-        .spawn(move || {
-            while let Ok(first) = received.recv() {
-                let mut present = present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                std::iter::once(first).chain(received.try_iter()).for_each(|entry| present.handle(&entry));
-                drop(present);
-                // A nap instead of a wait: a waiting receiver would cost the engine a wake-up for every entry.
-                std::thread::sleep(PRESENT_NAP);
-            }
-        })
-        .context("no thread can be started")?;
-    Ok((entries, thread))
 }
 
 fn outlets(

@@ -12,6 +12,8 @@ mod problem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
@@ -20,6 +22,7 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Router, serve};
+use crossbeam_channel::Sender;
 use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -32,6 +35,9 @@ use crate::report::live::Live;
 use crate::storage::records::Records;
 
 use problem::Problem;
+
+/// How far what the API and the figures show may be behind.
+const PRESENT_NAP: Duration = Duration::from_millis(10);
 
 /// The present as the journal tells it, and the figures folded from it.
 #[derive(Default)]
@@ -48,6 +54,27 @@ impl Present {
         self.metrics.handle(entry, &self.live);
         self.live.handle(entry);
     }
+}
+
+/// Starts the thread that keeps `present` up to date with the entries sent to it, so that no scrape ever holds the
+/// engine. It ends when the sender is gone.
+///
+/// # Errors
+///
+/// The system gives no thread.
+pub fn follow(present: &Arc<Mutex<Present>>) -> std::io::Result<(Sender<Entry>, JoinHandle<()>)> {
+    let (entries, received) = crossbeam_channel::unbounded::<Entry>();
+    let present = Arc::clone(present);
+    let thread = std::thread::Builder::new().name("present".into()).spawn(move || {
+        while let Ok(first) = received.recv() {
+            let mut present = present.lock().unwrap_or_else(PoisonError::into_inner);
+            std::iter::once(first).chain(received.try_iter()).for_each(|entry| present.handle(&entry));
+            drop(present);
+            // A nap instead of a wait: a waiting receiver would cost the engine a wake-up for every entry.
+            std::thread::sleep(PRESENT_NAP);
+        }
+    })?;
+    Ok((entries, thread))
 }
 
 /// What a reload came to.
