@@ -109,7 +109,7 @@ pub fn calls(what: &Calls, target: &Target) -> Result<(), Failure> {
         Calls::Show { id } => {
             let answer = target.get(&format!("/api/v1/calls/{}", escape(id)))?;
             if target.json {
-                println!("{answer}");
+                say!("{answer}");
             } else {
                 show_call(&answer);
             }
@@ -210,7 +210,7 @@ fn list(answer: &Value, columns: &[&str], json: bool) {
     let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
     if json {
         for item in &items {
-            println!("{item}");
+            say!("{item}");
         }
         return;
     }
@@ -223,7 +223,7 @@ fn list(answer: &Value, columns: &[&str], json: bool) {
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
         let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        say!("{}", padded.join("  ").trim_end());
     };
     line(columns.to_vec());
     for row in &rows {
@@ -238,34 +238,34 @@ fn show(answer: &Value, json: bool) {
             for (name, value) in fields {
                 match value {
                     Value::Array(items) if items.iter().any(Value::is_object) => {
-                        println!("{name}:");
+                        say!("{name}:");
                         for item in items {
-                            println!("  {item}");
+                            say!("  {item}");
                         }
                     }
-                    _ => println!("{name}: {}", text(value)),
+                    _ => say!("{name}: {}", text(value)),
                 }
             }
         }
-        Some(_) | None => println!("{answer}"),
+        Some(_) | None => say!("{answer}"),
     }
 }
 
 /// A call for people: the facts, then its path with times, then the recordings.
 fn show_call(call: &Value) {
     for name in ["call_id", "from", "to", "language", "started_at", "answered_at", "ended_at", "duration_seconds"] {
-        println!("{:<18}{}", format!("{name}:"), call.get(name).map(text).unwrap_or_default());
+        say!("{:<18}{}", format!("{name}:"), call.get(name).map(text).unwrap_or_default());
     }
     if let Some(end) = call.get("end").filter(|end| !end.is_null()) {
-        println!("{:<18}{end}", "end:");
+        say!("{:<18}{end}", "end:");
     }
-    println!("path:");
+    say!("path:");
     for step in call.get("path").and_then(Value::as_array).into_iter().flatten() {
         let field = |name: &str| step.get(name).map(text).unwrap_or_default();
-        println!("  {}  {}", field("at"), field("what"));
+        say!("  {}  {}", field("at"), field("what"));
     }
     for recording in call.get("recordings").and_then(Value::as_array).into_iter().flatten() {
         let field = |name: &str| recording.get(name).map(text).unwrap_or_default();
-        println!("recording:        {} ({} s) {}", field("file"), field("seconds"), field("id"));
+        say!("recording:        {} ({} s) {}", field("file"), field("seconds"), field("id"));
     }
 }

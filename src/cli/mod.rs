@@ -1,5 +1,13 @@
 //! The commands. stdout is data, stderr is messages; exit codes are those of [`Failure`].
 
+/// Prints a line of data. A reader who went away (`| head`) is no fault.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
+
 mod client;
 mod live;
 mod offline;

@@ -103,7 +103,7 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
     if !json {
         let (agents, queues, numbers) =
             (config.floor.agents.len(), config.floor.queues.len(), config.call.numbers.len());
-        println!("ok: {agents} agents · {queues} queues · {numbers} numbers · {} warnings", found.len());
+        say!("ok: {agents} agents · {queues} queues · {numbers} numbers · {} warnings", found.len());
     }
     Ok(())
 }
@@ -112,7 +112,7 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
 fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure> {
     for finding in found {
         match json {
-            true => println!("{}", serde_json::to_string(finding).unwrap_or_default()),
+            true => say!("{}", serde_json::to_string(finding).unwrap_or_default()),
             false => eprintln!("{finding}"),
         }
     }
@@ -146,7 +146,7 @@ pub fn ivr(what: &Ivr) -> Result<(), Failure> {
     report(&found, *strict, *json)?;
     if let (Some(library), false) = (library, *json) {
         for program in library.flows.values() {
-            println!("{}", program.summary());
+            say!("{}", program.summary());
         }
     }
     Ok(())
@@ -163,14 +163,14 @@ pub fn sim(seed: u64, hours: u64, seeds: u64, json: bool) -> Result<(), Failure>
         let rate = outcome.calls as f64 / spent.max(1e-9);
         calls += outcome.calls;
         match json {
-            true => println!(
+            true => say!(
                 "{}",
                 json!({ "seed": seed, "hours": hours, "calls": outcome.calls, "answered": outcome.answered,
                     "abandoned": outcome.abandoned, "offers": outcome.offers, "entries": outcome.entries,
                     "steps": outcome.steps, "cpu_seconds": spent, "journal_sha256": outcome.journal,
                     "happened": outcome.happened })
             ),
-            false => println!(
+            false => say!(
                 "seed {seed}: {hours} h · {} calls · {} answered · {} abandoned · {} rings · {} entries · \
                  {rate:.0} calls per CPU second · journal {}",
                 outcome.calls,
@@ -184,7 +184,7 @@ pub fn sim(seed: u64, hours: u64, seeds: u64, json: bool) -> Result<(), Failure>
     }
     if seeds > 1 && !json {
         let rate = calls as f64 / (cpu_seconds() - began).max(1e-9);
-        println!("{seeds} seeds · {calls} calls · no invariant broken · {rate:.0} calls per CPU second");
+        say!("{seeds} seeds · {calls} calls · no invariant broken · {rate:.0} calls per CPU second");
     }
     Ok(())
 }

@@ -551,30 +551,30 @@ fn announce(options: &Options, node: &Node, password: &str, files: u64) {
             "console": format!("{http}/"), "sip": format!("sip:{sip}"), "http": http, "metrics": metrics,
             "password": if options.dev { password } else { "" }, "api_key": if options.dev { &key } else { "" },
         });
-        println!("{line}");
+        say!("{line}");
         return;
     }
     let (ports, shards) = (&config.media.ports, node.media.shards());
     let pairs = (usize::from(*ports.end()) - usize::from(*ports.start())).div_ceil(2);
     let by_files = files.saturating_sub(200) / 4;
-    println!("هاتف hatif {}", env!("CARGO_PKG_VERSION"));
+    say!("هاتف hatif {}", env!("CARGO_PKG_VERSION"));
     if options.dev {
-        println!("development mode: loopback only, data in {}, NOT for production", config.data_dir.display());
+        say!("development mode: loopback only, data in {}, NOT for production", config.data_dir.display());
     }
-    println!("  SIP          sip:{sip} udp+tcp · RTP {}-{} · {shards} media thread(s)", ports.start(), ports.end());
-    println!("  Capacity     {} bridged calls by ports, {by_files} by open files ({files})", pairs / 2);
-    println!("  Metrics      {metrics}");
-    println!("  API          {http}/api/v1/calls");
+    say!("  SIP          sip:{sip} udp+tcp · RTP {}-{} · {shards} media thread(s)", ports.start(), ports.end());
+    say!("  Capacity     {} bridged calls by ports, {by_files} by open files ({files})", pairs / 2);
+    say!("  Metrics      {metrics}");
+    say!("  API          {http}/api/v1/calls");
     if options.dev {
-        println!("  API key      {key}");
-        println!("  Demo tenant  queues support(600) vip(601) · IVR main(500) · echo 9196 · tone 9197");
-        println!("  Agents       101 amal · 102 omar · 103 sara · supervisor 201 · password: {password}");
+        say!("  API key      {key}");
+        say!("  Demo tenant  queues support(600) vip(601) · IVR main(500) · echo 9196 · tone 9197");
+        say!("  Agents       101 amal · 102 omar · 103 sara · supervisor 201 · password: {password}");
         match options.demo_calls {
-            0 => println!("  Robots       none"),
-            n => println!("  Robots       {n} callers a minute; agents 102 and 103  (--demo-calls 0 to stop)"),
+            0 => say!("  Robots       none"),
+            n => say!("  Robots       {n} callers a minute; agents 102 and 103  (--demo-calls 0 to stop)"),
         }
     }
-    println!("ready");
+    say!("ready");
 }
 
 /// Waits for the end; SIGHUP reads the configuration again.

@@ -39,9 +39,9 @@ sip_listen 127.0.0.1:0
 audio_source $source
 audio_player $player
 audio_alert aufile,$folder/alert.wav
-ausrc_srate 8000
+ausrc_srate 48000
 auplay_srate 8000
-ausrc_channels 1
+ausrc_channels 2
 auplay_channels 1
 module stdio.so
 module g711.so
