@@ -451,6 +451,9 @@ impl Metrics {
             for family in [&self.queue_entered, &self.queue_answered, &self.queue_within] {
                 family.with_label_values(&[label]).inc_by(0);
             }
+            for kind in ["short", "long"] {
+                self.queue_abandoned.with_label_values(&[label, kind]).inc_by(0);
+            }
         }
     }
 
