@@ -36,7 +36,7 @@ impl Endpoint {
             }
             (None, Method::Invite) => match request.to_tag() {
                 None => self.handle_invite(now, from, &key, request),
-                Some(_) => self.handle_reinvite(from, &key, request),
+                Some(_) => self.handle_reinvite(now, from, &key, request),
             },
             (None, Method::Cancel) => self.handle_cancel(now, from, &key, &request),
             (None, Method::Bye) => self.handle_bye(now, from, &key, &request),
@@ -141,7 +141,7 @@ impl Endpoint {
     }
 
     /// An INVITE inside a dialog (RFC 3261 §14.2).
-    fn handle_reinvite(&mut self, from: Flow, key: &[u8], request: Message) {
+    fn handle_reinvite(&mut self, now: Instant, from: Flow, key: &[u8], request: Message) {
         let Some(id) = self.find_session(&request) else { return self.refuse_unknown_dialog(from, &request) };
         if self.transactions.len() >= TRANSACTIONS_MAX {
             return self.refuse_overload(from, &request);
@@ -163,11 +163,7 @@ impl Endpoint {
             State::Leaving => Err(481),
         };
         if let Err(code) = free {
-            return self.reply(from, &request, code, None, |w| {
-                if code == 500 {
-                    w.header(HeaderName::RetryAfter, "3");
-                }
-            });
+            return self.refuse_reinvite(now, from, key, &request, code);
         }
         session.dialog.refresh(&request, from);
         let sdp = sdp_of(&request);
@@ -186,6 +182,23 @@ impl Endpoint {
         self.settle_session(id);
         self.drive_server(server);
         self.event(Event::Offer { session: id, sdp });
+    }
+
+    /// Refuses an INVITE in a dialog, with a transaction: its CSeq is taken, so a repetition judged anew would get
+    /// another answer.
+    fn refuse_reinvite(&mut self, now: Instant, from: Flow, key: &[u8], request: &Message, code: u16) {
+        let mut writer = response_to(request, code, None, None, from.remote);
+        if code == 500 {
+            writer.header(HeaderName::RetryAfter, "3");
+        }
+        let mut machine = ServerInvite::new(Bytes::new(), super::reliability(from));
+        // No 100: the final response is here.
+        let _ = machine.poll_output();
+        machine.reject(now, writer.finish());
+        self.stats.response_out(code);
+        let flow = reply_to(request, from);
+        let server = self.transactions.add_server(key.into(), ServerMachine::Invite(machine), flow, None);
+        self.drive_server(server);
     }
 
     /// An ACK: to a refusal for its transaction, to a 2xx for its session.
@@ -275,6 +288,7 @@ impl Endpoint {
         self.respond(now, from, key, request, 200, ok);
         // What they asked in this session and we did not answer yet is over too (RFC 3261 §15.1.2).
         self.refuse_invite(now, id, 487, None, |_| {});
+        self.abandon_reinvite(now, id);
         let Some(session) = self.remove_session(id) else { return };
         let reason = request.header(HeaderName::Reason).map(|reason| text(reason).into_owned());
         match session.state {

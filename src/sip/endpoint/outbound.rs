@@ -107,6 +107,7 @@ impl Endpoint {
     /// BYE; a pending re-INVITE of theirs is refused first.
     pub(super) fn send_bye(&mut self, now: Instant, id: SessionId, reason: Option<String>) {
         self.refuse_invite(now, id, 487, None, |_| {});
+        self.abandon_reinvite(now, id);
         let branch = self.new_branch();
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.state = State::Leaving;
@@ -117,6 +118,25 @@ impl Endpoint {
         add_reason(&mut writer, reason.as_deref());
         self.settle_session(id);
         self.start_client(now, branch, flow, Method::Bye, writer.finish(), Purpose::Bye(id));
+    }
+
+    /// The session ends while an offer of ours is under way: its answer may never come, as the peer repeats a 2xx
+    /// only as long as the session lives.
+    pub(super) fn abandon_reinvite(&mut self, now: Instant, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if let State::Up { exchange: Exchange::Sent { client, .. }, .. } = &session.state {
+            self.limit_invite(now, *client);
+        }
+    }
+
+    /// An INVITE of ours whose final response nobody waits for ends 64·T1 after its first provisional one.
+    fn limit_invite(&mut self, now: Instant, client: u64) {
+        if let Some(entry) = self.transactions.client(client)
+            && let ClientMachine::Invite(machine) = &mut entry.machine
+        {
+            machine.cancelled(now);
+            self.transactions.settle_client(client);
+        }
     }
 
     pub(super) fn send_reinvite(&mut self, now: Instant, id: SessionId, offer: Bytes) {
@@ -212,7 +232,12 @@ impl Endpoint {
             (Purpose::Invite(session), 0..=199) => self.progress(now, id, session, response),
             (Purpose::Invite(session), 200..=299) => self.success(now, id, session, source, response),
             (Purpose::Invite(session), code) => self.failed(session, code, Some(response)),
-            (Purpose::Reinvite(_), 0..=199) | (Purpose::Nothing, _) => {}
+            (Purpose::Reinvite(session), 0..=199) => {
+                if !self.sessions.get(&session).is_some_and(|session| is_sent(session, id)) {
+                    self.limit_invite(now, id);
+                }
+            }
+            (Purpose::Nothing, _) => {}
             (Purpose::Reinvite(session), 200..=299) => self.offer_answered(now, id, session, source, response),
             (Purpose::Reinvite(session), code) => self.offer_refused(now, id, session, code),
             (Purpose::Bye(session), code) => {

@@ -314,10 +314,17 @@ fn crossing_offers_are_tried_again_after_a_pause() {
     let ours = world.take_one();
     let from = value(&ours, HeaderName::From);
     let call_id = value(&ours, HeaderName::CallId);
-    let theirs = Ask::new("INVITE", "re", 1).sdp().from("<sip:101@hatif.test>;tag=t1").text();
-    let theirs = theirs.replace("To: <sip:500@hatif.test>", &format!("To: {from}")).replace("call-1", &call_id);
-    world.receive(udp(PHONE), &theirs);
-    assert_eq!(world.take_lines(), ["491 INVITE"]);
+    let in_dialog = |ask: Ask| {
+        let text = ask.from("<sip:101@hatif.test>;tag=t1").text();
+        text.replace("To: <sip:500@hatif.test>", &format!("To: {from}")).replace("call-1", &call_id)
+    };
+    let theirs = in_dialog(Ask::new("INVITE", "re", 1).sdp());
+    // Its repetition gets the same answer, not the 500 of a CSeq that was seen before.
+    for _ in 0..2 {
+        world.receive(udp(PHONE), &theirs);
+        assert_eq!(world.take_lines(), ["491 INVITE"]);
+    }
+    world.receive(udp(PHONE), &in_dialog(Ask::new("ACK", "re", 1)));
     world.receive(udp(PHONE), &respond(&ours, 491, "", "", ""));
     assert_eq!(world.take_lines(), ["ACK"]);
     world.pass(Duration::from_millis(2_090));
