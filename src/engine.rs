@@ -412,6 +412,8 @@ impl Engine {
                     self.with_call(now, call, |call, _| call.handle_offer_refused(code));
                 }
             }
+            sip::Event::Dtmf { .. } => {}
+            sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
                 let transport = transport.label().to_owned();

@@ -31,6 +31,7 @@ mod api;
 mod auth;
 mod inbound;
 mod outbound;
+mod refer;
 mod replies;
 mod stats;
 mod table;
@@ -38,7 +39,7 @@ mod table;
 mod tests;
 
 pub use super::registrar::Contact;
-pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, Rejection, SessionId};
+pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
 use table::{Id, Transactions};
