@@ -56,6 +56,8 @@ pub enum Input {
         from: Flow,
         /// Its bytes.
         bytes: Bytes,
+        /// When the machine got it: the kernel's time where known, else when it was read.
+        received: Instant,
     },
     /// A stream connection is gone.
     ConnectionClosed(u64),
@@ -266,7 +268,7 @@ impl Engine {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Message { from, bytes } => self.endpoint.handle_message(now, from, bytes),
+            Input::Message { from, bytes, received } => self.endpoint.handle_message(now, received, from, bytes),
             Input::ConnectionClosed(connection) => self.endpoint.handle_closed(now, connection),
             Input::SendFailed(flow) => self.endpoint.handle_send_failed(now, flow),
             Input::Media(event) => self.handle_media(now, event),

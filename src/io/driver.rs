@@ -216,7 +216,8 @@ impl Running {
             };
             let from = Flow { transport: Transport::Udp, listener: *listener, remote, connection: None };
             let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
-            self.engine.handle(Instant::now(), Input::Message { from, bytes });
+            let now = Instant::now();
+            self.engine.handle(now, Input::Message { from, bytes, received: now });
             self.flush();
         }
     }

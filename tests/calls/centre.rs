@@ -323,7 +323,8 @@ impl Centre {
     #[track_caller]
     pub fn send(&mut self, from: SocketAddr, text: String) {
         let flow = Flow { transport: Transport::Udp, listener: 0, remote: from, connection: None };
-        self.handle(Input::Message { from: flow, bytes: Bytes::from(text) });
+        let received = self.now;
+        self.handle(Input::Message { from: flow, bytes: Bytes::from(text), received });
     }
 
     /// A phone dials.
