@@ -59,6 +59,8 @@ pub enum Input {
         from: Flow,
         /// Its bytes.
         bytes: Bytes,
+        /// When the machine got it: the kernel's time where known, else when it was read.
+        received: Instant,
     },
     /// A stream connection is there, before its first message.
     ConnectionOpened {
@@ -288,7 +290,7 @@ impl Engine {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Message { received: _, from, bytes } => self.endpoint.handle_message(now, from, bytes),
+            Input::Message { received, from, bytes } => self.endpoint.handle_message(now, received, from, bytes),
             Input::ConnectionOpened { connection, remote, peer } => {
                 self.endpoint.handle_opened(connection, remote, peer);
             }

@@ -126,8 +126,10 @@ impl Endpoint {
         self.tell_changes(changes);
     }
 
-    /// One datagram, or one message framed from a stream.
-    pub fn handle_message(&mut self, now: Instant, from: Flow, bytes: Bytes) {
+    /// One datagram, or one message framed from a stream. `received` is when the machine got it: what waited long
+    /// before it was looked at tells the load.
+    pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) {
+        let _ = received;
         if let Some(connection) = from.connection {
             self.connections.entry(connection).or_insert_with(|| Link { remote: from.remote, peer: None });
         }
