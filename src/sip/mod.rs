@@ -37,5 +37,6 @@ pub mod writer;
 
 pub use config::{SipConfig, Transport};
 pub use endpoint::{
-    Contact, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, Rejection, SessionId, Stats,
+    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, Rejection,
+    SessionId, Stats,
 };
