@@ -419,7 +419,7 @@ impl Engine {
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
                 let transport = transport.label().to_owned();
-                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport });
+                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport, binding: None });
                 self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
             }
             sip::Event::Unregistered { user, expired } => {

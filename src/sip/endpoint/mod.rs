@@ -30,6 +30,7 @@ use super::writer::{Writer, response_to};
 mod api;
 mod auth;
 mod inbound;
+mod orphans;
 mod outbound;
 mod refer;
 mod replies;
@@ -38,6 +39,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
 pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
