@@ -59,8 +59,6 @@ pub enum Input {
         from: Flow,
         /// Its bytes.
         bytes: Bytes,
-        /// When the machine got it: the kernel's time where known, else when it was read.
-        received: Instant,
     },
     /// A stream connection is there, before its first message.
     ConnectionOpened {
