@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+pub use super::session_timer::Intervals;
+
 /// Everything the endpoint needs to know; taken whole at start and at each reload.
 #[derive(Clone, Debug, Default)]
 pub struct SipConfig {
@@ -18,6 +20,8 @@ pub struct SipConfig {
     pub trunk_peers: BTreeMap<String, String>,
     /// Who is known by fixed address instead of a password: agents with a `contact`.
     pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
+    /// How long a session may go on without a sign of its peer (RFC 4028).
+    pub session_timer: Intervals,
     /// Host names that somebody may be called at; they are resolved outside (RFC 3263).
     pub names: BTreeSet<Host>,
 }

@@ -41,7 +41,7 @@ pub struct DialogSeed {
 }
 
 /// One dialog; early until the first 2xx when it is ours.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Dialog {
     call_id: Vec<u8>,
     local_tag: String,
@@ -117,9 +117,10 @@ impl Dialog {
         }
     }
 
-    /// The dialog that a 2xx to an INVITE of ours made besides the one we keep; it only lives for ACK and BYE.
+    /// The dialog that a 2xx to an INVITE of ours made besides the one we keep; it only lives for ACK and BYE. `cseq`: the
+    /// highest number that was used in it.
     /// `None` when the response lacks what a dialog needs.
-    pub fn stray(response: &Message, flow: Flow) -> Option<Dialog> {
+    pub fn stray(response: &Message, flow: Flow, cseq: u32) -> Option<Dialog> {
         let mut dialog = Dialog {
             call_id: response.call_id()?.to_vec(),
             local_tag: String::new(),
@@ -128,7 +129,7 @@ impl Dialog {
             remote: Vec::new(),
             target: response.to()?.uri.to_vec(),
             routes: Vec::new(),
-            local_cseq: response.cseq()?.number,
+            local_cseq: response.cseq()?.number.max(cseq),
             remote_cseq: None,
             flow,
             asked: true,
@@ -200,6 +201,21 @@ impl Dialog {
     /// True when a request with our tag in To belongs here: the other tag and the Call-ID are right too.
     pub fn matches(&self, request: &Message) -> bool {
         request.call_id() == Some(&self.call_id) && request.from_tag().unwrap_or_default() == self.remote_tag
+    }
+
+    /// True when this is the dialog with these tags.
+    pub fn is(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> bool {
+        self.call_id == call_id && self.local_tag.as_bytes() == local_tag && self.remote_tag == remote_tag
+    }
+
+    /// The peer's tag; empty before its first response.
+    pub fn remote_tag(&self) -> &[u8] {
+        &self.remote_tag
+    }
+
+    /// The number of our last request.
+    pub fn local_cseq(&self) -> u32 {
+        self.local_cseq
     }
 
     /// Our tag.

@@ -22,14 +22,18 @@
 //! (RFC 6665), INFO, MESSAGE: 405. Session timers (RFC 4028) and Replaces (RFC 3891) are not offered; who
 //! requires them gets 420. `sips:` gets 416. There is no Timer C: it belongs to proxies.
 
+pub mod body;
 pub mod config;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
 pub mod header;
+pub mod identity;
 pub mod message;
 pub mod registrar;
+pub mod replaces;
 pub mod session;
+pub mod session_timer;
 pub mod stream;
 pub mod transaction;
 pub mod uri;

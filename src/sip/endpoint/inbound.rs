@@ -4,15 +4,26 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::super::body::{Body, body_of, sdp_of};
 use super::super::dialog::{Dialog, reply_to};
 use super::super::header::{HeaderName, Method, text};
 use super::super::message::Message;
-use super::super::session::{Exchange, Session, State};
+use super::super::replaces::Replaces;
+use super::super::session::{EarlyOffer, Exchange, Session, State};
 use super::super::transaction::{Server, ServerInvite};
 use super::super::uri::Scheme;
 use super::super::writer::{Writer, response_to};
+use super::super::{identity, session_timer};
 use super::table::{self, ServerMachine};
-use super::{ALLOW, EndCause, Endpoint, Event, Flow, Identity, Incoming, SESSIONS_MAX, SessionId, TRANSACTIONS_MAX};
+use super::{
+    ALLOW, EXTENSIONS, EndCause, Endpoint, Event, Flow, Identity, Incoming, SESSIONS_MAX, SUPPORTED, SessionId,
+    TRANSACTIONS_MAX,
+};
+
+/// The bodies that are read.
+const ACCEPT: &str = "application/sdp, multipart/mixed";
+/// How long who asks at the wrong moment is to wait, in seconds: 0–10 (RFC 3261 §14.2).
+const RETRY_AFTER_S: &str = "3";
 
 impl Endpoint {
     /// A well-formed request.
@@ -42,18 +53,14 @@ impl Endpoint {
             (None, Method::Bye) => self.handle_bye(now, from, &key, &request),
             (None, Method::Options) => self.handle_options(from, &request),
             (None, Method::Register) => self.handle_register(now, from, &key, &request),
-            (
-                None,
-                Method::Prack
-                | Method::Update
-                | Method::Info
-                | Method::Refer
-                | Method::Subscribe
-                | Method::Notify
-                | Method::Message
-                | Method::Publish
-                | Method::Other(_),
-            ) => {
+            (None, Method::Prack) => self.handle_prack(now, from, &key, request),
+            (None, Method::Update) => self.handle_update(now, from, &key, request),
+            (None, Method::Info) => self.handle_info(now, from, &key, &request),
+            (None, Method::Refer) => self.handle_refer(now, from, &key, &request),
+            (None, Method::Subscribe) => self.handle_subscribe(now, from, &key, &request),
+            // We ask nobody for events.
+            (None, Method::Notify) => self.refuse_unknown_dialog(from, &request),
+            (None, Method::Message | Method::Publish | Method::Other(_)) => {
                 self.stats.rejected.unsupported += 1;
                 self.reply(from, &request, 405, None, |w| {
                     w.header(HeaderName::Allow, ALLOW);
@@ -64,24 +71,14 @@ impl Endpoint {
 
     /// An INVITE without To tag and without transaction: a new call, unless it is turned away at the door.
     fn handle_invite(&mut self, now: Instant, from: Flow, key: &[u8], request: Message) {
-        if request.max_forwards() == Some(0) {
-            self.stats.rejected.hops += 1;
-            return self.reply(from, &request, 483, None, |_| {});
-        }
-        if self.sessions.len() >= SESSIONS_MAX || self.transactions.len() >= TRANSACTIONS_MAX {
-            return self.refuse_overload(from, &request);
-        }
-        if request.request_uri().is_some_and(|uri| !matches!(uri.scheme, Scheme::Sip | Scheme::Tel)) {
-            self.stats.rejected.malformed += 1;
-            return self.reply(from, &request, 416, None, |_| {});
-        }
-        if request.contact().is_none() {
-            return self.refuse_malformed(from, &request, 400, "Missing Contact");
-        }
-        if !self.accepts_extensions(from, &request) || !self.accepts_content(from, &request) {
+        if !self.accepts_call(from, &request) {
             return;
         }
         let Some(identity) = self.identify(now, from, &request) else { return };
+        let replaces = match self.replaced(&request, &identity) {
+            Ok(replaces) => replaces,
+            Err(code) => return self.reply(from, &request, code, None, |_| {}),
+        };
         let to_user = request.request_uri().and_then(|uri| uri.user_text()).unwrap_or_default();
         let tag = self.new_tag();
         let contact = self.contact(from, &to_user);
@@ -90,8 +87,14 @@ impl Endpoint {
         self.stats.response_out(100);
         let machine = ServerMachine::Invite(ServerInvite::new(trying, super::reliability(from)));
         let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), None);
-        let incoming = incoming(&request, from, to_user, identity);
-        let session = self.add_session(Session::new(dialog, State::Incoming { server, request, ring_at: None }));
+        self.transactions.note_call(server, self.call_hash(&request));
+        let incoming = Incoming { replaces, ..incoming(&request, from, to_user, identity) };
+        let offer = if incoming.sdp.is_some() { EarlyOffer::Theirs } else { EarlyOffer::Nobody };
+        let updates = request.lists(HeaderName::Allow, "UPDATE");
+        let mut session = Session::new(dialog, State::Incoming { server, request, ring: None, offer, answer: None });
+        session.updates = updates;
+        session.remote_sdp = incoming.sdp.clone().unwrap_or_default();
+        let session = self.add_session(session);
         if let Some(entry) = self.transactions.server(server) {
             entry.session = Some(session);
         }
@@ -99,9 +102,65 @@ impl Endpoint {
         self.event(Event::Incoming { session, incoming });
     }
 
+    /// What is wrong with a new call, whoever calls, is refused at the door.
+    fn accepts_call(&mut self, from: Flow, request: &Message) -> bool {
+        if request.max_forwards() == Some(0) {
+            self.stats.rejected.hops += 1;
+            self.reply(from, request, 483, None, |_| {});
+        } else if self.sessions.len() >= SESSIONS_MAX || self.transactions.len() >= TRANSACTIONS_MAX {
+            self.refuse_overload(from, request);
+        } else if self.transactions.has_call(self.call_hash(request)) {
+            // The same request by another way (RFC 3261 §8.2.2.2).
+            self.stats.rejected.hops += 1;
+            self.reply(from, request, 482, Some("Merged Request"), |_| {});
+        } else if !serves_scheme(from, request) {
+            self.stats.rejected.malformed += 1;
+            self.reply(from, request, 416, None, |_| {});
+        } else if request.contact().is_none() {
+            self.refuse_malformed(from, request, 400, "Missing Contact");
+        } else if !self.accepts_extensions(from, request) || !self.accepts_content(from, request) {
+        } else if let Err((code, min_s)) = session_timer::check(request, self.config.session_timer) {
+            self.stats.rejected.malformed += 1;
+            self.reply(from, request, code, None, |w| {
+                if code == 422 {
+                    w.header(HeaderName::MinSe, min_s.to_string());
+                }
+            });
+        } else {
+            return true;
+        }
+        false
+    }
+
+    /// The session that a new call is to take the place of (RFC 3891 §3); else the code to refuse it with.
+    fn replaced(&mut self, request: &Message, identity: &Identity) -> Result<Option<SessionId>, u16> {
+        let mut all = request.headers(HeaderName::Replaces);
+        let Some(value) = all.next() else { return Ok(None) };
+        let named = Replaces::parse(value).filter(|_| all.next().is_none()).ok_or(400u16)?;
+        if *identity == Identity::Stranger {
+            self.stats.rejected.auth += 1;
+            return Err(403);
+        }
+        let found = self.find_dialog(named.call_id, named.to_tag, named.from_tag);
+        let found = found.and_then(|id| Some((id, self.sessions.get(&id)?)));
+        match found {
+            Some((id, session)) if session.heard => match &session.state {
+                State::Up { .. } if named.early_only => Err(486),
+                // Only who called may have its early dialog replaced.
+                State::Up { .. } | State::Calling { .. } => Ok(Some(id)),
+                State::Incoming { .. } => Err(481),
+                State::Leaving => Err(603),
+            },
+            Some(_) => Err(603),
+            None => Err(481),
+        }
+    }
+
     /// 420 to a Require that nobody here serves (RFC 3261 §8.2.2.3).
     pub(super) fn accepts_extensions(&mut self, from: Flow, request: &Message) -> bool {
-        let unknown = request.list(HeaderName::Require).collect::<Vec<_>>().join(b", ".as_slice());
+        let known = |wanted: &[u8]| EXTENSIONS.iter().any(|known| wanted.eq_ignore_ascii_case(known.as_bytes()));
+        let unknown = request.list(HeaderName::Require).filter(|wanted| !known(wanted)).collect::<Vec<_>>();
+        let unknown = unknown.join(b", ".as_slice());
         if unknown.is_empty() {
             return true;
         }
@@ -112,15 +171,15 @@ impl Endpoint {
         false
     }
 
-    /// 415 to a body that is not plain SDP (RFC 3261 §8.2.3).
+    /// 415 to a body that is no SDP and holds none, and must be understood (RFC 3261 §8.2.3, RFC 5621 §3).
     fn accepts_content(&mut self, from: Flow, request: &Message) -> bool {
         let encoded = request.header(HeaderName::ContentEncoding).is_some_and(|e| !e.eq_ignore_ascii_case(b"identity"));
-        if request.body().is_empty() || (is_sdp(request) && !encoded) {
+        if body_of(request) != Body::Foreign {
             return true;
         }
         self.stats.rejected.unsupported += 1;
         self.reply(from, request, 415, None, |w| {
-            w.header(HeaderName::Accept, "application/sdp").header(HeaderName::Allow, ALLOW);
+            w.header(HeaderName::Accept, ACCEPT).header(HeaderName::Allow, ALLOW);
             if encoded {
                 w.named("Accept-Encoding", "identity");
             }
@@ -135,70 +194,94 @@ impl Endpoint {
         });
     }
 
-    fn refuse_unknown_dialog(&mut self, from: Flow, request: &Message) {
+    pub(super) fn refuse_unknown_dialog(&mut self, from: Flow, request: &Message) {
         self.stats.rejected.no_dialog += 1;
         self.reply(from, request, 481, None, |_| {});
     }
 
-    /// An INVITE inside a dialog (RFC 3261 §14.2).
-    fn handle_reinvite(&mut self, now: Instant, from: Flow, key: &[u8], request: Message) {
-        let Some(id) = self.find_session(&request) else { return self.refuse_unknown_dialog(from, &request) };
-        if self.transactions.len() >= TRANSACTIONS_MAX {
-            return self.refuse_overload(from, &request);
+    /// The session of a request in a dialog, if it may be served there now; else it is refused.
+    pub(super) fn enter(&mut self, now: Instant, from: Flow, key: &[u8], request: &Message) -> Option<SessionId> {
+        if self.find_session(request).is_some() && !self.accepts_content(from, request) {
+            return None;
         }
-        if !self.accepts_extensions(from, &request) || !self.accepts_content(from, &request) {
-            return;
+        self.enter_any_content(now, from, key, request)
+    }
+
+    /// As [`Endpoint::enter`], whatever the body is.
+    pub(super) fn enter_any_content(
+        &mut self,
+        now: Instant,
+        from: Flow,
+        key: &[u8],
+        request: &Message,
+    ) -> Option<SessionId> {
+        let Some(id) = self.find_session(request) else {
+            self.refuse_unknown_dialog(from, request);
+            return None;
+        };
+        if self.transactions.len() >= TRANSACTIONS_MAX {
+            self.refuse_overload(from, request);
+            return None;
+        }
+        if !self.accepts_extensions(from, request) {
+            return None;
         }
         let number = request.cseq().map_or(0, |cseq| cseq.number);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if !session.dialog.take_cseq(number) {
-            return self.reply(from, &request, 500, None, |_| {});
+        let dialog = self.sessions.get_mut(&id)?.dialog_of(request)?;
+        if !dialog.take_cseq(number) {
+            self.refuse_request(now, from, key, request, 500);
+            return None;
         }
-        let free = match &session.state {
+        Some(id)
+    }
+
+    /// Refuses a request in a dialog, with a transaction: its CSeq is taken, so a repetition judged anew would get
+    /// another answer.
+    pub(super) fn refuse_request(&mut self, now: Instant, from: Flow, key: &[u8], request: &Message, code: u16) {
+        let tag = self.stateless_tag(request);
+        let mut writer = response_to(request, code, None, Some(&tag), from.remote);
+        if code == 500 {
+            writer.header(HeaderName::RetryAfter, RETRY_AFTER_S);
+        }
+        self.respond(now, from, key, request, code, writer);
+    }
+
+    /// An INVITE inside a dialog (RFC 3261 §14.2).
+    fn handle_reinvite(&mut self, now: Instant, from: Flow, key: &[u8], request: Message) {
+        let Some(id) = self.enter(now, from, key, &request) else { return };
+        let interval = self.check_interval(&request);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let free = match (&session.state, &session.exchange) {
             // Ours of before is not answered yet: 500 with a pause of 0–10 s.
-            State::Incoming { .. } => Err(500),
-            State::Up { exchange: Exchange::Received { .. }, .. } => Err(500),
-            State::Up { exchange: Exchange::Idle | Exchange::Glare { .. }, hang_up: None, .. } => Ok(()),
-            State::Up { .. } | State::Calling { .. } => Err(491),
-            State::Leaving => Err(481),
+            (State::Incoming { .. }, _) | (_, Exchange::Received { .. }) => Err(500),
+            (State::Up { hang_up: None }, Exchange::Idle | Exchange::Glare { .. })
+                if session.unacknowledged.is_none() =>
+            {
+                Ok(())
+            }
+            (State::Up { .. } | State::Calling { .. }, _) => Err(491),
+            (State::Leaving, _) => Err(481),
         };
         if let Err(code) = free {
-            return self.refuse_reinvite(now, from, key, &request, code);
+            return self.refuse_request(now, from, key, &request, code);
+        }
+        if let Err((code, min_s)) = interval {
+            return self.refuse_interval(now, from, key, &request, code, min_s);
         }
         session.dialog.refresh(&request, from);
+        session.note_allow(&request);
         let sdp = sdp_of(&request);
+        if let Some(sdp) = &sdp {
+            session.remote_sdp = sdp.clone();
+        }
         let trying = response_to(&request, 100, None, None, from.remote).finish();
         self.stats.response_out(100);
         let machine = ServerMachine::Invite(ServerInvite::new(trying, super::reliability(from)));
         let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), Some(id));
-        if let Some(session) = self.sessions.get_mut(&id)
-            && let State::Up { exchange, queued, .. } = &mut session.state
-        {
-            // Our own offer that waits after a 491 keeps its turn.
-            if let Exchange::Glare { offer, .. } = std::mem::replace(exchange, Exchange::Received { server, request }) {
-                queued.get_or_insert(offer);
-            }
-        }
+        self.receive_offer(id, server, request);
         self.settle_session(id);
         self.drive_server(server);
         self.event(Event::Offer { session: id, sdp });
-    }
-
-    /// Refuses an INVITE in a dialog, with a transaction: its CSeq is taken, so a repetition judged anew would get
-    /// another answer.
-    fn refuse_reinvite(&mut self, now: Instant, from: Flow, key: &[u8], request: &Message, code: u16) {
-        let mut writer = response_to(request, code, None, None, from.remote);
-        if code == 500 {
-            writer.header(HeaderName::RetryAfter, "3");
-        }
-        let mut machine = ServerInvite::new(Bytes::new(), super::reliability(from));
-        // No 100: the final response is here.
-        let _ = machine.poll_output();
-        machine.reject(now, writer.finish());
-        self.stats.response_out(code);
-        let flow = reply_to(request, from);
-        let server = self.transactions.add_server(key.into(), ServerMachine::Invite(machine), flow, None);
-        self.drive_server(server);
     }
 
     /// An ACK: to a refusal for its transaction, to a 2xx for its session.
@@ -213,14 +296,21 @@ impl Endpoint {
         let (Some(id), Some(cseq)) = (self.find_session(request), request.cseq()) else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(acknowledged) = session.take_ack(cseq.number) else { return };
+        let sdp = sdp_of(request);
+        if let (true, Some(sdp)) = (acknowledged.offered, &sdp) {
+            session.remote_sdp = sdp.clone();
+        }
+        let heard = session.heard;
         self.settle_session(id);
-        if self.sessions.get(&id).is_some_and(|session| session.heard) {
-            if acknowledged.initial {
-                self.event(Event::Acked { session: id });
-            }
-            if acknowledged.offered {
-                self.event(Event::OfferAnswered { session: id, sdp: sdp_of(request) });
-            }
+        if heard && acknowledged.initial {
+            self.event(Event::Acked { session: id });
+        }
+        if acknowledged.offered && sdp.is_none() {
+            // Nobody knows how to talk to whom: the peer broke off (RFC 3261 §13.2.1).
+            return self.unacknowledged(now, id);
+        }
+        if heard && acknowledged.offered {
+            self.event(Event::OfferAnswered { session: id, sdp });
         }
         self.session_idle(now, id);
     }
@@ -262,17 +352,16 @@ impl Endpoint {
         match &mut session.state {
             State::Incoming { .. } => {
                 let heard = session.heard;
-                self.refuse_invite(now, id, 487, None, |_| {});
+                self.refuse_pending(now, id, 487, None, |_| {});
                 self.remove_session(id);
                 if heard {
                     self.event(Event::Cancelled { session: id });
                 }
             }
-            State::Up { exchange: Exchange::Received { .. }, .. } => {
-                self.refuse_invite(now, id, 487, None, |_| {});
+            State::Up { .. } | State::Calling { .. } | State::Leaving => {
+                self.refuse_exchange(now, id, 487);
                 self.session_idle(now, id);
             }
-            State::Up { .. } | State::Calling { .. } | State::Leaving => {}
         }
     }
 
@@ -281,23 +370,40 @@ impl Endpoint {
         let Some(id) = self.find_session(request) else { return self.refuse_unknown_dialog(from, request) };
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let number = request.cseq().map_or(0, |cseq| cseq.number);
-        if !session.dialog.take_cseq(number) {
+        if !session.dialog_of(request).is_some_and(|dialog| dialog.take_cseq(number)) {
             return self.reply(from, request, 500, None, |_| {});
         }
         let ok = response_to(request, 200, None, None, from.remote);
         self.respond(now, from, key, request, 200, ok);
+        if self.fork_left(now, id, request) {
+            return;
+        }
         // What they asked in this session and we did not answer yet is over too (RFC 3261 §15.1.2).
-        self.refuse_invite(now, id, 487, None, |_| {});
-        self.abandon_reinvite(now, id);
+        self.refuse_pending(now, id, 487, None, |_| {});
+        self.abandon_offer(now, id);
         let Some(session) = self.remove_session(id) else { return };
-        let reason = request.header(HeaderName::Reason).map(|reason| text(reason).into_owned());
+        let reason = identity::reason(request);
         match session.state {
             State::Incoming { .. } if session.heard => self.event(Event::Cancelled { session: id }),
-            State::Up { hang_up: None, .. } if session.heard => {
+            State::Up { hang_up: None } if session.heard => {
                 self.event(Event::Ended { session: id, cause: EndCause::Bye, reason });
             }
             State::Incoming { .. } | State::Up { .. } | State::Calling { .. } | State::Leaving => {}
         }
+    }
+
+    /// BYE from whom we still call. It may not say that before its answer (RFC 3261 §15), but means it: that early
+    /// dialog is over, and without another one the INVITE is cancelled, so that its final response comes.
+    fn fork_left(&mut self, now: Instant, id: SessionId, request: &Message) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return true };
+        let State::Calling { client, forks, .. } = &mut session.state else { return false };
+        let client = *client;
+        forks.retain(|fork| !fork.dialog.matches(request));
+        if forks.is_empty() {
+            self.refuse_exchange(now, id, 487);
+            self.cancel(now, client, None);
+        }
+        true
     }
 
     /// OPTIONS, in a dialog or not: what we can do (RFC 3261 §11.2).
@@ -310,12 +416,13 @@ impl Endpoint {
         }
         self.reply(from, request, 200, None, |w| {
             w.header(HeaderName::Allow, ALLOW)
-                .header(HeaderName::Accept, "application/sdp")
-                .header(HeaderName::Supported, "");
+                .header(HeaderName::Accept, ACCEPT)
+                .header(HeaderName::AllowEvents, "refer")
+                .header(HeaderName::Supported, SUPPORTED);
         });
     }
 
-    /// Answers a request, not INVITE, through a new server transaction.
+    /// Answers a request through a new server transaction; an INVITE is refused.
     pub(super) fn respond(
         &mut self,
         now: Instant,
@@ -330,11 +437,23 @@ impl Endpoint {
             self.stats.response_out(code);
             return self.send(reply_to(request, from), answer.finish());
         }
-        let mut machine = Server::new(super::reliability(from));
-        machine.respond(now, answer.finish());
+        let machine = match request.method() {
+            Method::Invite => {
+                let mut machine = ServerInvite::new(Bytes::new(), super::reliability(from));
+                // No 100: the final response is here.
+                let _ = machine.poll_output();
+                machine.reject(now, answer.finish());
+                ServerMachine::Invite(machine)
+            }
+            _ => {
+                let mut machine = Server::new(super::reliability(from));
+                machine.respond(now, answer.finish());
+                ServerMachine::Other(machine)
+            }
+        };
         self.stats.response_out(code);
         let flow = reply_to(request, from);
-        let id = self.transactions.add_server(key.into(), ServerMachine::Other(machine), flow, None);
+        let id = self.transactions.add_server(key.into(), machine, flow, None);
         self.drive_server(id);
     }
 }
@@ -349,21 +468,21 @@ fn incoming(request: &Message, flow: Flow, to_user: String, identity: Identity) 
         sdp: sdp_of(request),
         flow,
         call_id: text(request.call_id().unwrap_or_default()).into_owned(),
-        asserted: None,
-        private: false,
-        diversion: Vec::new(),
+        asserted: identity::asserted(request),
+        private: identity::is_private(request),
+        diversion: identity::diversion(request),
         replaces: None,
-        referred_by: None,
+        referred_by: identity::referred_by(request),
         to_host: request.request_uri().map(|uri| uri.host_text().into_owned()).unwrap_or_default(),
         max_forwards: request.max_forwards().unwrap_or(70),
     }
 }
 
-fn is_sdp(message: &Message) -> bool {
-    message.content_type().is_some_and(|t| t.eq_ignore_ascii_case(b"application/sdp"))
-}
-
-/// The body when it is SDP.
-pub(super) fn sdp_of(message: &Message) -> Option<Bytes> {
-    Some(message.body()).filter(|body| !body.is_empty() && is_sdp(message))
+/// `sips:` promises that nobody on the way can listen: it must have come that way (RFC 3261 §26.2.2, RFC 5630).
+fn serves_scheme(from: Flow, request: &Message) -> bool {
+    request.request_uri().is_none_or(|uri| match uri.scheme {
+        Scheme::Sip | Scheme::Tel => true,
+        Scheme::Sips => from.transport.is_secure(),
+        Scheme::Other(_) => false,
+    })
 }

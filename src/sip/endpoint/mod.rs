@@ -23,27 +23,32 @@ use super::digest::Nonces;
 use super::header::{HeaderName, Method};
 use super::message::{Message, ParseError, validate};
 use super::registrar::{Change, Registrar};
-use super::session::Session;
+use super::session::{Session, State};
 use super::transaction::{self, Reliability};
 use super::writer::{Writer, response_to};
 
 mod api;
 mod auth;
 mod inbound;
+mod info;
 mod orphans;
 mod outbound;
 mod refer;
+mod refresh;
+mod reliable;
 mod replies;
 mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
 pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
+use refer::Refers;
 use table::{Id, Transactions};
 
 /// Most live transactions; new requests beyond get 503.
@@ -51,7 +56,11 @@ pub const TRANSACTIONS_MAX: usize = 200_000;
 /// Most live sessions; new INVITEs beyond get 503.
 pub const SESSIONS_MAX: usize = 50_000;
 /// Methods served, for Allow.
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, SUBSCRIBE";
+/// Extensions offered, for Supported.
+const SUPPORTED: &str = "100rel, replaces, timer, norefersub";
+/// Extensions that may be required of us.
+const EXTENSIONS: [&str; 3] = ["100rel", "replaces", "timer"];
 
 /// The SIP side of one process.
 #[derive(Debug)]
@@ -69,6 +78,7 @@ pub struct Endpoint {
     timers: BTreeSet<(Instant, SessionId)>,
     last_session: u64,
     registrar: Registrar,
+    refers: Refers,
     /// Open connections and whom they lead to.
     connections: HashMap<u64, Link>,
     outputs: VecDeque<Output>,
@@ -111,6 +121,7 @@ impl Endpoint {
             timers: BTreeSet::new(),
             last_session: 0,
             registrar: Registrar::default(),
+            refers: Refers::default(),
             connections: HashMap::new(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
@@ -183,7 +194,8 @@ impl Endpoint {
     /// When to call `handle_timeout` next; `None` when no timer runs.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = self.timers.first().map(|(at, _)| *at);
-        [self.transactions.poll_timeout(), session, self.registrar.poll_timeout()].into_iter().flatten().min()
+        let others = [self.registrar.poll_timeout(), self.refers.poll_timeout()];
+        [self.transactions.poll_timeout(), session].into_iter().chain(others).flatten().min()
     }
 
     /// Does all that is due at `now`; calling it early does nothing.
@@ -212,6 +224,7 @@ impl Endpoint {
                 self.session_due(now, session);
             }
         }
+        self.refers_due(now);
         let changes = self.registrar.handle_timeout(now);
         self.tell_changes(changes);
     }
@@ -238,7 +251,7 @@ impl Endpoint {
 
     /// True when no transaction and no session lives: nothing is owed to anybody.
     pub fn is_idle(&self) -> bool {
-        self.transactions.len() == 0 && self.sessions.is_empty()
+        self.transactions.len() == 0 && self.sessions.is_empty() && self.refers.is_empty()
     }
 
     fn event(&mut self, event: Event) {
@@ -313,8 +326,8 @@ impl Endpoint {
                         self.client_response(now, id, purpose, source, message);
                     }
                 }
-                Some(transaction::Output::TimedOut) => self.client_failed(now, id, purpose, 408),
-                Some(transaction::Output::Unreachable) => self.client_failed(now, id, purpose, 503),
+                Some(transaction::Output::TimedOut) => self.client_failed(now, id, flow, purpose, 408),
+                Some(transaction::Output::Unreachable) => self.client_failed(now, id, flow, purpose, 503),
                 Some(transaction::Output::NoAck) => {}
                 None => break,
             }
@@ -346,13 +359,29 @@ impl Endpoint {
         if let Some(tag) = table::read_hex(session.dialog.local_tag().as_bytes()) {
             self.tags.remove(&tag);
         }
+        if !self.refers.is_empty() {
+            self.refers.keep_dialog(id, &session);
+        }
         Some(session)
     }
 
     /// The session that a request inside a dialog belongs to (RFC 3261 §12.2.2).
     fn find_session(&self, request: &Message) -> Option<SessionId> {
         let id = *self.tags.get(&table::read_hex(request.to_tag()?)?)?;
-        self.sessions.get(&id).filter(|session| session.dialog.matches(request)).map(|_| id)
+        self.sessions.get(&id).filter(|session| session.matches(request)).map(|_| id)
+    }
+
+    /// The session whose dialog this is, early ones included.
+    fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<SessionId> {
+        let id = *self.tags.get(&table::read_hex(local_tag)?)?;
+        let session = self.sessions.get(&id)?;
+        let found = match &session.state {
+            State::Calling { forks, .. } => forks.iter().any(|fork| fork.dialog.is(call_id, local_tag, remote_tag)),
+            State::Incoming { .. } | State::Up { .. } | State::Leaving => {
+                session.dialog.is(call_id, local_tag, remote_tag)
+            }
+        };
+        found.then_some(id)
     }
 
     fn local(&self, flow: Flow) -> Option<&Local> {
@@ -408,6 +437,17 @@ impl Endpoint {
         let mut tag = String::with_capacity(16);
         table::hex(&mut tag, hasher.finish());
         tag
+    }
+
+    /// What a request keeps when proxies send it by several ways (RFC 3261 §8.2.2.2).
+    fn call_hash(&self, request: &Message) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.secret);
+        hasher.write(request.call_id().unwrap_or_default());
+        hasher.write_u8(0);
+        hasher.write(request.from_tag().unwrap_or_default());
+        hasher.write_u32(request.cseq().map_or(0, |cseq| cseq.number));
+        hasher.finish()
     }
 
     /// Answers without state.

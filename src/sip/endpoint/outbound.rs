@@ -1,19 +1,23 @@
 //! What the caller asks for, and what responses do.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use rand_chacha::rand_core::Rng;
 
+use super::super::body::sdp_of;
 use super::super::dialog::{Dialog, MAX_FORWARDS};
 use super::super::header::{HeaderName, Method, text};
+use super::super::identity;
 use super::super::message::{Message, Start};
 use super::super::session::{Exchange, Session, State};
+use super::super::session_timer::Timer;
 use super::super::transaction::{Client, ClientInvite};
 use super::super::uri::escape_user;
 use super::super::writer::{Writer, reason_phrase};
+use super::refresh::{self, Retry};
 use super::table::{self, Cancel, ClientMachine, Purpose};
-use super::{ALLOW, EndCause, Endpoint, Event, Flow, Invite, SessionId, inbound::sdp_of, reliability};
+use super::update::is_sent;
+use super::{ALLOW, Endpoint, Event, Flow, Invite, SUPPORTED, SessionId, reliability};
 
 /// Most 2xx of one INVITE that are acknowledged: forks beyond are left to time out.
 const FORKS_MAX: usize = 8;
@@ -23,8 +27,55 @@ impl Endpoint {
     pub fn invite(&mut self, now: Instant, invite: Invite) -> SessionId {
         let flow = self.open_flow(invite.flow);
         let (tag, call_id) = (self.new_tag(), self.new_tag() + &self.new_tag());
-        let contact = self.contact(flow, &invite.from_user);
-        let domain = self.config.domain.as_str();
+        let contact = self.contact(flow, if invite.private { "" } else { &invite.from_user });
+        let from = self.from_of(&invite);
+        let dialog = Dialog::asking(call_id, tag, &from, &invite.to, &invite.uri, flow, contact);
+        let session = Session::new(dialog, State::Calling { client: 0, invite: Box::new(invite), forks: Vec::new() });
+        let id = self.add_session(session);
+        self.send_invite(now, id);
+        id
+    }
+
+    /// Sends the INVITE of a session that calls, for the first time or as its peer wants it.
+    pub(super) fn send_invite(&mut self, now: Instant, id: SessionId) {
+        let branch = self.new_branch();
+        let Some(session) = self.sessions.get(&id) else { return };
+        let State::Calling { invite, .. } = &session.state else { return };
+        let flow = self.open_flow(invite.flow);
+        let via = self.via(flow, branch);
+        let (intervals, domain) = (self.config.session_timer, self.config.domain.as_str());
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let State::Calling { client, invite, forks } = &mut session.state else { return };
+        *client = branch;
+        forks.clear();
+        let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Max-Forwards"));
+        let hops = hops.map_or(MAX_FORWARDS, |(_, value)| value.as_str());
+        let mut writer = session.dialog.request_hops(Method::Invite, &via, hops);
+        writer
+            .header(HeaderName::Contact, &session.dialog.contact)
+            .header(HeaderName::Allow, ALLOW)
+            .header(HeaderName::Supported, SUPPORTED)
+            .header(HeaderName::UserAgent, "Hatif");
+        refresh::ask(&mut writer, None, intervals, session.interval_min_s);
+        identity::write(&mut writer, invite.asserted.as_deref(), host_of(domain), invite.private);
+        if let Some(replaces) = &invite.replaces {
+            writer.header(HeaderName::Require, "replaces").header(HeaderName::Replaces, replaces);
+        }
+        for (name, value) in &invite.headers {
+            if !is_ours(name) {
+                writer.named(name, value);
+            }
+        }
+        let request = writer.finish_with("application/sdp", &invite.sdp);
+        session.local_sdp = invite.sdp.clone();
+        self.start_invite(now, branch, flow, request, Purpose::Invite(id));
+    }
+
+    /// The From of a call, without tag.
+    fn from_of(&self, invite: &Invite) -> String {
+        if invite.private {
+            return identity::ANONYMOUS.to_owned();
+        }
         let mut from = String::with_capacity(96);
         if let Some(display) = invite.from_display.as_deref().filter(|display| !display.is_empty()) {
             from.push('"');
@@ -36,23 +87,9 @@ impl Endpoint {
             from.push_str(&escape_user(&invite.from_user));
             from.push('@');
         }
-        from.push_str(if domain.is_empty() { "anonymous.invalid" } else { domain });
+        from.push_str(host_of(&self.config.domain));
         from.push('>');
-        let mut dialog = Dialog::asking(call_id, tag, &from, &invite.to, &invite.uri, flow, contact);
-        let branch = self.new_branch();
-        let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Max-Forwards"));
-        let hops = hops.map_or(MAX_FORWARDS, |(_, value)| value.as_str());
-        let mut writer = dialog.request_hops(Method::Invite, &self.via(flow, branch), hops);
-        finish_invite_headers(&mut writer, &dialog);
-        for (name, value) in &invite.headers {
-            if !is_ours(name) {
-                writer.named(name, value);
-            }
-        }
-        let request = writer.finish_with("application/sdp", &invite.sdp);
-        let session = self.add_session(Session::new(dialog, State::Calling { client: branch }));
-        self.start_invite(now, branch, flow, request, Purpose::Invite(session));
-        session
+        from
     }
 
     /// Ends a session in whatever state it is: CANCEL, BYE, or 480 to an unanswered INVITE. `reason` is the
@@ -62,55 +99,32 @@ impl Endpoint {
         session.heard = false;
         match &mut session.state {
             State::Incoming { .. } => {
-                self.refuse_invite(now, id, 480, None, |w| add_reason(w, reason.as_deref()));
+                self.refuse_pending(now, id, 480, None, |w| add_reason(w, reason.as_deref()));
                 self.remove_session(id);
             }
-            State::Calling { client } => {
+            State::Calling { client, .. } => {
                 // What the INVITE comes to is settled by its transaction alone.
                 let client = *client;
+                self.refuse_exchange(now, id, 487);
                 self.remove_session(id);
                 self.cancel(now, client, reason);
             }
-            State::Up { hang_up: Some(_), .. } | State::Leaving => {}
+            State::Up { hang_up: Some(_) } | State::Leaving => {}
             // The side that answered may not send BYE before the ACK (RFC 3261 §15).
-            State::Up { exchange: Exchange::Unacknowledged(_), hang_up, .. } => *hang_up = Some(reason),
+            State::Up { hang_up } if session.unacknowledged.is_some() => *hang_up = Some(reason),
             State::Up { .. } => self.send_bye(now, id, reason),
         }
     }
 
-    /// Offers a change inside an answered session; `OfferAnswered` or `OfferRefused` follows. Waits its turn
-    /// when another offer is under way; of several that wait only the last is sent.
-    pub fn reinvite(&mut self, now: Instant, id: SessionId, sdp: Bytes) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        match &mut session.state {
-            State::Up { exchange: Exchange::Idle, hang_up: None, .. } => self.send_reinvite(now, id, sdp),
-            State::Up { exchange: Exchange::Glare { offer, .. }, .. } => *offer = sdp,
-            State::Up { queued, hang_up: None, .. } => *queued = Some(sdp),
-            State::Up { .. } | State::Incoming { .. } | State::Calling { .. } | State::Leaving => {}
-        }
-    }
-
-    /// The exchange of a session may be over: what waited for it is done.
-    pub(super) fn session_idle(&mut self, now: Instant, id: SessionId) {
-        if let Some(session) = self.sessions.get_mut(&id)
-            && let State::Up { exchange: Exchange::Idle, queued, hang_up } = &mut session.state
-        {
-            match (hang_up.take(), queued.take()) {
-                (Some(reason), _) => self.send_bye(now, id, reason),
-                (None, Some(offer)) => self.send_reinvite(now, id, offer),
-                (None, None) => {}
-            }
-        }
-        self.settle_session(id);
-    }
-
-    /// BYE; a pending re-INVITE of theirs is refused first.
+    /// BYE; a pending offer of theirs is refused first.
     pub(super) fn send_bye(&mut self, now: Instant, id: SessionId, reason: Option<String>) {
-        self.refuse_invite(now, id, 487, None, |_| {});
-        self.abandon_reinvite(now, id);
+        self.refuse_pending(now, id, 487, None, |_| {});
+        self.abandon_offer(now, id);
         let branch = self.new_branch();
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.state = State::Leaving;
+        session.exchange = Exchange::Idle;
+        (session.unacknowledged, session.unpracked, session.timer) = (None, None, None);
         let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
         let via = self.via(flow, branch);
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -122,9 +136,9 @@ impl Endpoint {
 
     /// The session ends while an offer of ours is under way: its answer may never come, as the peer repeats a 2xx
     /// only as long as the session lives.
-    pub(super) fn abandon_reinvite(&mut self, now: Instant, id: SessionId) {
+    pub(super) fn abandon_offer(&mut self, now: Instant, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if let State::Up { exchange: Exchange::Sent { client, .. }, .. } = &session.state {
+        if let Exchange::Sent { client, .. } = &session.exchange {
             self.limit_invite(now, *client);
         }
     }
@@ -139,23 +153,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn send_reinvite(&mut self, now: Instant, id: SessionId, offer: Bytes) {
-        let branch = self.new_branch();
-        let Some(session) = self.sessions.get(&id) else { return };
-        let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
-        let via = self.via(flow, branch);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let mut writer = session.dialog.request(Method::Invite, &via);
-        finish_invite_headers(&mut writer, &session.dialog);
-        let request = writer.finish_with("application/sdp", &offer);
-        if let State::Up { exchange, .. } = &mut session.state {
-            *exchange = Exchange::Sent { client: branch, offer };
-        }
-        self.start_invite(now, branch, flow, request, Purpose::Reinvite(id));
-        self.settle_session(id);
-    }
-
-    fn start_invite(&mut self, now: Instant, branch: u64, flow: Flow, request: Bytes, purpose: Purpose) {
+    pub(super) fn start_invite(&mut self, now: Instant, branch: u64, flow: Flow, request: Bytes, purpose: Purpose) {
         let machine = ClientMachine::Invite(ClientInvite::new(now, request.clone(), reliability(flow)));
         self.stats.request_out(Method::Invite);
         self.transactions.add_client(branch, machine, flow, purpose, request);
@@ -178,7 +176,7 @@ impl Endpoint {
     }
 
     /// Cancels an INVITE of ours, at once or with the first provisional response (RFC 3261 §9.1).
-    fn cancel(&mut self, now: Instant, client: u64, reason: Option<String>) {
+    pub(super) fn cancel(&mut self, now: Instant, client: u64, reason: Option<String>) {
         let Some(entry) = self.transactions.client(client) else { return };
         let ClientMachine::Invite(machine) = &mut entry.machine else { return };
         if machine.is_decided() || matches!(entry.cancel, Cancel::Sent(_)) {
@@ -229,17 +227,27 @@ impl Endpoint {
         response: &Message,
     ) {
         match (purpose, response.code()) {
-            (Purpose::Invite(session), 0..=199) => self.progress(now, id, session, response),
+            (Purpose::Invite(session), 0..=199) => self.progress(now, id, session, source, response),
             (Purpose::Invite(session), 200..=299) => self.success(now, id, session, source, response),
-            (Purpose::Invite(session), code) => self.failed(session, code, Some(response)),
+            (Purpose::Invite(session), code) => {
+                if !self.asks_again(now, session, code, response) {
+                    self.failed(session, code, Some(response));
+                }
+            }
             (Purpose::Reinvite(session), 0..=199) => {
                 if !self.sessions.get(&session).is_some_and(|session| is_sent(session, id)) {
                     self.limit_invite(now, id);
                 }
             }
+            (Purpose::Reinvite(session) | Purpose::Update(session), 200..=299) => {
+                self.offer_answered(now, id, session, source, response);
+            }
+            (Purpose::Reinvite(session) | Purpose::Update(session), code) => {
+                self.offer_refused(now, id, session, code, Some(response));
+            }
+            (Purpose::Refresh(session), code) => self.refresh_answered(now, session, source, code, Some(response)),
+            (Purpose::Notify(refer), code) => self.notify_answered(refer, code),
             (Purpose::Nothing, _) => {}
-            (Purpose::Reinvite(session), 200..=299) => self.offer_answered(now, id, session, source, response),
-            (Purpose::Reinvite(session), code) => self.offer_refused(now, id, session, code),
             (Purpose::Bye(session), code) => {
                 if code >= 200 {
                     self.remove_session(session);
@@ -249,10 +257,12 @@ impl Endpoint {
     }
 
     /// A transaction got no final response.
-    pub(super) fn client_failed(&mut self, now: Instant, id: u64, purpose: Purpose, code: u16) {
+    pub(super) fn client_failed(&mut self, now: Instant, id: u64, flow: Flow, purpose: Purpose, code: u16) {
         match purpose {
             Purpose::Invite(session) => self.failed(session, code, None),
-            Purpose::Reinvite(session) => self.offer_refused(now, id, session, code),
+            Purpose::Reinvite(session) | Purpose::Update(session) => self.offer_refused(now, id, session, code, None),
+            Purpose::Refresh(session) => self.refresh_answered(now, session, flow, code, None),
+            Purpose::Notify(refer) => self.notify_answered(refer, code),
             Purpose::Bye(session) => {
                 self.remove_session(session);
             }
@@ -260,17 +270,15 @@ impl Endpoint {
         }
     }
 
-    fn progress(&mut self, now: Instant, client: u64, id: SessionId, response: &Message) {
-        if let Some(entry) = self.transactions.client(client)
-            && let Cancel::Wanted(reason) = &mut entry.cancel
-        {
-            let reason = reason.take();
-            return self.cancel(now, client, reason);
+    /// Asks once more, as a refusal of our first INVITE wants it: with a longer interval (RFC 4028 §7.3).
+    fn asks_again(&mut self, now: Instant, id: SessionId, code: u16, response: &Message) -> bool {
+        let intervals = self.config.session_timer;
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        let again = code == 422 && refresh::raise(session, Some(response), intervals) == Retry::Now;
+        if again {
+            self.send_invite(now, id);
         }
-        let code = response.code();
-        if code > 100 && self.sessions.get(&id).is_some_and(|session| session.heard) {
-            self.event(Event::Progress { session: id, code, sdp: sdp_of(response) });
-        }
+        again
     }
 
     /// A 2xx to our first INVITE: the answer, a repetition of it, a fork's, or one that crossed our CANCEL.
@@ -278,18 +286,55 @@ impl Endpoint {
         if self.acknowledge_again(client, response) {
             return;
         }
-        let calling = |session: &&mut Session| matches!(&session.state, State::Calling { client: c } if *c == client);
-        let Some(session) = self.sessions.get_mut(&id).filter(calling) else {
+        let Some(session) = self.sessions.get_mut(&id) else {
             return self.refuse_fork(now, client, source, response, true);
         };
+        let forks = match &mut session.state {
+            State::Calling { client: c, forks, .. } if *c == client => std::mem::take(forks),
+            State::Calling { .. } | State::Incoming { .. } | State::Up { .. } | State::Leaving => {
+                return self.refuse_fork(now, client, source, response, true);
+            }
+        };
+        session.state = State::Up { hang_up: None };
+        let others = forks.len() > 1;
+        let tag = response.to_tag().unwrap_or_default();
+        let mut sdp = sdp_of(response);
+        if let Some(fork) = forks.into_iter().find(|fork| fork.dialog.remote_tag() == tag) {
+            session.dialog = fork.dialog;
+            session.updates = fork.updates;
+            // What was agreed before stays (RFC 3261 §13.2.1); what was only shown counts when nothing else comes.
+            if !fork.sdp.is_empty() && (fork.agreed || sdp.is_none()) {
+                sdp = Some(fork.sdp);
+            }
+        }
         session.dialog.confirm(response, source);
-        session.state = State::Up { exchange: Exchange::Idle, queued: None, hang_up: None };
+        session.note_allow(response);
+        session.remote_sdp = sdp.clone().unwrap_or_default();
+        session.timer = Timer::asked(now, response);
         self.acknowledge_session(client, id, response);
-        self.event(Event::Answered { session: id, sdp: sdp_of(response) });
+        self.event(Event::Answered { session: id, sdp });
+        self.settle_offers(now, id, others, response);
+    }
+
+    /// What was offered in an early dialog goes on only if that is the one that answered.
+    fn settle_offers(&mut self, now: Instant, id: SessionId, others: bool, response: &Message) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match &session.exchange {
+            Exchange::Received { request, .. } if request.from_tag() != response.to_tag() => {
+                self.refuse_exchange(now, id, 487);
+            }
+            Exchange::Sent { offer, .. } if others => {
+                let offer = offer.clone();
+                session.queued.get_or_insert(offer);
+                session.exchange = Exchange::Idle;
+            }
+            Exchange::Idle | Exchange::Received { .. } | Exchange::Sent { .. } | Exchange::Glare { .. } => {}
+        }
+        self.session_idle(now, id);
     }
 
     /// ACK to a 2xx in a session of ours, kept for its repetitions.
-    fn acknowledge_session(&mut self, client: u64, id: SessionId, response: &Message) {
+    pub(super) fn acknowledge_session(&mut self, client: u64, id: SessionId, response: &Message) {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get(&id) else { return };
         let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
@@ -307,7 +352,7 @@ impl Endpoint {
     }
 
     /// A 2xx that came before, so our ACK was lost: the same again. False for a new one.
-    fn acknowledge_again(&mut self, client: u64, response: &Message) -> bool {
+    pub(super) fn acknowledge_again(&mut self, client: u64, response: &Message) -> bool {
         let Some(entry) = self.transactions.client(client) else { return true };
         let tag = response.to_tag().unwrap_or_default();
         let Some((_, flow, ack)) = entry.acks.iter().find(|(known, _, _)| known == tag) else {
@@ -320,8 +365,9 @@ impl Endpoint {
     }
 
     /// A 2xx that nobody wants any more: ACK, and BYE unless the session is ended otherwise (RFC 3261 §13.2.2.4).
-    fn refuse_fork(&mut self, now: Instant, client: u64, source: Flow, response: &Message, bye: bool) {
-        let Some(mut dialog) = Dialog::stray(response, source) else { return };
+    pub(super) fn refuse_fork(&mut self, now: Instant, client: u64, source: Flow, response: &Message, bye: bool) {
+        let used = self.transactions.client(client).map_or(0, |entry| entry.cseq);
+        let Some(mut dialog) = Dialog::stray(response, source, used) else { return };
         let flow = dialog.hop(|id| self.connections.contains_key(&id));
         let branch = self.new_branch();
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
@@ -349,74 +395,11 @@ impl Endpoint {
         let retry_after = response.and_then(Message::retry_after);
         self.event(Event::Failed { session: id, code, reason, retry_after });
     }
-
-    /// 2xx to our re-INVITE.
-    fn offer_answered(&mut self, now: Instant, client: u64, id: SessionId, source: Flow, response: &Message) {
-        if self.acknowledge_again(client, response) {
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(&id).filter(|session| is_sent(session, client)) else {
-            // Our BYE went out meanwhile.
-            return self.refuse_fork(now, client, source, response, false);
-        };
-        session.dialog.refresh(response, source);
-        set_idle(session);
-        self.acknowledge_session(client, id, response);
-        self.event(Event::OfferAnswered { session: id, sdp: sdp_of(response) });
-        self.session_idle(now, id);
-    }
-
-    /// Our re-INVITE was refused or not answered (RFC 3261 §14.1).
-    fn offer_refused(&mut self, now: Instant, client: u64, id: SessionId, code: u16) {
-        let pause_10ms = self.rng.next_u32();
-        let Some(session) = self.sessions.get_mut(&id).filter(|session| is_sent(session, client)) else { return };
-        match code {
-            491 => {
-                let pause_ms = match session.dialog.owns_call_id() {
-                    true => 2_100 + pause_10ms % 191 * 10,
-                    false => pause_10ms % 201 * 10,
-                };
-                let again_at = now + Duration::from_millis(u64::from(pause_ms));
-                if let State::Up { exchange, queued, .. } = &mut session.state
-                    && let Exchange::Sent { offer, .. } = exchange
-                {
-                    let offer = queued.take().unwrap_or_else(|| std::mem::take(offer));
-                    *exchange = Exchange::Glare { again_at, offer };
-                }
-                self.settle_session(id);
-            }
-            // The peer has no such session, or is gone (RFC 3261 §12.2.1.2).
-            408 | 481 => {
-                set_idle(session);
-                session.heard = false;
-                self.event(Event::Ended { session: id, cause: EndCause::Timeout, reason: None });
-                self.send_bye(now, id, None);
-            }
-            code => {
-                set_idle(session);
-                self.event(Event::OfferRefused { session: id, code });
-                self.session_idle(now, id);
-            }
-        }
-    }
 }
 
-fn is_sent(session: &Session, client: u64) -> bool {
-    matches!(&session.state, State::Up { exchange: Exchange::Sent { client: c, .. }, .. } if *c == client)
-}
-
-fn set_idle(session: &mut Session) {
-    if let State::Up { exchange, .. } = &mut session.state {
-        *exchange = Exchange::Idle;
-    }
-}
-
-/// The headers of every INVITE of ours after CSeq.
-fn finish_invite_headers(writer: &mut Writer, dialog: &Dialog) {
-    writer
-        .header(HeaderName::Contact, &dialog.contact)
-        .header(HeaderName::Allow, ALLOW)
-        .header(HeaderName::UserAgent, "Hatif");
+/// The host of our URIs; a domain that is not configured is nobody's.
+fn host_of(domain: &str) -> &str {
+    if domain.is_empty() { "anonymous.invalid" } else { domain }
 }
 
 fn add_reason(writer: &mut Writer, reason: Option<&str>) {
@@ -437,6 +420,9 @@ fn is_ours(name: &str) -> bool {
         HeaderName::CSeq,
         HeaderName::Contact,
         HeaderName::Allow,
+        HeaderName::Supported,
+        HeaderName::SessionExpires,
+        HeaderName::MinSe,
         HeaderName::UserAgent,
         HeaderName::ContentType,
         HeaderName::ContentLength,

@@ -1,43 +1,53 @@
-//! What the caller answers to their INVITE, and what a session does when its time comes.
+//! What the caller answers to their requests, and what a session does when its time comes.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::super::header::HeaderName;
+use super::super::body::sdp_of;
+use super::super::dialog::Dialog;
+use super::super::header::{HeaderName, Method};
 use super::super::message::Message;
-use super::super::session::{Due, Exchange, Session, State, Unacknowledged};
+use super::super::session::{Due, EarlyOffer, Exchange, Session, State, Unacknowledged};
 use super::super::writer::{Writer, response_to};
 use super::table::ServerMachine;
-use super::{ALLOW, EndCause, Endpoint, Event, Flow, Rejection, SessionId};
+use super::{ALLOW, EndCause, Endpoint, Event, Flow, Rejection, SUPPORTED, SessionId, refresh};
 
 impl Endpoint {
-    /// 180 to their INVITE, or 183 when SDP is given for early media; repeated every minute until the answer
-    /// (RFC 3261 §13.3.1.1).
-    pub fn ring(&mut self, now: Instant, id: SessionId, sdp: Option<Bytes>) {
-        drop(sdp);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let State::Incoming { server, request, ring_at } = &mut session.state else { return };
-        *ring_at = Some(now + super::super::session::RING_AGAIN);
-        let server = *server;
-        let Some(entry) = self.transactions.server(server) else { return };
-        let ringing = dialog_response(&session.dialog, request, entry.flow, 180).finish();
-        if let ServerMachine::Invite(invite) = &mut entry.machine {
-            invite.progress(ringing);
-            self.stats.response_out(180);
-        }
-        self.drive_server(server);
-        self.settle_session(id);
-    }
-
     /// 200 to their INVITE with this SDP, repeated until its ACK; without one for 64·T1 the session ends with
-    /// `NoAck`.
+    /// `NoAck`. It waits for the PRACK of a reliable response with SDP, and for an offer that is under way.
+    ///
+    /// When a reliable response already answered the INVITE, the 200 has no SDP, and one that differs from what was
+    /// said is offered by re-INVITE.
     pub fn answer(&mut self, now: Instant, id: SessionId, sdp: Bytes) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let State::Incoming { server, request, .. } = &session.state else { return };
-        let (server, request) = (*server, request.clone());
-        session.state = State::Up { exchange: Exchange::Idle, queued: None, hang_up: None };
-        self.accept(now, id, server, &request, &sdp, true);
+        let State::Incoming { ring, answer, .. } = &mut session.state else { return };
+        *ring = None;
+        *answer = Some(sdp);
+        self.session_idle(now, id);
+    }
+
+    /// The answer need not wait any more.
+    pub(super) fn accept_invite(&mut self, now: Instant, id: SessionId, sdp: Bytes) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let State::Incoming { server, request, offer, .. } = &session.state else { return };
+        let (server, request, offer) = (*server, request.clone(), *offer);
+        // What waits to be said before the answer is not said any more.
+        if let Some(response) = &mut session.unpracked {
+            response.next = None;
+        }
+        session.state = State::Up { hang_up: None };
+        let body = match offer {
+            EarlyOffer::Theirs | EarlyOffer::Nobody => Some(sdp),
+            EarlyOffer::Ours | EarlyOffer::Done => {
+                if sdp != session.local_sdp && session.queued.is_none() {
+                    session.queued = Some(sdp);
+                }
+                None
+            }
+        };
+        let offered = offer == EarlyOffer::Nobody;
+        self.accept(now, id, server, &request, body.as_ref(), Some((true, offered)));
     }
 
     /// A final refusal of their INVITE. No more events of this session follow.
@@ -49,7 +59,7 @@ impl Endpoint {
         let Rejection { code, reason, retry_after, warning } = rejection;
         let code = if (300..700).contains(&code) { code } else { 500 };
         let domain = self.config.domain.clone();
-        self.refuse_invite(now, id, code, reason.as_deref(), |w| {
+        self.refuse_pending(now, id, code, reason.as_deref(), |w| {
             if let Some(seconds) = retry_after {
                 w.header(HeaderName::RetryAfter, seconds.to_string());
             }
@@ -61,52 +71,73 @@ impl Endpoint {
         self.remove_session(id);
     }
 
-    /// 200 to their re-INVITE with this SDP; nothing when none waits.
+    /// 200 with this SDP to their re-INVITE, UPDATE or PRACK; nothing when none waits.
     pub fn answer_offer(&mut self, now: Instant, id: SessionId, sdp: Bytes) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let State::Up { exchange, .. } = &mut session.state else { return };
-        if !matches!(exchange, Exchange::Received { .. }) {
-            return;
-        }
-        if let Exchange::Received { server, request } = std::mem::replace(exchange, Exchange::Idle) {
-            self.accept(now, id, server, &request, &sdp, false);
-        }
-    }
-
-    /// Refuses their re-INVITE, e.g. with 488; the session goes on as before.
-    pub fn refuse_offer(&mut self, now: Instant, id: SessionId, code: u16) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        if matches!(session.state, State::Up { exchange: Exchange::Received { .. }, .. }) {
-            let code = if (300..700).contains(&code) { code } else { 488 };
-            self.refuse_invite(now, id, code, None, |_| {});
+        let Some((server, request)) = self.take_received(id) else { return };
+        let ack = (request.method() == Method::Invite).then(|| (false, sdp_of(&request).is_none()));
+        self.accept(now, id, server, &request, Some(&sdp), ack);
+        if ack.is_none() {
             self.session_idle(now, id);
         }
     }
 
-    /// Sends the 2xx; the session is `Up` and idle.
-    fn accept(&mut self, now: Instant, id: SessionId, server: u64, request: &Message, sdp: &Bytes, initial: bool) {
+    /// Refuses their offer, e.g. with 488; the session goes on as before.
+    pub fn refuse_offer(&mut self, now: Instant, id: SessionId, code: u16) {
+        let code = if (300..700).contains(&code) { code } else { 488 };
+        self.refuse_exchange(now, id, code);
+        self.session_idle(now, id);
+    }
+
+    fn take_received(&mut self, id: SessionId) -> Option<(u64, Message)> {
+        let session = self.sessions.get_mut(&id)?;
+        match std::mem::replace(&mut session.exchange, Exchange::Idle) {
+            Exchange::Received { server, request } => Some((server, request)),
+            other @ (Exchange::Idle | Exchange::Sent { .. } | Exchange::Glare { .. }) => {
+                session.exchange = other;
+                None
+            }
+        }
+    }
+
+    /// Sends a 2xx. `ack`: it answers an INVITE, so an ACK has to come; whether that INVITE is the first, and whether
+    /// our SDP is an offer.
+    fn accept(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        server: u64,
+        request: &Message,
+        sdp: Option<&Bytes>,
+        ack: Option<(bool, bool)>,
+    ) {
+        let intervals = self.config.session_timer;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(entry) = self.transactions.server(server) else { return };
         let flow = entry.flow;
         let mut writer = dialog_response(&session.dialog, request, flow, 200);
-        writer.header(HeaderName::Allow, ALLOW).header(HeaderName::Supported, "");
-        let ok = writer.finish_with("application/sdp", sdp);
-        if let ServerMachine::Invite(invite) = &mut entry.machine {
-            invite.accept(now, ok.clone());
+        writer.header(HeaderName::Allow, ALLOW).header(HeaderName::Supported, SUPPORTED);
+        if matches!(request.method(), Method::Invite | Method::Update) {
+            refresh::agree(now, session, request, intervals, &mut writer);
+        }
+        if let Some(sdp) = sdp {
+            session.local_sdp = sdp.clone();
+        }
+        let ok = writer.finish_with("application/sdp", sdp.map(Bytes::as_ref).unwrap_or_default());
+        match &mut entry.machine {
+            ServerMachine::Invite(invite) => invite.accept(now, ok.clone()),
+            ServerMachine::Other(other) => other.respond(now, ok.clone()),
         }
         self.stats.response_out(200);
-        let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-        let offered = super::inbound::sdp_of(request).is_none();
-        if let State::Up { exchange, .. } = &mut session.state {
-            *exchange = Exchange::Unacknowledged(Unacknowledged::new(now, flow, ok, cseq, initial, offered));
+        if let Some((initial, offered)) = ack {
+            let cseq = request.cseq().map_or(0, |cseq| cseq.number);
+            session.unacknowledged = Some(Unacknowledged::new(now, flow, ok, cseq, initial, offered));
         }
         self.drive_server(server);
         self.settle_session(id);
     }
 
-    /// Refuses the INVITE of a session that waits for our answer, if one does; a re-INVITE leaves the session
-    /// idle.
-    pub(super) fn refuse_invite(
+    /// Refuses all that a session owes an answer: their offer, and their INVITE with `reason` and `more`.
+    pub(super) fn refuse_pending(
         &mut self,
         now: Instant,
         id: SessionId,
@@ -114,27 +145,33 @@ impl Endpoint {
         reason: Option<&str>,
         more: impl FnOnce(&mut Writer),
     ) {
+        self.refuse_exchange(now, id, 487);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let (server, request) = match &mut session.state {
-            State::Incoming { server, request, .. } => (*server, request.clone()),
-            State::Up { exchange, .. } => match exchange {
-                Exchange::Received { server, request } => {
-                    let pending = (*server, request.clone());
-                    *exchange = Exchange::Idle;
-                    pending
-                }
-                Exchange::Idle | Exchange::Unacknowledged(_) | Exchange::Sent { .. } | Exchange::Glare { .. } => return,
-            },
-            State::Calling { .. } | State::Leaving => return,
-        };
+        let State::Incoming { server, request, .. } = &session.state else { return };
+        let (server, tag) = (*server, session.dialog.local_tag());
+        let Some(entry) = self.transactions.server(server) else { return };
+        let mut writer = response_to(request, code, reason, Some(tag), source_of(entry.flow));
+        more(&mut writer);
+        self.refuse(now, server, code, writer);
+    }
+
+    /// Refuses their offer, if one waits.
+    pub(super) fn refuse_exchange(&mut self, now: Instant, id: SessionId, code: u16) {
+        let Some((server, request)) = self.take_received(id) else { return };
+        let Some(session) = self.sessions.get(&id) else { return };
         let Some(entry) = self.transactions.server(server) else { return };
         let tag = Some(session.dialog.local_tag());
-        let mut writer = response_to(&request, code, reason, tag, source_of(entry.flow));
-        more(&mut writer);
-        if let ServerMachine::Invite(invite) = &mut entry.machine {
-            invite.reject(now, writer.finish());
-            self.stats.response_out(code);
+        let writer = response_to(&request, code, None, tag, source_of(entry.flow));
+        self.refuse(now, server, code, writer);
+    }
+
+    fn refuse(&mut self, now: Instant, server: u64, code: u16, writer: Writer) {
+        let Some(entry) = self.transactions.server(server) else { return };
+        match &mut entry.machine {
+            ServerMachine::Invite(invite) => invite.reject(now, writer.finish()),
+            ServerMachine::Other(other) => other.respond(now, writer.finish()),
         }
+        self.stats.response_out(code);
         self.drive_server(server);
     }
 
@@ -142,25 +179,33 @@ impl Endpoint {
     pub(super) fn session_due(&mut self, now: Instant, id: SessionId) {
         let due = self.sessions.get_mut(&id).and_then(|session| session.take_due(now));
         match due {
-            Some(Due::Ring) => self.ring(now, id, None),
-            Some(Due::Resend(flow, ok)) => {
+            Some(Due::Ring) => self.ring_again(now, id),
+            Some(Due::Resend(flow, bytes)) => {
                 self.stats.retransmissions_out += 1;
-                self.send(flow, ok);
+                self.send(flow, bytes);
             }
             Some(Due::NoAck) => self.unacknowledged(now, id),
-            Some(Due::Offer(offer)) => self.send_reinvite(now, id, offer),
+            Some(Due::NoPrack) => self.unpracked(now, id),
+            Some(Due::Offer(offer)) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.queued.get_or_insert(offer);
+                }
+                self.session_idle(now, id);
+            }
+            Some(Due::Refresh) => self.refresh_session(now, id),
+            Some(Due::Expired) => self.session_expired(now, id),
             None => {}
         }
         self.settle_session(id);
     }
 
-    /// No ACK came: BYE all the same (RFC 3261 §13.3.1.4).
-    fn unacknowledged(&mut self, now: Instant, id: SessionId) {
+    /// No ACK came, or it lacks the answer to our offer: BYE all the same (RFC 3261 §13.3.1.4).
+    pub(super) fn unacknowledged(&mut self, now: Instant, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let told = session.heard;
         session.heard = false;
         let reason = match &mut session.state {
-            State::Up { hang_up, .. } => hang_up.take().flatten(),
+            State::Up { hang_up } => hang_up.take().flatten(),
             State::Incoming { .. } | State::Calling { .. } | State::Leaving => None,
         };
         if told {
@@ -171,7 +216,7 @@ impl Endpoint {
 }
 
 /// Begins a 1xx or 2xx that makes or keeps the dialog (RFC 3261 §12.1.1).
-fn dialog_response(dialog: &super::super::dialog::Dialog, request: &Message, flow: Flow, code: u16) -> Writer {
+pub(super) fn dialog_response(dialog: &Dialog, request: &Message, flow: Flow, code: u16) -> Writer {
     let mut writer = response_to(request, code, None, Some(dialog.local_tag()), source_of(flow));
     writer.copy(request, HeaderName::RecordRoute).header(HeaderName::Contact, &dialog.contact);
     writer

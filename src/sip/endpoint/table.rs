@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::super::header::Method;
 use super::super::message::Message;
 use super::super::transaction::{Client, ClientInvite, Output, Server, ServerInvite};
-use super::api::{Flow, SessionId};
+use super::api::{Flow, ReferId, SessionId};
 
 /// All transactions. A client's id is the random part of its branch; a CANCEL shares that of its INVITE, so the
 /// lowest bit tells them apart (RFC 3261 §17.1.3: the method of CSeq is part of the match).
@@ -19,6 +19,8 @@ pub(super) struct Transactions {
     clients: HashMap<u64, ClientEntry>,
     servers: HashMap<u64, ServerEntry>,
     keys: HashMap<Key, u64>,
+    /// INVITEs under way, by what they keep when they come by several ways.
+    calls: HashMap<u64, u64>,
     timers: BTreeSet<(Instant, Id)>,
     remotes: BTreeSet<(SocketAddr, u64)>,
     last_server: u64,
@@ -43,6 +45,8 @@ pub(super) struct ClientEntry {
     pub cancel: Cancel,
     /// 2xx that were acknowledged, by their To tag, with the ACK.
     pub acks: SmallVec<[(Vec<u8>, Flow, Bytes); 1]>,
+    /// The highest CSeq number that requests in early dialogs of this INVITE used.
+    pub cseq: u32,
     due: Option<Instant>,
 }
 
@@ -57,8 +61,13 @@ pub(super) enum ClientMachine {
 pub(super) enum Purpose {
     Invite(SessionId),
     Reinvite(SessionId),
+    /// UPDATE with an offer.
+    Update(SessionId),
+    /// UPDATE without one.
+    Refresh(SessionId),
     Bye(SessionId),
-    /// CANCEL, or BYE to a fork that nobody wants: its answer changes nothing.
+    Notify(ReferId),
+    /// CANCEL, PRACK, or BYE to a fork that nobody wants: its answer changes nothing.
     Nothing,
 }
 
@@ -89,6 +98,8 @@ pub(super) struct ServerEntry {
     /// The session of an INVITE.
     pub session: Option<SessionId>,
     key: Key,
+    /// Its place in `Transactions::calls`.
+    call: Option<u64>,
     due: Option<Instant>,
 }
 
@@ -108,8 +119,16 @@ impl Transactions {
     }
 
     pub fn add_client(&mut self, id: u64, machine: ClientMachine, flow: Flow, purpose: Purpose, request: Bytes) {
-        let entry =
-            ClientEntry { machine, flow, purpose, request, cancel: Cancel::No, acks: SmallVec::new(), due: None };
+        let entry = ClientEntry {
+            machine,
+            flow,
+            purpose,
+            request,
+            cancel: Cancel::No,
+            acks: SmallVec::new(),
+            cseq: 0,
+            due: None,
+        };
         self.remotes.insert((flow.remote, id));
         self.clients.insert(id, entry);
     }
@@ -117,8 +136,21 @@ impl Transactions {
     pub fn add_server(&mut self, key: Key, machine: ServerMachine, flow: Flow, session: Option<SessionId>) -> u64 {
         self.last_server += 1;
         self.keys.insert(key.clone(), self.last_server);
-        self.servers.insert(self.last_server, ServerEntry { machine, flow, session, key, due: None });
+        self.servers.insert(self.last_server, ServerEntry { machine, flow, session, key, call: None, due: None });
         self.last_server
+    }
+
+    /// A new call: what it keeps when it comes by several ways (RFC 3261 §8.2.2.2).
+    pub fn note_call(&mut self, server: u64, call: u64) {
+        if let Some(entry) = self.servers.get_mut(&server) {
+            entry.call = Some(call);
+            self.calls.insert(call, server);
+        }
+    }
+
+    /// True while a call with these marks is under way, or was a moment ago.
+    pub fn has_call(&self, call: u64) -> bool {
+        self.calls.contains_key(&call)
     }
 
     pub fn client(&mut self, id: u64) -> Option<&mut ClientEntry> {
@@ -173,6 +205,9 @@ impl Transactions {
         rearm(&mut self.timers, &mut entry.due, if over { None } else { wanted }, Id::Server(id));
         if over && let Some(entry) = self.servers.remove(&id) {
             self.keys.remove(&entry.key);
+            if let Some(call) = entry.call {
+                self.calls.remove(&call);
+            }
         }
     }
 }

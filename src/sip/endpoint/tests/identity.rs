@@ -73,9 +73,9 @@ fn credentials_go_before_addresses_and_addresses_before_names() {
     let fixed = Ask::new("INVITE", "b", 1).sdp().from("<sip:102@elsewhere.test>;tag=b").text();
     world.receive(udp("203.0.113.1:6001"), &fixed);
     assert_eq!(identity_of(&mut world), Identity::User("102".into()));
-    world.receive(udp(PHONE), &fixed.replace("z9hG4bKb", "z9hG4bKc"));
+    world.receive(udp(PHONE), &fixed.replace("z9hG4bKb", "z9hG4bKc").replace("call-1", "call-2"));
     assert_eq!(identity_of(&mut world), Identity::Stranger);
-    world.receive(udp(PHONE), &ours("INVITE", "d", 1).sdp().text());
+    world.receive(udp(PHONE), &ours("INVITE", "d", 2).sdp().text());
     let refusal = world.take_sent().pop().unwrap();
     let right = authorization(&refusal, Algorithm::Md5, "101", "secret", Method::Invite, 1);
     world.receive(udp("203.0.113.1:6000"), &ours("INVITE", "e", 2).sdp().more(&right).text());

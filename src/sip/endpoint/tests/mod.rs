@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::config::{Listener, SipConfig, Transport, UserConfig};
+use super::super::config::{Intervals, Listener, SipConfig, Transport, UserConfig};
 use super::super::header::HeaderName;
 use super::super::message::Message;
 use super::*;
@@ -30,6 +30,7 @@ fn config() -> SipConfig {
         users: BTreeMap::from([("101".to_owned(), user("secret")), ("102".to_owned(), user("other"))]),
         trunks: BTreeMap::from([("203.0.113.1".parse().unwrap(), "carrier".to_owned())]),
         fixed: BTreeMap::from([("203.0.113.1:6001".parse().unwrap(), BTreeSet::from(["102".to_owned()]))]),
+        session_timer: Intervals::default(),
         ..SipConfig::default()
     }
 }

@@ -14,11 +14,14 @@ fn answer_to(ask: &Ask) -> Message {
 /// RFC 3261 §8.2: each refusal with the header that helps.
 #[test]
 fn what_is_not_served_is_refused_as_the_rfc_says() {
-    let info = answer_to(&Ask::new("INFO", "a", 1));
-    assert_eq!((info.code(), value(&info, HeaderName::Allow)), (405, ALLOW.to_owned()));
+    let message = answer_to(&Ask::new("MESSAGE", "a", 1));
+    assert_eq!((message.code(), value(&message, HeaderName::Allow)), (405, ALLOW.to_owned()));
+    for method in ["INFO", "PRACK", "UPDATE", "NOTIFY"] {
+        assert_eq!(answer_to(&Ask::new(method, "a", 1)).code(), 481, "{method} outside of a session");
+    }
     assert_eq!(answer_to(&Ask::new("FROBNICATE", "a", 1)).code(), 501);
-    let extension = answer_to(&Ask::new("INVITE", "a", 1).sdp().more("Require: 100rel, foo"));
-    assert_eq!((extension.code(), value(&extension, HeaderName::Unsupported)), (420, "100rel, foo".to_owned()));
+    let extension = answer_to(&Ask::new("INVITE", "a", 1).sdp().more("Require: 100rel, foo, timer, bar"));
+    assert_eq!((extension.code(), value(&extension, HeaderName::Unsupported)), (420, "foo, bar".to_owned()));
     let hops = Ask::new("INVITE", "a", 1).sdp();
     let mut world = World::new();
     world.receive(udp(PHONE), &hops.text().replace("Max-Forwards: 70", "Max-Forwards: 0"));
@@ -27,7 +30,7 @@ fn what_is_not_served_is_refused_as_the_rfc_says() {
     assert_eq!(world.take_lines(), ["416 INVITE"]);
     world.receive(udp(PHONE), &Ask::new("INVITE", "c", 1).sdp().text().replace("application/sdp", "text/plain"));
     let content = world.take_one();
-    assert_eq!((content.code(), value(&content, HeaderName::Accept)), (415, "application/sdp".to_owned()));
+    assert_eq!((content.code(), value(&content, HeaderName::Accept)), (415, "application/sdp, multipart/mixed".to_owned()));
     world
         .receive(udp(PHONE), &Ask::new("INVITE", "d", 1).sdp().text().replace("Content-Type: application/sdp\r\n", ""));
     assert_eq!(world.take_lines(), ["415 INVITE"]);
@@ -46,7 +49,8 @@ fn what_is_not_served_is_refused_as_the_rfc_says() {
 fn options_are_told() {
     let options = answer_to(&Ask::new("OPTIONS", "a", 1));
     assert_eq!((options.code(), value(&options, HeaderName::Allow)), (200, ALLOW.to_owned()));
-    assert_eq!(value(&options, HeaderName::Accept), "application/sdp");
+    assert_eq!(value(&options, HeaderName::Accept), "application/sdp, multipart/mixed");
+    assert_eq!(value(&options, HeaderName::Supported), SUPPORTED);
 }
 
 /// RFC 3261 §12.2.2, §9.2: any wrong tag or Call-ID is 481 and the call is untouched.
