@@ -49,7 +49,8 @@ impl Dialog {
         local.extend_from_slice(b";tag=");
         local.extend_from_slice(local_tag.as_bytes());
         let routes = routes(invite);
-        let target = invite.contact()?.uri.to_vec();
+        // Without a Contact, as RFC 2543 allowed, From is where to call back.
+        let target = invite.contact().or_else(|| invite.from())?.uri.to_vec();
         Some(Dialog {
             call_id: invite.call_id()?.to_vec(),
             local_tag,

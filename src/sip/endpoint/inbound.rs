@@ -75,7 +75,8 @@ impl Endpoint {
             self.stats.rejected.malformed += 1;
             return self.reply(from, &request, 416, None, |_| {});
         }
-        if request.contact().is_none() {
+        // RFC 2543 knew calls without Contact; who has no tag either is of that time.
+        if request.contact().is_none() && request.from_tag().is_some() {
             return self.refuse_malformed(from, &request, 400, "Missing Contact");
         }
         if !self.accepts_extensions(from, &request) || !self.accepts_content(from, &request) {
@@ -112,8 +113,13 @@ impl Endpoint {
         false
     }
 
-    /// 415 to a body that is not plain SDP (RFC 3261 §8.2.3).
+    /// 415 to a body that is not plain SDP (RFC 3261 §8.2.3), 406 to who would not read ours (§8.2.3, §20.1).
     fn accepts_content(&mut self, from: Flow, request: &Message) -> bool {
+        if !reads_sdp(request) {
+            self.stats.rejected.unsupported += 1;
+            self.reply(from, request, 406, None, |_| {});
+            return false;
+        }
         let encoded = request.header(HeaderName::ContentEncoding).is_some_and(|e| !e.eq_ignore_ascii_case(b"identity"));
         if request.body().is_empty() || (is_sdp(request) && !encoded) {
             return true;
@@ -351,6 +357,14 @@ fn incoming(request: &Message, flow: Flow, to_user: String, identity: Identity) 
         call_id: text(request.call_id().unwrap_or_default()).into_owned(),
         max_forwards: request.max_forwards().unwrap_or(70),
     }
+}
+
+/// Accept names SDP, or is not there, which means the same for an INVITE.
+fn reads_sdp(request: &Message) -> bool {
+    let mut all = request.list(HeaderName::Accept).map(|range| range.split(|b| *b == b';').next().unwrap_or_default());
+    let kinds: [&[u8]; 3] = [b"application/sdp", b"application/*", b"*/*"];
+    request.header(HeaderName::Accept).is_none_or(<[u8]>::is_empty)
+        || all.any(|range| kinds.iter().any(|kind| range.trim_ascii().eq_ignore_ascii_case(kind)))
 }
 
 fn is_sdp(message: &Message) -> bool {
