@@ -96,7 +96,10 @@ fn pure_round(number: &str) -> f64 {
             out.clear();
             now += Duration::from_millis(1);
             let began = thread_cpu();
-            for input in inputs.drain(..) {
+            for mut input in inputs.drain(..) {
+                if let Input::Message { received, .. } = &mut input {
+                    *received = now;
+                }
                 engine.handle(now, input);
                 drain(&mut engine, &mut out);
             }
@@ -131,7 +134,8 @@ fn drain(engine: &mut Engine, out: &mut Vec<Output>) {
 }
 
 fn message(remote: SocketAddr, bytes: Bytes) -> Input {
-    Input::Message { from: Flow { transport: Transport::Udp, listener: 0, remote, connection: None }, bytes }
+    let from = Flow { transport: Transport::Udp, listener: 0, remote, connection: None };
+    Input::Message { received: Instant::now(), from, bytes }
 }
 
 /// Mean CPU of one call (engine thread, whole process without the phones), in µs, by round.

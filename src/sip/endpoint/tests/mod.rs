@@ -31,6 +31,7 @@ fn config() -> SipConfig {
         users: BTreeMap::from([("101".to_owned(), user("secret")), ("102".to_owned(), user("other"))]),
         trunks: BTreeMap::from([("203.0.113.1".parse().unwrap(), "carrier".to_owned())]),
         fixed: BTreeMap::from([("203.0.113.1:6001".parse().unwrap(), BTreeSet::from(["102".to_owned()]))]),
+        ..SipConfig::default()
     }
 }
 
@@ -76,7 +77,7 @@ impl World {
     }
 
     fn receive(&mut self, from: Flow, text: &str) {
-        self.endpoint.handle_message(self.now, from, Bytes::from(text.to_owned()));
+        self.endpoint.handle_message(self.now, self.now, from, Bytes::from(text.to_owned()));
         self.drain();
     }
 
@@ -246,6 +247,9 @@ fn invite() -> Invite {
         from_display: Some("support".to_owned()),
         to: "sip:101@hatif.test".to_owned(),
         sdp: Bytes::from(SDP),
+        asserted: None,
+        private: false,
+        replaces: None,
         headers: vec![("X-Hatif-Call".to_owned(), "call_1".to_owned())],
     }
 }

@@ -99,7 +99,9 @@ impl Network {
                     false => self.sides[at].endpoint.refuse_offer(self.now, session, 488),
                 }
             }
-            Event::Registered { .. } | Event::Unregistered { .. } => panic!("{event:?}"),
+            Event::Dtmf { .. } | Event::Refer { .. } | Event::Registered { .. } | Event::Unregistered { .. } => {
+                panic!("{event:?}")
+            }
         }
     }
 
@@ -117,7 +119,7 @@ impl Network {
             return self.drain();
         };
         match (phase, what) {
-            (Phase::Incoming, 0..=2) => side.endpoint.ring(now, session),
+            (Phase::Incoming, 0..=2) => side.endpoint.ring(now, session, None),
             (Phase::Incoming, 3..=7) => {
                 side.endpoint.answer(now, session, Bytes::from(SDP));
                 side.live.insert(session, Phase::Up);
@@ -149,7 +151,7 @@ impl Network {
             let (to, bytes) = entry.remove();
             let flow =
                 Flow { transport: Transport::Udp, listener: 0, remote: self.sides[1 - to].address, connection: None };
-            self.sides[to].endpoint.handle_message(self.now, flow, bytes);
+            self.sides[to].endpoint.handle_message(self.now, self.now, flow, bytes);
             self.drain();
         }
         for side in &mut self.sides {
