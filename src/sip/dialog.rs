@@ -184,7 +184,7 @@ impl Dialog {
 
     /// A target refresh: a 2xx to INVITE, or a re-INVITE that came from `source` (RFC 3261 §12.2).
     pub fn refresh(&mut self, message: &Message, source: Flow) {
-        if let Some(contact) = message.contact() {
+        if let Some(contact) = message.contact().filter(|contact| contact.uri().is_some()) {
             self.target = contact.uri.to_vec();
         }
         self.flow = source;

@@ -17,7 +17,7 @@ fn world() -> World {
 /// The final response to one message, over UDP or TCP, and what the endpoint did besides.
 fn answer(bytes: &[u8], flow: Flow) -> Option<u16> {
     let mut world = world();
-    world.endpoint.handle_message(world.now, flow, Bytes::copy_from_slice(bytes));
+    world.endpoint.handle_message(world.now, world.now, flow, Bytes::copy_from_slice(bytes));
     world.drain();
     // A call that came through the door is answered by nobody here.
     for event in world.take_events() {
