@@ -72,7 +72,8 @@ impl Dialog {
         local.extend_from_slice(b";tag=");
         local.extend_from_slice(local_tag.as_bytes());
         let routes = routes(invite);
-        let target = invite.contact()?.uri.to_vec();
+        // Without a Contact, as RFC 2543 allowed, From is where to call back.
+        let target = invite.contact().or_else(|| invite.from())?.uri.to_vec();
         Some(Dialog {
             call_id: invite.call_id()?.to_vec(),
             local_tag,
@@ -184,7 +185,7 @@ impl Dialog {
 
     /// A target refresh: a 2xx to INVITE, or a re-INVITE that came from `source` (RFC 3261 §12.2).
     pub fn refresh(&mut self, message: &Message, source: Flow) {
-        if let Some(contact) = message.contact() {
+        if let Some(contact) = message.contact().filter(|contact| contact.uri().is_some()) {
             self.target = contact.uri.to_vec();
         }
         self.flow = source;

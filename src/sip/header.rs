@@ -4,7 +4,7 @@
 //! tokens nobody knows survive. Grammar: RFC 3261 §25.1, read leniently where it does no harm.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::uri::{Uri, split_host_port};
 
@@ -530,9 +530,19 @@ pub(crate) fn number_of(value: &[u8]) -> Option<u64> {
 pub(crate) fn ip_of(value: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(value).ok()?;
     match text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
-        Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        Some(inner) => ipv6_of(inner).map(IpAddr::V6),
         None => text.parse().ok(),
     }
+}
+
+/// What stands between the brackets. The grammar of RFC 3261 puts a third colon before an embedded IPv4 address;
+/// it must be tolerated (RFC 5118 §4.10).
+fn ipv6_of(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (head, tail) = text.split_once(":::")?;
+        tail.parse::<Ipv4Addr>().ok()?;
+        [head, "::", tail].concat().parse().ok()
+    })
 }
 
 #[cfg(test)]

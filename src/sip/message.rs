@@ -52,8 +52,8 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// The request to answer with 400: it is one, is no ACK, and what a response must copy (Via, From, To,
-    /// Call-ID, CSeq) is there. A response never gets an answer.
+    /// The request to answer with 400: it is one, is no ACK, and its top Via says where to. A response never gets
+    /// an answer.
     pub fn answerable(&self) -> Option<&Message> {
         self.message.as_deref().filter(|message| message.answerable())
     }
@@ -411,12 +411,10 @@ impl Message {
         &self.bytes
     }
 
-    /// True when a response can be made to it: a request but no ACK, with Via, From, To, Call-ID and CSeq.
+    /// True when a response can be made to it: a request but no ACK, with a top Via that can be read. What else a
+    /// response copies may be missing: that is what the 400 says.
     pub fn answerable(&self) -> bool {
-        let copied = [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
-        self.is_request()
-            && self.method() != Method::Ack
-            && copied.iter().all(|name| self.header(*name).is_some_and(|value| !value.is_empty()))
+        self.is_request() && self.method() != Method::Ack && self.via().is_some()
     }
 
     fn of(&self, span: Span) -> &[u8] {

@@ -109,12 +109,11 @@ pub fn response_to(
         };
     }
     writer.copy(request, HeaderName::From);
-    match to_tag {
-        Some(tag) if request.to_tag().is_none() => {
-            let to = request.header(HeaderName::To).unwrap_or_default();
+    match (to_tag, request.header(HeaderName::To)) {
+        (Some(tag), Some(to)) if request.to_tag().is_none() => {
             writer.header(HeaderName::To, [to, b";tag=", tag.as_bytes()].concat());
         }
-        Some(_) | None => {
+        (Some(_) | None, Some(_) | None) => {
             writer.copy(request, HeaderName::To);
         }
     }

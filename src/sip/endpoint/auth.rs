@@ -122,6 +122,11 @@ impl Endpoint {
         if !self.accepts_extensions(from, request) {
             return;
         }
+        // RFC 3261 §10.2: an address of record is a SIP URI.
+        let record = request.to().and_then(|to| to.uri());
+        if !record.is_some_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips)) {
+            return self.refuse_malformed(from, request, 400, "Address Of Record Is No SIP URI");
+        }
         let user = match self.proof(now, request) {
             Proof::User(user) => user,
             Proof::None => {

@@ -116,7 +116,8 @@ impl Endpoint {
         } else if !serves_scheme(from, request) {
             self.stats.rejected.malformed += 1;
             self.reply(from, request, 416, None, |_| {});
-        } else if request.contact().is_none() {
+        } else if request.contact().is_none() && request.from_tag().is_some() {
+            // RFC 2543 knew calls without Contact; who has no tag either is of that time.
             self.refuse_malformed(from, request, 400, "Missing Contact");
         } else if !self.accepts_extensions(from, request) || !self.accepts_content(from, request) {
         } else if let Err((code, min_s)) = session_timer::check(request, self.config.session_timer) {
@@ -171,8 +172,14 @@ impl Endpoint {
         false
     }
 
-    /// 415 to a body that is no SDP and holds none, and must be understood (RFC 3261 §8.2.3, RFC 5621 §3).
+    /// 415 to a body that is no SDP and holds none, and must be understood (RFC 3261 §8.2.3, RFC 5621 §3); 406 to
+    /// who would not read ours (RFC 3261 §20.1).
     fn accepts_content(&mut self, from: Flow, request: &Message) -> bool {
+        if !reads_sdp(request) {
+            self.stats.rejected.unsupported += 1;
+            self.reply(from, request, 406, None, |_| {});
+            return false;
+        }
         let encoded = request.header(HeaderName::ContentEncoding).is_some_and(|e| !e.eq_ignore_ascii_case(b"identity"));
         if body_of(request) != Body::Foreign {
             return true;
@@ -485,4 +492,12 @@ fn serves_scheme(from: Flow, request: &Message) -> bool {
         Scheme::Sips => from.transport.is_secure(),
         Scheme::Other(_) => false,
     })
+}
+
+/// Accept names SDP, or is not there, which means the same for an INVITE.
+fn reads_sdp(request: &Message) -> bool {
+    let mut all = request.list(HeaderName::Accept).map(|range| range.split(|b| *b == b';').next().unwrap_or_default());
+    let kinds: [&[u8]; 3] = [b"application/sdp", b"application/*", b"*/*"];
+    request.header(HeaderName::Accept).is_none_or(<[u8]>::is_empty)
+        || all.any(|range| kinds.iter().any(|kind| range.trim_ascii().eq_ignore_ascii_case(kind)))
 }

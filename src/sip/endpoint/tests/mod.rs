@@ -15,6 +15,7 @@ mod calls;
 mod identity;
 mod network;
 mod refusals;
+mod torture;
 
 const US: &str = "192.0.2.1:5060";
 const PHONE: &str = "198.51.100.7:5070";

@@ -30,7 +30,10 @@ fn what_is_not_served_is_refused_as_the_rfc_says() {
     assert_eq!(world.take_lines(), ["416 INVITE"]);
     world.receive(udp(PHONE), &Ask::new("INVITE", "c", 1).sdp().text().replace("application/sdp", "text/plain"));
     let content = world.take_one();
-    assert_eq!((content.code(), value(&content, HeaderName::Accept)), (415, "application/sdp, multipart/mixed".to_owned()));
+    assert_eq!(
+        (content.code(), value(&content, HeaderName::Accept)),
+        (415, "application/sdp, multipart/mixed".to_owned())
+    );
     world
         .receive(udp(PHONE), &Ask::new("INVITE", "d", 1).sdp().text().replace("Content-Type: application/sdp\r\n", ""));
     assert_eq!(world.take_lines(), ["415 INVITE"]);

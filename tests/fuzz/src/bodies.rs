@@ -1,0 +1,149 @@
+//! What is done with any bytes, and what must hold whatever they are. One function a target; the fuzzer calls them
+//! with bytes of its own, `tests/fuzz_replay.rs` with those of the corpora.
+//!
+//! Besides "no panic": what is written is read as the same; a stream gives the same messages however it is cut; what
+//! the endpoint sends is well formed; it comes to rest when nobody calls any more.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+
+use crate::media::{rtcp, rtp};
+use crate::sdp::{self, Codec, Local, Sdp};
+use crate::sip::digest::{Authorization, Challenge, Nonces, answer_challenge};
+use crate::sip::header::{CSeq, HeaderName, NameAddr, Params, Via};
+use crate::sip::message::{Malformed, Message, validate};
+use crate::sip::stream::{Framed, Framer};
+use crate::sip::uri::Uri;
+use crate::sip::writer::response_to;
+
+#[path = "endpoint.rs"]
+mod play;
+
+pub use play::endpoint;
+
+/// One datagram.
+pub fn message(data: &[u8]) {
+    match Message::parse(Bytes::copy_from_slice(data)) {
+        Ok(m) => read(&m),
+        Err(Malformed { message: Some(m), .. }) => read(&m),
+        Err(Malformed { message: None, .. }) => {}
+    }
+}
+
+/// Asks a message for everything it has.
+fn read(m: &Message) {
+    let _ = (m.start(), m.method(), m.code(), m.request_uri(), m.body(), validate(m), m.max_forwards(), m.expires());
+    let _ = (m.from_tag(), m.to_tag(), m.call_id(), m.cseq(), m.retry_after(), m.content_type(), m.contact_is_star());
+    for address in m.contacts().flatten().chain(m.from()).chain(m.to()) {
+        let _ = (address.display_text(), address.tag());
+        uri(address.uri);
+    }
+    for (_, name, value) in m.all_headers() {
+        let _ = (Via::parse(value), NameAddr::parse(value), CSeq::parse(value), Params(value).iter().count());
+        let _ = m.header_named(&String::from_utf8_lossy(name));
+    }
+    let source = SocketAddr::from(([192, 0, 2, 1], 5060));
+    if m.answerable() {
+        let response = response_to(m, 400, None, Some("tag"), source).finish();
+        let again = Message::parse(response).expect("a response of ours can be read");
+        assert_eq!(again.code(), 400);
+        // Line ends and NUL are never written, and quotes that do not close hide what follows them.
+        let clean = m.header(HeaderName::Via).is_some_and(|via| !via.iter().any(|b| b"\r\n\0<>\"\\".contains(b)));
+        assert!(!clean || again.branch() == m.branch(), "the response belongs to its request");
+    }
+}
+
+/// A URI: what is written is read as the same.
+pub fn uri(data: &[u8]) {
+    let Some(uri) = Uri::parse(data) else { return };
+    let _ = (uri.user_text(), uri.host_text(), uri.ip());
+    let mut out = Vec::new();
+    uri.write(&mut out);
+    let again = Uri::parse(&out).expect("what was written can be read");
+    assert_eq!((uri.user, uri.password, uri.host, uri.port), (again.user, again.password, again.host, again.port));
+    assert!(again.equivalent(&uri), "{:?} {:?}", String::from_utf8_lossy(data), String::from_utf8_lossy(&out));
+}
+
+/// A session description: read, written, read; answered and accepted.
+pub fn sdp(data: &[u8]) {
+    let Ok(description) = Sdp::parse(data) else { return };
+    let written = description.write();
+    let again = Sdp::parse(&written).expect("what was written can be read");
+    assert_eq!(again, description);
+    for media in &description.media {
+        let _ = (description.rtp_address(media), description.direction(media), media.payload_types().count());
+        let _ = media.payload_types().filter_map(|n| media.rtpmap(n)).count();
+    }
+    let local = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 4_000, session: 1, version: 1 };
+    let codecs = [Codec::Pcma, Codec::Pcmu];
+    let _ = sdp::accept(&description, &codecs);
+    for prefer in [None, Some(Codec::Pcmu)] {
+        if let Ok((text, _)) = sdp::answer(&description, &local, &codecs, prefer) {
+            let answer = Sdp::parse(&text).expect("our answer can be read");
+            assert_eq!(answer.media.len(), description.media.len(), "a stream of the answer for each of the offer");
+        }
+    }
+}
+
+/// The values of Authorization and of WWW-Authenticate.
+pub fn digest(data: &[u8]) {
+    let now = std::time::Instant::now();
+    let method = crate::sip::header::Method::Register;
+    let mut nonces = Nonces::new([7; 32]);
+    if let Some(authorization) = Authorization::parse(data) {
+        let _ = (authorization.user(), authorization.verify(method, "secret"));
+        let _ = nonces.check(now, &authorization, method, "secret");
+    }
+    let Some(challenge) = Challenge::parse(data) else { return };
+    let answer = crate::sip::digest::Answer {
+        username: "101",
+        password: "secret",
+        method,
+        uri: "sip:hatif.test",
+        cnonce: "0a4f113b",
+        nc: 1,
+    };
+    if let Some(text) = answer_challenge(&challenge, &answer) {
+        let read = Authorization::parse(text.as_bytes()).expect("our answer can be read");
+        // A nonce or realm that is no UTF-8 is not written as it came.
+        if data.is_ascii() {
+            assert!(read.verify(method, "secret"), "our answer is right: {text}");
+        }
+    }
+}
+
+/// A stream: cut in two ways it gives the same.
+pub fn stream(data: &[u8]) {
+    let whole = frames(data.chunks(data.len().max(1)));
+    let step = data.first().map_or(1, |b| usize::from(*b % 61) + 1);
+    let pieces = frames(data.chunks(step));
+    assert_eq!(whole, pieces, "cut every {step} bytes");
+    for framed in whole.into_iter().flatten() {
+        match framed {
+            Framed::Message(bytes) => message(&bytes),
+            Framed::Ping => {}
+        }
+    }
+}
+
+/// What comes out of a stream; `None` where it broke.
+fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Option<Framed>> {
+    let mut framer = Framer::new();
+    let mut out = Vec::new();
+    for piece in pieces {
+        framer.push(piece);
+        out.extend(framer.by_ref().map(Result::ok));
+    }
+    let _ = framer.is_partial();
+    out
+}
+
+/// A datagram on a media port.
+pub fn rtp(data: &[u8]) {
+    if let Ok(packet) = rtp::parse(data) {
+        assert!(data.get(packet.payload.clone()).is_some(), "the payload lies inside");
+    }
+    let _ = (rtp::is_rtcp(data), rtcp::parse(data, 0x0102_0304));
+    let _ = HeaderName::from_bytes(data);
+}

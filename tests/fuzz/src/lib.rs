@@ -1,0 +1,16 @@
+//! The cores under their own names, and the bodies that feed them.
+#![allow(missing_docs)]
+
+#[path = "../../../src/sdp/mod.rs"]
+pub mod sdp;
+#[path = "../../../src/sip/mod.rs"]
+pub mod sip;
+
+#[path = "../../../src/media"]
+pub mod media {
+    pub mod reception;
+    pub mod rtcp;
+    pub mod rtp;
+}
+
+pub mod bodies;
