@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+pub use super::guard::{GuardConfig, Network};
+
 /// Everything the endpoint needs to know; taken whole at start and at each reload.
 #[derive(Clone, Debug, Default)]
 pub struct SipConfig {
@@ -16,6 +18,8 @@ pub struct SipConfig {
     pub trunks: BTreeMap<IpAddr, String>,
     /// Who is known by fixed address instead of a password: agents with a `contact`.
     pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
+    /// Limits on what strangers and load may do.
+    pub guard: GuardConfig,
 }
 
 /// One `[sip] listen` entry.

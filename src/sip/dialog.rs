@@ -147,6 +147,11 @@ impl Dialog {
         request.call_id() == Some(&self.call_id) && request.from_tag().unwrap_or_default() == self.remote_tag
     }
 
+    /// True when this is our own request coming back: our tag in its From, our Call-ID.
+    pub fn is_own(&self, request: &Message) -> bool {
+        self.asked && request.call_id() == Some(&self.call_id) && request.from_tag() == Some(self.local_tag.as_bytes())
+    }
+
     /// Our tag.
     pub fn local_tag(&self) -> &str {
         &self.local_tag

@@ -12,6 +12,7 @@
 //! | [`dialog`] | tags, sequence, route set, target; where requests and responses go | RFC 3261 §12, §18.2; RFC 3581 |
 //! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
 //! | [`registrar`] | who can be reached where | RFC 3261 §10 |
+//! | [`guard`] | who is heard at all: allowances, bans, back-off, load | RFC 3261 §21.5.4, §26.3.2.4; RFC 6357 |
 //! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
 //!
 //! The path of a message: `io` → [`endpoint::Endpoint::handle_message`] → parse and validate → transaction by
@@ -26,6 +27,7 @@ pub mod config;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
+pub mod guard;
 pub mod header;
 pub mod message;
 pub mod registrar;
@@ -36,6 +38,8 @@ pub mod uri;
 pub mod writer;
 
 pub use config::{SipConfig, Transport};
+pub use guard::{Ban, GUARD_LABELS};
+
 pub use endpoint::{
     Contact, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, Rejection, SessionId, Stats,
 };

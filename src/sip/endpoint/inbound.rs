@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::super::dialog::{Dialog, reply_to};
+use super::super::guard::Count;
 use super::super::header::{HeaderName, Method, text};
 use super::super::message::Message;
 use super::super::session::{Exchange, Session, State};
@@ -68,6 +69,11 @@ impl Endpoint {
             self.stats.rejected.hops += 1;
             return self.reply(from, &request, 483, None, |_| {});
         }
+        let original = self.original(&request);
+        if original.is_some_and(|original| self.transactions.is_copy(original)) || self.is_own_invite(&request) {
+            self.guard.count(Count::RefuseLoop);
+            return self.reply(from, &request, 482, None, |_| {});
+        }
         if self.sessions.len() >= SESSIONS_MAX || self.transactions.len() >= TRANSACTIONS_MAX {
             return self.refuse_overload(from, &request);
         }
@@ -88,8 +94,15 @@ impl Endpoint {
         let Some(dialog) = Dialog::answering(&request, tag, from, contact) else { return };
         let trying = response_to(&request, 100, None, None, from.remote).finish();
         self.stats.response_out(100);
-        let machine = ServerMachine::Invite(ServerInvite::new(trying, super::reliability(from)));
+        let mut machine = ServerInvite::new(trying, super::reliability(from));
+        if identity == Identity::Stranger {
+            machine.refuse_once();
+        }
+        let machine = ServerMachine::Invite(machine);
         let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), None);
+        if let Some(original) = original {
+            self.transactions.note_original(server, original);
+        }
         let incoming = incoming(&request, from, to_user, identity);
         let session = self.add_session(Session::new(dialog, State::Incoming { server, request, ring_at: None }));
         if let Some(entry) = self.transactions.server(server) {
@@ -130,9 +143,8 @@ impl Endpoint {
 
     pub(super) fn refuse_overload(&mut self, from: Flow, request: &Message) {
         self.stats.rejected.overload += 1;
-        self.reply(from, request, 503, None, |w| {
-            w.header(HeaderName::RetryAfter, "5");
-        });
+        let seconds = self.guard.pause_s();
+        self.put_off(from, request, seconds);
     }
 
     fn refuse_unknown_dialog(&mut self, from: Flow, request: &Message) {

@@ -19,6 +19,8 @@ pub(super) struct Transactions {
     clients: HashMap<u64, ClientEntry>,
     servers: HashMap<u64, ServerEntry>,
     keys: HashMap<Key, u64>,
+    /// INVITEs by what every copy of one request has in common (RFC 3261 §8.2.2.2).
+    originals: HashMap<u64, u64>,
     timers: BTreeSet<(Instant, Id)>,
     remotes: BTreeSet<(SocketAddr, u64)>,
     last_server: u64,
@@ -89,6 +91,7 @@ pub(super) struct ServerEntry {
     /// The session of an INVITE.
     pub session: Option<SessionId>,
     key: Key,
+    original: Option<u64>,
     due: Option<Instant>,
 }
 
@@ -117,8 +120,21 @@ impl Transactions {
     pub fn add_server(&mut self, key: Key, machine: ServerMachine, flow: Flow, session: Option<SessionId>) -> u64 {
         self.last_server += 1;
         self.keys.insert(key.clone(), self.last_server);
-        self.servers.insert(self.last_server, ServerEntry { machine, flow, session, key, due: None });
+        self.servers.insert(self.last_server, ServerEntry { machine, flow, session, key, original: None, due: None });
         self.last_server
+    }
+
+    /// Remembers what a copy of this INVITE would be known by.
+    pub fn note_original(&mut self, server: u64, original: u64) {
+        if let Some(entry) = self.servers.get_mut(&server) {
+            entry.original = Some(original);
+            self.originals.insert(original, server);
+        }
+    }
+
+    /// True when the same INVITE is being served under another branch.
+    pub fn is_copy(&self, original: u64) -> bool {
+        self.originals.contains_key(&original)
     }
 
     pub fn client(&mut self, id: u64) -> Option<&mut ClientEntry> {
@@ -173,6 +189,9 @@ impl Transactions {
         rearm(&mut self.timers, &mut entry.due, if over { None } else { wanted }, Id::Server(id));
         if over && let Some(entry) = self.servers.remove(&id) {
             self.keys.remove(&entry.key);
+            if let Some(original) = entry.original {
+                self.originals.remove(&original);
+            }
         }
     }
 }

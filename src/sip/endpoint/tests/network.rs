@@ -99,7 +99,7 @@ impl Network {
                     false => self.sides[at].endpoint.refuse_offer(self.now, session, 488),
                 }
             }
-            Event::Registered { .. } | Event::Unregistered { .. } => panic!("{event:?}"),
+            Event::Registered { .. } | Event::Unregistered { .. } | Event::Banned { .. } => panic!("{event:?}"),
         }
     }
 
