@@ -65,7 +65,7 @@ impl Engine {
         match action {
             Action::Ring => {
                 if let Some(call) = self.calls.get(&id) {
-                    self.endpoint.ring(now, call.customer().session);
+                    self.endpoint.ring(now, call.customer().session, None);
                 }
             }
             Action::Answer => self.answer(now, id),

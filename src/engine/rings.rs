@@ -168,6 +168,9 @@ impl Engine {
             from_display: display.map(str::to_owned),
             to: way.to,
             sdp: if port.is_some() { leg.sdp.clone() } else { customer_sdp },
+            asserted: None,
+            private: false,
+            replaces: None,
             headers: vec![
                 ("X-Hatif-Call".to_owned(), call.to_string()),
                 ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -154,7 +154,7 @@ impl Streams {
                 match framed {
                     Ok(Framed::Message(bytes)) => {
                         heard = true;
-                        self.shared.inbox.send(Input::Message { from, bytes, received: Instant::now() });
+                        self.shared.inbox.send(Input::Message { received: std::time::Instant::now(), from, bytes });
                     }
                     Ok(Framed::Ping) => {
                         // RFC 5626 §3.5.1: a double CRLF is answered by a single one.

@@ -37,9 +37,10 @@ pub mod transaction;
 pub mod uri;
 pub mod writer;
 
-pub use config::{SipConfig, Transport};
+pub use config::{Host, SipConfig, Target, Transport};
 pub use guard::{Ban, GUARD_LABELS};
 
 pub use endpoint::{
-    Contact, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, Rejection, SessionId, Stats,
+    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, ReferId,
+    Rejection, SessionId, Stats,
 };

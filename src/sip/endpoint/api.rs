@@ -15,13 +15,17 @@ pub struct Flow {
     pub listener: u16,
     /// The peer.
     pub remote: SocketAddr,
-    /// The connection over TCP; `None` = whichever leads to `remote`, or a new one.
+    /// The connection of a stream; `None` = whichever leads to `remote`, or a new one.
     pub connection: Option<u64>,
 }
 
 /// One INVITE dialog usage: one leg of a call in SIP. Never used again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct SessionId(pub u64);
+
+/// One REFER of a peer, until its outcome was told. Never used again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub struct ReferId(pub u64);
 
 /// What the endpoint asks of its caller.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +98,7 @@ pub enum Event {
         /// The Reason header of their BYE.
         reason: Option<String>,
     },
-    /// The peer offers a change (re-INVITE). Owes `answer_offer` or `refuse_offer`.
+    /// The peer offers a change (re-INVITE or UPDATE, also before the answer). Owes `answer_offer` or `refuse_offer`.
     Offer {
         /// Which session.
         session: SessionId,
@@ -115,6 +119,31 @@ pub enum Event {
         session: SessionId,
         /// The status code.
         code: u16,
+    },
+    /// A digit pressed, told by INFO; 200 is sent.
+    Dtmf {
+        /// Which session.
+        session: SessionId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// How long it was pressed, in milliseconds.
+        duration_ms: u32,
+    },
+    /// The peer asks us to call somebody in its place (REFER); 202 and a NOTIFY of 100 are sent. Owes
+    /// `refer_progress` with a final code.
+    Refer {
+        /// Which session.
+        session: SessionId,
+        /// Names it in `refer_progress`.
+        refer: ReferId,
+        /// User part of the URI to call, unescaped.
+        to_user: String,
+        /// The URI to call, without headers.
+        to_uri: String,
+        /// The session of ours that the new call is to take the place of (attended transfer).
+        replaces: Option<SessionId>,
+        /// The value of Referred-By.
+        referred_by: Option<String>,
     },
     /// A contact was added, or came back over another transport; a mere renewal is not told.
     Registered {
@@ -160,6 +189,19 @@ pub struct Incoming {
     pub flow: Flow,
     /// Its Call-ID.
     pub call_id: String,
+    /// User part of the identity that the sender asserts (P-Asserted-Identity, else Remote-Party-ID). A claim: only
+    /// who knows the sender can say what it is worth.
+    pub asserted: Option<String>,
+    /// The sender asks not to show who calls (Privacy, else Remote-Party-ID).
+    pub private: bool,
+    /// User parts of who was dialled before, newest first (Diversion, else History-Info).
+    pub diversion: Vec<String>,
+    /// The session of ours that this call is to take the place of (Replaces).
+    pub replaces: Option<SessionId>,
+    /// The value of Referred-By.
+    pub referred_by: Option<String>,
+    /// Host of the Request-URI, without port.
+    pub to_host: String,
     /// Max-Forwards, 70 when not said. A call that goes on from here says one less, by the header of that name
     /// in `Invite::headers`, so that loops end.
     pub max_forwards: u8,
@@ -217,6 +259,12 @@ pub struct Invite {
     pub to: String,
     /// The offer.
     pub sdp: Bytes,
+    /// User part of the identity that we assert (P-Asserted-Identity); only for who may be told.
+    pub asserted: Option<String>,
+    /// The callee is not to be shown who calls: From is anonymous, and Privacy asks the next hops for the same.
+    pub private: bool,
+    /// The value of a Replaces header.
+    pub replaces: Option<String>,
     /// Further headers in order. `Max-Forwards` replaces ours; what this layer writes itself is left out.
     pub headers: Vec<(String, String)>,
 }

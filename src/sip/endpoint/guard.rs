@@ -18,7 +18,7 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 impl Endpoint {
     /// Judges a message before it is read.
     pub(super) fn admit(&mut self, now: Instant, received: Instant, from: Flow, bytes: &[u8]) -> Verdict {
-        let standing = self.standing(now, from.remote);
+        let standing = self.standing(now, from);
         if standing == Standing::Trusted && now.saturating_duration_since(received) <= AT_ONCE {
             return Verdict::Pass;
         }
@@ -41,12 +41,20 @@ impl Endpoint {
     }
 
     /// What is known of an address.
-    fn standing(&self, now: Instant, remote: SocketAddr) -> Standing {
-        let ip = remote.ip().to_canonical();
-        match self.guard.standing(now, ip) {
-            Standing::Stranger if self.config.trunks.contains_key(&ip) || self.is_fixed(ip) => Standing::Known,
-            standing => standing,
+    fn standing(&self, now: Instant, from: Flow) -> Standing {
+        let ip = from.remote.ip().to_canonical();
+        let standing = self.guard.standing(now, ip);
+        let known = || self.config.trunks.contains_key(&ip) || self.is_fixed(ip) || self.is_proved_trunk(from);
+        match standing {
+            Standing::Stranger if known() => Standing::Known,
+            Standing::Stranger | Standing::Known | Standing::Trusted => standing,
         }
+    }
+
+    /// A trunk's certificate is at the other end of the connection.
+    fn is_proved_trunk(&self, from: Flow) -> bool {
+        let link = from.connection.and_then(|id| self.connections.get(&id));
+        link.and_then(|link| link.peer.as_ref()).is_some_and(|peer| self.config.trunk_peers.contains_key(peer))
     }
 
     /// A phone with a fixed address is there.
@@ -71,7 +79,7 @@ impl Endpoint {
 
     /// Counts what came of an answer to a challenge.
     pub(super) fn answered(&mut self, now: Instant, from: Flow, answer: &Authorization<'_>, answered: Answered) {
-        let standing = self.standing(now, from.remote);
+        let standing = self.standing(now, from);
         let ban = self.guard.answered(now, from.remote.ip(), standing, &answer.username, answered);
         if let Some(ban) = ban {
             self.event(Event::Banned { address: ban.address, seconds: ban.left.as_secs(), times: ban.times });
@@ -93,7 +101,7 @@ impl Endpoint {
         let Some(now) = self.guard.latest() else { return false };
         from.transport == Transport::Udp
             && answer_bytes > 2 * request.bytes().len()
-            && self.standing(now, from.remote) == Standing::Stranger
+            && self.standing(now, from) == Standing::Stranger
     }
 
     /// What all copies of an INVITE have in common (RFC 3261 §8.2.2.2); `None` when it has no From tag to tell.

@@ -361,6 +361,12 @@ fn incoming(request: &Message, flow: Flow, to_user: String, identity: Identity) 
         sdp: sdp_of(request),
         flow,
         call_id: text(request.call_id().unwrap_or_default()).into_owned(),
+        asserted: None,
+        private: false,
+        diversion: Vec::new(),
+        replaces: None,
+        referred_by: None,
+        to_host: request.request_uri().map(|uri| uri.host_text().into_owned()).unwrap_or_default(),
         max_forwards: request.max_forwards().unwrap_or(70),
     }
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::config::{SipConfig, Transport};
+use super::config::SipConfig;
 use super::dialog::reply_to;
 use super::digest::Nonces;
 use super::guard::{Count, Guard, Verdict};
@@ -32,15 +32,18 @@ mod api;
 mod auth;
 mod guard;
 mod inbound;
+mod orphans;
 mod outbound;
+mod refer;
 mod replies;
 mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
-pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, Rejection, SessionId};
+pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
 use table::{Id, Transactions};
@@ -70,7 +73,7 @@ pub struct Endpoint {
     last_session: u64,
     registrar: Registrar,
     /// Open connections and whom they lead to.
-    connections: HashMap<u64, SocketAddr>,
+    connections: HashMap<u64, Link>,
     outputs: VecDeque<Output>,
     stats: Stats,
 }
@@ -82,6 +85,14 @@ struct Local {
     via: String,
     /// `host:port`, with `;transport=tcp` where it is.
     contact: String,
+}
+
+/// One open connection.
+#[derive(Debug)]
+struct Link {
+    remote: SocketAddr,
+    /// The name that the other end's certificate proves.
+    peer: Option<String>,
 }
 
 impl Endpoint {
@@ -127,7 +138,7 @@ impl Endpoint {
     /// before it was looked at tells the load.
     pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) {
         if let Some(connection) = from.connection {
-            self.connections.insert(connection, from.remote);
+            self.connections.entry(connection).or_insert_with(|| Link { remote: from.remote, peer: None });
         }
         let verdict = self.admit(now, received, from, &bytes);
         if verdict == Verdict::Drop {
@@ -160,11 +171,16 @@ impl Endpoint {
         }
     }
 
+    /// A connection is there. `peer` is the name that the certificate of the other end proves.
+    pub fn handle_opened(&mut self, connection: u64, remote: SocketAddr, peer: Option<String>) {
+        self.connections.insert(connection, Link { remote, peer });
+    }
+
     /// A connection is gone. Sessions survive: their next request asks for a new one, to the peer's Contact.
     /// Requests under way on it fail, registrations over it end.
     pub fn handle_closed(&mut self, now: Instant, connection: u64) {
-        if let Some(remote) = self.connections.remove(&connection) {
-            self.fail_clients(now, remote, |flow| flow.connection == Some(connection));
+        if let Some(link) = self.connections.remove(&connection) {
+            self.fail_clients(now, link.remote, |flow| flow.connection == Some(connection));
         }
         let changes = self.registrar.handle_closed(connection);
         self.tell_changes(changes);
@@ -452,19 +468,17 @@ impl Local {
             Some(host) => format!("{host}:{}", listener.address.port()),
             None => listener.address.to_string(),
         };
-        let cookie = table::COOKIE;
-        match listener.transport {
-            Transport::Udp => Self { via: format!("SIP/2.0/UDP {at};rport;branch={cookie}"), contact: at },
-            Transport::Tcp => {
-                Self { via: format!("SIP/2.0/TCP {at};rport;branch={cookie}"), contact: format!("{at};transport=tcp") }
-            }
+        let (transport, cookie) = (listener.transport, table::COOKIE);
+        Self {
+            via: format!("SIP/2.0/{} {at};rport;branch={cookie}", transport.via()),
+            contact: [at.as_str(), transport.uri_parameter()].concat(),
         }
     }
 }
 
 fn reliability(flow: Flow) -> Reliability {
-    match flow.transport {
-        Transport::Udp => Reliability::Unreliable,
-        Transport::Tcp => Reliability::Reliable,
+    match flow.transport.is_reliable() {
+        false => Reliability::Unreliable,
+        true => Reliability::Reliable,
     }
 }

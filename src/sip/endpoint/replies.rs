@@ -12,8 +12,10 @@ use super::table::ServerMachine;
 use super::{ALLOW, EndCause, Endpoint, Event, Flow, Rejection, SessionId};
 
 impl Endpoint {
-    /// 180 to their INVITE, repeated every minute until the answer (RFC 3261 §13.3.1.1).
-    pub fn ring(&mut self, now: Instant, id: SessionId) {
+    /// 180 to their INVITE, or 183 when SDP is given for early media; repeated every minute until the answer
+    /// (RFC 3261 §13.3.1.1).
+    pub fn ring(&mut self, now: Instant, id: SessionId, sdp: Option<Bytes>) {
+        drop(sdp);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let State::Incoming { server, request, ring_at } = &mut session.state else { return };
         *ring_at = Some(now + super::super::session::RING_AGAIN);
@@ -140,7 +142,7 @@ impl Endpoint {
     pub(super) fn session_due(&mut self, now: Instant, id: SessionId) {
         let due = self.sessions.get_mut(&id).and_then(|session| session.take_due(now));
         match due {
-            Some(Due::Ring) => self.ring(now, id),
+            Some(Due::Ring) => self.ring(now, id, None),
             Some(Due::Resend(flow, ok)) => {
                 self.stats.retransmissions_out += 1;
                 self.send(flow, ok);

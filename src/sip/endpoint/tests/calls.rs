@@ -13,7 +13,7 @@ fn a_call_comes_in_is_answered_and_ended_by_the_caller() {
     assert_eq!((incoming.from_user.as_str(), incoming.from_display.as_deref()), ("+96650", Some("Caller")));
     assert_eq!((incoming.to_user.as_str(), incoming.identity.clone()), ("500", Identity::Stranger));
     assert_eq!((incoming.sdp.as_deref(), incoming.call_id.as_str()), (Some(SDP.as_bytes()), "call-1"));
-    world.act(|e, now| e.ring(now, *session));
+    world.act(|e, now| e.ring(now, *session, None));
     let ringing = world.take_one();
     assert_eq!(line(&ringing), "180 INVITE");
     world.act(|e, now| e.answer(now, *session, Bytes::from(SDP)));
@@ -193,7 +193,7 @@ fn a_second_fork_is_hung_up() {
 fn a_cancelled_call_is_answered_487() {
     let mut world = World::new();
     let session = incoming(&mut world);
-    world.act(|e, now| e.ring(now, session));
+    world.act(|e, now| e.ring(now, session, None));
     world.take_sent();
     world.receive(udp(PHONE), &Ask::new("CANCEL", "inv", 1).text());
     let sent = world.take_sent();
@@ -226,7 +226,7 @@ fn a_repeated_invite_makes_no_second_call() {
     let again = Ask::new("INVITE", "inv", 1).sdp().text();
     world.receive(udp(PHONE), &again);
     assert_eq!(world.take_lines(), ["100 INVITE"]);
-    world.act(|e, now| e.ring(now, session));
+    world.act(|e, now| e.ring(now, session, None));
     world.receive(udp(PHONE), &again);
     assert_eq!(world.take_lines(), ["180 INVITE", "180 INVITE"]);
     world.pass(Duration::from_secs(150));
@@ -374,7 +374,7 @@ fn a_delayed_offer_is_answered_in_the_ack() {
 fn bye_before_the_answer_cancels() {
     let mut world = World::new();
     let session = incoming(&mut world);
-    world.act(|e, now| e.ring(now, session));
+    world.act(|e, now| e.ring(now, session, None));
     let tag = tag_of(&value(&world.take_one(), HeaderName::To));
     world.receive(udp(PHONE), &Ask::new("BYE", "bye", 2).tagged(&tag).text());
     assert_eq!(world.take_lines(), ["200 BYE", "487 INVITE"]);

@@ -246,6 +246,9 @@ fn invite() -> Invite {
         from_display: Some("support".to_owned()),
         to: "sip:101@hatif.test".to_owned(),
         sdp: Bytes::from(SDP),
+        asserted: None,
+        private: false,
+        replaces: None,
         headers: vec![("X-Hatif-Call".to_owned(), "call_1".to_owned())],
     }
 }

@@ -99,7 +99,11 @@ impl Network {
                     false => self.sides[at].endpoint.refuse_offer(self.now, session, 488),
                 }
             }
-            Event::Registered { .. } | Event::Unregistered { .. } | Event::Banned { .. } => panic!("{event:?}"),
+            Event::Dtmf { .. }
+            | Event::Refer { .. }
+            | Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::Banned { .. } => panic!("{event:?}"),
         }
     }
 
@@ -117,7 +121,7 @@ impl Network {
             return self.drain();
         };
         match (phase, what) {
-            (Phase::Incoming, 0..=2) => side.endpoint.ring(now, session),
+            (Phase::Incoming, 0..=2) => side.endpoint.ring(now, session, None),
             (Phase::Incoming, 3..=7) => {
                 side.endpoint.answer(now, session, Bytes::from(SDP));
                 side.live.insert(session, Phase::Up);
