@@ -420,6 +420,11 @@ impl Engine {
                 self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport, binding: None });
                 self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
             }
+            sip::Event::Banned { address, seconds, times } => {
+                let detail = format!("{address} is not heard for {seconds} s: too many wrong passwords (ban {times})");
+                tracing::warn!(seconds, times, "a source is banned: see `hatif bans list`");
+                self.journal(now, About::Node, Kind::Trouble { code: "source_banned".into(), detail });
+            }
             sip::Event::Unregistered { user, expired } => {
                 let agent = AgentId::from(user);
                 self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 pub use super::session_timer::Intervals;
+pub use super::guard::{GuardConfig, Network};
 
 /// Everything the endpoint needs to know; taken whole at start and at each reload.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct SipConfig {
     pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
     /// How long a session may go on without a sign of its peer (RFC 4028).
     pub session_timer: Intervals,
+    /// Limits on what strangers and load may do.
+    pub guard: GuardConfig,
     /// Host names that somebody may be called at; they are resolved outside (RFC 3263).
     pub names: BTreeSet<Host>,
 }

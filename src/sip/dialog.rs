@@ -219,6 +219,11 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// True when this is our own request coming back: our tag in its From, our Call-ID.
+    pub fn is_own(&self, request: &Message) -> bool {
+        self.asked && request.call_id() == Some(&self.call_id) && request.from_tag() == Some(self.local_tag.as_bytes())
+    }
+
     /// Our tag.
     pub fn local_tag(&self) -> &str {
         &self.local_tag

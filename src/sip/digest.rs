@@ -5,12 +5,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
+use super::guard::source_of;
 use super::header::{Method, split_outside, text, trim, unquote};
 
 /// How long a nonce is good for; then a right answer is `Stale` and the phone asks again by itself.
@@ -153,7 +155,8 @@ pub enum Verdict {
 
 /// Makes nonces and knows which uses of them are new.
 ///
-/// A nonce carries its time and a keyed hash, so nothing is kept for one that is never answered rightly.
+/// A nonce carries its time and a keyed hash over that and the peer's address, so nothing is kept for one that is
+/// never answered rightly, and nobody can answer in the name of another address.
 /// Each right answer must have a higher count than the last with the same nonce; the legacy form has no
 /// count, so its nonce is good once.
 pub struct Nonces {
@@ -170,6 +173,10 @@ pub struct Nonces {
 /// Milliseconds since the first nonce, and a serial number: the order of issue.
 type Stamp = (u64, u32);
 
+/// A nonce of ours in its time, from the peer it was made for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fresh(Stamp);
+
 impl Nonces {
     /// `secret` must be random and is best made new at every start.
     pub fn new(secret: [u8; 32]) -> Nonces {
@@ -178,29 +185,38 @@ impl Nonces {
         Nonces { key, origin: None, serial: 0, used: BTreeMap::new(), forgotten: None }
     }
 
-    /// Makes a nonce: 56 hex digits, never the same twice.
-    pub fn issue(&mut self, now: Instant) -> String {
+    /// Makes a nonce for one peer: 52 hex digits, never the same twice.
+    pub fn issue(&mut self, now: Instant, peer: IpAddr) -> String {
         self.serial = self.serial.wrapping_add(1);
         let stamp = (self.age_ms(now), self.serial);
-        self.write(stamp)
+        self.write(stamp, peer)
     }
 
-    /// Looks at an answer: first the digest, then the nonce and its count. Only a right answer is remembered,
-    /// so guessing fills no table.
-    pub fn check(&mut self, now: Instant, answer: &Authorization<'_>, method: Method<'_>, password: &str) -> Verdict {
-        if !answer.verify(method, password) {
-            return Verdict::Wrong;
-        }
+    /// A nonce that was made for this peer within [`NONCE_LIFE`]. Who answers with it got the challenge, so he is
+    /// where he says.
+    pub fn fresh(&mut self, now: Instant, nonce: &[u8], peer: IpAddr) -> Option<Fresh> {
         let now_ms = self.age_ms(now);
         let life_ms = u64::try_from(NONCE_LIFE.as_millis()).unwrap_or(u64::MAX);
         let oldest = now_ms.saturating_sub(life_ms);
         while self.used.first_key_value().is_some_and(|(stamp, _)| stamp.0 < oldest) {
             self.used.pop_first();
         }
-        let stamp = match self.read(&answer.nonce) {
-            Some(stamp) if stamp.0 >= oldest && stamp.0 <= now_ms => stamp,
-            Some(_) | None => return Verdict::Stale,
-        };
+        self.read(nonce, peer).filter(|stamp| stamp.0 >= oldest && stamp.0 <= now_ms).map(Fresh)
+    }
+
+    /// Looks at an answer: first the digest, then its nonce (see [`Nonces::fresh`]) and the count. Only a right
+    /// answer is remembered, so guessing fills no table.
+    pub fn check(
+        &mut self,
+        nonce: Option<Fresh>,
+        answer: &Authorization<'_>,
+        method: Method<'_>,
+        password: &str,
+    ) -> Verdict {
+        if !answer.verify(method, password) {
+            return Verdict::Wrong;
+        }
+        let Some(Fresh(stamp)) = nonce else { return Verdict::Stale };
         let count = answer.qop.as_ref().map_or(u32::MAX, |qop| qop.nc);
         let last = match self.used.get(&stamp) {
             Some(last) => Some(*last),
@@ -222,26 +238,30 @@ impl Nonces {
         u64::try_from(now.saturating_duration_since(origin).as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn write(&self, (age_ms, serial): Stamp) -> String {
-        let stamp = format!("{age_ms:016x}{serial:08x}");
-        let seal = self.seal(stamp.as_bytes());
+    fn write(&self, (age_ms, serial): Stamp, peer: IpAddr) -> String {
+        let stamp = format!("{age_ms:012x}{serial:08x}");
+        let seal = self.seal(stamp.as_bytes(), peer);
         stamp + &seal
     }
 
-    /// The stamp of a nonce of ours.
-    fn read(&self, nonce: &[u8]) -> Option<Stamp> {
-        let (stamp, seal) = nonce.split_at_checked(24)?;
-        if !same(self.seal(stamp).as_bytes(), seal) {
+    /// The stamp of a nonce that we made for this peer.
+    fn read(&self, nonce: &[u8], peer: IpAddr) -> Option<Stamp> {
+        let (stamp, seal) = nonce.split_at_checked(20)?;
+        if !same(self.seal(stamp, peer).as_bytes(), seal) {
             return None;
         }
-        let (age_ms, serial) = std::str::from_utf8(stamp).ok()?.split_at_checked(16)?;
+        let (age_ms, serial) = std::str::from_utf8(stamp).ok()?.split_at_checked(12)?;
         Some((u64::from_str_radix(age_ms, 16).ok()?, u32::from_str_radix(serial, 16).ok()?))
     }
 
-    /// Sixteen bytes of the keyed hash, in hex.
-    fn seal(&self, stamp: &[u8]) -> String {
+    /// Sixteen bytes of the keyed hash over stamp and peer, in hex.
+    fn seal(&self, stamp: &[u8], peer: IpAddr) -> String {
         let mut mac = Hmac::<Sha256>::new(&self.key.into());
         mac.update(stamp);
+        match source_of(peer) {
+            IpAddr::V4(address) => mac.update(&address.octets()),
+            IpAddr::V6(address) => mac.update(&address.octets()),
+        }
         let tag = mac.finalize().into_bytes();
         hex(tag.get(..16).unwrap_or_default())
     }
@@ -403,6 +423,7 @@ mod tests {
     }
 
     const URI: &str = "sip:hatif.example";
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
     /// Answers a challenge as a phone would and lets the server look at it.
     fn play(nonces: &mut Nonces, now: Instant, challenge: &str, nc: u32, password: &str) -> Verdict {
@@ -411,14 +432,15 @@ mod tests {
         let header = answer_challenge(&challenge, &answer).unwrap();
         let answer = Authorization::parse(header.as_bytes()).unwrap();
         assert_eq!((answer.user().as_ref(), &*answer.uri), ("al\"ice", URI.as_bytes()));
-        nonces.check(now, &answer, Method::Register, "secret")
+        let fresh = nonces.fresh(now, &answer.nonce, PEER);
+        nonces.check(fresh, &answer, Method::Register, "secret")
     }
 
     #[test]
     fn a_nonce_is_good_for_rising_counts_only() {
         let (mut nonces, now) = (Nonces::new([7; 32]), Instant::now());
         for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
-            let challenge = challenge("hatif \"x\"", &nonces.issue(now), false, algorithm);
+            let challenge = challenge("hatif \"x\"", &nonces.issue(now, PEER), false, algorithm);
             assert_eq!(play(&mut nonces, now, &challenge, 1, "wrong"), Verdict::Wrong);
             assert_eq!(play(&mut nonces, now, &challenge, 1, "secret"), Verdict::Accepted);
             assert_eq!(play(&mut nonces, now, &challenge, 1, "secret"), Verdict::Stale, "replay");
@@ -432,7 +454,7 @@ mod tests {
     #[test]
     fn a_nonce_lives_five_minutes_and_is_then_forgotten() {
         let (mut nonces, now) = (Nonces::new([7; 32]), Instant::now());
-        let challenge = challenge("r", &nonces.issue(now), false, Algorithm::Md5);
+        let challenge = challenge("r", &nonces.issue(now, PEER), false, Algorithm::Md5);
         assert_eq!(play(&mut nonces, now + NONCE_LIFE, &challenge, 1, "secret"), Verdict::Accepted);
         assert_eq!(nonces.used.len(), 1);
         let late = now + NONCE_LIFE + Duration::from_millis(1);
@@ -443,8 +465,9 @@ mod tests {
     #[test]
     fn a_nonce_of_somebody_else_is_stale() {
         let (mut nonces, now) = (Nonces::new([7; 32]), Instant::now());
-        let foreign = Nonces::new([8; 32]).issue(now);
-        for nonce in [foreign.as_str(), "", "short", &"0".repeat(56)] {
+        let foreign = Nonces::new([8; 32]).issue(now, PEER);
+        let elsewhere = nonces.issue(now, IpAddr::from([192, 0, 2, 8]));
+        for nonce in [foreign.as_str(), &elsewhere, "", "short", &"0".repeat(52)] {
             let challenge = challenge("r", nonce, false, Algorithm::Md5);
             assert_eq!(play(&mut nonces, now, &challenge, 1, "secret"), Verdict::Stale, "{nonce}");
         }
@@ -453,7 +476,7 @@ mod tests {
     #[test]
     fn the_legacy_form_without_qop_is_served_once_per_nonce() {
         let (mut nonces, now) = (Nonces::new([7; 32]), Instant::now());
-        let challenge = format!("Digest realm=\"r\", nonce=\"{}\", opaque=\"o\"", nonces.issue(now));
+        let challenge = format!("Digest realm=\"r\", nonce=\"{}\", opaque=\"o\"", nonces.issue(now, PEER));
         assert_eq!(play(&mut nonces, now, &challenge, 1, "secret"), Verdict::Accepted);
         assert_eq!(play(&mut nonces, now, &challenge, 1, "secret"), Verdict::Stale);
     }
@@ -462,12 +485,12 @@ mod tests {
     #[test]
     fn a_nonce_pushed_out_of_the_full_table_is_stale() {
         let (mut nonces, now) = (Nonces::new([7; 32]), Instant::now());
-        let first = challenge("r", &nonces.issue(now), false, Algorithm::Md5);
+        let first = challenge("r", &nonces.issue(now, PEER), false, Algorithm::Md5);
         assert_eq!(play(&mut nonces, now, &first, 1, "secret"), Verdict::Accepted);
         for serial in 0..NONCES_MAX as u32 {
             nonces.used.insert((0, 1_000 + serial), 1);
         }
-        let last = challenge("r", &nonces.issue(now + Duration::from_secs(1)), false, Algorithm::Md5);
+        let last = challenge("r", &nonces.issue(now + Duration::from_secs(1), PEER), false, Algorithm::Md5);
         assert_eq!(play(&mut nonces, now + Duration::from_secs(1), &last, 1, "secret"), Verdict::Accepted);
         assert!(nonces.used.len() <= NONCES_MAX + 1);
         assert_eq!(play(&mut nonces, now + Duration::from_secs(1), &first, 2, "secret"), Verdict::Stale);
@@ -476,8 +499,8 @@ mod tests {
     #[test]
     fn no_nonce_comes_twice() {
         let (mut nonces, now) = (Nonces::new([7; 32]), Instant::now());
-        assert_ne!(nonces.issue(now), nonces.issue(now));
-        assert_eq!(nonces.issue(now).len(), 56);
+        assert_ne!(nonces.issue(now, PEER), nonces.issue(now, PEER));
+        assert_eq!(nonces.issue(now, PEER).len(), 52);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | [`dialog`] | tags, sequence, route set, target; where requests and responses go | RFC 3261 §12, §18.2; RFC 3581 |
 //! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
 //! | [`registrar`] | who can be reached where | RFC 3261 §10 |
+//! | [`guard`] | who is heard at all: allowances, bans, back-off, load | RFC 3261 §21.5.4, §26.3.2.4; RFC 6357 |
 //! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
 //!
 //! The path of a message: `io` → [`endpoint::Endpoint::handle_message`] → parse and validate → transaction by
@@ -27,6 +28,7 @@ pub mod config;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
+pub mod guard;
 pub mod header;
 pub mod identity;
 pub mod message;
@@ -40,6 +42,8 @@ pub mod uri;
 pub mod writer;
 
 pub use config::{Host, SipConfig, Target, Transport};
+pub use guard::{Ban, GUARD_LABELS};
+
 pub use endpoint::{
     Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, ReferId,
     Rejection, SessionId, Stats,

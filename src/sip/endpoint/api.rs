@@ -1,6 +1,6 @@
 //! The words between the endpoint and its caller.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -153,6 +153,15 @@ pub enum Event {
         transport: Transport,
         /// True when the user had no contact before.
         new: bool,
+    },
+    /// A source gave too many wrong answers and is not listened to for a while.
+    Banned {
+        /// Its address; of IPv6 the first of its /64.
+        address: IpAddr,
+        /// For how long.
+        seconds: u64,
+        /// The how manieth ban of this source it is.
+        times: u32,
     },
     /// The last contact is gone.
     Unregistered {

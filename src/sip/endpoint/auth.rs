@@ -4,9 +4,10 @@
 //! address of a trunk decide; else a From in our own domain is challenged, whether the user exists or not; else it is a
 //! stranger. The challenge keeps no state (RFC 3261 §26.3.2.4 and §22.1).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::digest::{Algorithm, Authorization, Verdict, challenge};
+use super::super::guard::Answered;
 use super::super::header::{HeaderName, text};
 use super::super::message::Message;
 use super::super::registrar::{EXPIRES_MIN_S, Refusal, Registration, Wanted, WantedContact};
@@ -22,12 +23,14 @@ enum Proof {
     /// Right, but the nonce is used up.
     Stale,
     Wrong,
+    /// There were too many wrong ones: not looked at for so many seconds.
+    TooMany(u32),
 }
 
 impl Endpoint {
     /// Who sent this INVITE; `None` when it was challenged instead.
     pub(super) fn identify(&mut self, now: Instant, from: Flow, request: &Message) -> Option<Identity> {
-        match self.proof(now, request) {
+        match self.proof(now, from, request) {
             Proof::User(user) => return Some(Identity::User(user)),
             Proof::Stale => {
                 self.challenge(now, from, request, true);
@@ -36,6 +39,11 @@ impl Endpoint {
             Proof::Wrong => {
                 self.stats.rejected.auth += 1;
                 self.challenge(now, from, request, false);
+                return None;
+            }
+            Proof::TooMany(seconds) => {
+                self.stats.rejected.auth += 1;
+                self.refuse_tries(from, request, seconds);
                 return None;
             }
             Proof::None => {}
@@ -68,7 +76,7 @@ impl Endpoint {
     }
 
     /// Judges the credentials for our realm. A phone may answer each of our challenges: one right one is enough.
-    fn proof(&mut self, now: Instant, request: &Message) -> Proof {
+    fn proof(&mut self, now: Instant, from: Flow, request: &Message) -> Proof {
         let mut proof = Proof::None;
         for line in request.headers(HeaderName::Authorization) {
             let Some(answer) = Authorization::parse(line) else {
@@ -80,12 +88,30 @@ impl Endpoint {
             }
             let user = answer.user();
             let known = self.config.users.get(user.as_ref());
+            let nonce = self.nonces.fresh(now, &answer.nonce, from.remote.ip());
+            if let Err(seconds) = self.guard.may_try(now, from.remote.ip(), &answer.username, nonce.is_some()) {
+                self.answered(now, from, &answer, Answered::NotLookedAt { fresh: nonce.is_some() });
+                proof = Proof::TooMany(seconds);
+                continue;
+            }
             // Unknown users take the same time as wrong passwords.
             let password = known.map_or("-", |user| user.password.as_str());
-            match (self.nonces.check(now, &answer, request.method(), password), known) {
-                (Verdict::Accepted, Some(_)) => return Proof::User(user.into_owned()),
+            let verdict = match nonce {
+                Some(_) => self.nonces.check(nonce, &answer, request.method(), password),
+                None => Verdict::Stale,
+            };
+            match (verdict, known) {
+                (Verdict::Accepted, Some(_)) => {
+                    self.answered(now, from, &answer, Answered::Right);
+                    return Proof::User(user.into_owned());
+                }
+                (Verdict::Stale, _) if nonce.is_none() => {
+                    self.answered(now, from, &answer, Answered::Old);
+                    proof = Proof::Stale;
+                }
                 (Verdict::Stale, Some(_)) => proof = Proof::Stale,
                 (Verdict::Accepted | Verdict::Stale, None) | (Verdict::Wrong, _) => {
+                    self.answered(now, from, &answer, Answered::Wrong);
                     if !matches!(proof, Proof::Stale) {
                         proof = Proof::Wrong;
                     }
@@ -97,7 +123,7 @@ impl Endpoint {
 
     /// 401, without state. MD5 stands first: many phones take the first challenge without looking further.
     fn challenge(&mut self, now: Instant, from: Flow, request: &Message, stale: bool) {
-        let nonce = self.nonces.issue(now);
+        let nonce = self.nonces.issue(now, from.remote.ip());
         let realm = self.config.domain.clone();
         // libre before 2.1 (baresip in Debian 12) gives up when any challenge is not MD5.
         let agent = request.header(HeaderName::UserAgent).unwrap_or_default();
@@ -105,7 +131,12 @@ impl Endpoint {
         let md5 = challenge(&realm, &nonce, stale, Algorithm::Md5);
         let sha256 = challenge(&realm, &nonce, stale, Algorithm::Sha256);
         // An answer of more than twice its question would let others flood third parties through us.
-        let roomy = request.bytes().len() >= md5.len() + sha256.len();
+        let bare = response_to(request, 401, None, Some("0123456789abcdef"), from.remote).finish().len();
+        let line = |challenge: &str| HeaderName::WwwAuthenticate.as_str().len() + challenge.len() + 4;
+        if self.amplifies(from, request, bare + line(&md5)) {
+            return self.reply(from, request, 400, Some("Too short to be challenged"), |_| {});
+        }
+        let roomy = !self.amplifies(from, request, bare + line(&md5) + line(&sha256));
         self.reply(from, request, 401, None, |w| {
             w.header(HeaderName::WwwAuthenticate, md5);
             if roomy && !md5_only {
@@ -127,7 +158,7 @@ impl Endpoint {
         if !record.is_some_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips)) {
             return self.refuse_malformed(from, request, 400, "Address Of Record Is No SIP URI");
         }
-        let user = match self.proof(now, request) {
+        let user = match self.proof(now, from, request) {
             Proof::User(user) => user,
             Proof::None => {
                 self.stats.registrations.challenged += 1;
@@ -141,6 +172,11 @@ impl Endpoint {
                 self.stats.rejected.auth += 1;
                 self.stats.registrations.denied += 1;
                 return self.challenge(now, from, request, false);
+            }
+            Proof::TooMany(seconds) => {
+                self.stats.rejected.auth += 1;
+                self.stats.registrations.denied += 1;
+                return self.refuse_tries(from, request, seconds);
             }
         };
         let whom = request.to().and_then(|to| to.uri()?.user_text());
@@ -165,6 +201,9 @@ impl Endpoint {
                     .remaining(now, &user)
                     .map(|(uri, seconds)| format!("<{uri}>;expires={seconds}"))
                     .collect::<Vec<_>>();
+                if let Some(longest) = self.registrar.remaining(now, &user).map(|(_, seconds)| seconds).max() {
+                    self.guard.registered(now, from.remote.ip(), Duration::from_secs(longest));
+                }
                 self.answer_register(now, from, key, request, 200, |w| {
                     for contact in &list {
                         w.header(HeaderName::Contact, contact);

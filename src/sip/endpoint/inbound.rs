@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::super::body::{Body, body_of, sdp_of};
 use super::super::dialog::{Dialog, reply_to};
+use super::super::guard::Count;
 use super::super::header::{HeaderName, Method, text};
 use super::super::message::Message;
 use super::super::replaces::Replaces;
@@ -85,7 +86,11 @@ impl Endpoint {
         let Some(dialog) = Dialog::answering(&request, tag, from, contact) else { return };
         let trying = response_to(&request, 100, None, None, from.remote).finish();
         self.stats.response_out(100);
-        let machine = ServerMachine::Invite(ServerInvite::new(trying, super::reliability(from)));
+        let mut machine = ServerInvite::new(trying, super::reliability(from));
+        if identity == Identity::Stranger {
+            machine.refuse_once();
+        }
+        let machine = ServerMachine::Invite(machine);
         let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), None);
         self.transactions.note_call(server, self.call_hash(&request));
         let incoming = Incoming { replaces, ..incoming(&request, from, to_user, identity) };
@@ -109,9 +114,9 @@ impl Endpoint {
             self.reply(from, request, 483, None, |_| {});
         } else if self.sessions.len() >= SESSIONS_MAX || self.transactions.len() >= TRANSACTIONS_MAX {
             self.refuse_overload(from, request);
-        } else if self.transactions.has_call(self.call_hash(request)) {
+        } else if self.transactions.has_call(self.call_hash(request)) || self.is_own_invite(request) {
             // The same request by another way (RFC 3261 §8.2.2.2).
-            self.stats.rejected.hops += 1;
+            self.guard.count(Count::RefuseLoop);
             self.reply(from, request, 482, Some("Merged Request"), |_| {});
         } else if !serves_scheme(from, request) {
             self.stats.rejected.malformed += 1;
@@ -196,9 +201,8 @@ impl Endpoint {
 
     pub(super) fn refuse_overload(&mut self, from: Flow, request: &Message) {
         self.stats.rejected.overload += 1;
-        self.reply(from, request, 503, None, |w| {
-            w.header(HeaderName::RetryAfter, "5");
-        });
+        let seconds = self.guard.pause_s();
+        self.put_off(from, request, seconds);
     }
 
     pub(super) fn refuse_unknown_dialog(&mut self, from: Flow, request: &Message) {

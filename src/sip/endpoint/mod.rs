@@ -20,6 +20,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::config::SipConfig;
 use super::dialog::reply_to;
 use super::digest::Nonces;
+use super::guard::{Count, Guard, Verdict};
 use super::header::{HeaderName, Method};
 use super::message::{Message, ParseError, validate};
 use super::registrar::{Change, Registrar};
@@ -29,6 +30,7 @@ use super::writer::{Writer, response_to};
 
 mod api;
 mod auth;
+mod guard;
 mod inbound;
 mod info;
 mod orphans;
@@ -71,6 +73,7 @@ pub struct Endpoint {
     /// Makes the To tags of stateless answers.
     secret: u64,
     nonces: Nonces,
+    guard: Guard,
     transactions: Transactions,
     sessions: HashMap<SessionId, Session>,
     /// Sessions by our tag.
@@ -109,12 +112,14 @@ impl Endpoint {
         let mut nonce_secret = [0; 32];
         rng.fill_bytes(&mut nonce_secret);
         let secret = rng.next_u64();
+        let guard = Guard::new(config.guard.clone(), rng.next_u64());
         let mut endpoint = Self {
             config: SipConfig::default(),
             locals: Vec::new(),
             rng,
             secret,
             nonces: Nonces::new(nonce_secret),
+            guard,
             transactions: Transactions::default(),
             sessions: HashMap::new(),
             tags: HashMap::new(),
@@ -133,6 +138,7 @@ impl Endpoint {
     /// Takes a new configuration. Sessions go on; users who are not in it any more lose their registrations.
     pub fn set_config(&mut self, config: SipConfig) {
         self.locals = config.listeners.iter().map(Local::new).collect();
+        self.guard.set_config(config.guard.clone());
         self.config = config;
         let users = &self.config.users;
         let changes = self.registrar.keep_users(|user| users.contains_key(user));
@@ -142,15 +148,21 @@ impl Endpoint {
     /// One datagram, or one message framed from a stream. `received` is when the machine got it: what waited long
     /// before it was looked at tells the load.
     pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) {
-        let _ = received;
         if let Some(connection) = from.connection {
             self.connections.entry(connection).or_insert_with(|| Link { remote: from.remote, peer: None });
+        }
+        let verdict = self.admit(now, received, from, &bytes);
+        if verdict == Verdict::Drop {
+            return;
         }
         match Message::parse(bytes) {
             Ok(message) if message.is_request() => {
                 self.stats.request_in(message.method());
                 match validate(&message) {
-                    Ok(()) => self.handle_request(now, from, message),
+                    Ok(()) => match verdict {
+                        Verdict::Later(seconds) => self.put_off(from, &message, seconds),
+                        Verdict::Pass | Verdict::Drop => self.handle_request(now, from, message),
+                    },
                     Err((code, reason)) => self.refuse_malformed(from, &message, code, reason),
                 }
             }
@@ -162,6 +174,7 @@ impl Endpoint {
             Err(malformed) if malformed.error == ParseError::Empty => {}
             Err(malformed) => {
                 self.stats.parse_errors += 1;
+                self.note_size(&malformed);
                 if let Some(request) = malformed.answerable() {
                     self.refuse_malformed(from, request, 400, &malformed.to_string());
                 }
@@ -245,6 +258,7 @@ impl Endpoint {
             contacts: self.registrar.len(),
             transactions: self.transactions.len(),
             sessions: self.sessions.len(),
+            guard: self.guard.counts(),
             ..self.stats
         }
     }
@@ -465,8 +479,16 @@ impl Endpoint {
         let tag = self.stateless_tag(request);
         let mut writer = response_to(request, code, reason, Some(&tag), from.remote);
         more(&mut writer);
+        let mut answer = writer.finish();
+        if self.amplifies(from, request, answer.len()) {
+            // Only what a response must have; silence when even that is too much.
+            answer = response_to(request, code, reason, Some(&tag), from.remote).finish();
+            if self.amplifies(from, request, answer.len()) {
+                return self.guard.count(Count::DropAmplification);
+            }
+        }
         self.stats.response_out(code);
-        self.send(reply_to(request, from), writer.finish());
+        self.send(reply_to(request, from), answer);
     }
 
     fn refuse_malformed(&mut self, from: Flow, request: &Message, code: u16, reason: &str) {

@@ -1,5 +1,6 @@
 //! Counters of the endpoint, for metrics; they only rise, except the live figures.
 
+use super::super::guard::Counts;
 use super::super::header::Method;
 
 /// Labels of [`Stats::requests_in`] and [`Stats::requests_out`], by index.
@@ -42,6 +43,8 @@ pub struct Stats {
     pub rejected: Rejected,
     /// Results of REGISTER.
     pub registrations: Registrations,
+    /// What the guard did.
+    pub guard: Counts,
     /// Live: contacts of all users.
     pub contacts: usize,
     /// Live: transactions.

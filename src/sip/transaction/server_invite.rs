@@ -24,6 +24,8 @@ use super::{GIVE_UP, Output, Outputs, Reliability, Resend, T2, T4, earlier, take
 pub struct ServerInvite {
     state: State,
     reliability: Reliability,
+    /// Refusals are sent once and again only when the INVITE comes again.
+    once: bool,
     outputs: Outputs,
 }
 
@@ -54,7 +56,13 @@ impl ServerInvite {
     /// An INVITE without a transaction arrived; `trying` is the 100 that stops its retransmission.
     pub fn new(trying: Bytes, reliability: Reliability) -> Self {
         let outputs = Outputs::from_iter([Output::Send(trying.clone())]);
-        Self { state: State::Proceeding { provisional: trying }, reliability, outputs }
+        Self { state: State::Proceeding { provisional: trying }, reliability, once: false, outputs }
+    }
+
+    /// For an INVITE of nobody we know: its refusal is not repeated by itself, as its sender may be invented and the
+    /// repetitions would go to somebody who never asked. Who did ask repeats the INVITE.
+    pub fn refuse_once(&mut self) {
+        self.once = true;
     }
 
     /// The same INVITE arrived again.
@@ -94,7 +102,7 @@ impl ServerInvite {
         match self.state {
             State::Proceeding { .. } => {
                 self.outputs.push(Output::Send(response.clone()));
-                let resend = self.reliability.linger(T4).map(|_| Resend::start(now));
+                let resend = self.reliability.linger(T4).filter(|_| !self.once).map(|_| Resend::start(now));
                 self.state = State::Completed { response, resend, give_up_at: now + GIVE_UP };
             }
             State::Completed { .. } | State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => {}

@@ -99,9 +99,11 @@ impl Network {
                     false => self.sides[at].endpoint.refuse_offer(self.now, session, 488),
                 }
             }
-            Event::Dtmf { .. } | Event::Refer { .. } | Event::Registered { .. } | Event::Unregistered { .. } => {
-                panic!("{event:?}")
-            }
+            Event::Dtmf { .. }
+            | Event::Refer { .. }
+            | Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::Banned { .. } => panic!("{event:?}"),
         }
     }
 
