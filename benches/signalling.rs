@@ -131,7 +131,8 @@ fn drain(engine: &mut Engine, out: &mut Vec<Output>) {
 }
 
 fn message(remote: SocketAddr, bytes: Bytes) -> Input {
-    Input::Message { from: Flow { transport: Transport::Udp, listener: 0, remote, connection: None }, bytes }
+    let from = Flow { transport: Transport::Udp, listener: 0, remote, connection: None };
+    Input::Message { received: Instant::now(), from, bytes }
 }
 
 /// Mean CPU of one call (engine thread, whole process without the phones), in µs, by round.

@@ -19,6 +19,7 @@ mod tests;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
 use crate::ivr;
 use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause};
 use crate::media::{self, PortRange, config::MediaConfig};
-use crate::sip::{self, Endpoint, Flow, SessionId, config::SipConfig};
+use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
 use rings::Ring;
 use supervise::Hearing;
@@ -52,15 +53,33 @@ const RECORDINGS_MAX: usize = 50_000;
 pub enum Input {
     /// One SIP message, whole.
     Message {
+        /// When it reached this machine, as far as is known; never after the time it is handled at.
+        received: Instant,
         /// Where it came from.
         from: Flow,
         /// Its bytes.
         bytes: Bytes,
     },
+    /// A stream connection is there, before its first message.
+    ConnectionOpened {
+        /// Which; never used again.
+        connection: u64,
+        /// The other end.
+        remote: SocketAddr,
+        /// The name that the other end's certificate proves.
+        peer: Option<String>,
+    },
     /// A stream connection is gone.
     ConnectionClosed(u64),
     /// A message could not be sent there.
     SendFailed(Flow),
+    /// A host name was looked up; said again when its time is over. No targets: it leads nowhere now.
+    Resolved {
+        /// The text of the [`sip::Host`].
+        name: String,
+        /// Where it leads, best first.
+        targets: Vec<Target>,
+    },
     /// A media shard has something to say.
     Media(media::Event),
     /// The journal is on disk up to this sequence number.
@@ -205,6 +224,8 @@ pub struct Engine {
     deadlines: BTreeSet<(Instant, CallId)>,
     deadline_of: BTreeMap<CallId, Instant>,
     trunks: BTreeMap<String, TrunkLoad>,
+    /// Where host names lead, by their text; absent until they are looked up.
+    names: BTreeMap<String, Vec<Target>>,
     /// Calls whose actions are being done.
     acting: Vec<CallId>,
     next_seq: u64,
@@ -245,6 +266,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             trunks: BTreeMap::new(),
+            names: BTreeMap::new(),
             acting: Vec::new(),
             next_seq,
             next_leg: 1,
@@ -266,9 +288,13 @@ impl Engine {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Message { from, bytes } => self.endpoint.handle_message(now, from, bytes),
+            Input::Message { received: _, from, bytes } => self.endpoint.handle_message(now, from, bytes),
+            Input::ConnectionOpened { connection, remote, peer } => {
+                self.endpoint.handle_opened(connection, remote, peer);
+            }
             Input::ConnectionClosed(connection) => self.endpoint.handle_closed(now, connection),
             Input::SendFailed(flow) => self.endpoint.handle_send_failed(now, flow),
+            Input::Resolved { name, targets } => _ = self.names.insert(name, targets),
             Input::Media(event) => self.handle_media(now, event),
             Input::Committed(seq) => self.handle_committed(now, seq),
             Input::RecordingStored { recording, length_ms, lost_ms } => {
@@ -280,6 +306,19 @@ impl Engine {
             Input::Command(command) => self.handle_command(now, command),
         }
         self.pump(now);
+    }
+
+    /// Where this host is, best first; empty when its name is not resolved or leads nowhere. An address is reached
+    /// over UDP where we have a listener for it, else over TCP.
+    pub fn targets(&self, host: &Host) -> Vec<Target> {
+        match host {
+            Host::Address(address) => {
+                let udp = self.settings.sip.listener_for(sip::Transport::Udp, *address).is_some();
+                let transport = if udp { sip::Transport::Udp } else { sip::Transport::Tcp };
+                vec![Target { priority: 0, weight: 0, transport, address: *address }]
+            }
+            Host::Name { .. } => self.names.get(&host.to_string()).cloned().unwrap_or_default(),
+        }
     }
 
     /// When to call [`Engine::handle_timeout`] next; `None` when no timer runs.
@@ -377,7 +416,7 @@ impl Engine {
             sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
-                let transport = format!("{transport:?}").to_lowercase();
+                let transport = transport.label().to_owned();
                 self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport });
                 self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
             }

@@ -311,7 +311,7 @@ fn bind_sip(config: &mut Config) -> Result<(Udp, Tcp), Failure> {
                 listener.address = socket.local_addr().map_err(|e| explain(e, listener.address))?;
                 udp.push((index, socket));
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let socket = TcpListener::bind(listener.address).map_err(|e| explain(e, listener.address))?;
                 socket.set_nonblocking(true).map_err(|e| explain(e, listener.address))?;
                 listener.address = socket.local_addr().map_err(|e| explain(e, listener.address))?;

@@ -64,8 +64,7 @@ impl Config {
                 listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
                 domain: loopback.to_string(),
                 users: ["101", "102", "103", "201"].map(user).into(),
-                trunks: BTreeMap::new(),
-                fixed: BTreeMap::new(),
+                ..SipConfig::default()
             },
             media: MediaConfig {
                 address: loopback,

@@ -86,7 +86,7 @@ fn dial(engine: &mut Engine, now: Instant, n: u8) {
     );
     let remote = ([10, 3, 0, 1], 5060).into();
     let from = Flow { transport: Transport::Udp, listener: 0, remote, connection: None };
-    engine.handle(now, Input::Message { from, bytes: Bytes::from(invite) });
+    engine.handle(now, Input::Message { received: now, from, bytes: Bytes::from(invite) });
 }
 
 #[test]

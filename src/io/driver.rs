@@ -216,7 +216,8 @@ impl Running {
             };
             let from = Flow { transport: Transport::Udp, listener: *listener, remote, connection: None };
             let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
-            self.engine.handle(Instant::now(), Input::Message { from, bytes });
+            let now = Instant::now();
+            self.engine.handle(now, Input::Message { received: now, from, bytes });
             self.flush();
         }
     }
@@ -281,7 +282,7 @@ impl Running {
                     None => false,
                 }
             }
-            Transport::Tcp => (self.outlets.stream)(flow, bytes),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => (self.outlets.stream)(flow, bytes),
         };
         if !sent {
             // Answered through the inbox, so that one message can never call itself again.

@@ -154,7 +154,7 @@ impl Streams {
                 match framed {
                     Ok(Framed::Message(bytes)) => {
                         heard = true;
-                        self.shared.inbox.send(Input::Message { from, bytes });
+                        self.shared.inbox.send(Input::Message { received: std::time::Instant::now(), from, bytes });
                     }
                     Ok(Framed::Ping) => {
                         // RFC 5626 §3.5.1: a double CRLF is answered by a single one.

@@ -96,6 +96,7 @@ pub fn settings(plan: &Plan, edition: u32) -> Result<Settings, String> {
             users,
             trunks: BTreeMap::from([(CARRIER.ip(), "carrier".to_owned())]),
             fixed: fixed.map(|n| (agent_address(n), BTreeSet::from([agent_id(n)]))).collect(),
+            ..SipConfig::default()
         },
         media: MediaConfig {
             address: CENTRE.ip(),

@@ -214,7 +214,7 @@ impl World {
             }
             Event::ToCentre { from, bytes } => {
                 let from = Flow { transport: Transport::Udp, listener: 0, remote: from, connection: None };
-                self.engine.handle(now, Input::Message { from, bytes });
+                self.engine.handle(now, Input::Message { received: now, from, bytes });
             }
             Event::ToPhone { to, bytes } => {
                 let mut wishes = Wishes::default();

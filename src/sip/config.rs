@@ -14,8 +14,21 @@ pub struct SipConfig {
     pub users: BTreeMap<String, UserConfig>,
     /// Trunk names by source address.
     pub trunks: BTreeMap<IpAddr, String>,
+    /// Trunk names by the name that the certificate of their TLS connection proves.
+    pub trunk_peers: BTreeMap<String, String>,
     /// Who is known by fixed address instead of a password: agents with a `contact`.
     pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
+    /// Host names that somebody may be called at; they are resolved outside (RFC 3263).
+    pub names: BTreeSet<Host>,
+}
+
+impl SipConfig {
+    /// The listener that a request over `transport` to `remote` leaves by: the first of that transport and address
+    /// family. An index into `listeners`.
+    pub fn listener_for(&self, transport: Transport, remote: SocketAddr) -> Option<u16> {
+        let fits = |l: &Listener| l.transport == transport && l.address.is_ipv4() == remote.is_ipv4();
+        self.listeners.iter().position(fits).and_then(|index| u16::try_from(index).ok())
+    }
 }
 
 /// One `[sip] listen` entry.
@@ -36,6 +49,124 @@ pub enum Transport {
     Udp,
     /// A stream; framed by Content-Length (RFC 3261 §18.3).
     Tcp,
+    /// TLS over TCP, framed alike.
+    Tls,
+    /// WebSocket: one frame, one message (RFC 7118).
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
+    /// True when what is sent arrives in order or the connection breaks: nothing is sent twice.
+    pub fn is_reliable(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => true,
+        }
+    }
+
+    /// True when nobody on the way can read it.
+    pub fn is_secure(self) -> bool {
+        match self {
+            Self::Tls | Self::Wss => true,
+            Self::Udp | Self::Tcp | Self::Ws => false,
+        }
+    }
+
+    /// The word of the configuration, of records and of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    /// The transport of this label, in any case of letters.
+    pub fn of_label(label: &str) -> Option<Transport> {
+        Self::ALL.into_iter().find(|transport| transport.label().eq_ignore_ascii_case(label))
+    }
+
+    /// What Via says.
+    pub fn via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// What follows the host in a URI of ours. A WebSocket is `ws` with TLS too (RFC 7118 §5.2.2).
+    pub fn uri_parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
+            Self::Ws | Self::Wss => ";transport=ws",
+        }
+    }
+
+    /// The port where none is said (RFC 3261 §18.2.1, RFC 7118 §5.4).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
+}
+
+/// Somebody's place as the configuration says it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Host {
+    /// An address with its port: nothing is looked up.
+    Address(SocketAddr),
+    /// A host or domain name. Its text ([`std::fmt::Display`]) is its name in the table of what is resolved.
+    Name {
+        /// In lower case.
+        name: String,
+        /// A port ends the search for services: only addresses are looked up (RFC 3263 §4.2).
+        port: Option<u16>,
+        /// A transport ends the search for transports.
+        transport: Option<Transport>,
+    },
+}
+
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Name { name, port, transport } => {
+                f.write_str(name)?;
+                if let Some(port) = port {
+                    write!(f, ":{port}")?;
+                }
+                transport.map_or(Ok(()), |transport| write!(f, ";transport={}", transport.label()))
+            }
+        }
+    }
+}
+
+/// One place that a host name leads to.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Target {
+    /// Lower ones first; the next only when all of these fail (RFC 2782).
+    pub priority: u16,
+    /// Share among those of one priority; 0 = hardly ever.
+    pub weight: u16,
+    /// How.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
 }
 
 /// One user's secret.

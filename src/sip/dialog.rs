@@ -234,7 +234,7 @@ pub fn next_hop(routes: &[Vec<u8>], target: &[u8], source: Flow) -> Flow {
     }
 }
 
-/// Where a response to this request goes (RFC 3261 §18.2.2, RFC 3581 §4): over TCP the connection it came on,
+/// Where a response to this request goes (RFC 3261 §18.2.2, RFC 3581 §4): over streams the connection it came on,
 /// over UDP its source, but with the port of sent-by unless `rport` is there.
 pub fn reply_to(request: &Message, source: Flow) -> Flow {
     match (source.transport, request.via()) {
@@ -242,7 +242,7 @@ pub fn reply_to(request: &Message, source: Flow) -> Flow {
             let remote = SocketAddr::new(source.remote.ip(), via.port.unwrap_or(5060));
             Flow { remote, ..source }
         }
-        (Transport::Udp | Transport::Tcp, _) => source,
+        (Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _) => source,
     }
 }
 

@@ -35,7 +35,7 @@ pub mod transaction;
 pub mod uri;
 pub mod writer;
 
-pub use config::{SipConfig, Transport};
+pub use config::{Host, SipConfig, Target, Transport};
 pub use endpoint::{
     Contact, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, ReferId, Rejection,
     SessionId, Stats,

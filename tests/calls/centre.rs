@@ -323,7 +323,7 @@ impl Centre {
     #[track_caller]
     pub fn send(&mut self, from: SocketAddr, text: String) {
         let flow = Flow { transport: Transport::Udp, listener: 0, remote: from, connection: None };
-        self.handle(Input::Message { from: flow, bytes: Bytes::from(text) });
+        self.handle(Input::Message { received: self.now, from: flow, bytes: Bytes::from(text) });
     }
 
     /// A phone dials.

@@ -15,7 +15,7 @@ pub struct Flow {
     pub listener: u16,
     /// The peer.
     pub remote: SocketAddr,
-    /// The connection over TCP; `None` = whichever leads to `remote`, or a new one.
+    /// The connection of a stream; `None` = whichever leads to `remote`, or a new one.
     pub connection: Option<u64>,
 }
 

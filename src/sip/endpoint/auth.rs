@@ -1,7 +1,7 @@
 //! Who somebody is, and REGISTER.
 //!
-//! An INVITE with credentials is judged by them; else the fixed address of a user and then the address of a
-//! trunk decide; else a From in our own domain is challenged, whether the user exists or not; else it is a
+//! An INVITE with credentials is judged by them; else the fixed address of a user, then the certificate and then the
+//! address of a trunk decide; else a From in our own domain is challenged, whether the user exists or not; else it is a
 //! stranger. The challenge keeps no state (RFC 3261 §26.3.2.4 and §22.1).
 
 use std::time::Instant;
@@ -46,7 +46,9 @@ impl Endpoint {
         if self.config.fixed.get(&remote).is_some_and(|users| users.contains(&user)) {
             return Some(Identity::User(user));
         }
-        if let Some(trunk) = self.config.trunks.get(&remote.ip()) {
+        let link = from.connection.and_then(|connection| self.connections.get(&connection));
+        let peer = link.and_then(|link| self.config.trunk_peers.get(link.peer.as_deref()?));
+        if let Some(trunk) = peer.or_else(|| self.config.trunks.get(&remote.ip())) {
             return Some(Identity::Trunk(trunk.clone()));
         }
         if caller.is_some_and(|uri| self.is_own_host(&uri.host_text())) {

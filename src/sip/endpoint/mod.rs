@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::config::{SipConfig, Transport};
+use super::config::SipConfig;
 use super::dialog::reply_to;
 use super::digest::Nonces;
 use super::header::{HeaderName, Method};
@@ -68,7 +68,7 @@ pub struct Endpoint {
     last_session: u64,
     registrar: Registrar,
     /// Open connections and whom they lead to.
-    connections: HashMap<u64, SocketAddr>,
+    connections: HashMap<u64, Link>,
     outputs: VecDeque<Output>,
     stats: Stats,
 }
@@ -80,6 +80,14 @@ struct Local {
     via: String,
     /// `host:port`, with `;transport=tcp` where it is.
     contact: String,
+}
+
+/// One open connection.
+#[derive(Debug)]
+struct Link {
+    remote: SocketAddr,
+    /// The name that the other end's certificate proves.
+    peer: Option<String>,
 }
 
 impl Endpoint {
@@ -121,7 +129,7 @@ impl Endpoint {
     /// One datagram, or one message framed from a stream.
     pub fn handle_message(&mut self, now: Instant, from: Flow, bytes: Bytes) {
         if let Some(connection) = from.connection {
-            self.connections.insert(connection, from.remote);
+            self.connections.entry(connection).or_insert_with(|| Link { remote: from.remote, peer: None });
         }
         match Message::parse(bytes) {
             Ok(message) if message.is_request() => {
@@ -146,11 +154,16 @@ impl Endpoint {
         }
     }
 
+    /// A connection is there. `peer` is the name that the certificate of the other end proves.
+    pub fn handle_opened(&mut self, connection: u64, remote: SocketAddr, peer: Option<String>) {
+        self.connections.insert(connection, Link { remote, peer });
+    }
+
     /// A connection is gone. Sessions survive: their next request asks for a new one, to the peer's Contact.
     /// Requests under way on it fail, registrations over it end.
     pub fn handle_closed(&mut self, now: Instant, connection: u64) {
-        if let Some(remote) = self.connections.remove(&connection) {
-            self.fail_clients(now, remote, |flow| flow.connection == Some(connection));
+        if let Some(link) = self.connections.remove(&connection) {
+            self.fail_clients(now, link.remote, |flow| flow.connection == Some(connection));
         }
         let changes = self.registrar.handle_closed(connection);
         self.tell_changes(changes);
@@ -429,19 +442,17 @@ impl Local {
             Some(host) => format!("{host}:{}", listener.address.port()),
             None => listener.address.to_string(),
         };
-        let cookie = table::COOKIE;
-        match listener.transport {
-            Transport::Udp => Self { via: format!("SIP/2.0/UDP {at};rport;branch={cookie}"), contact: at },
-            Transport::Tcp => {
-                Self { via: format!("SIP/2.0/TCP {at};rport;branch={cookie}"), contact: format!("{at};transport=tcp") }
-            }
+        let (transport, cookie) = (listener.transport, table::COOKIE);
+        Self {
+            via: format!("SIP/2.0/{} {at};rport;branch={cookie}", transport.via()),
+            contact: [at.as_str(), transport.uri_parameter()].concat(),
         }
     }
 }
 
 fn reliability(flow: Flow) -> Reliability {
-    match flow.transport {
-        Transport::Udp => Reliability::Unreliable,
-        Transport::Tcp => Reliability::Reliable,
+    match flow.transport.is_reliable() {
+        false => Reliability::Unreliable,
+        true => Reliability::Reliable,
     }
 }

@@ -30,6 +30,7 @@ fn config() -> SipConfig {
         users: BTreeMap::from([("101".to_owned(), user("secret")), ("102".to_owned(), user("other"))]),
         trunks: BTreeMap::from([("203.0.113.1".parse().unwrap(), "carrier".to_owned())]),
         fixed: BTreeMap::from([("203.0.113.1:6001".parse().unwrap(), BTreeSet::from(["102".to_owned()]))]),
+        ..SipConfig::default()
     }
 }
 
