@@ -415,6 +415,7 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
         from: Vec::new(),
         record: RecordPolicy::Never,
         media: MediaPath::Relay,
+        caller_id: None,
     };
     let outside = DialTarget::Address { user: "{number}".to_owned(), address: callee };
     let queue = QueueConfig { wrap_up: Duration::ZERO, ..QueueConfig::new(support.clone()) };

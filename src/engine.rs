@@ -412,7 +412,7 @@ impl Engine {
                     self.with_call(now, call, |call, _| call.handle_offer_refused(code));
                 }
             }
-            sip::Event::Dtmf { .. } => {}
+            sip::Event::Dtmf { .. } | sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
             sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);

@@ -31,6 +31,7 @@ fn settings() -> Settings {
         from: Vec::new(),
         record: RecordPolicy::Never,
         media: MediaPath::Relay,
+        caller_id: None,
     };
     Settings {
         sip: SipConfig {

@@ -11,6 +11,7 @@
 //! | [`transaction`] | the four transactions | RFC 3261 §17; RFC 6026; RFC 4320 |
 //! | [`dialog`] | tags, sequence, route set, target; where requests and responses go | RFC 3261 §12, §18.2; RFC 3581 |
 //! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
+//! | [`trunk`] | registering at a carrier, signs of life, answers to its challenges | RFC 3261 §10.2, §11, §22; RFC 8760 |
 //! | [`registrar`] | who can be reached where | RFC 3261 §10 |
 //! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
 //!
@@ -32,11 +33,12 @@ pub mod registrar;
 pub mod session;
 pub mod stream;
 pub mod transaction;
+pub mod trunk;
 pub mod uri;
 pub mod writer;
 
 pub use config::{Host, SipConfig, Target, Transport};
 pub use endpoint::{
     Contact, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, ReferId, Rejection,
-    SessionId, Stats,
+    SessionId, Stats, TrunkHostView, TrunkView,
 };

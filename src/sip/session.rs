@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::dialog::Dialog;
 use super::endpoint::Flow;
+use super::header::HeaderName;
 use super::message::Message;
 use super::transaction::{GIVE_UP, Resend, T2};
 
@@ -32,6 +33,10 @@ pub struct Session {
     pub heard: bool,
     /// The deadline that the endpoint has noted for it.
     pub due: Option<Instant>,
+    /// The trunk at the other side: its challenges are answered.
+    pub trunk: Option<Box<str>>,
+    /// What answered the challenge to our last INVITE; its ACK says it again.
+    pub credentials: Option<(HeaderName, String)>,
 }
 
 /// Where a session stands.
@@ -134,7 +139,13 @@ impl Unacknowledged {
 impl Session {
     /// A new session.
     pub fn new(dialog: Dialog, state: State) -> Self {
-        Self { dialog, state, heard: true, due: None }
+        Self { dialog, state, heard: true, due: None, trunk: None, credentials: None }
+    }
+
+    /// The same with a trunk at the other side.
+    #[must_use]
+    pub fn with_trunk(self, trunk: Option<String>) -> Self {
+        Self { trunk: trunk.map(String::into_boxed_str), ..self }
     }
 
     /// When `take_due` has something to say.

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use super::super::config::TrunkProof;
 use super::super::digest::{Algorithm, Authorization, Verdict, challenge};
 use super::super::header::{HeaderName, text};
 use super::super::message::Message;
@@ -19,6 +20,8 @@ enum Proof {
     /// There are none for our realm.
     None,
     User(String),
+    /// The login of a trunk whose calls come in by it.
+    Trunk(String),
     /// Right, but the nonce is used up.
     Stale,
     Wrong,
@@ -29,6 +32,7 @@ impl Endpoint {
     pub(super) fn identify(&mut self, now: Instant, from: Flow, request: &Message) -> Option<Identity> {
         match self.proof(now, request) {
             Proof::User(user) => return Some(Identity::User(user)),
+            Proof::Trunk(trunk) => return Some(Identity::Trunk(trunk)),
             Proof::Stale => {
                 self.challenge(now, from, request, true);
                 return None;
@@ -48,8 +52,17 @@ impl Endpoint {
         }
         let link = from.connection.and_then(|connection| self.connections.get(&connection));
         let peer = link.and_then(|link| self.config.trunk_peers.get(link.peer.as_deref()?));
-        if let Some(trunk) = peer.or_else(|| self.config.trunks.get(&remote.ip())) {
+        if let Some(trunk) = peer {
             return Some(Identity::Trunk(trunk.clone()));
+        }
+        match self.trunk_at(remote.ip()) {
+            Some((trunk, TrunkProof::Address)) => return Some(Identity::Trunk(trunk)),
+            Some((_, TrunkProof::Digest)) => {
+                self.challenge(now, from, request, false);
+                return None;
+            }
+            // Without its certificate it is like anybody else.
+            Some((_, TrunkProof::Tls)) | None => {}
         }
         if caller.is_some_and(|uri| self.is_own_host(&uri.host_text())) {
             self.challenge(now, from, request, false);
@@ -79,11 +92,14 @@ impl Endpoint {
                 continue;
             }
             let user = answer.user();
-            let known = self.config.users.get(user.as_ref());
+            let known = self.config.users.get(user.as_ref()).map(|user| (None, user.password.clone()));
+            let login = || self.trunk_login(&user).map(|(name, password)| (Some(name.clone()), password.to_owned()));
+            let known = known.or_else(login);
             // Unknown users take the same time as wrong passwords.
-            let password = known.map_or("-", |user| user.password.as_str());
-            match (self.nonces.check(now, &answer, request.method(), password), known) {
-                (Verdict::Accepted, Some(_)) => return Proof::User(user.into_owned()),
+            let password = known.as_ref().map_or("-", |(_, password)| password.as_str());
+            match (self.nonces.check(now, &answer, request.method(), password), &known) {
+                (Verdict::Accepted, Some((None, _))) => return Proof::User(user.into_owned()),
+                (Verdict::Accepted, Some((Some(trunk), _))) => return Proof::Trunk(trunk.clone()),
                 (Verdict::Stale, Some(_)) => proof = Proof::Stale,
                 (Verdict::Accepted | Verdict::Stale, None) | (Verdict::Wrong, _) => {
                     if !matches!(proof, Proof::Stale) {
@@ -124,6 +140,8 @@ impl Endpoint {
         }
         let user = match self.proof(now, request) {
             Proof::User(user) => user,
+            // A trunk does not register here: it is where the configuration says.
+            Proof::Trunk(_) => return self.answer_register(now, from, key, request, 403, |_| {}),
             Proof::None => {
                 self.stats.registrations.challenged += 1;
                 return self.challenge(now, from, request, false);

@@ -82,7 +82,14 @@ impl Endpoint {
             return;
         }
         let Some(identity) = self.identify(now, from, &request) else { return };
-        let to_user = request.request_uri().and_then(|uri| uri.user_text()).unwrap_or_default();
+        let mut to_user = request.request_uri().and_then(|uri| uri.user_text()).unwrap_or_default();
+        let trunk = match &identity {
+            Identity::Trunk(name) => Some(name.clone()),
+            Identity::User(_) | Identity::Stranger => None,
+        };
+        if trunk.as_deref().is_some_and(|name| self.dialled_by_contact(name, &to_user)) {
+            to_user = request.to().and_then(|to| to.uri()?.user_text()).filter(|u| !u.is_empty()).unwrap_or(to_user);
+        }
         let tag = self.new_tag();
         let contact = self.contact(from, &to_user);
         let Some(dialog) = Dialog::answering(&request, tag, from, contact) else { return };
@@ -91,7 +98,8 @@ impl Endpoint {
         let machine = ServerMachine::Invite(ServerInvite::new(trying, super::reliability(from)));
         let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), None);
         let incoming = incoming(&request, from, to_user, identity);
-        let session = self.add_session(Session::new(dialog, State::Incoming { server, request, ring_at: None }));
+        let session = Session::new(dialog, State::Incoming { server, request, ring_at: None }).with_trunk(trunk);
+        let session = self.add_session(session);
         if let Some(entry) = self.transactions.server(server) {
             entry.session = Some(session);
         }

@@ -37,9 +37,11 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trunks;
 
 pub use super::registrar::Contact;
 pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
+pub use api::{TrunkHostView, TrunkView};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
 use table::{Id, Transactions};
@@ -67,6 +69,7 @@ pub struct Endpoint {
     timers: BTreeSet<(Instant, SessionId)>,
     last_session: u64,
     registrar: Registrar,
+    trunks: trunks::Trunks,
     /// Open connections and whom they lead to.
     connections: HashMap<u64, Link>,
     outputs: VecDeque<Output>,
@@ -109,6 +112,7 @@ impl Endpoint {
             timers: BTreeSet::new(),
             last_session: 0,
             registrar: Registrar::default(),
+            trunks: trunks::Trunks::default(),
             connections: HashMap::new(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
@@ -179,7 +183,8 @@ impl Endpoint {
     /// When to call `handle_timeout` next; `None` when no timer runs.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = self.timers.first().map(|(at, _)| *at);
-        [self.transactions.poll_timeout(), session, self.registrar.poll_timeout()].into_iter().flatten().min()
+        let others = [session, self.registrar.poll_timeout(), self.trunks.poll_timeout()];
+        others.into_iter().chain([self.transactions.poll_timeout()]).flatten().min()
     }
 
     /// Does all that is due at `now`; calling it early does nothing.
@@ -210,6 +215,7 @@ impl Endpoint {
         }
         let changes = self.registrar.handle_timeout(now);
         self.tell_changes(changes);
+        self.handle_trunks_due(now);
     }
 
     /// Next thing for the caller to do; call until it returns `None`.

@@ -24,7 +24,8 @@ impl Endpoint {
         let flow = self.open_flow(invite.flow);
         let (tag, call_id) = (self.new_tag(), self.new_tag() + &self.new_tag());
         let contact = self.contact(flow, &invite.from_user);
-        let domain = self.config.domain.as_str();
+        let own_name = invite.trunk.as_deref().and_then(|trunk| self.trunk_domain(trunk));
+        let domain = own_name.unwrap_or(self.config.domain.as_str());
         let mut from = String::with_capacity(96);
         if let Some(display) = invite.from_display.as_deref().filter(|display| !display.is_empty()) {
             from.push('"');
@@ -50,7 +51,8 @@ impl Endpoint {
             }
         }
         let request = writer.finish_with("application/sdp", &invite.sdp);
-        let session = self.add_session(Session::new(dialog, State::Calling { client: branch }));
+        let session = Session::new(dialog, State::Calling { client: branch }).with_trunk(invite.trunk);
+        let session = self.add_session(session);
         self.start_invite(now, branch, flow, request, Purpose::Invite(session));
         session
     }
@@ -155,14 +157,14 @@ impl Endpoint {
         self.settle_session(id);
     }
 
-    fn start_invite(&mut self, now: Instant, branch: u64, flow: Flow, request: Bytes, purpose: Purpose) {
+    pub(super) fn start_invite(&mut self, now: Instant, branch: u64, flow: Flow, request: Bytes, purpose: Purpose) {
         let machine = ClientMachine::Invite(ClientInvite::new(now, request.clone(), reliability(flow)));
         self.stats.request_out(Method::Invite);
         self.transactions.add_client(branch, machine, flow, purpose, request);
         self.drive_client(now, branch, None);
     }
 
-    fn start_client(
+    pub(super) fn start_client(
         &mut self,
         now: Instant,
         id: u64,
@@ -171,9 +173,10 @@ impl Endpoint {
         request: Bytes,
         purpose: Purpose,
     ) {
+        let kept = if self.may_be_challenged(purpose) { request.clone() } else { Bytes::new() };
         let machine = ClientMachine::Other(Client::new(now, request, reliability(flow)));
         self.stats.request_out(method);
-        self.transactions.add_client(id, machine, flow, purpose, Bytes::new());
+        self.transactions.add_client(id, machine, flow, purpose, kept);
         self.drive_client(now, id, None);
     }
 
@@ -209,14 +212,16 @@ impl Endpoint {
             (ClientMachine::Invite(invite), true) => {
                 let request = &entry.request;
                 invite.handle_response(now, code, || acknowledge(request, response));
-                if code >= 200 {
-                    entry.request = Bytes::new();
-                }
             }
             (ClientMachine::Other(other), false) => other.handle_response(now, code),
             (ClientMachine::Invite(_), false) | (ClientMachine::Other(_), true) => return,
         }
         self.drive_client(now, id, Some((response, from)));
+        if code >= 200
+            && let Some(entry) = self.transactions.client(id)
+        {
+            entry.request = Bytes::new();
+        }
     }
 
     /// A transaction hands a response to its user.
@@ -228,6 +233,9 @@ impl Endpoint {
         source: Flow,
         response: &Message,
     ) {
+        if matches!(response.code(), 401 | 407) && self.answer_challenge(now, id, purpose, source, response) {
+            return;
+        }
         match (purpose, response.code()) {
             (Purpose::Invite(session), 0..=199) => self.progress(now, id, session, response),
             (Purpose::Invite(session), 200..=299) => self.success(now, id, session, source, response),
@@ -237,7 +245,9 @@ impl Endpoint {
                     self.limit_invite(now, id);
                 }
             }
-            (Purpose::Nothing, _) => {}
+            (Purpose::Nothing, _) | (Purpose::Probe | Purpose::Register, 0..=199) => {}
+            (Purpose::Probe, _) => self.probe_answered(now, id, response),
+            (Purpose::Register, _) => self.register_answered(now, id, source, response),
             (Purpose::Reinvite(session), 200..=299) => self.offer_answered(now, id, session, source, response),
             (Purpose::Reinvite(session), code) => self.offer_refused(now, id, session, code),
             (Purpose::Bye(session), code) => {
@@ -256,6 +266,7 @@ impl Endpoint {
             Purpose::Bye(session) => {
                 self.remove_session(session);
             }
+            Purpose::Probe | Purpose::Register => self.trunk_unanswered(now, id, purpose, code),
             Purpose::Nothing => {}
         }
     }
@@ -294,8 +305,12 @@ impl Endpoint {
         let Some(session) = self.sessions.get(&id) else { return };
         let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-        let ack = session.dialog.ack(cseq, &self.via(flow, branch)).finish();
-        self.send_ack(client, flow, response, ack);
+        let mut ack = session.dialog.ack(cseq, &self.via(flow, branch));
+        if let Some((name, value)) = &session.credentials {
+            // RFC 3261 §13.2.2.4: the same credentials as the INVITE.
+            ack.header(*name, value);
+        }
+        self.send_ack(client, flow, response, ack.finish());
     }
 
     fn send_ack(&mut self, client: u64, flow: Flow, response: &Message, ack: Bytes) {

@@ -38,8 +38,11 @@ pub(super) struct ClientEntry {
     pub machine: ClientMachine,
     pub flow: Flow,
     pub purpose: Purpose,
-    /// Of an INVITE until its final response: what CANCEL and the ACK to a rejection copy.
+    /// Of an INVITE until its final response: what CANCEL and the ACK to a rejection copy. Of other requests of a
+    /// session with a trunk too: they may be challenged.
     pub request: Bytes,
+    /// Challenges that were answered for this request.
+    pub answers: u8,
     pub cancel: Cancel,
     /// 2xx that were acknowledged, by their To tag, with the ACK.
     pub acks: SmallVec<[(Vec<u8>, Flow, Bytes); 1]>,
@@ -58,6 +61,10 @@ pub(super) enum Purpose {
     Invite(SessionId),
     Reinvite(SessionId),
     Bye(SessionId),
+    /// OPTIONS to a host of a trunk.
+    Probe,
+    /// REGISTER at a trunk.
+    Register,
     /// CANCEL, or BYE to a fork that nobody wants: its answer changes nothing.
     Nothing,
 }
@@ -108,8 +115,16 @@ impl Transactions {
     }
 
     pub fn add_client(&mut self, id: u64, machine: ClientMachine, flow: Flow, purpose: Purpose, request: Bytes) {
-        let entry =
-            ClientEntry { machine, flow, purpose, request, cancel: Cancel::No, acks: SmallVec::new(), due: None };
+        let entry = ClientEntry {
+            machine,
+            flow,
+            purpose,
+            request,
+            answers: 0,
+            cancel: Cancel::No,
+            acks: SmallVec::new(),
+            due: None,
+        };
         self.remotes.insert((flow.remote, id));
         self.clients.insert(id, entry);
     }

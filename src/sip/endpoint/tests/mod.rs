@@ -249,6 +249,7 @@ fn invite() -> Invite {
         asserted: None,
         private: false,
         replaces: None,
+        trunk: None,
         headers: vec![("X-Hatif-Call".to_owned(), "call_1".to_owned())],
     }
 }

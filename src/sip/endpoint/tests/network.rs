@@ -99,6 +99,7 @@ impl Network {
                     false => self.sides[at].endpoint.refuse_offer(self.now, session, 488),
                 }
             }
+            Event::TrunkState { .. } | Event::TrunkRegistered { .. } => panic!("{event:?}"),
             Event::Dtmf { .. } | Event::Refer { .. } | Event::Registered { .. } | Event::Unregistered { .. } => {
                 panic!("{event:?}")
             }
