@@ -9,12 +9,14 @@ use bytes::Bytes;
 use super::super::config::{Listener, SipConfig, Transport, UserConfig};
 use super::super::header::HeaderName;
 use super::super::message::Message;
+use super::super::message::Start;
 use super::*;
 
 mod calls;
 mod identity;
 mod network;
 mod refusals;
+mod trunks;
 
 const US: &str = "192.0.2.1:5060";
 const PHONE: &str = "198.51.100.7:5070";
