@@ -96,7 +96,10 @@ fn pure_round(number: &str) -> f64 {
             out.clear();
             now += Duration::from_millis(1);
             let began = thread_cpu();
-            for input in inputs.drain(..) {
+            for mut input in inputs.drain(..) {
+                if let Input::Message { received, .. } = &mut input {
+                    *received = now;
+                }
                 engine.handle(now, input);
                 drain(&mut engine, &mut out);
             }

@@ -288,7 +288,7 @@ impl Engine {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Message { received: _, from, bytes } => self.endpoint.handle_message(now, from, bytes),
+            Input::Message { received, from, bytes } => self.endpoint.handle_message(now, received, from, bytes),
             Input::ConnectionOpened { connection, remote, peer } => {
                 self.endpoint.handle_opened(connection, remote, peer);
             }
@@ -417,7 +417,7 @@ impl Engine {
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
                 let transport = transport.label().to_owned();
-                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport });
+                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport, binding: None });
                 self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
             }
             sip::Event::Unregistered { user, expired } => {

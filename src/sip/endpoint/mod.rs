@@ -30,6 +30,7 @@ use super::writer::{Writer, response_to};
 mod api;
 mod auth;
 mod inbound;
+mod orphans;
 mod outbound;
 mod refer;
 mod replies;
@@ -39,6 +40,7 @@ mod table;
 mod tests;
 mod trunks;
 
+pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
 pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use api::{TrunkHostView, TrunkView};
@@ -130,8 +132,10 @@ impl Endpoint {
         self.tell_changes(changes);
     }
 
-    /// One datagram, or one message framed from a stream.
-    pub fn handle_message(&mut self, now: Instant, from: Flow, bytes: Bytes) {
+    /// One datagram, or one message framed from a stream. `received` is when the machine got it: what waited long
+    /// before it was looked at tells the load.
+    pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) {
+        let _ = received;
         if let Some(connection) = from.connection {
             self.connections.entry(connection).or_insert_with(|| Link { remote: from.remote, peer: None });
         }

@@ -78,7 +78,7 @@ impl World {
     }
 
     fn receive(&mut self, from: Flow, text: &str) {
-        self.endpoint.handle_message(self.now, from, Bytes::from(text.to_owned()));
+        self.endpoint.handle_message(self.now, self.now, from, Bytes::from(text.to_owned()));
         self.drain();
     }
 

@@ -152,7 +152,7 @@ impl Network {
             let (to, bytes) = entry.remove();
             let flow =
                 Flow { transport: Transport::Udp, listener: 0, remote: self.sides[1 - to].address, connection: None };
-            self.sides[to].endpoint.handle_message(self.now, flow, bytes);
+            self.sides[to].endpoint.handle_message(self.now, self.now, flow, bytes);
             self.drain();
         }
         for side in &mut self.sides {
