@@ -59,8 +59,6 @@ pub enum Input {
         from: Flow,
         /// Its bytes.
         bytes: Bytes,
-        /// When the machine got it: the kernel's time where known, else when it was read.
-        received: Instant,
     },
     /// A stream connection is there, before its first message.
     ConnectionOpened {
@@ -422,7 +420,7 @@ impl Engine {
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
                 let transport = transport.label().to_owned();
-                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport });
+                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport, binding: None });
                 self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
             }
             sip::Event::Unregistered { user, expired } => {

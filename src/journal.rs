@@ -4,12 +4,16 @@
 //! entries out; the engine numbers them; `storage` writes them. An entry is never changed after it is written.
 //! Fields are only added, with a default, so that an old journal stays readable.
 
+mod places;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, OfferId, QueueName, RecordingId};
+use crate::id::{AgentId, CallId, LegId, OfferId, QueueName, RecordingId};
+
+pub use places::{Binding, DialogSeed, Hop, OpenLeg};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -249,6 +253,20 @@ pub enum Kind {
         /// Whom he listened to.
         agent: AgentId,
     },
+    /// The dialog of a leg is up: a new process ends it by what stands here.
+    LegUp {
+        /// Which; unique together with the call.
+        leg: LegId,
+        /// Whose.
+        role: LegRole,
+        /// How to send in it.
+        dialog: DialogSeed,
+    },
+    /// The dialog of a leg is over. May come after [`Kind::CallEnded`], when a new process ended it.
+    LegDown {
+        /// Which.
+        leg: LegId,
+    },
     /// The media figures of one leg, at its end.
     LegQuality {
         /// Whose leg.
@@ -273,14 +291,25 @@ pub enum Kind {
         sip_code: u16,
     },
 
-    /// A phone of this agent or supervisor registered; true also for a renewal by another contact.
+    /// A phone of this agent or supervisor registered, or is reached another way than before; a mere renewal is not
+    /// told.
     Registered {
-        /// How it is reached: `udp` or `tcp`.
+        /// How it is reached: `udp`, `tcp`, ….
         transport: String,
+        /// Where; none in journals of old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        binding: Option<Binding>,
+    },
+    /// One of several phones of this agent or supervisor is gone.
+    ContactGone {
+        /// Its Contact URI.
+        uri: String,
+        /// True when its time ran out or it does not answer, false when it said so.
+        expired: bool,
     },
     /// The last phone of this agent or supervisor is gone.
     Unregistered {
-        /// True when its time ran out, false when it said so.
+        /// True when its time ran out or it does not answer, false when it said so.
         expired: bool,
     },
     /// An agent changed state.

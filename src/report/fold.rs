@@ -300,6 +300,9 @@ impl Tracked {
             | Kind::CallStarted { .. }
             | Kind::Registered { .. }
             | Kind::Unregistered { .. }
+            | Kind::ContactGone { .. }
+            | Kind::LegUp { .. }
+            | Kind::LegDown { .. }
             | Kind::AgentState { .. }
             | Kind::AgentRepaired { .. } => return false,
         }

@@ -356,7 +356,7 @@ mod tests {
     fn neither_registrations_nor_states_outlive_the_process() {
         let agent = About::Agent("101".into());
         let mut live = folded(&[
-            entry(1, 0, agent.clone(), Kind::Registered { transport: "udp".into() }),
+            entry(1, 0, agent.clone(), Kind::Registered { transport: "udp".into(), binding: None }),
             entry(2, 1, agent, state(AgentStateName::Paused, Some("BREAK"))),
         ]);
         assert!(live.agents()["101"].registered);

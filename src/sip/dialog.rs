@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use super::config::Transport;
 use super::endpoint::Flow;
-use super::header::{HeaderName, Method, NameAddr};
+use super::header::{HeaderName, Method, NameAddr, text};
 use super::message::Message;
 use super::uri::Uri;
 use super::writer::Writer;
@@ -16,6 +16,29 @@ use super::writer::Writer;
 pub const MAX_FORWARDS: &str = "70";
 /// Most Record-Route entries taken over; a dialog with more is served as if it had no more.
 const ROUTES_MAX: usize = 16;
+
+/// By how much the number of a recovered dialog's request is above the last one known: what was sent in between was
+/// not written down.
+const CSEQ_LEAP: u32 = 1_000;
+
+/// What is needed to send one more request in a dialog whose process is gone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DialogSeed {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// From of our requests, with its tag.
+    pub local: String,
+    /// To of our requests, with its tag.
+    pub remote: String,
+    /// The peer's Contact.
+    pub target: String,
+    /// Route values, in the order of our requests.
+    pub routes: Vec<String>,
+    /// The last CSeq number of ours.
+    pub cseq: u32,
+    /// Where the peer was seen.
+    pub flow: Flow,
+}
 
 /// One dialog; early until the first 2xx when it is ours.
 #[derive(Debug)]
@@ -113,6 +136,38 @@ impl Dialog {
         };
         dialog.confirm(response, flow);
         Some(dialog)
+    }
+
+    /// What a later process needs to end this dialog.
+    pub fn seed(&self) -> DialogSeed {
+        let owned = |bytes: &[u8]| text(bytes).into_owned();
+        DialogSeed {
+            call_id: owned(&self.call_id),
+            local: owned(&self.local),
+            remote: owned(&self.remote),
+            target: owned(&self.target),
+            routes: self.routes.iter().map(|route| owned(route)).collect(),
+            cseq: self.local_cseq,
+            flow: self.flow,
+        }
+    }
+
+    /// A dialog of a process that is gone. It only lives for its BYE, whose number is above all that were sent.
+    pub fn orphan(seed: DialogSeed) -> Dialog {
+        Dialog {
+            call_id: seed.call_id.into_bytes(),
+            local_tag: String::new(),
+            remote_tag: Vec::new(),
+            local: seed.local.into_bytes(),
+            remote: seed.remote.into_bytes(),
+            target: seed.target.into_bytes(),
+            routes: seed.routes.into_iter().map(String::into_bytes).collect(),
+            local_cseq: seed.cseq.wrapping_add(CSEQ_LEAP - 1),
+            remote_cseq: None,
+            flow: Flow { connection: None, ..seed.flow },
+            asked: false,
+            contact: String::new(),
+        }
     }
 
     /// A 2xx to our first INVITE, which came from `source`, fixes the peer (RFC 3261 §12.1.2).

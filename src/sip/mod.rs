@@ -37,6 +37,6 @@ pub mod writer;
 
 pub use config::{Host, SipConfig, Target, Transport};
 pub use endpoint::{
-    Contact, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS, Output, ReferId,
-    Rejection, SessionId, Standing, Stats,
+    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS, Output,
+    ReferId, Rejection, SessionId, Standing, Stats,
 };

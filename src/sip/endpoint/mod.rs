@@ -31,6 +31,7 @@ mod api;
 mod auth;
 mod inbound;
 mod links;
+mod orphans;
 mod outbound;
 mod refer;
 mod replies;
@@ -39,6 +40,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
 pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use links::{LinkOrder, Standing};

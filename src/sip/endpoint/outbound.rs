@@ -162,7 +162,7 @@ impl Endpoint {
         self.drive_client(now, branch, None);
     }
 
-    fn start_client(
+    pub(super) fn start_client(
         &mut self,
         now: Instant,
         id: u64,
