@@ -32,7 +32,7 @@ fn a_path_belongs_to_one_name_at_one_address() {
     let path = |flow, name: &str| LinkOrder::Path { flow, name: name.into() };
     assert_eq!(std::mem::take(&mut world.orders), [path(flows[0], "a.example"), path(flows[1], "b.example")]);
     // Nothing is told twice, and a path is never lost: the outside opens it again.
-    world.act(|e, now| e.handle_opened(flows[0].connection.unwrap(), at, Some("a.example".into())));
+    world.act(|e, _| e.handle_opened(flows[0].connection.unwrap(), at, Some("a.example".into())));
     world.act(|e, now| e.handle_closed(now, flows[0].connection.unwrap()));
     assert_eq!(world.endpoint.open_flow(flows[0]), flows[0]);
     // No name is proved in clear, and no listener means no Via.
