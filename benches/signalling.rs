@@ -366,7 +366,7 @@ impl Phones {
                 Some(Input::Media(Event::Closed { leg, quality: hatif::journal::Quality::default() }))
             }
             Output::Commit(seq) => Some(Input::Committed(seq)),
-            Output::Media { .. } | Output::Journal(_) | Output::Drained => None,
+            Output::Media { .. } | Output::Journal(_) | Output::Link(_) | Output::Drained => None,
         }
     }
 }

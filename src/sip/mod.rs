@@ -39,6 +39,6 @@ pub mod writer;
 
 pub use config::{Host, SipConfig, Target, Transport};
 pub use endpoint::{
-    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, ReferId,
-    Rejection, SessionId, Stats, TrunkHostView, TrunkView,
+    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS, Output,
+    ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
 };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::config::Transport;
+use super::links::LinkOrder;
 
 /// A path to a peer: how, from which of our listeners, to which address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
@@ -38,6 +39,8 @@ pub enum Output {
         /// The whole message.
         bytes: Bytes,
     },
+    /// Something is to be known of a connection.
+    Link(LinkOrder),
     /// Something happened.
     Event(Event),
 }

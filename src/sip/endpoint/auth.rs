@@ -13,7 +13,7 @@ use super::super::message::Message;
 use super::super::registrar::{EXPIRES_MIN_S, Refusal, Registration, Wanted, WantedContact};
 use super::super::uri::Scheme;
 use super::super::writer::{Writer, response_to};
-use super::{Endpoint, Flow, Identity, TRANSACTIONS_MAX};
+use super::{Endpoint, Flow, Identity, Standing, TRANSACTIONS_MAX};
 
 /// What the credentials of a request prove.
 enum Proof {
@@ -50,8 +50,7 @@ impl Endpoint {
         if self.config.fixed.get(&remote).is_some_and(|users| users.contains(&user)) {
             return Some(Identity::User(user));
         }
-        let link = from.connection.and_then(|connection| self.connections.get(&connection));
-        let peer = link.and_then(|link| self.config.trunk_peers.get(link.peer.as_deref()?));
+        let peer = self.links.peer(from).and_then(|name| self.config.trunk_peers.get(name));
         if let Some(trunk) = peer {
             return Some(Identity::Trunk(trunk.clone()));
         }
@@ -173,6 +172,7 @@ impl Endpoint {
         };
         match self.registrar.register(now, registration) {
             Ok(change) => {
+                self.raise(from.connection, Standing::Known);
                 let list = self
                     .registrar
                     .remaining(now, &user)

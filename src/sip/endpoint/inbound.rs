@@ -12,7 +12,9 @@ use super::super::transaction::{Server, ServerInvite};
 use super::super::uri::Scheme;
 use super::super::writer::{Writer, response_to};
 use super::table::{self, ServerMachine};
-use super::{ALLOW, EndCause, Endpoint, Event, Flow, Identity, Incoming, SESSIONS_MAX, SessionId, TRANSACTIONS_MAX};
+use super::{
+    ALLOW, EndCause, Endpoint, Event, Flow, Identity, Incoming, SESSIONS_MAX, SessionId, Standing, TRANSACTIONS_MAX,
+};
 
 impl Endpoint {
     /// A well-formed request.
@@ -82,6 +84,11 @@ impl Endpoint {
             return;
         }
         let Some(identity) = self.identify(now, from, &request) else { return };
+        let standing = match identity {
+            Identity::User(_) | Identity::Trunk(_) => Standing::Known,
+            Identity::Stranger => Standing::Busy,
+        };
+        self.raise(from.connection, standing);
         let mut to_user = request.request_uri().and_then(|uri| uri.user_text()).unwrap_or_default();
         let trunk = match &identity {
             Identity::Trunk(name) => Some(name.clone()),

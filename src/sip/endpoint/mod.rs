@@ -30,6 +30,7 @@ use super::writer::{Writer, response_to};
 mod api;
 mod auth;
 mod inbound;
+mod links;
 mod orphans;
 mod outbound;
 mod refer;
@@ -44,8 +45,10 @@ pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
 pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use api::{TrunkHostView, TrunkView};
+pub use links::{LinkOrder, Standing};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
+use links::Links;
 use table::{Id, Transactions};
 
 /// Most live transactions; new requests beyond get 503.
@@ -72,8 +75,7 @@ pub struct Endpoint {
     last_session: u64,
     registrar: Registrar,
     trunks: trunks::Trunks,
-    /// Open connections and whom they lead to.
-    connections: HashMap<u64, Link>,
+    links: Links,
     outputs: VecDeque<Output>,
     stats: Stats,
 }
@@ -85,14 +87,6 @@ struct Local {
     via: String,
     /// `host:port`, with `;transport=tcp` where it is.
     contact: String,
-}
-
-/// One open connection.
-#[derive(Debug)]
-struct Link {
-    remote: SocketAddr,
-    /// The name that the other end's certificate proves.
-    peer: Option<String>,
 }
 
 impl Endpoint {
@@ -115,7 +109,7 @@ impl Endpoint {
             last_session: 0,
             registrar: Registrar::default(),
             trunks: trunks::Trunks::default(),
-            connections: HashMap::new(),
+            links: Links::default(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
         };
@@ -136,9 +130,7 @@ impl Endpoint {
     /// before it was looked at tells the load.
     pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) {
         let _ = received;
-        if let Some(connection) = from.connection {
-            self.connections.entry(connection).or_insert_with(|| Link { remote: from.remote, peer: None });
-        }
+        self.links.heard(from);
         match Message::parse(bytes) {
             Ok(message) if message.is_request() => {
                 self.stats.request_in(message.method());
@@ -160,28 +152,6 @@ impl Endpoint {
                 }
             }
         }
-    }
-
-    /// A connection is there. `peer` is the name that the certificate of the other end proves.
-    pub fn handle_opened(&mut self, connection: u64, remote: SocketAddr, peer: Option<String>) {
-        self.connections.insert(connection, Link { remote, peer });
-    }
-
-    /// A connection is gone. Sessions survive: their next request asks for a new one, to the peer's Contact.
-    /// Requests under way on it fail, registrations over it end.
-    pub fn handle_closed(&mut self, now: Instant, connection: u64) {
-        if let Some(link) = self.connections.remove(&connection) {
-            self.fail_clients(now, link.remote, |flow| flow.connection == Some(connection));
-        }
-        let changes = self.registrar.handle_closed(connection);
-        self.tell_changes(changes);
-    }
-
-    /// Nothing can be sent over this flow: requests under way on it fail with 503.
-    pub fn handle_send_failed(&mut self, now: Instant, flow: Flow) {
-        self.fail_clients(now, flow.remote, |other| {
-            other.transport == flow.transport && other.listener == flow.listener
-        });
     }
 
     /// When to call `handle_timeout` next; `None` when no timer runs.
@@ -249,10 +219,6 @@ impl Endpoint {
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    fn send(&mut self, flow: Flow, bytes: Bytes) {
-        self.outputs.push_back(Output::Send { flow, bytes });
     }
 
     fn tell_changes(&mut self, changes: impl IntoIterator<Item = Change>) {
@@ -397,11 +363,6 @@ impl Endpoint {
             "" => ["<sip:", at, ">"].concat(),
             user => ["<sip:", &super::uri::escape_user(user), "@", at, ">"].concat(),
         }
-    }
-
-    /// Flow with its connection, if that is still open.
-    fn open_flow(&self, flow: Flow) -> Flow {
-        Flow { connection: flow.connection.filter(|id| self.connections.contains_key(id)), ..flow }
     }
 
     /// A tag that is the same for each repetition of a request that we keep no state of (RFC 3261 §8.2.7).

@@ -113,7 +113,7 @@ impl Endpoint {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.state = State::Leaving;
-        let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = session.dialog.hop(|id| self.links.is_open(id));
         let via = self.via(flow, branch);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let mut writer = session.dialog.request(Method::Bye, &via);
@@ -144,7 +144,7 @@ impl Endpoint {
     pub(super) fn send_reinvite(&mut self, now: Instant, id: SessionId, offer: Bytes) {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get(&id) else { return };
-        let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = session.dialog.hop(|id| self.links.is_open(id));
         let via = self.via(flow, branch);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let mut writer = session.dialog.request(Method::Invite, &via);
@@ -303,7 +303,7 @@ impl Endpoint {
     fn acknowledge_session(&mut self, client: u64, id: SessionId, response: &Message) {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get(&id) else { return };
-        let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = session.dialog.hop(|id| self.links.is_open(id));
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
         let mut ack = session.dialog.ack(cseq, &self.via(flow, branch));
         if let Some((name, value)) = &session.credentials {
@@ -337,7 +337,7 @@ impl Endpoint {
     /// A 2xx that nobody wants any more: ACK, and BYE unless the session is ended otherwise (RFC 3261 §13.2.2.4).
     fn refuse_fork(&mut self, now: Instant, client: u64, source: Flow, response: &Message, bye: bool) {
         let Some(mut dialog) = Dialog::stray(response, source) else { return };
-        let flow = dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = dialog.hop(|id| self.links.is_open(id));
         let branch = self.new_branch();
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
         let ack = dialog.ack(cseq, &self.via(flow, branch)).finish();

@@ -14,6 +14,7 @@ use super::*;
 
 mod calls;
 mod identity;
+mod links;
 mod network;
 mod refusals;
 mod trunks;
@@ -51,6 +52,7 @@ struct World {
     now: Instant,
     sent: Vec<(u64, Flow, Message)>,
     events: Vec<Event>,
+    orders: Vec<LinkOrder>,
 }
 
 impl World {
@@ -60,7 +62,14 @@ impl World {
 
     fn with(config: SipConfig) -> World {
         let now = Instant::now();
-        World { endpoint: Endpoint::new(config, [7; 32]), start: now, now, sent: Vec::new(), events: Vec::new() }
+        World {
+            endpoint: Endpoint::new(config, [7; 32]),
+            start: now,
+            now,
+            sent: Vec::new(),
+            events: Vec::new(),
+            orders: Vec::new(),
+        }
     }
 
     fn drain(&mut self) {
@@ -72,6 +81,7 @@ impl World {
                     validate(&message).unwrap();
                     self.sent.push((at, flow, message));
                 }
+                Output::Link(order) => self.orders.push(order),
                 Output::Event(event) => self.events.push(event),
             }
         }
