@@ -366,7 +366,7 @@ impl Phones {
                 Some(Input::Media(Event::Closed { leg, quality: hatif::journal::Quality::default() }))
             }
             Output::Commit(seq) => Some(Input::Committed(seq)),
-            Output::Media { .. } | Output::Journal(_) | Output::Drained => None,
+            Output::Media { .. } | Output::Journal(_) | Output::Link(_) | Output::Drained => None,
         }
     }
 }
@@ -418,6 +418,7 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
         from: Vec::new(),
         record: RecordPolicy::Never,
         media: MediaPath::Relay,
+        caller_id: None,
     };
     let outside = DialTarget::Address { user: "{number}".to_owned(), address: callee };
     let queue = QueueConfig { wrap_up: Duration::ZERO, ..QueueConfig::new(support.clone()) };

@@ -127,6 +127,8 @@ pub enum Output {
         /// Its bytes.
         bytes: Bytes,
     },
+    /// Something is to be known of a connection.
+    Link(sip::LinkOrder),
     /// Tell a media shard.
     Media {
         /// Which, counted from 0.
@@ -357,6 +359,7 @@ impl Engine {
             if let Some(output) = self.endpoint.poll_output() {
                 match output {
                     sip::Output::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
+                    sip::Output::Link(order) => self.outputs.push_back(Output::Link(order)),
                     sip::Output::Event(event) => self.handle_sip(now, event),
                 }
             } else if let Some(errand) = self.errands.pop_front() {
@@ -412,7 +415,7 @@ impl Engine {
                     self.with_call(now, call, |call, _| call.handle_offer_refused(code));
                 }
             }
-            sip::Event::Dtmf { .. } => {}
+            sip::Event::Dtmf { .. } | sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
             sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::id::{AgentId, QueueName};
+use crate::sip::config::{Host, Transport};
+
+use super::number::Numbering;
 
 /// Everything routing needs to know; taken whole at start and at each reload.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,8 @@ pub struct CallConfig {
     pub public_tests: bool,
     /// Recording policy by queue.
     pub recording: BTreeMap<QueueName, RecordPolicy>,
+    /// The number that calls of a queue's agents show outside.
+    pub queue_caller_ids: BTreeMap<QueueName, String>,
 }
 
 /// One `[[number]]`.
@@ -37,6 +43,8 @@ pub struct NumberConfig {
     pub record: RecordPolicy,
     /// Whether media passes through us, for `dial`.
     pub media: MediaPath,
+    /// The number shown to who is dialled, for `dial`.
+    pub caller_id: Option<String>,
 }
 
 /// What a dialled number does.
@@ -60,8 +68,18 @@ pub enum DialTarget {
         /// Where to send.
         address: SocketAddr,
     },
-    /// `trunk:NAME`: the dialled number at the trunk's first host.
-    Trunk(String),
+    /// `trunk:NAME`, or several of them: the dialled number at the first that takes the call.
+    Trunks(Vec<String>),
+}
+
+impl DialTarget {
+    /// How records and figures name it when `number` was dialled.
+    pub fn label(&self, number: &str) -> String {
+        match self {
+            Self::Address { user, address } => format!("sip:{}@{address}", user.replace("{number}", number)),
+            Self::Trunks(names) => format!("trunk:{}", names.join(",")),
+        }
+    }
 }
 
 /// An entry of `from`.
@@ -78,12 +96,94 @@ pub enum Caller {
 pub struct TrunkConfig {
     /// Its name.
     pub name: String,
-    /// Source addresses; the first is where calls go. Port 5060 where none is given.
-    pub hosts: Vec<SocketAddr>,
-    /// Most calls at once. Default 1000.
+    /// Where calls go, and whose addresses calls may come from.
+    pub hosts: Vec<TrunkHost>,
+    /// Most calls at once, in both directions together. Default 1000.
     pub max_calls: u32,
-    /// Most new calls in one second. Default 100.
+    /// Most new calls in one second, in both directions together. Default 100.
     pub max_calls_per_second: u32,
+    /// Which way calls may go. Default both.
+    pub direction: TrunkDirection,
+    /// Final responses after which the next host or trunk is tried. Default [`TrunkConfig::failover`].
+    pub failover: BTreeSet<u16>,
+    /// How long a host may stay wholly silent before the next one is tried. Default 5 s.
+    pub dial_timeout: Duration,
+    /// How numbers are written there; `None` = as they come.
+    pub numbering: Option<Numbering>,
+    /// Where the caller's number stands.
+    pub identity: TrunkIdentity,
+    /// The number our own people show there.
+    pub caller_id: Option<String>,
+}
+
+impl TrunkConfig {
+    /// A trunk at these addresses with every other key at its default.
+    pub fn new(name: &str, addresses: &[SocketAddr]) -> Self {
+        let host = |address: &SocketAddr| TrunkHost::new(Host::Address(*address));
+        Self {
+            name: name.to_owned(),
+            hosts: addresses.iter().map(host).collect(),
+            max_calls: 1_000,
+            max_calls_per_second: 100,
+            direction: TrunkDirection::Both,
+            failover: Self::failover(),
+            dial_timeout: Duration::from_secs(5),
+            numbering: None,
+            identity: TrunkIdentity::From,
+            caller_id: None,
+        }
+    }
+
+    /// 408, every 5xx, and of the 6xx those that a server says and not the callee: 600 (busy everywhere), 603
+    /// (declined), 607 and 608 (unwanted) end the search (RFC 3261 §16.7, RFC 8197, RFC 8688).
+    pub fn failover() -> BTreeSet<u16> {
+        let callees = [600, 603, 607, 608];
+        [408].into_iter().chain(500..=599).chain((600..=699).filter(|code| !callees.contains(code))).collect()
+    }
+}
+
+/// One host of a trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrunkHost {
+    /// An address, or a name that is looked up.
+    pub host: Host,
+    /// How; for a name `None` leaves it to DNS (RFC 3263), for an address it is UDP.
+    pub transport: Option<Transport>,
+    /// Lower ones are tried first. Default 10.
+    pub priority: u16,
+    /// Among equals, its share of the calls; 0 only when the others are down. Default 10.
+    pub weight: u16,
+}
+
+impl TrunkHost {
+    /// A host with every other key at its default.
+    pub fn new(host: Host) -> Self {
+        Self { host, transport: None, priority: 10, weight: 10 }
+    }
+}
+
+/// Which way calls of a trunk may go.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TrunkDirection {
+    /// Both.
+    #[default]
+    Both,
+    /// Only from it.
+    In,
+    /// Only to it.
+    Out,
+}
+
+/// Where a trunk is told, and tells, who calls.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TrunkIdentity {
+    /// P-Asserted-Identity (RFC 3325).
+    Asserted,
+    /// Remote-Party-ID.
+    RemoteParty,
+    /// From.
+    #[default]
+    From,
 }
 
 /// One `[[supervisor]]`.

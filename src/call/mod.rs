@@ -15,6 +15,7 @@
 pub mod config;
 mod flow;
 pub mod leg;
+pub mod number;
 pub mod prompts;
 pub mod route;
 mod talk;

@@ -45,6 +45,8 @@ pub struct Dial {
     pub record: RecordPolicy,
     /// Whether media passes through us.
     pub media: MediaPath,
+    /// The number shown there instead of the caller's.
+    pub caller_id: Option<String>,
 }
 
 /// What an agent's feature code does.
@@ -95,11 +97,24 @@ pub fn route<'a>(
     origin: &Origin,
     dialled: &str,
 ) -> Route {
+    route_forms(config, queues_of, origin, dialled, &[])
+}
+
+/// As [`route`], where `forms` are other ways to write the dialled number (see `Numbering::forms`): the first
+/// `[[number]]` in the file that matches any of them decides.
+pub fn route_forms<'a>(
+    config: &CallConfig,
+    queues_of: impl Fn(&str) -> Option<&'a std::collections::BTreeSet<QueueName>>,
+    origin: &Origin,
+    dialled: &str,
+    forms: &[String],
+) -> Route {
     if let Origin::User(user) = origin
         && let Some(code) = dialled.strip_prefix('*')
     {
         return feature(config, queues_of, user, code);
     }
+    let fits = |pattern: &str| matches(pattern, dialled) || forms.iter().any(|form| matches(pattern, form));
     let test = match dialled {
         "9196" => Some(Route::Echo),
         "9197" => Some(Route::Tone),
@@ -110,7 +125,7 @@ pub fn route<'a>(
     {
         return test;
     }
-    if let Some(number) = config.numbers.iter().find(|n| matches(&n.pattern, dialled)) {
+    if let Some(number) = config.numbers.iter().find(|n| fits(&n.pattern)) {
         return match may_dial(number, origin) {
             true => number_route(number, dialled),
             false => Route::Refuse(Refusal::Forbidden),
@@ -133,6 +148,7 @@ fn number_route(number: &NumberConfig, dialled: &str) -> Route {
             number: dialled.to_owned(),
             record: number.record,
             media: number.media,
+            caller_id: number.caller_id.clone(),
         }),
     }
 }
@@ -207,6 +223,7 @@ mod tests {
             from,
             record: RecordPolicy::Never,
             media: MediaPath::Relay,
+            caller_id: None,
         };
         let supervisor = |id: &str, queue: Option<&str>| SupervisorConfig {
             id: id.into(),
@@ -264,6 +281,28 @@ mod tests {
         assert_eq!(routed(&Origin::User("201".into()), "*82101"), Route::Refuse(Refusal::NotBuilt));
         assert_eq!(routed(&Origin::Trunk("carrier".into()), "*11"), Route::Refuse(Refusal::NotFound));
         assert_eq!(routed(&Origin::User("201".into()), "*é"), Route::Refuse(Refusal::NotFound));
+    }
+
+    /// The first number of the file decides, whichever form of the dialled number it is written in.
+    #[test]
+    fn a_number_is_found_in_any_form_in_the_order_of_the_file() {
+        let mut config = config();
+        let flow = |pattern: &str| NumberConfig {
+            pattern: pattern.to_owned(),
+            action: NumberAction::Flow(pattern.to_owned()),
+            from: Vec::new(),
+            ..config.numbers[0].clone()
+        };
+        config.numbers = vec![flow("+966112345678"), flow("011*"), flow("*")];
+        let trunk = Origin::Trunk("carrier".into());
+        let routed = |dialled: &str| {
+            let forms = super::super::number::Numbering::of_country("966").forms(dialled);
+            route_forms(&config, |_| None, &trunk, dialled, &forms)
+        };
+        assert_eq!(routed("0112345678"), Route::Flow("+966112345678".into()));
+        assert_eq!(routed("966112345678"), Route::Flow("+966112345678".into()));
+        assert_eq!(routed("+966117654321"), Route::Flow("011*".into()));
+        assert_eq!(routed("500"), Route::Flow("*".into()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::config::{DialTarget, RecordPolicy};
+use super::config::RecordPolicy;
 use super::leg::Leg;
 use super::route::Dial;
 use super::{Action, Call, Context, Phase};
@@ -196,12 +196,7 @@ impl Call {
 
     /// Rings an address or trunk.
     pub(super) fn dial(&mut self, context: &Context<'_>, dial: Dial) {
-        let target = match &dial.target {
-            DialTarget::Trunk(name) => format!("trunk:{name}"),
-            DialTarget::Address { user, address } => {
-                format!("sip:{}@{address}", user.replace("{number}", &dial.number))
-            }
-        };
+        let target = dial.target.label(&dial.number);
         self.record = dial.record;
         self.begin_dialing(context, target.clone());
         self.journal(Kind::Dialed { target });

@@ -52,6 +52,9 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
     sip.config.users = people.users;
     sip.config.fixed = people.fixed;
     sip.config.trunks = people.trunk_addresses;
+    sip.config.trunk_accounts = people.trunk_accounts;
+    sip.config.trunk_peers = people.trunk_peers;
+    sip.config.names.extend(people.trunk_names);
     Config {
         centre,
         sip: sip.config,

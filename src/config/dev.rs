@@ -115,6 +115,7 @@ fn call(languages: Vec<String>) -> CallConfig {
         from: Vec::new(),
         record: RecordPolicy::Never,
         media: MediaPath::Relay,
+        caller_id: None,
     };
     let supervisor = SupervisorConfig { id: AgentId::from("201"), name: "Huda".to_owned(), queues: None };
     CallConfig {
@@ -124,10 +125,11 @@ fn call(languages: Vec<String>) -> CallConfig {
             number("600", NumberAction::Queue(QueueName::from("support"))),
             number("601", NumberAction::Queue(QueueName::from("vip"))),
         ],
-        trunks: BTreeMap::new(),
+
         supervisors: BTreeMap::from([(supervisor.id.clone(), supervisor)]),
         public_tests: true,
         recording: BTreeMap::from(["support", "vip"].map(|queue| (QueueName::from(queue), RecordPolicy::Always))),
+        ..CallConfig::default()
     }
 }
 

@@ -22,6 +22,7 @@ mod reader;
 mod source;
 #[cfg(test)]
 mod tests;
+mod trunks;
 pub mod values;
 
 use std::collections::BTreeSet;

@@ -17,6 +17,7 @@ pub fn read(readers: &[Reader], names: &Names) -> Vec<NumberConfig> {
         let action = action(reader, names);
         let from = from(reader, names);
         let (record, media) = dial_keys(reader, &action);
+        let caller_id = super::trunks::caller_id(reader);
         let public = reader.boolean("public").unwrap_or(false);
         let (Some(pattern), Some(action)) = (pattern, action) else { continue };
         if let Some(at) = numbers.iter().position(|n| covers(&n.pattern, &pattern.text)) {
@@ -27,7 +28,7 @@ pub fn read(readers: &[Reader], names: &Names) -> Vec<NumberConfig> {
             reader.problems.warning(pattern.place, "config::never-reached", message, help);
         }
         places.push(pattern.place);
-        numbers.push(NumberConfig { pattern: pattern.text, action, public, from, record, media });
+        numbers.push(NumberConfig { pattern: pattern.text, action, public, from, record, media, caller_id });
     }
     numbers
 }
@@ -66,7 +67,7 @@ fn action(reader: &Reader, names: &Names) -> Option<NumberAction> {
             let text = reader.text("queue").filter(|t| queue_exists(reader, names, t))?;
             Some(NumberAction::Queue(QueueName::from(text.text)))
         }
-        _ => reader.text("dial").and_then(|t| target(reader, names, &t)).map(NumberAction::Dial),
+        _ => dial(reader, names).map(NumberAction::Dial),
     }
 }
 
@@ -80,9 +81,46 @@ fn flow_exists(reader: &Reader, names: &Names, text: &Text) -> bool {
     exists
 }
 
+/// One target, or a list of trunks that are tried in turn.
+fn dial(reader: &Reader, names: &Names) -> Option<DialTarget> {
+    let list = reader.texts("dial")?;
+    if let [one] = list.as_slice() {
+        return target(reader, names, one);
+    }
+    if list.is_empty() {
+        reader.bad(reader.key_place("dial"), "\"dial\" names nothing", None);
+        return None;
+    }
+    let mut trunks: Vec<String> = Vec::new();
+    let mut understood = true;
+    for text in &list {
+        match text.text.strip_prefix("trunk:") {
+            Some(trunk) if trunks.iter().any(|t| t == trunk) => super::build::duplicate(reader, text, "trunk"),
+            Some(trunk) if dials_out(reader, names, text, trunk) => trunks.push(trunk.to_owned()),
+            Some(_) => understood = false,
+            None => {
+                let message = format!("\"{}\" in a list of trunks", text.text);
+                reader.bad(text.place, message, "only trunk:NAME can stand beside others".to_owned());
+                understood = false;
+            }
+        }
+    }
+    understood.then_some(DialTarget::Trunks(trunks))
+}
+
+/// True for a trunk that calls may go out by; notes it otherwise.
+fn dials_out(reader: &Reader, names: &Names, text: &Text, trunk: &str) -> bool {
+    let inward = names.trunks_in.contains(trunk);
+    if inward {
+        let message = format!("no call goes out by trunk \"{trunk}\": its direction is \"in\"");
+        reader.bad(text.place, message, None);
+    }
+    !inward && trunk_exists(reader, names, text, trunk)
+}
+
 fn target(reader: &Reader, names: &Names, text: &Text) -> Option<DialTarget> {
     if let Some(trunk) = text.text.strip_prefix("trunk:") {
-        return trunk_exists(reader, names, text, trunk).then(|| DialTarget::Trunk(trunk.to_owned()));
+        return dials_out(reader, names, text, trunk).then(|| DialTarget::Trunks(vec![trunk.to_owned()]));
     }
     match sip_address(&text.text) {
         Ok((user, address)) => {
@@ -143,7 +181,7 @@ fn from(reader: &Reader, names: &Names) -> Vec<Caller> {
 fn dial_keys(reader: &Reader, action: &Option<NumberAction>) -> (RecordPolicy, MediaPath) {
     let (record, media) = (record(reader), media(reader));
     let dial = matches!(action, Some(NumberAction::Dial(_)) | None);
-    for key in ["record", "media"] {
+    for key in ["record", "media", "caller_id"] {
         if !dial && reader.node(key).is_some() {
             let help = (key == "record").then(|| "a queue says \"record\" itself".to_owned());
             reader.bad(reader.key_place(key), format!("\"{key}\" belongs to \"dial\" only"), help);

@@ -5,15 +5,16 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
-use crate::call::config::{CallConfig, RecordPolicy, SupervisorConfig, TrunkConfig};
+use crate::call::config::{CallConfig, RecordPolicy, SupervisorConfig, TrunkDirection};
 use crate::id::{AgentId, QueueName};
-use crate::sip::config::UserConfig;
+use crate::sip::config::{Host, TrunkAccount, UserConfig};
 
 use super::build::{duplicate, known, name};
 use super::numbers;
 use super::reader::{Reader, Text};
 use super::source::{Entry, Place, Problems, Value};
-use super::values::{is_skill, is_skill_wish, sip_address, socket};
+use super::trunks;
+use super::values::{is_skill, is_skill_wish, sip_address};
 
 /// Shorter passwords are guessed by the scanners that every public SIP port meets.
 const PASSWORD_LETTERS: usize = 8;
@@ -27,6 +28,12 @@ pub struct People {
     pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
     /// Trunks by source address.
     pub trunk_addresses: BTreeMap<IpAddr, String>,
+    /// What signalling does for each trunk.
+    pub trunk_accounts: BTreeMap<String, TrunkAccount>,
+    /// Trunks by the name in their certificate.
+    pub trunk_peers: BTreeMap<String, String>,
+    /// Host names of trunks.
+    pub trunk_names: BTreeSet<Host>,
     /// Agents and queues.
     pub floor: FloorConfig,
     /// Trunks, supervisors, numbers, recording.
@@ -39,6 +46,8 @@ pub struct Names<'a> {
     pub queues: BTreeSet<String>,
     /// Trunks.
     pub trunks: BTreeSet<String>,
+    /// Trunks that no call may go out by.
+    pub trunks_in: BTreeSet<String>,
     /// Flows.
     pub flows: &'a BTreeSet<String>,
 }
@@ -55,10 +64,12 @@ pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, prob
         queue(reader, &mut people, &mut seen);
     }
     for reader in &tables("trunk") {
-        trunk(reader, &mut people, &mut seen);
+        trunks::read(reader, &mut people, &mut seen);
     }
     // Names that stand in the file, whether the rest of their table is right or not: one fault, one finding.
-    let names = Names { queues: seen.names("queue"), trunks: seen.names("trunk"), flows };
+    let inward = people.call.trunks.values().filter(|trunk| trunk.direction == TrunkDirection::In);
+    let trunks_in = inward.map(|trunk| trunk.name.clone()).collect();
+    let names = Names { queues: seen.names("queue"), trunks: seen.names("trunk"), trunks_in, flows };
     for reader in &tables("agent") {
         agent(reader, &names, &mut people, &mut seen);
     }
@@ -74,18 +85,18 @@ pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, prob
 
 /// First places of names, by kind.
 #[derive(Default)]
-struct Seen(BTreeMap<(&'static str, String), Place>);
+pub struct Seen(BTreeMap<(&'static str, String), Place>);
 
 impl Seen {
     /// The name of a table; empty (with a finding) when it is missing, unusable or taken, so that the rest of the
     /// table is still looked at.
-    fn name(&mut self, reader: &Reader, key: &str, kind: &'static str) -> Text {
+    pub fn name(&mut self, reader: &Reader, key: &str, kind: &'static str) -> Text {
         let good = name(reader, key).filter(|text| self.take(reader, kind, text));
         good.unwrap_or(Text { text: String::new(), place: reader.place })
     }
 
     /// Notes a name; false (with a finding) when it is taken.
-    fn take(&mut self, reader: &Reader, kind: &'static str, text: &Text) -> bool {
+    pub fn take(&mut self, reader: &Reader, kind: &'static str, text: &Text) -> bool {
         let Some(first) = self.0.insert((kind, text.text.clone()), text.place) else { return true };
         let help = format!("the first is at {}", reader.problems.location(first));
         let message = format!("a second {kind} \"{}\"", text.text);
@@ -135,6 +146,9 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         delay_unreachable: reader.duration("delay_unreachable", 0..=hour).unwrap_or(default.delay_unreachable),
     };
     people.call.recording.insert(name.clone(), record(reader));
+    if let Some(number) = trunks::caller_id(reader) {
+        people.call.queue_caller_ids.insert(name.clone(), number);
+    }
     people.floor.queues.insert(name, queue);
 }
 
@@ -164,40 +178,6 @@ fn nobody_serves(reader: &Reader, people: &People) {
         let help = "its callers wait until max_wait".to_owned();
         reader.problems.warning(place, "config::queue-unserved", message, help);
     }
-}
-
-fn trunk(reader: &Reader, people: &mut People, seen: &mut Seen) {
-    let name = seen.name(reader, "name", "trunk");
-    if reader.node("hosts").is_none() {
-        reader.missing("\"hosts\"");
-    }
-    let mut hosts = Vec::new();
-    for text in reader.texts("hosts").unwrap_or_default() {
-        match socket(&text.text, Some(5060)) {
-            Ok(address) => {
-                let taken = people.trunk_addresses.insert(address.ip(), name.text.clone());
-                if taken.is_some_and(|other| other != name.text && !other.is_empty() && !name.text.is_empty()) {
-                    let message = format!("{} belongs to another trunk already", address.ip());
-                    reader.problems.error(text.place, "config::duplicate", message, None);
-                }
-                hosts.push(address);
-            }
-            Err(error) => {
-                let (message, help) = error.explain(&text.text);
-                reader.bad(text.place, message, help);
-            }
-        }
-    }
-    if let Some(node) = reader.node("hosts").filter(|n| matches!(&n.value, Value::List(list) if list.is_empty())) {
-        reader.bad(node.place, "a trunk needs at least one host", None);
-    }
-    let trunk = TrunkConfig {
-        name: name.text.clone(),
-        hosts,
-        max_calls: reader.number("max_calls", 1..=100_000).unwrap_or(1_000),
-        max_calls_per_second: reader.number("max_calls_per_second", 1..=10_000).unwrap_or(100),
-    };
-    people.call.trunks.insert(name.text, trunk);
 }
 
 fn agent(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
@@ -246,7 +226,7 @@ fn user(reader: &Reader, people: &mut People, id: &Text, password: Option<Text>)
 }
 
 /// A secret written in the file, or the first line of the file that `file_key` names.
-fn secret(reader: &Reader, key: &str, file_key: &str) -> Option<Text> {
+pub fn secret(reader: &Reader, key: &str, file_key: &str) -> Option<Text> {
     let written = reader.text(key);
     let Some(file) = reader.text(file_key) else { return written };
     if reader.node(key).is_some() {

@@ -149,6 +149,12 @@ pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(letter)
 }
 
+/// True for a number that can be shown as a caller's.
+pub fn is_phone_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (1..=32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// What is wrong with a dialled pattern, if anything.
 pub fn pattern_fault(pattern: &str) -> Option<&'static str> {
     let body = pattern.strip_suffix('*').unwrap_or(pattern);

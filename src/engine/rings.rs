@@ -90,9 +90,10 @@ impl Engine {
                 let target = format!("sip:{user}@{address}");
                 (user, Some(*address), target)
             }
-            DialTarget::Trunk(name) => {
-                let first = self.settings.call.trunks.get(name).and_then(|trunk| trunk.hosts.first().copied());
-                (dial.number.clone(), first, format!("trunk:{name}"))
+            DialTarget::Trunks(names) => {
+                let first = names.first().and_then(|name| self.settings.call.trunks.get(name)?.hosts.first());
+                let target = first.and_then(|host| self.targets(&host.host).first().map(|target| target.address));
+                (dial.number.clone(), target, dial.target.label(&dial.number))
             }
         };
         let Some(address) = address else {
@@ -171,6 +172,7 @@ impl Engine {
             asserted: None,
             private: false,
             replaces: None,
+            trunk: None,
             headers: vec![
                 ("X-Hatif-Call".to_owned(), call.to_string()),
                 ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),

@@ -31,6 +31,7 @@ fn settings() -> Settings {
         from: Vec::new(),
         record: RecordPolicy::Never,
         media: MediaPath::Relay,
+        caller_id: None,
     };
     Settings {
         sip: SipConfig {
@@ -71,7 +72,7 @@ fn drain(engine: &mut Engine, now: Instant, journal: &mut Vec<Entry>) -> Vec<Str
             }
             Output::Commit(seq) => engine.handle(now, Input::Committed(seq)),
             Output::Journal(entry) => journal.push(entry),
-            Output::Media { .. } | Output::Drained => {}
+            Output::Media { .. } | Output::Link(_) | Output::Drained => {}
         }
     }
     sent

@@ -20,8 +20,8 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use crate::engine::{Engine, Input, Output};
 use crate::journal::Entry;
 use crate::media::Command;
-use crate::sip::Flow;
 use crate::sip::config::Transport;
+use crate::sip::{Flow, LinkOrder};
 
 /// Datagrams read from one socket before timers and the inbox get their turn.
 const BATCH: usize = 64;
@@ -38,6 +38,8 @@ pub struct Outlets {
     pub commit: Box<dyn FnMut(u64) + Send>,
     /// Streams; false when the message cannot be sent.
     pub stream: Box<dyn FnMut(Flow, Bytes) -> bool + Send>,
+    /// What streams are to know of a connection.
+    pub link: Box<dyn FnMut(LinkOrder) + Send>,
     /// The last call is over after a drain.
     pub drained: Box<dyn FnMut() + Send>,
 }
@@ -260,6 +262,7 @@ impl Running {
                 }
                 Output::Journal(entry) => (self.outlets.journal)(entry),
                 Output::Commit(seq) => (self.outlets.commit)(seq),
+                Output::Link(order) => (self.outlets.link)(order),
                 Output::Drained => (self.outlets.drained)(),
             }
         }

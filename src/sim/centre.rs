@@ -157,6 +157,7 @@ fn calls() -> CallConfig {
         from: Vec::new(),
         record: RecordPolicy::Never,
         media: MediaPath::Relay,
+        caller_id: None,
     };
     let outside = || NumberAction::Dial(DialTarget::Address { user: "{number}".into(), address: OUTSIDE });
     let recorded = NumberConfig { record: RecordPolicy::Always, ..number("7XXX", false, outside()) };
@@ -172,15 +173,16 @@ fn calls() -> CallConfig {
             number("602", true, NumberAction::Queue("small".into())),
             bypassed,
             recorded,
-            number("8XXX", false, NumberAction::Dial(DialTarget::Trunk("carrier".into()))),
+            number("8XXX", false, NumberAction::Dial(DialTarget::Trunks(vec!["carrier".into()]))),
         ],
         trunks: BTreeMap::from([(
             "carrier".to_owned(),
-            TrunkConfig { name: "carrier".into(), hosts: vec![CARRIER], max_calls: 12, max_calls_per_second: 3 },
+            TrunkConfig { max_calls: 12, max_calls_per_second: 3, ..TrunkConfig::new("carrier", &[CARRIER]) },
         )]),
         supervisors: BTreeMap::from([(AgentId::from(SUPERVISOR), supervisor)]),
         public_tests: false,
         recording: BTreeMap::from([(QueueName::from("support"), RecordPolicy::Always)]),
+        ..CallConfig::default()
     }
 }
 

@@ -345,6 +345,7 @@ impl World {
                     let wait = Duration::from_micros(self.dice.between(300, 50_000));
                     self.schedule(wait, Event::Committed(life, seq));
                 }
+                Output::Link(_) => {}
                 Output::Drained => self.fate.is_drained = true,
             }
         }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-pub use super::session_timer::Intervals;
 pub use super::guard::{GuardConfig, Network};
+pub use super::session_timer::Intervals;
 
 /// Everything the endpoint needs to know; taken whole at start and at each reload.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +16,10 @@ pub struct SipConfig {
     pub domain: String,
     /// Users who may register and call, with what proves it.
     pub users: BTreeMap<String, UserConfig>,
-    /// Trunk names by source address.
+    /// Trunk names by source address, as far as the file writes addresses.
     pub trunks: BTreeMap<IpAddr, String>,
+    /// What is done for each trunk, and how it proves itself; by trunk name.
+    pub trunk_accounts: BTreeMap<String, TrunkAccount>,
     /// Trunk names by the name that the certificate of their TLS connection proves.
     pub trunk_peers: BTreeMap<String, String>,
     /// Who is known by fixed address instead of a password: agents with a `contact`.
@@ -187,4 +190,51 @@ impl std::fmt::Debug for UserConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("UserConfig(…)")
     }
+}
+
+/// What signalling does for one trunk: registers, asks for signs of life, answers challenges; and how calls from it
+/// are known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrunkAccount {
+    /// Answers its challenges; without one they are failures.
+    pub login: Option<TrunkLogin>,
+    /// Right side of our address there: the first host as the file writes it.
+    pub domain: String,
+    /// Its hosts as the file writes them: realms that may be answered when no other is named.
+    pub hosts: Vec<String>,
+    /// Registers there and asks for so long.
+    pub register: Option<Duration>,
+    /// How often each host is asked for a sign of life (OPTIONS).
+    pub options_interval: Option<Duration>,
+    /// How a call proves that it comes from this trunk.
+    pub inbound: TrunkProof,
+}
+
+/// A user name with its password at a trunk.
+#[derive(Clone, PartialEq)]
+pub struct TrunkLogin {
+    /// Digest user.
+    pub username: String,
+    /// The password in clear, as configured; never printed.
+    pub password: String,
+    /// The only realm that is answered; `None`: the registrar's own, or a host of the trunk.
+    pub realm: Option<String>,
+}
+
+impl std::fmt::Debug for TrunkLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrunkLogin").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// How a call proves that it comes from a trunk.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TrunkProof {
+    /// It comes from an address of the trunk.
+    #[default]
+    Address,
+    /// It answers our challenge with the trunk's login.
+    Digest,
+    /// Its connection shows a certificate with the trunk's name.
+    Tls,
 }

@@ -243,6 +243,12 @@ impl Dialog {
         in_order
     }
 
+    /// The number of the next request of ours; it counts as used.
+    pub fn next_cseq(&mut self) -> u32 {
+        self.local_cseq = self.local_cseq.wrapping_add(1);
+        self.local_cseq
+    }
+
     /// Begins the next request inside the dialog (RFC 3261 §12.2.1.1): all headers up to CSeq.
     pub fn request(&mut self, method: Method<'_>, via: &str) -> Writer {
         self.local_cseq = self.local_cseq.wrapping_add(1);

@@ -291,17 +291,21 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// Reads the value of one WWW-Authenticate or Proxy-Authenticate line. `None`: not Digest, or no realm or
-    /// nonce.
+    /// Reads the value of one WWW-Authenticate or Proxy-Authenticate line. `None`: not Digest, no realm or nonce, or
+    /// only a quality of protection that is not served (`auth-int`).
     pub fn parse(value: &'a [u8]) -> Option<Challenge<'a>> {
         let fields = Fields::parse(value)?;
         let qop = fields.get("qop");
+        let auth = qop.is_some_and(|q| q.split(|b| *b == b',').any(|q| trim(q).eq_ignore_ascii_case(b"auth")));
+        if fields.get("qop").is_some() && !auth {
+            return None;
+        }
         Some(Challenge {
             realm: fields.get("realm")?,
             nonce: fields.get("nonce")?,
             opaque: fields.get("opaque"),
             algorithm: fields.algorithm(),
-            auth: qop.is_some_and(|q| q.split(|b| *b == b',').any(|q| trim(q).eq_ignore_ascii_case(b"auth"))),
+            auth,
             stale: fields.get("stale").is_some_and(|s| s.eq_ignore_ascii_case(b"true")),
         })
     }

@@ -11,6 +11,7 @@
 //! | [`transaction`] | the four transactions | RFC 3261 §17; RFC 6026; RFC 4320 |
 //! | [`dialog`] | tags, sequence, route set, target; where requests and responses go | RFC 3261 §12, §18.2; RFC 3581 |
 //! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
+//! | [`trunk`] | registering at a carrier, signs of life, answers to its challenges | RFC 3261 §10.2, §11, §22; RFC 8760 |
 //! | [`registrar`] | who can be reached where | RFC 3261 §10 |
 //! | [`guard`] | who is heard at all: allowances, bans, back-off, load | RFC 3261 §21.5.4, §26.3.2.4; RFC 6357 |
 //! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
@@ -38,6 +39,7 @@ pub mod session;
 pub mod session_timer;
 pub mod stream;
 pub mod transaction;
+pub mod trunk;
 pub mod uri;
 pub mod writer;
 
@@ -45,6 +47,6 @@ pub use config::{Host, SipConfig, Target, Transport};
 pub use guard::{Ban, GUARD_LABELS};
 
 pub use endpoint::{
-    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, METHODS, Output, ReferId,
-    Rejection, SessionId, Stats,
+    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS, Output,
+    ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
 };

@@ -54,6 +54,10 @@ pub struct Session {
     pub heard: bool,
     /// The deadline that the endpoint has noted for it.
     pub due: Option<Instant>,
+    /// The trunk at the other side: its challenges are answered.
+    pub trunk: Option<Box<str>>,
+    /// What answered the challenge to our last INVITE; its ACK says it again.
+    pub credentials: Option<(HeaderName, String)>,
 }
 
 /// Where a session stands.
@@ -258,6 +262,8 @@ impl Session {
             updates: false,
             heard: true,
             due: None,
+            trunk: None,
+            credentials: None,
         }
     }
 
@@ -300,6 +306,12 @@ impl Session {
     /// A reliable response with SDP waits for its PRACK.
     pub fn awaits_prack_of_sdp(&self) -> bool {
         self.unpracked.as_ref().is_some_and(|response| response.sdp && response.waits.is_some())
+    }
+
+    /// The same with a trunk at the other side.
+    #[must_use]
+    pub fn with_trunk(self, trunk: Option<String>) -> Self {
+        Self { trunk: trunk.map(String::into_boxed_str), ..self }
     }
 
     /// When `take_due` has something to say.

@@ -2,8 +2,9 @@
 //!
 //! Where the next message begins is known only as long as every length is. A message without Content-Length
 //! has no body. When the place is lost — no SIP start line, a length that is none, two different ones, too
-//! large — there is no safe way back: the connection must be closed. A message that is wrong in any other way
-//! is handed on, so that it can be answered and the connection with all its calls lives.
+//! large — there is no safe way back: the connection must be closed, after the head of such a message was handed
+//! on, so that a request is answered before. A message that is wrong in any other way is handed on too, and the
+//! connection with all its calls lives.
 
 use bytes::{Bytes, BytesMut};
 
@@ -45,6 +46,8 @@ pub struct Framer {
     scanned: usize,
     /// Head and body of the message being collected, in bytes.
     wanted: Option<usize>,
+    /// The place is lost; told after the head that showed it.
+    lost: Option<StreamError>,
     broken: bool,
 }
 
@@ -68,6 +71,9 @@ impl Framer {
     }
 
     fn step(&mut self) -> Result<Option<Framed>, StreamError> {
+        if let Some(error) = self.lost {
+            return Err(error);
+        }
         if self.wanted.is_none() {
             if self.skip_line_ends() {
                 return Ok(Some(Framed::Ping));
@@ -77,7 +83,14 @@ impl Framer {
                 return Err(StreamError::NotSip);
             }
             match self.head_end() {
-                Some(head) => self.wanted = Some(self.measure(head)?),
+                Some(head) => match self.measure(head) {
+                    Ok(wanted) => self.wanted = Some(wanted),
+                    Err(error @ (StreamError::Length | StreamError::TooLarge)) if head <= MESSAGE_BYTES_MAX => {
+                        self.lost = Some(error);
+                        return Ok(Some(Framed::Message(self.buffer.split_to(head).freeze())));
+                    }
+                    Err(error) => return Err(error),
+                },
                 None if self.buffer.len() > MESSAGE_BYTES_MAX => return Err(StreamError::TooLarge),
                 None => return Ok(None),
             }
@@ -236,20 +249,29 @@ mod tests {
 
     #[test]
     fn the_stream_ends_where_the_place_is_lost() {
-        let with = |length: &str| format!("BYE sip:a@h SIP/2.0\r\n{length}\r\n\r\n").into_bytes();
         for (bytes, error) in [
-            (with("Content-Length: -1"), StreamError::Length),
-            (with("Content-Length: 1\r\nl: 2"), StreamError::Length),
-            (with("Content-Length: 65536"), StreamError::TooLarge),
-            (with("Content-Length: 99999999999999999999999"), StreamError::TooLarge),
-            (with(&"X: y\r\n".repeat(300)), StreamError::TooLarge),
             (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec(), StreamError::NotSip),
             (b"\x16\x03\x01\x02\x00".to_vec(), StreamError::NotSip),
             (vec![b'x'; MESSAGE_BYTES_MAX + 1], StreamError::TooLarge),
         ] {
+            assert_eq!(frame(&bytes), [Err(error)]);
+        }
+    }
+
+    /// What was wrong with the last message can still be answered; its body and all that follows cannot be found.
+    #[test]
+    fn the_head_of_a_message_of_no_known_length_is_handed_on_and_nothing_after_it() {
+        for (length, error) in [
+            ("Content-Length: -1", StreamError::Length),
+            ("Content-Length: 1\r\nl: 2", StreamError::Length),
+            ("Content-Length: 65536", StreamError::TooLarge),
+            ("Content-Length: 99999999999999999999999", StreamError::TooLarge),
+            (&["X: y"; 300].join("\r\n"), StreamError::TooLarge),
+        ] {
+            let head = format!("BYE sip:a@h SIP/2.0\r\n{length}\r\n\r\n").into_bytes();
             let mut framer = Framer::new();
-            framer.push(&bytes);
-            assert_eq!(all(&mut framer), [Err(error)]);
+            framer.push(&[head.as_slice(), b"body"].concat());
+            assert_eq!(all(&mut framer), [Ok(Framed::Message(Bytes::from(head))), Err(error)]);
             framer.push(SECOND);
             assert_eq!(all(&mut framer), [], "nothing comes after an error");
         }

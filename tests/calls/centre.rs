@@ -173,6 +173,7 @@ impl Centre {
                     }
                     Output::Commit(seq) if !self.disk_silent => inputs.push_back(Input::Committed(seq)),
                     Output::Commit(_) => {}
+                    Output::Link(_) => {}
                     Output::Drained => self.drained += 1,
                 }
             }

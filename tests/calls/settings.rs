@@ -23,6 +23,7 @@ fn number(pattern: &str, action: NumberAction, public: bool) -> NumberConfig {
         from: Vec::new(),
         record: RecordPolicy::Never,
         media: MediaPath::Relay,
+        caller_id: None,
     }
 }
 
@@ -111,7 +112,7 @@ pub fn settings() -> Settings {
         (AgentId::from(id), SupervisorConfig { id: id.into(), name: id.into(), queues })
     };
     let trunk_config =
-        TrunkConfig { name: "carrier".into(), hosts: vec![trunk()], max_calls: 2, max_calls_per_second: 10 };
+        TrunkConfig { max_calls: 2, max_calls_per_second: 10, ..TrunkConfig::new("carrier", &[trunk()]) };
     Settings {
         sip: SipConfig {
             listeners: vec![Listener { transport: Transport::Udp, address: addr(CENTRE), advertised: None }],
@@ -145,12 +146,13 @@ pub fn settings() -> Settings {
                 number("604", to_queue("nowhere"), true),
                 NumberConfig { record: RecordPolicy::Always, ..number("7XXX", far("{number}"), false) },
                 NumberConfig { media: MediaPath::Bypass, ..number("8XXX", far("{number}"), false) },
-                number("9000", NumberAction::Dial(DialTarget::Trunk("carrier".into())), false),
+                number("9000", NumberAction::Dial(DialTarget::Trunks(vec!["carrier".into()])), false),
             ],
             trunks: BTreeMap::from([("carrier".to_owned(), trunk_config)]),
             supervisors: BTreeMap::from([supervisor("201", Some("support")), supervisor("202", Some("lonely"))]),
             public_tests: false,
             recording: BTreeMap::from([(queue("support"), RecordPolicy::Always)]),
+            ..CallConfig::default()
         },
         floor: FloorConfig { agents: agents.into_iter().map(|a| (a.id.clone(), a)).collect(), queues },
         utc_offset_minutes: 180,

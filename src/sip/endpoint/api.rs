@@ -1,10 +1,12 @@
 //! The words between the endpoint and its caller.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::config::Transport;
+use super::links::LinkOrder;
 
 /// A path to a peer: how, from which of our listeners, to which address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
@@ -37,6 +39,8 @@ pub enum Output {
         /// The whole message.
         bytes: Bytes,
     },
+    /// Something is to be known of a connection.
+    Link(LinkOrder),
     /// Something happened.
     Event(Event),
 }
@@ -163,6 +167,28 @@ pub enum Event {
         /// The how manieth ban of this source it is.
         times: u32,
     },
+    /// A host of a trunk answers again, or does not any more.
+    TrunkState {
+        /// Which trunk.
+        trunk: String,
+        /// Its host.
+        host: SocketAddr,
+        /// Whether calls can go there.
+        up: bool,
+        /// Why not, in words.
+        detail: String,
+    },
+    /// What came of registering at a trunk.
+    TrunkRegistered {
+        /// Which trunk.
+        trunk: String,
+        /// Whether we are registered now.
+        ok: bool,
+        /// The status code; 408 when nothing came, 503 when it cannot be reached.
+        code: u16,
+        /// Seconds granted; 0 when not registered.
+        expires_s: u32,
+    },
     /// The last contact is gone.
     Unregistered {
         /// Whose.
@@ -170,6 +196,28 @@ pub enum Event {
         /// True when its time ran out or its connection broke.
         expired: bool,
     },
+}
+
+/// A trunk as signalling sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrunkView {
+    /// Its hosts, best first.
+    pub hosts: Vec<TrunkHostView>,
+    /// It registers.
+    pub registers: bool,
+    /// How long its registration still lasts.
+    pub registered_for: Option<Duration>,
+}
+
+/// One host of a trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrunkHostView {
+    /// How it is reached.
+    pub flow: Flow,
+    /// Whether calls go there.
+    pub up: bool,
+    /// How long its last answer to OPTIONS took.
+    pub round_trip: Option<Duration>,
 }
 
 /// One INVITE that came in.
@@ -265,6 +313,8 @@ pub struct Invite {
     pub private: bool,
     /// The value of a Replaces header.
     pub replaces: Option<String>,
+    /// The trunk this goes to: its challenges are answered with its login, and From is our name there.
+    pub trunk: Option<String>,
     /// Further headers in order. `Max-Forwards` replaces ours; what this layer writes itself is left out.
     pub headers: Vec<(String, String)>,
 }

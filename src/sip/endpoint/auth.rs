@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::config::TrunkProof;
 use super::super::digest::{Algorithm, Authorization, Verdict, challenge};
 use super::super::guard::Answered;
 use super::super::header::{HeaderName, text};
@@ -13,13 +14,15 @@ use super::super::message::Message;
 use super::super::registrar::{EXPIRES_MIN_S, Refusal, Registration, Wanted, WantedContact};
 use super::super::uri::Scheme;
 use super::super::writer::{Writer, response_to};
-use super::{Endpoint, Flow, Identity, TRANSACTIONS_MAX};
+use super::{Endpoint, Flow, Identity, Standing, TRANSACTIONS_MAX};
 
 /// What the credentials of a request prove.
 enum Proof {
     /// There are none for our realm.
     None,
     User(String),
+    /// The login of a trunk whose calls come in by it.
+    Trunk(String),
     /// Right, but the nonce is used up.
     Stale,
     Wrong,
@@ -32,6 +35,7 @@ impl Endpoint {
     pub(super) fn identify(&mut self, now: Instant, from: Flow, request: &Message) -> Option<Identity> {
         match self.proof(now, from, request) {
             Proof::User(user) => return Some(Identity::User(user)),
+            Proof::Trunk(trunk) => return Some(Identity::Trunk(trunk)),
             Proof::Stale => {
                 self.challenge(now, from, request, true);
                 return None;
@@ -54,10 +58,18 @@ impl Endpoint {
         if self.config.fixed.get(&remote).is_some_and(|users| users.contains(&user)) {
             return Some(Identity::User(user));
         }
-        let link = from.connection.and_then(|connection| self.connections.get(&connection));
-        let peer = link.and_then(|link| self.config.trunk_peers.get(link.peer.as_deref()?));
-        if let Some(trunk) = peer.or_else(|| self.config.trunks.get(&remote.ip())) {
+        let peer = self.links.peer(from).and_then(|name| self.config.trunk_peers.get(name));
+        if let Some(trunk) = peer {
             return Some(Identity::Trunk(trunk.clone()));
+        }
+        match self.trunk_at(remote.ip()) {
+            Some((trunk, TrunkProof::Address)) => return Some(Identity::Trunk(trunk)),
+            Some((_, TrunkProof::Digest)) => {
+                self.challenge(now, from, request, false);
+                return None;
+            }
+            // Without its certificate it is like anybody else.
+            Some((_, TrunkProof::Tls)) | None => {}
         }
         if caller.is_some_and(|uri| self.is_own_host(&uri.host_text())) {
             self.challenge(now, from, request, false);
@@ -87,7 +99,9 @@ impl Endpoint {
                 continue;
             }
             let user = answer.user();
-            let known = self.config.users.get(user.as_ref());
+            let known = self.config.users.get(user.as_ref()).map(|user| (None, user.password.clone()));
+            let login = || self.trunk_login(&user).map(|(name, password)| (Some(name.clone()), password.to_owned()));
+            let known = known.or_else(login);
             let nonce = self.nonces.fresh(now, &answer.nonce, from.remote.ip());
             if let Err(seconds) = self.guard.may_try(now, from.remote.ip(), &answer.username, nonce.is_some()) {
                 self.answered(now, from, &answer, Answered::NotLookedAt { fresh: nonce.is_some() });
@@ -95,15 +109,18 @@ impl Endpoint {
                 continue;
             }
             // Unknown users take the same time as wrong passwords.
-            let password = known.map_or("-", |user| user.password.as_str());
+            let password = known.as_ref().map_or("-", |(_, password)| password.as_str());
             let verdict = match nonce {
                 Some(_) => self.nonces.check(nonce, &answer, request.method(), password),
                 None => Verdict::Stale,
             };
             match (verdict, known) {
-                (Verdict::Accepted, Some(_)) => {
+                (Verdict::Accepted, Some((trunk, _))) => {
                     self.answered(now, from, &answer, Answered::Right);
-                    return Proof::User(user.into_owned());
+                    return match trunk {
+                        None => Proof::User(user.into_owned()),
+                        Some(trunk) => Proof::Trunk(trunk),
+                    };
                 }
                 (Verdict::Stale, _) if nonce.is_none() => {
                     self.answered(now, from, &answer, Answered::Old);
@@ -160,6 +177,8 @@ impl Endpoint {
         }
         let user = match self.proof(now, from, request) {
             Proof::User(user) => user,
+            // A trunk does not register here: it is where the configuration says.
+            Proof::Trunk(_) => return self.answer_register(now, from, key, request, 403, |_| {}),
             Proof::None => {
                 self.stats.registrations.challenged += 1;
                 return self.challenge(now, from, request, false);
@@ -196,6 +215,7 @@ impl Endpoint {
         };
         match self.registrar.register(now, registration) {
             Ok(change) => {
+                self.raise(from.connection, Standing::Known);
                 let list = self
                     .registrar
                     .remaining(now, &user)

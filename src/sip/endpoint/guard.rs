@@ -52,8 +52,7 @@ impl Endpoint {
 
     /// A trunk's certificate is at the other end of the connection.
     fn is_proved_trunk(&self, from: Flow) -> bool {
-        let link = from.connection.and_then(|id| self.connections.get(&id));
-        link.and_then(|link| link.peer.as_ref()).is_some_and(|peer| self.config.trunk_peers.contains_key(peer))
+        self.links.peer(from).is_some_and(|peer| self.config.trunk_peers.contains_key(peer))
     }
 
     /// A phone with a fixed address is there.

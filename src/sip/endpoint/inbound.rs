@@ -18,7 +18,7 @@ use super::super::{identity, session_timer};
 use super::table::{self, ServerMachine};
 use super::{
     ALLOW, EXTENSIONS, EndCause, Endpoint, Event, Flow, Identity, Incoming, SESSIONS_MAX, SUPPORTED, SessionId,
-    TRANSACTIONS_MAX,
+    Standing, TRANSACTIONS_MAX,
 };
 
 /// The bodies that are read.
@@ -80,7 +80,19 @@ impl Endpoint {
             Ok(replaces) => replaces,
             Err(code) => return self.reply(from, &request, code, None, |_| {}),
         };
-        let to_user = request.request_uri().and_then(|uri| uri.user_text()).unwrap_or_default();
+        let standing = match identity {
+            Identity::User(_) | Identity::Trunk(_) => Standing::Known,
+            Identity::Stranger => Standing::Busy,
+        };
+        self.raise(from.connection, standing);
+        let mut to_user = request.request_uri().and_then(|uri| uri.user_text()).unwrap_or_default();
+        let trunk = match &identity {
+            Identity::Trunk(name) => Some(name.clone()),
+            Identity::User(_) | Identity::Stranger => None,
+        };
+        if trunk.as_deref().is_some_and(|name| self.dialled_by_contact(name, &to_user)) {
+            to_user = request.to().and_then(|to| to.uri()?.user_text()).filter(|u| !u.is_empty()).unwrap_or(to_user);
+        }
         let tag = self.new_tag();
         let contact = self.contact(from, &to_user);
         let Some(dialog) = Dialog::answering(&request, tag, from, contact) else { return };
@@ -99,6 +111,7 @@ impl Endpoint {
         let mut session = Session::new(dialog, State::Incoming { server, request, ring: None, offer, answer: None });
         session.updates = updates;
         session.remote_sdp = incoming.sdp.clone().unwrap_or_default();
+        session.trunk = trunk.map(String::into_boxed_str);
         let session = self.add_session(session);
         if let Some(entry) = self.transactions.server(server) {
             entry.session = Some(session);

@@ -33,6 +33,7 @@ mod auth;
 mod guard;
 mod inbound;
 mod info;
+mod links;
 mod orphans;
 mod outbound;
 mod refer;
@@ -43,13 +44,17 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trunks;
 mod update;
 
 pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
 pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
+pub use api::{TrunkHostView, TrunkView};
+pub use links::{LinkOrder, Standing};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
+use links::Links;
 use refer::Refers;
 use table::{Id, Transactions};
 
@@ -82,8 +87,8 @@ pub struct Endpoint {
     last_session: u64,
     registrar: Registrar,
     refers: Refers,
-    /// Open connections and whom they lead to.
-    connections: HashMap<u64, Link>,
+    trunks: trunks::Trunks,
+    links: Links,
     outputs: VecDeque<Output>,
     stats: Stats,
 }
@@ -95,14 +100,6 @@ struct Local {
     via: String,
     /// `host:port`, with `;transport=tcp` where it is.
     contact: String,
-}
-
-/// One open connection.
-#[derive(Debug)]
-struct Link {
-    remote: SocketAddr,
-    /// The name that the other end's certificate proves.
-    peer: Option<String>,
 }
 
 impl Endpoint {
@@ -127,7 +124,8 @@ impl Endpoint {
             last_session: 0,
             registrar: Registrar::default(),
             refers: Refers::default(),
-            connections: HashMap::new(),
+            trunks: trunks::Trunks::default(),
+            links: Links::default(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
         };
@@ -148,9 +146,7 @@ impl Endpoint {
     /// One datagram, or one message framed from a stream. `received` is when the machine got it: what waited long
     /// before it was looked at tells the load.
     pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) {
-        if let Some(connection) = from.connection {
-            self.connections.entry(connection).or_insert_with(|| Link { remote: from.remote, peer: None });
-        }
+        self.links.heard(from);
         let verdict = self.admit(now, received, from, &bytes);
         if verdict == Verdict::Drop {
             return;
@@ -182,33 +178,11 @@ impl Endpoint {
         }
     }
 
-    /// A connection is there. `peer` is the name that the certificate of the other end proves.
-    pub fn handle_opened(&mut self, connection: u64, remote: SocketAddr, peer: Option<String>) {
-        self.connections.insert(connection, Link { remote, peer });
-    }
-
-    /// A connection is gone. Sessions survive: their next request asks for a new one, to the peer's Contact.
-    /// Requests under way on it fail, registrations over it end.
-    pub fn handle_closed(&mut self, now: Instant, connection: u64) {
-        if let Some(link) = self.connections.remove(&connection) {
-            self.fail_clients(now, link.remote, |flow| flow.connection == Some(connection));
-        }
-        let changes = self.registrar.handle_closed(connection);
-        self.tell_changes(changes);
-    }
-
-    /// Nothing can be sent over this flow: requests under way on it fail with 503.
-    pub fn handle_send_failed(&mut self, now: Instant, flow: Flow) {
-        self.fail_clients(now, flow.remote, |other| {
-            other.transport == flow.transport && other.listener == flow.listener
-        });
-    }
-
     /// When to call `handle_timeout` next; `None` when no timer runs.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = self.timers.first().map(|(at, _)| *at);
-        let others = [self.registrar.poll_timeout(), self.refers.poll_timeout()];
-        [self.transactions.poll_timeout(), session].into_iter().chain(others).flatten().min()
+        let others = [session, self.registrar.poll_timeout(), self.refers.poll_timeout(), self.trunks.poll_timeout()];
+        others.into_iter().chain([self.transactions.poll_timeout()]).flatten().min()
     }
 
     /// Does all that is due at `now`; calling it early does nothing.
@@ -240,6 +214,7 @@ impl Endpoint {
         self.refers_due(now);
         let changes = self.registrar.handle_timeout(now);
         self.tell_changes(changes);
+        self.handle_trunks_due(now);
     }
 
     /// Next thing for the caller to do; call until it returns `None`.
@@ -270,10 +245,6 @@ impl Endpoint {
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    fn send(&mut self, flow: Flow, bytes: Bytes) {
-        self.outputs.push_back(Output::Send { flow, bytes });
     }
 
     fn tell_changes(&mut self, changes: impl IntoIterator<Item = Change>) {
@@ -434,11 +405,6 @@ impl Endpoint {
             "" => ["<sip:", at, ">"].concat(),
             user => ["<sip:", &super::uri::escape_user(user), "@", at, ">"].concat(),
         }
-    }
-
-    /// Flow with its connection, if that is still open.
-    fn open_flow(&self, flow: Flow) -> Flow {
-        Flow { connection: flow.connection.filter(|id| self.connections.contains_key(id)), ..flow }
     }
 
     /// A tag that is the same for each repetition of a request that we keep no state of (RFC 3261 §8.2.7).

@@ -30,7 +30,9 @@ impl Endpoint {
         let contact = self.contact(flow, if invite.private { "" } else { &invite.from_user });
         let from = self.from_of(&invite);
         let dialog = Dialog::asking(call_id, tag, &from, &invite.to, &invite.uri, flow, contact);
-        let session = Session::new(dialog, State::Calling { client: 0, invite: Box::new(invite), forks: Vec::new() });
+        let trunk = invite.trunk.clone();
+        let state = State::Calling { client: 0, invite: Box::new(invite), forks: Vec::new() };
+        let session = Session::new(dialog, state).with_trunk(trunk);
         let id = self.add_session(session);
         self.send_invite(now, id);
         id
@@ -76,6 +78,8 @@ impl Endpoint {
         if invite.private {
             return identity::ANONYMOUS.to_owned();
         }
+        let own_name = invite.trunk.as_deref().and_then(|trunk| self.trunk_domain(trunk));
+        let domain = own_name.unwrap_or(self.config.domain.as_str());
         let mut from = String::with_capacity(96);
         if let Some(display) = invite.from_display.as_deref().filter(|display| !display.is_empty()) {
             from.push('"');
@@ -87,7 +91,7 @@ impl Endpoint {
             from.push_str(&escape_user(&invite.from_user));
             from.push('@');
         }
-        from.push_str(host_of(&self.config.domain));
+        from.push_str(host_of(domain));
         from.push('>');
         from
     }
@@ -125,7 +129,7 @@ impl Endpoint {
         session.state = State::Leaving;
         session.exchange = Exchange::Idle;
         (session.unacknowledged, session.unpracked, session.timer) = (None, None, None);
-        let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = session.dialog.hop(|id| self.links.is_open(id));
         let via = self.via(flow, branch);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let mut writer = session.dialog.request(Method::Bye, &via);
@@ -169,9 +173,10 @@ impl Endpoint {
         request: Bytes,
         purpose: Purpose,
     ) {
+        let kept = if self.may_be_challenged(purpose) { request.clone() } else { Bytes::new() };
         let machine = ClientMachine::Other(Client::new(now, request, reliability(flow)));
         self.stats.request_out(method);
-        self.transactions.add_client(id, machine, flow, purpose, Bytes::new());
+        self.transactions.add_client(id, machine, flow, purpose, kept);
         self.drive_client(now, id, None);
     }
 
@@ -207,14 +212,16 @@ impl Endpoint {
             (ClientMachine::Invite(invite), true) => {
                 let request = &entry.request;
                 invite.handle_response(now, code, || acknowledge(request, response));
-                if code >= 200 {
-                    entry.request = Bytes::new();
-                }
             }
             (ClientMachine::Other(other), false) => other.handle_response(now, code),
             (ClientMachine::Invite(_), false) | (ClientMachine::Other(_), true) => return,
         }
         self.drive_client(now, id, Some((response, from)));
+        if code >= 200
+            && let Some(entry) = self.transactions.client(id)
+        {
+            entry.request = Bytes::new();
+        }
     }
 
     /// A transaction hands a response to its user.
@@ -226,6 +233,9 @@ impl Endpoint {
         source: Flow,
         response: &Message,
     ) {
+        if matches!(response.code(), 401 | 407) && self.answer_challenge(now, id, purpose, source, response) {
+            return;
+        }
         match (purpose, response.code()) {
             (Purpose::Invite(session), 0..=199) => self.progress(now, id, session, source, response),
             (Purpose::Invite(session), 200..=299) => self.success(now, id, session, source, response),
@@ -247,7 +257,9 @@ impl Endpoint {
             }
             (Purpose::Refresh(session), code) => self.refresh_answered(now, session, source, code, Some(response)),
             (Purpose::Notify(refer), code) => self.notify_answered(refer, code),
-            (Purpose::Nothing, _) => {}
+            (Purpose::Nothing, _) | (Purpose::Probe | Purpose::Register, 0..=199) => {}
+            (Purpose::Probe, _) => self.probe_answered(now, id, response),
+            (Purpose::Register, _) => self.register_answered(now, id, source, response),
             (Purpose::Bye(session), code) => {
                 if code >= 200 {
                     self.remove_session(session);
@@ -266,6 +278,7 @@ impl Endpoint {
             Purpose::Bye(session) => {
                 self.remove_session(session);
             }
+            Purpose::Probe | Purpose::Register => self.trunk_unanswered(now, id, purpose, code),
             Purpose::Nothing => {}
         }
     }
@@ -337,10 +350,14 @@ impl Endpoint {
     pub(super) fn acknowledge_session(&mut self, client: u64, id: SessionId, response: &Message) {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get(&id) else { return };
-        let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = session.dialog.hop(|id| self.links.is_open(id));
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-        let ack = session.dialog.ack(cseq, &self.via(flow, branch)).finish();
-        self.send_ack(client, flow, response, ack);
+        let mut ack = session.dialog.ack(cseq, &self.via(flow, branch));
+        if let Some((name, value)) = &session.credentials {
+            // RFC 3261 §13.2.2.4: the same credentials as the INVITE.
+            ack.header(*name, value);
+        }
+        self.send_ack(client, flow, response, ack.finish());
     }
 
     fn send_ack(&mut self, client: u64, flow: Flow, response: &Message, ack: Bytes) {
@@ -368,7 +385,7 @@ impl Endpoint {
     pub(super) fn refuse_fork(&mut self, now: Instant, client: u64, source: Flow, response: &Message, bye: bool) {
         let used = self.transactions.client(client).map_or(0, |entry| entry.cseq);
         let Some(mut dialog) = Dialog::stray(response, source, used) else { return };
-        let flow = dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = dialog.hop(|id| self.links.is_open(id));
         let branch = self.new_branch();
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
         let ack = dialog.ack(cseq, &self.via(flow, branch)).finish();

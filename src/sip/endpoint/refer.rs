@@ -194,7 +194,7 @@ impl Endpoint {
         let Some(refer) = self.refers.all.get(&id) else { return };
         let live = self.sessions.get(&refer.session).map(|session| &session.dialog);
         let Some(dialog) = refer.dialog.as_ref().or(live) else { return };
-        let flow = dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = dialog.hop(|id| self.links.is_open(id));
         let via = self.via(flow, branch);
         let Some(refer) = self.refers.all.get_mut(&id) else { return };
         let live = self.sessions.get_mut(&refer.session).map(|session| &mut session.dialog);

@@ -119,7 +119,7 @@ impl Endpoint {
     fn send_refresh(&mut self, now: Instant, id: SessionId) {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get(&id) else { return };
-        let flow = session.dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = session.dialog.hop(|id| self.links.is_open(id));
         let via = self.via(flow, branch);
         let intervals = self.config.session_timer;
         let Some(session) = self.sessions.get_mut(&id) else { return };

@@ -223,7 +223,7 @@ impl Endpoint {
         let Some(session) = self.sessions.get(&id) else { return };
         let State::Calling { forks, .. } = &session.state else { return };
         let Some(at) = forks.iter().position(|fork| fork.dialog.remote_tag() == tag) else { return };
-        let Some(flow) = forks.get(at).map(|fork| fork.dialog.hop(|id| self.connections.contains_key(&id))) else {
+        let Some(flow) = forks.get(at).map(|fork| fork.dialog.hop(|id| self.links.is_open(id))) else {
             return;
         };
         let via = self.via(flow, branch);

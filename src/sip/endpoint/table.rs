@@ -40,8 +40,11 @@ pub(super) struct ClientEntry {
     pub machine: ClientMachine,
     pub flow: Flow,
     pub purpose: Purpose,
-    /// Of an INVITE until its final response: what CANCEL and the ACK to a rejection copy.
+    /// Of an INVITE until its final response: what CANCEL and the ACK to a rejection copy. Of other requests of a
+    /// session with a trunk too: they may be challenged.
     pub request: Bytes,
+    /// Challenges that were answered for this request.
+    pub answers: u8,
     pub cancel: Cancel,
     /// 2xx that were acknowledged, by their To tag, with the ACK.
     pub acks: SmallVec<[(Vec<u8>, Flow, Bytes); 1]>,
@@ -67,6 +70,10 @@ pub(super) enum Purpose {
     Refresh(SessionId),
     Bye(SessionId),
     Notify(ReferId),
+    /// OPTIONS to a host of a trunk.
+    Probe,
+    /// REGISTER at a trunk.
+    Register,
     /// CANCEL, PRACK, or BYE to a fork that nobody wants: its answer changes nothing.
     Nothing,
 }
@@ -124,6 +131,7 @@ impl Transactions {
             flow,
             purpose,
             request,
+            answers: 0,
             cancel: Cancel::No,
             acks: SmallVec::new(),
             cseq: 0,

@@ -124,7 +124,7 @@ impl Endpoint {
             State::Incoming { .. } | State::Leaving => (false, None),
         };
         let Some(dialog) = offering_dialog(session) else { return };
-        let flow = dialog.hop(|id| self.connections.contains_key(&id));
+        let flow = dialog.hop(|id| self.links.is_open(id));
         let via = self.via(flow, branch);
         let intervals = self.config.session_timer;
         let Some(session) = self.sessions.get_mut(&id) else { return };

@@ -9,13 +9,16 @@ use bytes::Bytes;
 use super::super::config::{Intervals, Listener, SipConfig, Transport, UserConfig};
 use super::super::header::HeaderName;
 use super::super::message::Message;
+use super::super::message::Start;
 use super::*;
 
 mod calls;
 mod identity;
+mod links;
 mod network;
 mod refusals;
 mod torture;
+mod trunks;
 
 const US: &str = "192.0.2.1:5060";
 const PHONE: &str = "198.51.100.7:5070";
@@ -51,6 +54,7 @@ struct World {
     now: Instant,
     sent: Vec<(u64, Flow, Message)>,
     events: Vec<Event>,
+    orders: Vec<LinkOrder>,
 }
 
 impl World {
@@ -60,7 +64,14 @@ impl World {
 
     fn with(config: SipConfig) -> World {
         let now = Instant::now();
-        World { endpoint: Endpoint::new(config, [7; 32]), start: now, now, sent: Vec::new(), events: Vec::new() }
+        World {
+            endpoint: Endpoint::new(config, [7; 32]),
+            start: now,
+            now,
+            sent: Vec::new(),
+            events: Vec::new(),
+            orders: Vec::new(),
+        }
     }
 
     fn drain(&mut self) {
@@ -72,6 +83,7 @@ impl World {
                     validate(&message).unwrap();
                     self.sent.push((at, flow, message));
                 }
+                Output::Link(order) => self.orders.push(order),
                 Output::Event(event) => self.events.push(event),
             }
         }
@@ -251,6 +263,7 @@ fn invite() -> Invite {
         asserted: None,
         private: false,
         replaces: None,
+        trunk: None,
         headers: vec![("X-Hatif-Call".to_owned(), "call_1".to_owned())],
     }
 }

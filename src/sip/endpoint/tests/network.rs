@@ -56,6 +56,7 @@ impl Network {
                         validate(&Message::parse(bytes.clone()).unwrap()).unwrap();
                         self.fly(1 - at, bytes);
                     }
+                    Output::Link(_) => {}
                     Output::Event(event) => self.tell(at, event),
                 }
             }
@@ -103,6 +104,8 @@ impl Network {
             | Event::Refer { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }
+            | Event::TrunkState { .. }
+            | Event::TrunkRegistered { .. }
             | Event::Banned { .. } => panic!("{event:?}"),
         }
     }
