@@ -219,6 +219,7 @@ impl House {
             }),
             commit: Box::new(move |seq| commits.commit(seq)),
             stream: Box::new(|_, _| false),
+            link: Box::new(|_| {}),
             drained: Box::new(|| {}),
         };
         let driver = Driver::start(engine, inbox, mail, vec![(0, listener)], outlets).expect("the engine");

@@ -388,7 +388,7 @@ impl Engine {
 
     fn handle_sip(&mut self, now: Instant, event: sip::Event) {
         match event {
-            sip::Event::Incoming { session, incoming } => self.handle_incoming(now, session, incoming),
+            sip::Event::Incoming { session, incoming } => self.handle_incoming(now, session, *incoming),
             sip::Event::Progress { session, .. } => self.ring_progress(now, session),
             sip::Event::Answered { session, sdp } => self.ring_answered(now, session, sdp),
             sip::Event::Failed { session, code, .. } => self.ring_failed(now, session, code),

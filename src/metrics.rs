@@ -66,6 +66,10 @@ pub struct Readings {
     pub recording_lost_ms: u64,
     /// Free bytes where recordings go.
     pub storage_free: Option<u64>,
+    /// SIP connections by transport.
+    pub sip_connections: Vec<(&'static str, u64)>,
+    /// SIP connections refused or closed by us, by reason.
+    pub sip_connections_refused: Vec<(&'static str, u64)>,
     /// The last reload was taken.
     pub reload_ok: bool,
     /// When a configuration was taken last.
@@ -88,6 +92,8 @@ pub struct Metrics {
     sip_rejected: IntCounterVec,
     sip_transactions: IntGauge,
     sip_sessions: IntGauge,
+    sip_connections: IntGaugeVec,
+    sip_connections_refused: IntCounterVec,
     registrations: IntGauge,
     registration_attempts: IntCounterVec,
     trunk_in_use: IntGaugeVec,
@@ -213,6 +219,12 @@ impl Metrics {
             sip_rejected: m.counters("sip_rejected_total", "Requests refused at the door", &["reason"]),
             sip_transactions: m.gauge("sip_transactions_active", "Live SIP transactions"),
             sip_sessions: m.gauge("sip_sessions_active", "Live SIP dialogs of calls"),
+            sip_connections: m.gauges("sip_connections", "SIP connections", &["transport"]),
+            sip_connections_refused: m.counters(
+                "sip_connections_refused_total",
+                "SIP connections refused or closed by us",
+                &["reason"],
+            ),
             registrations: m.gauge("registrations_active", "Registered contacts"),
             registration_attempts: m.counters("registration_attempts_total", "REGISTER by result", &["result"]),
             trunk_in_use: m.gauges("trunk_channels_in_use", "Calls of a trunk now", &["trunk"]),
@@ -539,6 +551,12 @@ impl Metrics {
         self.recording_loss.inc_by((lost - self.recording_loss.get()).max(0.0));
         if let Some(free) = readings.storage_free {
             self.storage_free.set(i64::try_from(free).unwrap_or(i64::MAX));
+        }
+        for (transport, count) in &readings.sip_connections {
+            self.sip_connections.with_label_values(&[*transport]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        for (reason, count) in &readings.sip_connections_refused {
+            carry(&self.sip_connections_refused.with_label_values(&[*reason]), *count);
         }
         self.reload_ok.set(i64::from(readings.reload_ok));
         self.reload_at.set(readings.reload_at.0 / 1_000_000);

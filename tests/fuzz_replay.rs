@@ -2,6 +2,8 @@
 //!
 //! `tests/tools/fuzz.sh` grows the corpora; `docs/security.md` says how long they were grown.
 
+#![allow(clippy::disallowed_methods, reason = "a run of the virtual world begins at a real moment")]
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -30,9 +30,23 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("engine", &["sip", "sdp", "media", "ivr", "acd", "report", "call"]),
     ("config", &["acd::config", "call::config", "media::config", "media::codec", "sip::config"]),
     // The engine's inputs and outputs carry the cores' own words: flows, packets, commands, chunks.
-    ("io", &["engine", "report", "config", "media", "sip::config", "sip::Flow", "sip::stream"]),
+    (
+        "io",
+        &[
+            "engine",
+            "report",
+            "config",
+            "media",
+            "sip::config",
+            "sip::Flow",
+            "sip::LinkOrder",
+            "sip::Standing",
+            "sip::stream",
+            "sip::locate",
+        ],
+    ),
     ("storage", &["engine", "report", "config", "media"]),
-    ("http", &["engine", "report", "config", "storage", "metrics", "io::driver", "acd::Wish"]),
+    ("http", &["engine", "report", "config", "storage", "metrics", "io::driver", "io::stream", "io::ws", "acd::Wish"]),
     ("metrics", &["engine", "report", "config", "acd::config", "sip::METHODS"]),
     ("cluster", &["engine", "report", "config"]),
     // Robot phones are the other side of the wire: they share no code with the engine they call.

@@ -21,7 +21,8 @@ use crate::engine::{Command, Engine, Input, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
 use crate::io::driver::{self, Driver, Outlets};
 use crate::io::media::{Counters, LATENESS_MS, MediaThreads};
-use crate::io::tcp::Streams;
+use crate::io::resolve::Names;
+use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::metrics::Readings;
 use crate::robot::demo::{Demo, DemoOptions};
@@ -228,12 +229,16 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
     let engine = Engine::new(origin, clock, settings, next_seq, seed);
-    let streams = Streams::new(tokio::runtime::Handle::current(), inbox.clone());
-    for (index, listener) in tcp {
-        streams.listen(index, listener);
+    let runtime = tokio::runtime::Handle::current();
+    let streams = Streams::new(runtime.clone(), inbox.clone(), &config.sip, &config.streams)
+        .map_err(|error| Failure::new(3, error))?;
+    for (index, transport, listener) in tcp {
+        streams.listen(index, transport, listener);
     }
+    let names = Names::new(runtime, inbox.clone(), config.streams.dns.clone());
+    names.set(&config.sip);
     let drained = Arc::new(tokio::sync::Notify::new());
-    let outlets = outlets(&media, &journal, entries, streams, &drained);
+    let outlets = outlets(&media, &journal, entries, &streams, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));
@@ -243,12 +248,15 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         journal: Arc::clone(journal.stats()),
         recorder: Arc::clone(recorder.stats()),
         config: Arc::clone(&config),
+        streams: streams.clone(),
         reload: Arc::new(Mutex::new((true, wall_now()))),
     };
     let reload = Reloader {
         options: options.clone(),
         config: Arc::clone(&config),
         inbox: inbox.clone(),
+        streams: streams.clone(),
+        names,
         level,
         outcome: Arc::clone(&readings.reload),
     };
@@ -256,6 +264,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         inbox: inbox.clone(),
         present,
         records: records.clone(),
+        streams,
         data_dir: config.load().data_dir.clone(),
         own_key: options.dev.then(dev_key).transpose()?,
         readings: Box::new(move || readings.read()),
@@ -295,13 +304,17 @@ fn make_demo_prompts(config: &Config) {
 }
 
 type Udp = Vec<(u16, std::net::UdpSocket)>;
-type Tcp = Vec<(u16, TcpListener)>;
+type Tcp = Vec<(u16, Transport, TcpListener)>;
 
 /// Opens the SIP listeners; a port 0 becomes the one the system gave.
 fn bind_sip(config: &mut Config) -> Result<(Udp, Tcp), Failure> {
     let (mut udp, mut tcp) = (Vec::new(), Vec::new());
+    let of_http = config.http_sip_listener();
     for (index, listener) in config.sip.listeners.iter_mut().enumerate() {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
+        if index == of_http {
+            continue;
+        }
         let explain = |error: std::io::Error, address: SocketAddr| {
             Failure::new(1, format!("SIP cannot listen on {address}: {error}; is another switch running there?"))
         };
@@ -312,10 +325,10 @@ fn bind_sip(config: &mut Config) -> Result<(Udp, Tcp), Failure> {
                 udp.push((index, socket));
             }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                let socket = TcpListener::bind(listener.address).map_err(|e| explain(e, listener.address))?;
+                let socket = driver::bind_tcp(listener.address).map_err(|e| explain(e, listener.address))?;
                 socket.set_nonblocking(true).map_err(|e| explain(e, listener.address))?;
                 listener.address = socket.local_addr().map_err(|e| explain(e, listener.address))?;
-                tcp.push((index, socket));
+                tcp.push((index, listener.transport, socket));
             }
         }
     }
@@ -388,12 +401,13 @@ fn outlets(
     media: &Arc<MediaThreads>,
     journal: &Arc<Journal>,
     entries: crossbeam_channel::Sender<Entry>,
-    streams: Streams,
+    streams: &Streams,
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
     let (media, bell, writer, commits) =
         (Arc::clone(media), Arc::clone(media), Arc::clone(journal), Arc::clone(journal));
     let drained = Arc::clone(drained);
+    let (stream, orders) = (streams.clone(), streams.clone());
     Outlets {
         media: Box::new(move |shard, command| media.post(shard, command)),
         wake_media: Box::new(move |shard| bell.ring(shard)),
@@ -402,7 +416,8 @@ fn outlets(
             let _ = entries.send(entry);
         }),
         commit: Box::new(move |seq| commits.commit(seq)),
-        stream: Box::new(move |flow, bytes| streams.send(flow, bytes)),
+        stream: Box::new(move |flow, bytes| stream.send(flow, bytes)),
+        link: Box::new(move |order| orders.order(order)),
         drained: Box::new(move || drained.notify_waiters()),
     }
 }
@@ -414,6 +429,7 @@ struct Sources {
     journal: Arc<journal::Stats>,
     recorder: Arc<recordings::Stats>,
     config: Arc<ArcSwap<Config>>,
+    streams: Streams,
     reload: Arc<Mutex<(bool, Wall)>>,
 }
 
@@ -445,6 +461,8 @@ impl Sources {
             recording_failures: load(&recorder.failures),
             recording_lost_ms: load(&recorder.lost_ms),
             storage_free: storage::free_bytes(&config.data_dir),
+            sip_connections: self.streams.count().into_iter().map(|(t, count)| (t.label(), count)).collect(),
+            sip_connections_refused: self.streams.stats().refused().collect(),
             reload_ok,
             reload_at,
             trunk_limits: config.call.trunks.iter().map(|(name, trunk)| (name.clone(), trunk.max_calls)).collect(),
@@ -457,6 +475,8 @@ struct Reloader {
     options: Options,
     config: Arc<ArcSwap<Config>>,
     inbox: driver::Inbox,
+    streams: Streams,
+    names: Names,
     level: LevelHandle,
     outcome: Arc<Mutex<(bool, Wall)>>,
 }
@@ -495,6 +515,10 @@ impl Reloader {
             Ok(settings) => settings,
             Err(errors) => return refused(errors),
         };
+        if let Err(error) = self.streams.reload(&new.sip, &new.streams) {
+            return refused(vec![error]);
+        }
+        self.names.set(&new.sip);
         warnings.extend(restart.iter().map(|key| format!("{key} changes at the next restart")));
         let level = self.options.log_level.clone().unwrap_or_else(|| new.log.level.to_owned());
         let _ = self.level.reload(tracing_subscriber::EnvFilter::new(level));

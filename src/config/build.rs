@@ -14,6 +14,7 @@ use super::keys::{SECTIONS, Section, section};
 use super::people;
 use super::reader::{Reader, Text, check_top};
 use super::source::{Document, Entry, Place, Problems, merge};
+use super::streams::{self, StreamConfig};
 use super::values::{ip, is_name, ports, socket};
 use super::{CentreConfig, Config, LogConfig, Machine};
 
@@ -55,9 +56,10 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
     sip.config.trunk_accounts = people.trunk_accounts;
     sip.config.trunk_peers = people.trunk_peers;
     sip.config.names.extend(people.trunk_names);
-    Config {
+    let mut config = Config {
         centre,
         sip: sip.config,
+        streams: sip.streams,
         media,
         http_listen,
         metrics_listen,
@@ -67,7 +69,9 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         log: log(&table("log")),
         floor: people.floor,
         call: people.call,
-    }
+    };
+    config.add_http_listener();
+    config
 }
 
 /// The section of a name that stands in this module: always there.
@@ -128,6 +132,7 @@ pub fn duplicate(reader: &Reader, text: &Text, what: &str) {
 
 struct Sip {
     config: SipConfig,
+    streams: StreamConfig,
     /// The address that the outside sees, when it is known.
     shown: Option<IpAddr>,
 }
@@ -138,10 +143,14 @@ fn sip(reader: &Reader) -> Sip {
         let default = |text: &str| Text { text: text.to_owned(), place: reader.place };
         vec![default("udp:127.0.0.1:5060"), default("tcp:127.0.0.1:5060")]
     });
-    let mut listeners: Vec<Listener> = Vec::new();
+    let mut listeners: Vec<(Listener, Text)> = Vec::new();
     for entry in &entries {
         let Some(mut listener) = listener(reader, entry) else { continue };
-        if listeners.iter().any(|l| l.transport == listener.transport && l.address == listener.address) {
+        // All streams are TCP to the system.
+        let same = |l: &Listener| {
+            l.address == listener.address && l.transport.is_reliable() == listener.transport.is_reliable()
+        };
+        if listener.address.port() != 0 && listeners.iter().any(|(l, _)| same(l)) {
             duplicate(reader, entry, "listener");
             continue;
         }
@@ -150,11 +159,13 @@ fn sip(reader: &Reader) -> Sip {
             reader.bad(entry.place, message, "set sip.address to the address they reach this machine by".to_owned());
         }
         listener.advertised = address.map(host_text);
-        listeners.push(listener);
+        listeners.push((listener, Text { text: entry.text.clone(), place: entry.place }));
     }
     if listeners.is_empty() && entries.is_empty() {
         reader.bad(reader.key_place("listen"), "at least one listener is needed", None);
     }
+    let streams = streams::read(reader, &listeners);
+    let listeners: Vec<Listener> = listeners.into_iter().map(|(listener, _)| listener).collect();
     let first = listeners.first().map(|l| l.address.ip()).filter(|a| !a.is_unspecified());
     let shown = address.or(first);
     let domain = reader.text("domain").filter(|text| {
@@ -166,7 +177,7 @@ fn sip(reader: &Reader) -> Sip {
         good
     });
     let domain = domain.map(|t| t.text).or_else(|| shown.map(host_text)).unwrap_or_default();
-    Sip { config: SipConfig { listeners, domain, ..SipConfig::default() }, shown }
+    Sip { config: SipConfig { listeners, domain, ..SipConfig::default() }, streams, shown }
 }
 
 /// An address as it stands in a URI.
@@ -197,19 +208,20 @@ fn address(reader: &Reader, text: &Text) -> Option<IpAddr> {
 }
 
 fn listener(reader: &Reader, entry: &Text) -> Option<Listener> {
-    let (transport, rest) = match entry.text.split_once(':') {
-        Some(("udp", rest)) => (Transport::Udp, rest),
-        Some(("tcp", rest)) => (Transport::Tcp, rest),
-        Some((word @ ("tls" | "ws" | "wss" | "sctp"), _)) => {
-            reader.problems.not_built(entry.place, &format!("transport {word}"));
+    let known = entry.text.split_once(':').map(|(word, rest)| (streams::transport(word), word, rest));
+    let (transport, rest) = match known {
+        Some((Some(transport), _, rest)) => (transport, rest),
+        Some((None, "sctp", _)) => {
+            reader.problems.not_built(entry.place, "transport sctp");
             return None;
         }
-        Some((word, rest)) if rest.contains(':') => {
+        Some((None, word, rest)) if rest.contains(':') => {
             let message = format!("\"{word}\" is not a transport");
-            reader.problems.unknown(entry.place, "config::bad-value", message, word, ["udp", "tcp"]);
+            let words = Transport::ALL.map(Transport::label);
+            reader.problems.unknown(entry.place, "config::bad-value", message, word, words);
             return None;
         }
-        _ => {
+        Some((None, _, _)) | None => {
             let help = "write it as udp:127.0.0.1:5060".to_owned();
             reader.bad(entry.place, format!("\"{}\" is not a listener", entry.text), help);
             return None;

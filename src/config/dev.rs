@@ -58,7 +58,7 @@ impl Config {
         let listener =
             |transport| Listener { transport, address: SocketAddr::new(loopback, options.sip_port), advertised: None };
         let user = |id: &str| (id.to_owned(), UserConfig { password: options.password.clone() });
-        Config {
+        let mut config = Config {
             centre: CentreConfig { timezone: "UTC".to_owned(), languages: languages.clone() },
             sip: SipConfig {
                 listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
@@ -66,6 +66,7 @@ impl Config {
                 users: ["101", "102", "103", "201"].map(user).into(),
                 ..SipConfig::default()
             },
+            streams: super::StreamConfig::default(),
             media: MediaConfig {
                 address: loopback,
                 bind: loopback,
@@ -82,7 +83,9 @@ impl Config {
             log: LogConfig { level: "info", json: false },
             floor: floor(),
             call: call(languages),
-        }
+        };
+        config.add_http_listener();
+        config
     }
 }
 
@@ -142,7 +145,8 @@ mod tests {
     #[test]
     fn the_demo_tenant_is_what_the_contract_says_and_listens_on_loopback_only() {
         let config = Config::dev(DevOptions::new("dev-7Q2M".to_owned()));
-        assert!(config.sip.listeners.iter().all(|l| l.address.ip().is_loopback() && l.address.port() == 5060));
+        assert!(config.sip.listeners.iter().all(|l| l.address.ip().is_loopback()));
+        assert!(config.sip.listeners.iter().all(|l| [5060, 8080].contains(&l.address.port())));
         assert!(config.http_listen.ip().is_loopback() && config.media.bind.is_loopback());
         let names: BTreeSet<&str> = config.floor.agents.values().map(|a| a.name.as_str()).collect();
         assert_eq!(names, BTreeSet::from(["Amal", "Omar", "Sara"]));

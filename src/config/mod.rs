@@ -20,8 +20,10 @@ mod numbers;
 mod people;
 mod reader;
 mod source;
+mod streams;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod trunks;
 pub mod values;
 
@@ -35,10 +37,11 @@ use crate::acd::config::FloorConfig;
 use crate::call::config::CallConfig;
 use crate::diagnostic::Diagnostic;
 use crate::media::config::MediaConfig;
-use crate::sip::config::SipConfig;
+use crate::sip::config::{Listener, SipConfig, Transport};
 
 pub use dev::DevOptions;
 pub use source::Document;
+pub use streams::StreamConfig;
 
 /// Everything the running system is told.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub struct Config {
     pub centre: CentreConfig,
     /// Signalling: listeners, domain, users, trunks by address.
     pub sip: SipConfig,
+    /// Connections of signalling: certificates, limits, name servers.
+    pub streams: StreamConfig,
     /// Media: addresses, ports, codecs.
     pub media: MediaConfig,
     /// Where API, health and console listen.
@@ -158,10 +163,22 @@ impl Config {
         build::build(documents, machine)
     }
 
+    /// Puts SIP over WebSocket at `/sip` of the HTTP listener last among the listeners: nothing of its own is bound.
+    fn add_http_listener(&mut self) {
+        let advertised = self.sip.listeners.first().and_then(|listener| listener.advertised.clone());
+        self.sip.listeners.push(Listener { transport: Transport::Ws, address: self.http_listen, advertised });
+    }
+
+    /// The place of `/sip` of the HTTP listener among the SIP listeners: the last.
+    pub fn http_sip_listener(&self) -> u16 {
+        u16::try_from(self.sip.listeners.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
     /// The keys whose change from `self` to `new` only a restart applies; everything else a reload applies.
     pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
         let changed = [
             ("sip.listen", self.sip.listeners != new.sip.listeners),
+            ("sip.dns", self.streams.dns != new.streams.dns),
             ("media.address", self.media.address != new.media.address),
             ("media.bind", self.media.bind != new.media.bind),
             ("media.ports", self.media.ports != new.media.ports),

@@ -100,7 +100,10 @@ max_wait = "10m"
 #[test]
 fn the_contracts_example_is_read_whole() {
     let config = good(CONTRACT);
-    assert_eq!(config.sip.listeners.iter().map(|l| l.transport).collect::<Vec<_>>(), [Transport::Udp, Transport::Tcp]);
+    assert_eq!(
+        config.sip.listeners.iter().map(|l| l.transport).collect::<Vec<_>>(),
+        [Transport::Udp, Transport::Tcp, Transport::Ws]
+    );
     assert_eq!(config.sip.domain, "127.0.0.1");
     assert_eq!(config.sip.users.keys().collect::<Vec<_>>(), ["101", "201"]);
     assert_eq!(config.sip.trunks.values().collect::<Vec<_>>(), ["carrier"]);

@@ -8,7 +8,9 @@
 mod api;
 pub use api::random_word;
 mod problem;
+mod sip;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +31,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::clock::Wall;
 use crate::config::Config;
 use crate::io::driver::Inbox;
+use crate::io::stream::Streams;
 use crate::journal::Entry;
 use crate::metrics::{Metrics, Readings};
 use crate::report::live::Live;
@@ -104,6 +107,8 @@ pub struct Shared {
     pub reload: Box<dyn Fn() -> Reloaded + Send + Sync>,
     /// The key that `serve --dev` prints.
     pub own_key: Option<String>,
+    /// Connections of signalling.
+    pub streams: Streams,
     /// Where recordings are.
     pub data_dir: PathBuf,
     /// False while draining.
@@ -123,12 +128,13 @@ pub type App = Arc<Shared>;
 
 /// Serves the public listener: everything, with keys where they are needed.
 pub async fn serve_public(app: App, listener: TcpListener, with_metrics: bool) {
-    let mut router = routes().merge(health());
+    let mut router = routes().merge(health()).route("/sip", get(sip::sip));
     if with_metrics {
         router = router.merge(metrics());
     }
     let guarded = router.layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
-    let _ = serve(listener, counted(guarded, app)).await;
+    let service = counted(guarded, app).into_make_service_with_connect_info::<SocketAddr>();
+    let _ = serve(listener, service).await;
 }
 
 /// Serves `/metrics` and health alone.

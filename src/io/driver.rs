@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,9 @@ use crate::sip::{Flow, LinkOrder};
 
 /// Datagrams read from one socket before timers and the inbox get their turn.
 const BATCH: usize = 64;
+
+/// Letters in the inbox from which on streams wait.
+const CROWD: usize = 4_096;
 
 /// What the engine's outputs go to.
 pub struct Outlets {
@@ -73,6 +76,11 @@ impl Inbox {
         self.post(Letter::Question(question));
     }
 
+    /// True when so much waits that who can wait should: streams stop reading.
+    pub fn is_crowded(&self) -> bool {
+        self.letters.len() > CROWD
+    }
+
     fn post(&self, letter: Letter) {
         // A failed send means that the engine is gone: there is nobody to tell.
         let _ = self.letters.send(letter);
@@ -99,8 +107,31 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     // Ten thousand messages of a burst: the kernel gives what its limit allows.
     let _ = socket.set_recv_buffer_size(8 << 20);
     let _ = socket.set_send_buffer_size(2 << 20);
+    if address.is_ipv6() {
+        // What IPv4 phones see stays IPv4: `0.0.0.0` is a listener of its own.
+        socket.set_only_v6(true)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Opens a listener for streams, non-blocking. An IPv6 one takes no IPv4, as for datagrams.
+///
+/// # Errors
+///
+/// The system's: address in use, not ours, no permission.
+pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = if address.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Connections of the last process may still be in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1_024)?;
     Ok(socket.into())
 }
 

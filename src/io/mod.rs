@@ -1,9 +1,15 @@
 //! The shell around the engine and the shards: sockets, threads, the clock.
 //!
 //! - [`driver`]: the engine's thread with its SIP datagram sockets and the inbox for everybody else.
-//! - [`tcp`]: SIP over TCP.
+//! - [`stream`]: SIP over TCP and TLS, with [`ws`] over WebSocket: limits, reuse, the life of a connection.
+//! - [`tls`]: certificates, ours and theirs.
+//! - [`resolve`]: host names to addresses (RFC 3263).
 //! - [`media`]: the media threads and their RTP sockets.
 
 pub mod driver;
 pub mod media;
-pub mod tcp;
+pub mod resolve;
+mod san;
+pub mod stream;
+pub mod tls;
+pub mod ws;

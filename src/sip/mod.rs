@@ -6,6 +6,7 @@
 //! | [`header`] | header names, Via, name-addr, CSeq, parameters | RFC 3261 §20 |
 //! | [`uri`] | `sip:`, `tel:` and others | RFC 3261 §19.1, RFC 3966 |
 //! | [`writer`] | writes messages; begins responses | RFC 3261 §8.2.6, §18.2; RFC 3581 |
+//! | [`locate`] | host names: transports, servers, their order | RFC 3263; RFC 2782 |
 //! | [`stream`] | frames messages of a TCP stream | RFC 3261 §18.3; RFC 5626 §4.4.1 |
 //! | [`digest`] | challenges, nonces, answers | RFC 3261 §22; RFC 8760 |
 //! | [`transaction`] | the four transactions | RFC 3261 §17; RFC 6026; RFC 4320 |
@@ -32,6 +33,7 @@ pub mod endpoint;
 pub mod guard;
 pub mod header;
 pub mod identity;
+pub mod locate;
 pub mod message;
 pub mod registrar;
 pub mod replaces;

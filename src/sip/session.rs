@@ -68,7 +68,7 @@ pub enum State {
         /// Its server transaction.
         server: u64,
         /// The INVITE.
-        request: Message,
+        request: Box<Message>,
         /// What was said last, to be repeated; `None` before the first 180.
         ring: Option<Ring>,
         /// How far the offer of the INVITE has come.
@@ -141,7 +141,7 @@ pub enum Exchange {
         /// Its server transaction.
         server: u64,
         /// The request.
-        request: Message,
+        request: Box<Message>,
     },
     /// Ours waits for their answer.
     Sent {

@@ -80,18 +80,22 @@ impl Refresher {
     }
 }
 
+/// The header is there but says nothing that can be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Unreadable;
+
 impl SessionExpires {
     /// Reads the header of a message. `Err` when it is there but cannot be read.
-    pub fn of(message: &Message) -> Result<Option<SessionExpires>, ()> {
+    pub fn of(message: &Message) -> Result<Option<SessionExpires>, Unreadable> {
         let Some(value) = message.header(HeaderName::SessionExpires) else { return Ok(None) };
         let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
-        let (number, params) = value.split_at_checked(end).ok_or(())?;
-        let seconds = number_of(trim(number)).map(|n| u32::try_from(n).unwrap_or(u32::MAX)).ok_or(())?;
+        let (number, params) = value.split_at_checked(end).ok_or(Unreadable)?;
+        let seconds = number_of(trim(number)).map(|n| u32::try_from(n).unwrap_or(u32::MAX)).ok_or(Unreadable)?;
         let refresher = match Params(params).get("refresher") {
             None => None,
             Some(who) if who.eq_ignore_ascii_case(b"uac") => Some(Refresher::Uac),
             Some(who) if who.eq_ignore_ascii_case(b"uas") => Some(Refresher::Uas),
-            Some(_) => return Err(()),
+            Some(_) => return Err(Unreadable),
         };
         Ok(Some(SessionExpires { seconds, refresher }))
     }
@@ -111,7 +115,7 @@ impl SessionExpires {
 pub fn check(request: &Message, intervals: Intervals) -> Result<(), (u16, u32)> {
     let min_s = intervals.min_s.max(INTERVAL_MIN_S);
     match SessionExpires::of(request) {
-        Err(()) => Err((400, min_s)),
+        Err(Unreadable) => Err((400, min_s)),
         Ok(Some(asked)) if asked.seconds < min_s && request.lists(HeaderName::Supported, "timer") => Err((422, min_s)),
         Ok(_) => Ok(()),
     }

@@ -9,7 +9,8 @@
 use bytes::{Bytes, BytesMut};
 
 use super::header::{HeaderName, number_of};
-use super::message::{MESSAGE_BYTES_MAX, Message, ParseError};
+pub use super::message::MESSAGE_BYTES_MAX;
+use super::message::{Message, ParseError};
 
 /// Something whole from the stream.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -54,7 +54,7 @@ pub enum Event {
         /// The new session.
         session: SessionId,
         /// Who and what.
-        incoming: Incoming,
+        incoming: Box<Incoming>,
     },
     /// 101–199 to our INVITE.
     Progress {

@@ -112,11 +112,11 @@ impl Endpoint {
         }
         let branches = request.list(HeaderName::Via).skip(1).filter_map(super::super::message::Via::parse);
         let ours = branches.filter_map(|via| table::id_of_branch(via.branch()?)).collect::<Vec<_>>();
-        let dialled = request.request_uri().and_then(|uri| uri.user_text()).map(String::from);
+        let dialled = request.request_uri().and_then(|uri| uri.user_text());
         ours.into_iter().any(|id| match self.transactions.client(id) {
             Some(entry) if matches!(entry.machine, ClientMachine::Invite(_)) => {
                 let sent = Message::parse(entry.request.clone()).ok();
-                sent.and_then(|sent| sent.request_uri().and_then(|uri| uri.user_text()).map(String::from)) == dialled
+                sent.and_then(|sent| sent.request_uri().and_then(|uri| uri.user_text())) == dialled
             }
             Some(_) | None => false,
         })

@@ -108,6 +108,7 @@ impl Endpoint {
         let incoming = Incoming { replaces, ..incoming(&request, from, to_user, identity) };
         let offer = if incoming.sdp.is_some() { EarlyOffer::Theirs } else { EarlyOffer::Nobody };
         let updates = request.lists(HeaderName::Allow, "UPDATE");
+        let request = Box::new(request);
         let mut session = Session::new(dialog, State::Incoming { server, request, ring: None, offer, answer: None });
         session.updates = updates;
         session.remote_sdp = incoming.sdp.clone().unwrap_or_default();
@@ -117,7 +118,7 @@ impl Endpoint {
             entry.session = Some(session);
         }
         self.drive_server(server);
-        self.event(Event::Incoming { session, incoming });
+        self.event(Event::Incoming { session, incoming: Box::new(incoming) });
     }
 
     /// What is wrong with a new call, whoever calls, is refused at the door.

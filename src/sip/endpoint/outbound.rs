@@ -28,7 +28,7 @@ impl Endpoint {
         let flow = self.open_flow(invite.flow);
         let (tag, call_id) = (self.new_tag(), self.new_tag() + &self.new_tag());
         let contact = self.contact(flow, if invite.private { "" } else { &invite.from_user });
-        let from = self.from_of(&invite);
+        let from = self.caller_of(&invite);
         let dialog = Dialog::asking(call_id, tag, &from, &invite.to, &invite.uri, flow, contact);
         let trunk = invite.trunk.clone();
         let state = State::Calling { client: 0, invite: Box::new(invite), forks: Vec::new() };
@@ -74,7 +74,7 @@ impl Endpoint {
     }
 
     /// The From of a call, without tag.
-    fn from_of(&self, invite: &Invite) -> String {
+    fn caller_of(&self, invite: &Invite) -> String {
         if invite.private {
             return identity::ANONYMOUS.to_owned();
         }

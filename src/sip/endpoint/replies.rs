@@ -91,7 +91,7 @@ impl Endpoint {
     fn take_received(&mut self, id: SessionId) -> Option<(u64, Message)> {
         let session = self.sessions.get_mut(&id)?;
         match std::mem::replace(&mut session.exchange, Exchange::Idle) {
-            Exchange::Received { server, request } => Some((server, request)),
+            Exchange::Received { server, request } => Some((server, *request)),
             other @ (Exchange::Idle | Exchange::Sent { .. } | Exchange::Glare { .. }) => {
                 session.exchange = other;
                 None

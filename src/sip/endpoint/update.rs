@@ -59,7 +59,8 @@ impl Endpoint {
     /// Their offer is the one under way; one of ours that waits after a 491 keeps its turn.
     pub(super) fn receive_offer(&mut self, id: SessionId, server: u64, request: Message) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut session.exchange, Exchange::Received { server, request });
+        let before =
+            std::mem::replace(&mut session.exchange, Exchange::Received { server, request: Box::new(request) });
         if let Exchange::Glare { offer, .. } = before {
             session.queued.get_or_insert(offer);
         }

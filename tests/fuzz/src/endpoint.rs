@@ -144,8 +144,7 @@ impl Play {
                     self.sessions.insert(session);
                     self.last = Some(session);
                 }
-                #[allow(unreachable_patterns)]
-                Output::Event(_) | _ => {}
+                Output::Event(_) | Output::Link(_) => {}
             }
         }
     }
@@ -207,6 +206,7 @@ fn an_invite() -> Invite {
         asserted: None,
         private: false,
         replaces: None,
+        trunk: None,
         headers: Vec::new(),
     }
 }
