@@ -10,6 +10,7 @@ use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
 use crate::sip::config::{Listener, SipConfig, Transport};
 
+use super::guard;
 use super::keys::{SECTIONS, Section, section};
 use super::people;
 use super::reader::{Reader, Text, check_top};
@@ -50,6 +51,7 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         problems.warning(http_place, "config::plain-http", "API keys travel unencrypted on this address", help);
     }
     let people = people::read(root, &centre.languages, &flow_names(&ivr, &flows_dir), problems);
+    sip.config.guard = guard::read(&table("guard"));
     sip.config.users = people.users;
     sip.config.fixed = people.fixed;
     sip.config.trunks = people.trunk_addresses;

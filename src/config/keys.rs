@@ -155,6 +155,56 @@ pub const SECTIONS: &[Section] = &[
         not_built: &["certificate", "private_key", "session_expires"],
     },
     Section {
+        name: "guard",
+        list: false,
+        about: "What strangers and load may do to signalling. A source is an IPv4 address or an IPv6 /64.",
+        keys: &[
+            key(
+                "calls_per_second_per_source",
+                "whole number 0–1000000",
+                "`20`",
+                "New calls a second that a source nobody knows may begin, twice as many at once, and ten times as many other requests; more are refused with 503 or dropped. `0` = no limit.",
+            ),
+            key(
+                "calls_per_second_per_known_source",
+                "whole number 0–1000000",
+                "`1000`",
+                "The same for trunks, fixed phones and sources that hold a registered user.",
+            ),
+            key(
+                "failures_before_back_off",
+                "whole number 0–1000000",
+                "`10`",
+                "Wrong passwords of a source for one user; further ones get 403 with Retry-After, unread, for longer each time. Nobody else is locked out. `0` = never.",
+            ),
+            key(
+                "ban_after",
+                "whole number 0–1000000",
+                "`20`",
+                "Wrong answers to fresh challenges within 60 s that ban a source. Never a trunk, a fixed phone, a source with a registered user. `0` = nobody.",
+            ),
+            key(
+                "ban_time",
+                "duration 1 s–24 h",
+                "`\"10m\"`",
+                "How long the first ban lasts; each further one twice as long, a day at most.",
+            ),
+            key(
+                "max_message_age",
+                "duration, `\"0s\"` or 10 ms–60 s",
+                "`\"500ms\"`",
+                "New requests that waited longer are dropped; from a fifth of it on, the more are refused with 503. Never ACK, BYE, responses or requests of a call that is up. `\"0s\"` = never.",
+            ),
+            key(
+                "trusted",
+                "list of `ADDRESS` or `ADDRESS/BITS`",
+                "`[]`",
+                "Networks that are neither counted nor banned: one's own proxies and test tools.",
+            ),
+        ],
+        not_built: &[],
+    },
+    Section {
         name: "media",
         list: false,
         about: "RTP.",

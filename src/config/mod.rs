@@ -15,6 +15,7 @@
 
 mod build;
 mod dev;
+mod guard;
 pub mod keys;
 mod numbers;
 mod people;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// `[sip.guard]`, and the emergency numbers of `[centre]`.
+/// `[guard]`, and the emergency numbers of `[centre]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GuardConfig {
     /// New calls a second that a source nobody knows may begin, twice as many at once; ten times as many other
