@@ -423,7 +423,12 @@ impl Engine {
                     self.with_call(now, call, |call, _| call.handle_offer_refused(code));
                 }
             }
-            sip::Event::Dtmf { .. } | sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
+            sip::Event::Dtmf { session, digit, .. } => {
+                if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {
+                    self.with_call(now, call, |call, context| call.handle_info_digit(context, session, digit));
+                }
+            }
+            sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
             sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::keys::Way;
 use super::route::{Refusal, Route};
 use super::{Action, Call, Context, Phase};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
+use crate::sip::SessionId;
 
 /// Most transfers of one call: flows that transfer to each other in a circle end here.
 const TRANSFERS_MAX: u32 = 20;
@@ -109,9 +111,23 @@ impl Call {
         }
     }
 
-    /// A key of the customer.
+    /// A key of the customer, told in the media.
     pub fn handle_digit(&mut self, context: &Context<'_>, digit: char) {
-        if matches!(self.phase, Phase::InFlow) {
+        self.press(context, digit, Way::Event);
+    }
+
+    /// A key told by INFO in this session. One of the other side is nobody's: the media relays its own keys, and
+    /// flows listen to the customer alone.
+    pub fn handle_info_digit(&mut self, context: &Context<'_>, session: SessionId, digit: char) {
+        if session == self.customer.session {
+            self.press(context, digit, Way::Info);
+        }
+    }
+
+    fn press(&mut self, context: &Context<'_>, digit: char, way: Way) {
+        // Also outside of flows: the twin of a press that ended a flow must not reach the next one.
+        let counts = self.keys.counts(context.now, digit, way);
+        if counts && matches!(self.phase, Phase::InFlow) {
             self.drive_run(context, ivr::Input::Digit(digit));
         }
     }

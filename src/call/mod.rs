@@ -14,6 +14,7 @@
 
 pub mod config;
 mod flow;
+mod keys;
 pub mod leg;
 pub mod number;
 pub mod prompts;
@@ -33,6 +34,7 @@ use crate::media;
 use crate::sip::SessionId;
 
 use config::RecordPolicy;
+use keys::Keys;
 use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
@@ -240,6 +242,8 @@ pub struct Call {
     transfers: u32,
     hops: u8,
     run: Option<ivr::Run>,
+    /// What the customer pressed a moment ago.
+    keys: Keys,
     /// The talk that goes on, for its figures.
     talk: Talk,
     recording: Option<RecordingId>,
@@ -274,6 +278,7 @@ impl Call {
             transfers: 0,
             hops: setup.hops,
             run: None,
+            keys: Keys::default(),
             talk: Talk::default(),
             recording: None,
             record: setup.record,

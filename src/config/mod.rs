@@ -175,10 +175,15 @@ impl Config {
         u16::try_from(self.sip.listeners.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
+    /// The listeners of `[sip] listen`, without that of the HTTP listener.
+    fn own_listeners(&self) -> &[Listener] {
+        self.sip.listeners.split_last().map_or(&[], |(_, own)| own)
+    }
+
     /// The keys whose change from `self` to `new` only a restart applies; everything else a reload applies.
     pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
         let changed = [
-            ("sip.listen", self.sip.listeners != new.sip.listeners),
+            ("sip.listen", self.own_listeners() != new.own_listeners()),
             ("sip.dns", self.streams.dns != new.streams.dns),
             ("media.address", self.media.address != new.media.address),
             ("media.bind", self.media.bind != new.media.bind),

@@ -154,7 +154,7 @@ fn an_empty_file_is_a_quiet_system_on_loopback() {
 fn every_fault_is_told_at_once_in_the_order_of_the_file() {
     let text = "[sip]\nlisten = [\"tls:127.0.0.1:5061\", \"udp:pbx.example:5060\"]\ndomian = \"x\"\n[[queue]]\nname = \"a\"\nwrap_up = 10\nstrategy = \"ring_all\"\n[[number]]\nmatch = \"5\"\nqueue = \"b\"\n";
     let expected = [
-        ("config::not-built-yet", 2, 11),
+        ("config::bad-value", 2, 11),
         ("config::bad-value", 2, 33),
         ("config::unknown-key", 3, 1),
         ("config::wrong-type", 6, 11),
@@ -216,7 +216,7 @@ fn the_environment_overrides_single_keys() {
     let mut documents = vec![document("hatif.toml", "[sip]\ndomain = \"a.example\"\n")];
     documents.extend(build::environment(&env).expect("good"));
     let (config, _) = Config::read(documents, &Machine::default()).expect("good");
-    assert_eq!(config.sip.listeners.iter().map(|l| l.address.port()).collect::<Vec<_>>(), [5070, 5070]);
+    assert_eq!(config.sip.listeners.iter().map(|l| l.address.port()).collect::<Vec<_>>(), [5070, 5070, 8080]);
     assert_eq!((config.media.shards, config.sip.domain.as_str()), (3, "pbx.example"));
 }
 

@@ -42,15 +42,20 @@ impl Door {
 
 impl Engine {
     pub(super) fn handle_incoming(&mut self, now: Instant, session: SessionId, incoming: Incoming) {
-        if let Err(door) = self.admit(now, session, incoming) {
-            let rejection = Rejection {
-                code: door.code,
-                reason: door.reason.map(str::to_owned),
-                retry_after: door.retry_after,
-                warning: door.warning,
-            };
-            self.endpoint.reject(now, session, rejection);
+        match self.admit(now, session, incoming) {
+            Ok(()) => self.endpoint.take_up(session),
+            Err(door) => self.refuse(now, session, door),
         }
+    }
+
+    fn refuse(&mut self, now: Instant, session: SessionId, door: Door) {
+        let rejection = Rejection {
+            code: door.code,
+            reason: door.reason.map(str::to_owned),
+            retry_after: door.retry_after,
+            warning: door.warning,
+        };
+        self.endpoint.reject(now, session, rejection);
     }
 
     fn admit(&mut self, now: Instant, session: SessionId, incoming: Incoming) -> Result<(), Door> {

@@ -503,6 +503,29 @@ impl Centre {
         self.send(leg.at, invite);
     }
 
+    /// The phone asks something in its dialog, with these headers (each ended by CRLF) and this body; returns the
+    /// answer.
+    #[track_caller]
+    pub fn asks(&mut self, leg: &mut Leg, method: &str, headers: &str, body: &str) -> String {
+        leg.cseq += 1;
+        self.number += 1;
+        let plain = leg.request(method, leg.cseq, &format!("z9hG4bKq{}", self.number), &leg.target, body);
+        let plain = match headers.contains("Content-Type:") {
+            true => plain.replace("Content-Type: application/sdp\r\n", ""),
+            false => plain,
+        };
+        self.send(leg.at, plain.replacen("Max-Forwards: 70\r\n", &format!("Max-Forwards: 70\r\n{headers}"), 1));
+        self.expect(leg.at, "SIP/2.0 ")
+    }
+
+    /// The phone tells a key by INFO.
+    #[track_caller]
+    pub fn info(&mut self, leg: &mut Leg, digit: char) {
+        let headers = "Content-Type: application/dtmf-relay\r\n";
+        let answer = self.asks(leg, "INFO", headers, &format!("Signal={digit}\r\nDuration=160\r\n"));
+        assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+    }
+
     /// A caller talks with agent 101 through queue `support`: both legs.
     #[track_caller]
     pub fn talk(&mut self, caller: SocketAddr) -> (Leg, Leg) {

@@ -11,6 +11,7 @@ mod direct;
 mod doors;
 mod flows;
 mod house;
+mod keys;
 mod phone;
 mod queues;
 mod settings;

@@ -688,8 +688,15 @@ impl Raw {
     #[track_caller]
     pub fn ask(&self, request: &str) -> (u16, String) {
         self.send(request.as_bytes());
+        let mut tries = 3;
         let (code, text) = loop {
-            let (code, text) = self.answer().unwrap_or_else(|| panic!("no answer to\n{request}"));
+            let Some((code, text)) = self.answer() else {
+                // As a phone does: the first may be lost, or be more than this source may send just now.
+                tries -= 1;
+                assert!(tries > 0, "no answer to\n{request}");
+                self.send(request.as_bytes());
+                continue;
+            };
             if code >= 200 {
                 break (code, text);
             }

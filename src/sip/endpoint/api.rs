@@ -69,7 +69,7 @@ pub enum DialogNote {
 /// `Endpoint::hang_up` and `Endpoint::reject`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Somebody calls; 100 is sent. Owes `answer`, `reject` or `hang_up`.
+    /// Somebody calls; 100 is sent, to a stranger not before `take_up`. Owes `answer`, `reject` or `hang_up`.
     Incoming {
         /// The new session.
         session: SessionId,

@@ -97,12 +97,14 @@ impl Endpoint {
         let contact = self.contact(from, &to_user);
         let Some(dialog) = Dialog::answering(&request, tag, from, contact) else { return };
         let trying = response_to(&request, 100, None, None, from.remote).finish();
-        self.stats.response_out(100);
-        let mut machine = ServerInvite::new(trying, super::reliability(from));
-        if identity == Identity::Stranger {
-            machine.refuse_once();
-        }
-        let machine = ServerMachine::Invite(machine);
+        let reliability = super::reliability(from);
+        let machine = ServerMachine::Invite(match identity {
+            Identity::User(_) | Identity::Trunk(_) => {
+                self.stats.response_out(100);
+                ServerInvite::new(trying, reliability)
+            }
+            Identity::Stranger => ServerInvite::quiet(trying, reliability),
+        });
         let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), None);
         self.transactions.note_call(server, self.call_hash(&request));
         let incoming = Incoming { replaces, ..incoming(&request, from, to_user, identity) };
@@ -119,6 +121,18 @@ impl Endpoint {
         }
         self.drive_server(server);
         self.event(Event::Incoming { session, incoming: Box::new(incoming) });
+    }
+
+    /// A call of `Event::Incoming` will not be refused at once: a stranger gets his 100 now.
+    pub fn take_up(&mut self, session: SessionId) {
+        let Some(Session { state: State::Incoming { server, .. }, .. }) = self.sessions.get(&session) else { return };
+        let server = *server;
+        if let Some(ServerMachine::Invite(machine)) = self.transactions.server(server).map(|entry| &mut entry.machine)
+            && machine.proceed()
+        {
+            self.stats.response_out(100);
+            self.drive_server(server);
+        }
     }
 
     /// What is wrong with a new call, whoever calls, is refused at the door.

@@ -24,8 +24,8 @@ use super::{GIVE_UP, Output, Outputs, Reliability, Resend, T2, T4, earlier, take
 pub struct ServerInvite {
     state: State,
     reliability: Reliability,
-    /// Refusals are sent once and again only when the INVITE comes again.
-    once: bool,
+    /// Nothing was sent yet, the 100 included.
+    quiet: bool,
     outputs: Outputs,
 }
 
@@ -56,18 +56,34 @@ impl ServerInvite {
     /// An INVITE without a transaction arrived; `trying` is the 100 that stops its retransmission.
     pub fn new(trying: Bytes, reliability: Reliability) -> Self {
         let outputs = Outputs::from_iter([Output::Send(trying.clone())]);
-        Self { state: State::Proceeding { provisional: trying }, reliability, once: false, outputs }
+        Self { state: State::Proceeding { provisional: trying }, reliability, quiet: false, outputs }
     }
 
-    /// For an INVITE of nobody we know: its refusal is not repeated by itself, as its sender may be invented and the
-    /// repetitions would go to somebody who never asked. Who did ask repeats the INVITE.
-    pub fn refuse_once(&mut self) {
-        self.once = true;
+    /// As [`ServerInvite::new`] for an INVITE of nobody we know: the 100 waits for [`ServerInvite::proceed`]. When it
+    /// is refused before that, the refusal is not repeated by itself: its sender may be invented, and the repetitions
+    /// would go to somebody who never asked. Who did ask heard no 100 and repeats the INVITE.
+    pub fn quiet(trying: Bytes, reliability: Reliability) -> Self {
+        let state = State::Proceeding { provisional: trying };
+        Self { state, reliability, quiet: true, outputs: Outputs::new() }
+    }
+
+    /// The INVITE is taken up: the 100 that [`ServerInvite::quiet`] kept back goes out. False when there is none.
+    pub fn proceed(&mut self) -> bool {
+        match &self.state {
+            State::Proceeding { provisional } if self.quiet => {
+                self.outputs.push(Output::Send(provisional.clone()));
+                self.quiet = false;
+                true
+            }
+            State::Proceeding { .. } | State::Completed { .. } | State::Confirmed { .. } => false,
+            State::Accepted { .. } | State::Terminated => false,
+        }
     }
 
     /// The same INVITE arrived again.
     pub fn handle_invite(&mut self) {
         match &self.state {
+            State::Proceeding { .. } if self.quiet => _ = self.proceed(),
             State::Proceeding { provisional } => self.outputs.push(Output::Resend(provisional.clone())),
             State::Completed { response, .. } => self.outputs.push(Output::Resend(response.clone())),
             // The 2xx is repeated by the dialog on its own timer (RFC 6026 §7.1).
@@ -80,6 +96,7 @@ impl ServerInvite {
         match &mut self.state {
             State::Proceeding { provisional } => {
                 provisional.clone_from(&response);
+                self.quiet = false;
                 self.outputs.push(Output::Send(response));
             }
             State::Completed { .. } | State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => {}
@@ -102,7 +119,7 @@ impl ServerInvite {
         match self.state {
             State::Proceeding { .. } => {
                 self.outputs.push(Output::Send(response.clone()));
-                let resend = self.reliability.linger(T4).filter(|_| !self.once).map(|_| Resend::start(now));
+                let resend = self.reliability.linger(T4).filter(|_| !self.quiet).map(|_| Resend::start(now));
                 self.state = State::Completed { response, resend, give_up_at: now + GIVE_UP };
             }
             State::Completed { .. } | State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => {}
@@ -189,6 +206,30 @@ mod tests {
         let mut invite = ServerInvite::new(Bytes::from_static(TRYING), reliability);
         assert_eq!(invite.poll_output(), Some(Output::Send(Bytes::from_static(TRYING))));
         invite
+    }
+
+    /// A stranger who is refused at once heard no 100, so he repeats the INVITE until the refusal reaches him; one who
+    /// was taken up has it repeated like anybody.
+    #[test]
+    fn a_refusal_without_a_100_is_repeated_only_when_asked() {
+        let start = Instant::now();
+        let quiet = || ServerInvite::quiet(Bytes::from_static(TRYING), Reliability::Unreliable);
+        let mut refused = quiet();
+        refused.reject(start, Bytes::from_static(BUSY));
+        assert_eq!(sent(&rest(&mut refused, start)), [0]);
+        let mut asked = quiet();
+        asked.reject(start, Bytes::from_static(BUSY));
+        assert_eq!(asked.poll_output(), Some(Output::Send(Bytes::from_static(BUSY))));
+        asked.handle_invite();
+        assert_eq!(asked.poll_output(), Some(Output::Resend(Bytes::from_static(BUSY))));
+        let mut taken_up = quiet();
+        assert!(taken_up.proceed() && !taken_up.proceed(), "once");
+        assert_eq!(taken_up.poll_output(), Some(Output::Send(Bytes::from_static(TRYING))));
+        taken_up.reject(start, Bytes::from_static(BUSY));
+        assert_eq!(sent(&rest(&mut taken_up, start)).len(), 11);
+        let mut late = quiet();
+        late.handle_invite();
+        assert_eq!(late.poll_output(), Some(Output::Send(Bytes::from_static(TRYING))), "nobody knows why it is quiet");
     }
 
     /// RFC 3261 §17.2.1: over UDP a 486 is resent at T1, 2·T1, 4·T1, then every T2, until

@@ -7,9 +7,10 @@ use super::*;
 fn a_call_comes_in_is_answered_and_ended_by_the_caller() {
     let mut world = World::new();
     world.receive(udp(PHONE), &Ask::new("INVITE", "inv", 1).sdp().text());
-    assert_eq!(world.take_lines(), ["100 INVITE"]);
     let events = world.take_events();
     let [Event::Incoming { session, incoming }] = events.as_slice() else { panic!("{events:?}") };
+    world.act(|e, _| e.take_up(*session));
+    assert_eq!(world.take_lines(), ["100 INVITE"]);
     assert_eq!((incoming.from_user.as_str(), incoming.from_display.as_deref()), ("+96650", Some("Caller")));
     assert_eq!((incoming.to_user.as_str(), incoming.identity.clone()), ("500", Identity::Stranger));
     assert_eq!((incoming.sdp.as_deref(), incoming.call_id.as_str()), (Some(SDP.as_bytes()), "call-1"));

@@ -239,11 +239,14 @@ fn respond(request: &Message, code: u16, tag: &str, more: &str, body: &str) -> S
 /// An INVITE of a stranger that reached `Incoming`; gives the session.
 fn incoming(world: &mut World) -> SessionId {
     world.receive(udp(PHONE), &Ask::new("INVITE", "inv", 1).sdp().text());
-    assert_eq!(world.take_lines(), ["100 INVITE"]);
-    match world.take_events().as_slice() {
+    let session = match world.take_events().as_slice() {
         [Event::Incoming { session, .. }] => *session,
         other => panic!("{other:?}"),
-    }
+    };
+    assert_eq!(world.take_lines(), [""; 0], "a stranger may still be refused");
+    world.act(|e, _| e.take_up(session));
+    assert_eq!(world.take_lines(), ["100 INVITE"]);
+    session
 }
 
 /// An answered and acknowledged incoming call; gives the session and our tag.
