@@ -430,21 +430,13 @@ impl Engine {
             }
             sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
             sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
-            sip::Event::Registered { user, transport, .. } => {
-                let agent = AgentId::from(user);
-                let transport = transport.label().to_owned();
-                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport, binding: None });
-                self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
-            }
+            sip::Event::Registered { user, binding, .. } => self.phone_registered(now, user, *binding),
+            sip::Event::ContactGone { user, uri, loss } => self.phone_gone(now, user, uri, loss),
+            sip::Event::Unregistered { user, loss } => self.phones_gone(now, user, loss),
             sip::Event::Banned { address, seconds, times } => {
                 let detail = format!("{address} is not heard for {seconds} s: too many wrong passwords (ban {times})");
                 tracing::warn!(seconds, times, "a source is banned: see `hatif bans list`");
                 self.journal(now, About::Node, Kind::Trouble { code: "source_banned".into(), detail });
-            }
-            sip::Event::Unregistered { user, expired } => {
-                let agent = AgentId::from(user);
-                self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired });
-                self.tell_floor(now, acd::Input::Reachable { agent, reachable: false });
             }
         }
     }
