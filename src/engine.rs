@@ -14,6 +14,7 @@ mod actions;
 mod inbound;
 mod rings;
 mod supervise;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -42,6 +43,8 @@ use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfi
 
 use rings::Ring;
 use supervise::Hearing;
+pub use survival::Remains;
+use survival::Survival;
 pub use view::Stats;
 
 /// How long a 200 waits for a disk that does not answer.
@@ -231,6 +234,7 @@ pub struct Engine {
     names: BTreeMap<String, Vec<Target>>,
     /// Calls whose actions are being done.
     acting: Vec<CallId>,
+    survival: Survival,
     next_seq: u64,
     next_leg: u64,
     next_shard: usize,
@@ -271,6 +275,7 @@ impl Engine {
             trunks: BTreeMap::new(),
             names: BTreeMap::new(),
             acting: Vec::new(),
+            survival: Survival::default(),
             next_seq,
             next_leg: 1,
             next_shard: 0,
@@ -328,12 +333,14 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let commit = self.commits.values().map(|(deadline, _)| *deadline).next();
         let call = self.deadlines.first().map(|(at, _)| *at);
-        [self.endpoint.poll_timeout(), self.floor.poll_timeout(), commit, call].into_iter().flatten().min()
+        let survival = self.survival.poll_timeout();
+        [self.endpoint.poll_timeout(), self.floor.poll_timeout(), commit, call, survival].into_iter().flatten().min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
+        self.survival_due(now);
         self.pump(now);
         self.floor.handle_timeout(now);
         self.hear_floor(now);
@@ -361,6 +368,7 @@ impl Engine {
                 match output {
                     sip::Output::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
                     sip::Output::Link(order) => self.outputs.push_back(Output::Link(order)),
+                    sip::Output::Dialog(note) => self.note_dialog(now, note),
                     sip::Output::Event(event) => self.handle_sip(now, event),
                 }
             } else if let Some(errand) = self.errands.pop_front() {

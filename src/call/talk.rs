@@ -184,7 +184,7 @@ impl Call {
 
     /// The other side, whose session this is, hung up.
     pub fn handle_peer_gone(&mut self, context: &Context<'_>, session: SessionId) {
-        if self.transferer_gone(context, session) || !self.peer().is_some_and(|peer| peer.leg.session == session) {
+        if self.transferer_gone(context, session) || self.peer().is_none_or(|peer| peer.leg.session != session) {
             return;
         }
         match std::mem::replace(&mut self.phase, Phase::Starting) {
