@@ -511,9 +511,7 @@ impl Engine {
             }
             media::Event::MediaTimeout { leg } => {
                 if let Some(home) = self.legs.get(&leg).copied() {
-                    self.with_call(now, home.call, |call, context| {
-                        call.end(context, Party::System, EndReason::MediaTimeout, 408)
-                    });
+                    self.with_call(now, home.call, |call, context| call.handle_media_timeout(context, leg));
                 }
             }
             // Storage says it when the file is complete: `Input::RecordingStored`.

@@ -8,15 +8,17 @@ use super::config::RecordPolicy;
 use super::leg::Leg;
 use super::route::Dial;
 use super::{Action, Call, Context, Phase};
-use crate::id::{AgentId, QueueName, RecordingId};
+use crate::id::{AgentId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
 use crate::sdp::Sdp;
 use crate::sip::SessionId;
 
-/// How long a dialled phone rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
+/// How long a flow's transfer rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
 const DIAL_PATIENCE: Duration = Duration::from_secs(180);
+/// When a dialled number that rings is given up although its caller has not: only a lost caller waits so long.
+const DIAL_END: Duration = Duration::from_secs(24 * 3_600);
 
 /// The other side of a talk.
 #[derive(Debug)]
@@ -225,7 +227,17 @@ impl Call {
     }
 
     pub(super) fn begin_dialing(&mut self, context: &Context<'_>, target: String) {
-        self.phase = Phase::Dialing { target, give_up_at: context.now + DIAL_PATIENCE };
+        // A flow goes on where nobody answers; who dialled a number decides for himself how long he waits.
+        let patience = if self.run.is_some() { DIAL_PATIENCE } else { DIAL_END };
+        self.phase = Phase::Dialing { target, give_up_at: context.now + patience };
+    }
+
+    /// Nothing came from a leg for too long. Who rings, or waits for an answer, owes nothing yet.
+    pub fn handle_media_timeout(&mut self, context: &Context<'_>, leg: LegId) {
+        let talks = matches!(&self.phase, Phase::Talking(peer) if peer.leg.id == leg);
+        if talks || (self.answered && leg == self.customer.id) {
+            self.end(context, Party::System, EndReason::MediaTimeout, 408);
+        }
     }
 
     /// The dialled side rings.
