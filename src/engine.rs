@@ -17,6 +17,7 @@ mod supervise;
 mod survival;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -429,7 +430,9 @@ impl Engine {
                 }
             }
             sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
-            sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
+            sip::Event::Refer { session, refer, to_user, replaces, .. } => {
+                self.refer(now, session, refer, &to_user, replaces);
+            }
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
                 let transport = transport.label().to_owned();
@@ -456,7 +459,7 @@ impl Engine {
                 if call.customer().session == session {
                     call.handle_customer_gone(context, reason);
                 } else {
-                    call.handle_peer_gone(context);
+                    call.handle_peer_gone(context, session);
                 }
             }),
             Some(Owner::Ring(leg)) => self.ring_lost(now, leg, 487),
