@@ -17,6 +17,7 @@ mod supervise;
 mod survival;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -397,7 +398,7 @@ impl Engine {
     fn handle_sip(&mut self, now: Instant, event: sip::Event) {
         match event {
             sip::Event::Incoming { session, incoming } => self.handle_incoming(now, session, *incoming),
-            sip::Event::Progress { session, .. } => self.ring_progress(now, session),
+            sip::Event::Progress { session, sdp, .. } => self.ring_progress(now, session, sdp),
             sip::Event::Answered { session, sdp } => self.ring_answered(now, session, sdp),
             sip::Event::Failed { session, code, .. } => self.ring_failed(now, session, code),
             sip::Event::Acked { .. } => {}
@@ -411,11 +412,12 @@ impl Engine {
                     let call = *call;
                     self.with_call(now, call, |call, context| call.handle_offer(context, session, sdp));
                 }
-                Some(Owner::Ring(_)) | None => self.endpoint.refuse_offer(now, session, 481),
+                Some(Owner::Ring(leg)) => self.ring_offered(now, session, *leg, sdp),
+                None => self.endpoint.refuse_offer(now, session, 481),
             },
             sip::Event::OfferAnswered { session, sdp } => {
                 if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {
-                    self.with_call(now, call, |call, _| call.handle_offer_answered(sdp));
+                    self.with_call(now, call, |call, context| call.handle_offer_answered(context, session, sdp));
                 }
             }
             sip::Event::OfferRefused { session, code } => {
@@ -429,7 +431,9 @@ impl Engine {
                 }
             }
             sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
-            sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
+            sip::Event::Refer { session, refer, to_user, replaces, .. } => {
+                self.refer(now, session, refer, &to_user, replaces);
+            }
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
                 let transport = transport.label().to_owned();
@@ -456,7 +460,7 @@ impl Engine {
                 if call.customer().session == session {
                     call.handle_customer_gone(context, reason);
                 } else {
-                    call.handle_peer_gone(context);
+                    call.handle_peer_gone(context, session);
                 }
             }),
             Some(Owner::Ring(leg)) => self.ring_lost(now, leg, 487),
@@ -508,9 +512,7 @@ impl Engine {
             }
             media::Event::MediaTimeout { leg } => {
                 if let Some(home) = self.legs.get(&leg).copied() {
-                    self.with_call(now, home.call, |call, context| {
-                        call.end(context, Party::System, EndReason::MediaTimeout, 408)
-                    });
+                    self.with_call(now, home.call, |call, context| call.handle_media_timeout(context, leg));
                 }
             }
             // Storage says it when the file is complete: `Input::RecordingStored`.
