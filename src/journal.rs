@@ -60,7 +60,8 @@ pub enum Kind {
 
     /// An INVITE that is neither challenged nor refused at the door.
     CallStarted {
-        /// Who calls: the authenticated id, else the From user.
+        /// Who calls: the authenticated id, else what his trunk asserts or From says; `anonymous` when he asked not to
+        /// be shown.
         from: String,
         /// What was dialled.
         to: String,
@@ -70,6 +71,9 @@ pub enum Kind {
         purpose: Purpose,
         /// The language the call begins in, e.g. `ar`.
         language: String,
+        /// The number that sent him on to this one (Diversion, else History-Info), as the sender says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diverted_from: Option<String>,
     },
     /// The 200 OK went to the caller.
     CallAnswered,
@@ -132,6 +136,9 @@ pub enum Kind {
         skills: Vec<String>,
         /// The priority, in minutes of waiting.
         priority: u32,
+        /// Somebody transferred him here: his place counts from when he first waited.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        transferred: bool,
     },
     /// The caller was told his place.
     Announced {
@@ -219,6 +226,26 @@ pub enum Kind {
         /// Its SIP status; 408 when it never answered.
         sip_code: u16,
     },
+    /// The customer goes on without who transferred him: the target has him.
+    Transferred {
+        /// Who transferred him.
+        by: AgentId,
+        /// To whom: `queue:NAME`, `flow:NAME`, `agent:ID`, an address or a trunk.
+        to: String,
+        /// They had talked before, or that call was still ringing (RFC 3891).
+        attended: bool,
+    },
+    /// The target of a transfer could not be had.
+    TransferFailed {
+        /// Who transferred.
+        by: AgentId,
+        /// To whom; as in [`Kind::Transferred`].
+        to: String,
+        /// The SIP status of the target, as who transferred was told.
+        sip_code: u16,
+        /// Both talk again; else the customer goes to where he came from.
+        returned: bool,
+    },
     /// Audio is written to a file from here on.
     RecordingStarted {
         /// Names the recording.
@@ -280,6 +307,13 @@ pub enum Kind {
         code: String,
         /// What and what to do.
         detail: String,
+    },
+    /// One side said why it hangs up (RFC 3326).
+    ReasonGiven {
+        /// Which.
+        by: Party,
+        /// Protocol and cause, e.g. `Q.850;cause=16`.
+        reason: String,
     },
     /// The call is over.
     CallEnded {

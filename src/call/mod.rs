@@ -17,9 +17,13 @@ mod flow;
 mod keys;
 pub mod leg;
 pub mod number;
+mod offers;
 pub mod prompts;
+mod reason;
+mod replace;
 pub mod route;
 mod talk;
+mod transfer;
 mod view;
 
 use std::collections::VecDeque;
@@ -31,7 +35,7 @@ use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome};
 use crate::media;
-use crate::sip::SessionId;
+use crate::sip::{ReferId, SessionId};
 
 use config::RecordPolicy;
 use keys::Keys;
@@ -39,19 +43,36 @@ use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
+pub use talk::Early;
 use talk::Talk;
+use transfer::{Transfer, Turn};
+
 pub use talk::{Peer, PeerKind};
+pub use transfer::{Asked, Party as Consulted};
 
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
 const OWN_PLAY: u64 = 1 << 63;
 
+/// Who calls, as told to everybody, when he does not want to be shown (RFC 3323 §4.1.1.3).
+pub const ANONYMOUS: &str = "anonymous";
+
 /// What a call asks of the engine, in order.
 #[derive(Debug)]
 pub enum Action {
-    /// 180 to the caller.
-    Ring,
+    /// 180 to the caller, or 183 with this SDP: what the other side plays before it answers.
+    Ring {
+        /// Early media.
+        sdp: Option<bytes::Bytes>,
+    },
     /// 200 to the caller.
     Answer,
+    /// 200 to another INVITE: that of who takes somebody's place.
+    Accept {
+        /// Whose.
+        session: SessionId,
+        /// Our description.
+        sdp: bytes::Bytes,
+    },
     /// Refuse the caller's INVITE.
     Reject {
         /// SIP status, 4xx–6xx.
@@ -99,6 +120,8 @@ pub enum Action {
         priority: u32,
         /// A longest wait other than the queue's.
         max_wait: Option<Duration>,
+        /// Since when he has waited, when he is transferred there. Owes [`Call::handle_queued`] once he is in it.
+        transferred: Option<Instant>,
     },
     /// Take the caller out of his queue.
     LeaveQueue {
@@ -132,6 +155,25 @@ pub enum Action {
     Transfer {
         /// A number, an agent's id, or `sip:`…
         to: String,
+    },
+    /// Tell who asked for a transfer how far it has come.
+    ReferProgress {
+        /// Whom.
+        refer: ReferId,
+        /// SIP status: 100–199, then one final.
+        code: u16,
+    },
+    /// The customer's side and the other changed places: who was the customer is the peer now.
+    Turned {
+        /// The agent who no longer counts as the peer.
+        before: Option<AgentId>,
+        /// The one who does.
+        agent: AgentId,
+    },
+    /// What was a talk of the floor goes on as a call of the agent's own.
+    OwnCall {
+        /// Who.
+        agent: AgentId,
     },
     /// Give up the ring begun by `Dial` or `Direct`.
     DropDial,
@@ -173,8 +215,12 @@ pub struct Setup {
     pub customer: Leg,
     /// Who calls, as told to the agent.
     pub from: String,
+    /// He does not want to be shown; `from` is [`ANONYMOUS`] then.
+    pub private: bool,
     /// What he dialled.
     pub to: String,
+    /// The number that sent him on to `to`.
+    pub diverted_from: Option<String>,
     /// By what right.
     pub origin: Origin,
     /// The language to begin in.
@@ -222,7 +268,9 @@ pub struct Call {
     shard: usize,
     customer: Leg,
     from: String,
+    private: bool,
     to: String,
+    diverted_from: Option<String>,
     origin: Origin,
     language: String,
     route: Route,
@@ -240,6 +288,12 @@ pub struct Call {
     /// What rings, waits or talks began with the flow's `transfer`: the flow wants to hear how that ends.
     in_transfer: bool,
     transfers: u32,
+    /// The transfer under way, asked for by who talks with the customer.
+    transfer: Option<Box<Transfer>>,
+    /// The customer's turn in the queues.
+    turn: Option<Turn>,
+    /// The user of ours on the customer's side.
+    user: Option<AgentId>,
     hops: u8,
     run: Option<ivr::Run>,
     /// What the customer pressed a moment ago.
@@ -250,20 +304,32 @@ pub struct Call {
     record: RecordPolicy,
     plays: u64,
     missing_told: bool,
+    /// The leg that rings and whose sounds the caller hears already.
+    early: Option<LegId>,
+    /// Why one side hung up, for the other one (RFC 3326).
+    reason: Option<String>,
     /// The session whose re-INVITE was passed on and waits for its answer (bypass).
-    offer_from: Option<SessionId>,
+    offer_from: Option<(SessionId, bytes::Bytes)>,
+    /// The session that asked for our offer and was told the other side's (bypass).
+    offered_to: Option<SessionId>,
     outputs: VecDeque<Action>,
 }
 
 impl Call {
     /// A call whose INVITE came at `now`; nothing is sent before [`Call::start`].
     pub fn new(now: Instant, setup: Setup) -> Self {
+        let user = match &setup.origin {
+            Origin::User(user) => Some(user.clone()),
+            Origin::Trunk(_) | Origin::Stranger => None,
+        };
         Self {
             id: setup.id,
             shard: setup.shard,
             customer: setup.customer,
             from: setup.from,
+            private: setup.private,
             to: setup.to,
+            diverted_from: setup.diverted_from,
             origin: setup.origin,
             language: setup.language,
             route: setup.route,
@@ -276,6 +342,9 @@ impl Call {
             last_agent: None,
             in_transfer: false,
             transfers: 0,
+            transfer: None,
+            turn: None,
+            user,
             hops: setup.hops,
             run: None,
             keys: Keys::default(),
@@ -284,7 +353,10 @@ impl Call {
             record: setup.record,
             plays: 0,
             missing_told: false,
+            early: None,
+            reason: None,
             offer_from: None,
+            offered_to: None,
             outputs: VecDeque::new(),
         }
     }
@@ -341,7 +413,14 @@ impl Call {
         // The time in which a strange source may be learnt counts from the answer.
         self.outputs.extend(self.customer.update_command().map(Action::Media));
         self.journal(Kind::CallAnswered);
-        if !matches!(self.phase, Phase::Starting) {
+        if !self.customer.awaits_answer() {
+            self.serve(context);
+        }
+    }
+
+    /// Begins what the dialled number does, once the caller can hear it.
+    fn serve(&mut self, context: &Context<'_>) {
+        if !matches!(self.phase, Phase::Starting) || !self.answered {
             return;
         }
         match self.route.clone() {
@@ -384,9 +463,14 @@ impl Call {
         priority: u32,
         max_wait: Option<Duration>,
     ) {
-        self.phase = Phase::Waiting { queue: queue.clone() };
+        self.turn = Some(Turn { since: context.now, queue: queue.clone(), skills: skills.clone(), priority });
+        self.wait(context, queue.clone());
+        self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait, transferred: None });
+    }
+
+    fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
+        self.phase = Phase::Waiting { queue };
         self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
-        self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait });
     }
 
     /// The caller's place, told over the music.
@@ -406,6 +490,9 @@ impl Call {
             return;
         }
         self.media(media::Command::Silence { leg: self.customer.id });
+        if self.transfer.is_some() {
+            return self.transfer_failed(context, if outcome == QueueOutcome::Full { 486 } else { 480 });
+        }
         use ivr::{QueueEnd, TransferEnd};
         // A flow that transferred to the queue's number hears it in the words of a transfer.
         let (queue_end, transfer_end, prompt, reason) = match outcome {
@@ -492,8 +579,19 @@ impl Call {
         self.end(context, Party::Customer, reason, code);
     }
 
+    /// One side said why it hangs up: the journal keeps it and the other side hears it.
+    pub fn note_reason(&mut self, by: Party, reason: &str) {
+        if let Some(reason) = reason::passed_on(reason) {
+            self.journal(Kind::ReasonGiven { by, reason: reason.clone() });
+            self.reason = Some(reason);
+        }
+    }
+
     /// Ends the call, whatever it does. `code` answers an INVITE that is still open.
     pub fn end(&mut self, context: &Context<'_>, by: Party, reason: EndReason, code: u16) {
+        if self.reason.is_none() {
+            self.reason = reason::of(reason).map(str::to_owned);
+        }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
             Phase::Waiting { .. } => {
@@ -507,11 +605,13 @@ impl Call {
             Phase::Talking(peer) => self.part(context, *peer, true),
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }
+        self.abandon_transfer(context);
         self.leave_flow(context);
         if self.customer.alive {
             self.customer.alive = false;
             if self.answered {
-                self.outputs.push_back(Action::HangUp { session: self.customer.session, reason: None });
+                let reason = self.reason.clone();
+                self.outputs.push_back(Action::HangUp { session: self.customer.session, reason });
             } else {
                 let retry_after = matches!(code, 503).then_some(5);
                 self.outputs.push_back(Action::Reject { code, retry_after });

@@ -8,15 +8,16 @@ use super::config::RecordPolicy;
 use super::leg::Leg;
 use super::route::Dial;
 use super::{Action, Call, Context, Phase};
-use crate::id::{AgentId, QueueName, RecordingId};
+use crate::id::{AgentId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
-use crate::sdp::Sdp;
 use crate::sip::SessionId;
 
-/// How long a dialled phone rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
+/// How long the transfer of a flow or of an agent rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
 const DIAL_PATIENCE: Duration = Duration::from_secs(180);
+/// When a dialled number that rings is given up although its caller has not: only a lost caller waits so long.
+const DIAL_END: Duration = Duration::from_secs(24 * 3_600);
 
 /// The other side of a talk.
 #[derive(Debug)]
@@ -46,6 +47,15 @@ pub enum PeerKind {
     },
 }
 
+/// What a dialled side plays before it answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Early {
+    /// Through our port: the leg that rings.
+    Relayed(LegId),
+    /// Past us, by this description.
+    Bypassed(Bytes),
+}
+
 /// How long the talk and its holds last.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
@@ -55,7 +65,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    fn hold(&mut self, now: Instant, on: bool) {
+    pub(super) fn hold(&mut self, now: Instant, on: bool) {
         if let Some(since) = self.held_since.take() {
             self.held += now.saturating_duration_since(since);
         }
@@ -92,11 +102,10 @@ impl Call {
             self.release(&peer);
             return;
         }
+        self.complete_transfer(context);
         self.served = true;
         self.talk = Talk { began: Some(context.now), ..Talk::default() };
-        if self.customer.port.is_none() {
-            self.customer.sdp = peer.leg.sdp.clone();
-        }
+        self.early = None;
         // Whatever plays is cut at once: an announcement never delays an answer.
         self.media(media::Command::Silence { leg: self.customer.id });
         if let Some(update) = peer.leg.update_command() {
@@ -116,7 +125,7 @@ impl Call {
         }
         let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
         if wanted == RecordPolicy::Always && self.customer.port.is_some() {
-            self.start_recording(recording, &peer);
+            self.start_recording(recording, peer.leg.id);
         }
         let on_hold = peer.leg.on_hold;
         self.phase = Phase::Talking(Box::new(peer));
@@ -127,32 +136,44 @@ impl Call {
         }
     }
 
-    fn start_recording(&mut self, recording: RecordingId, peer: &Peer) {
+    pub(super) fn start_recording(&mut self, recording: RecordingId, peer: LegId) {
         self.recording = Some(recording);
-        self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(peer.leg.id) });
+        self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(peer) });
         self.journal(Kind::RecordingStarted { recording, file: recording.file() });
     }
 
     /// Takes the two apart: everything that the joining began, undone once.
     pub(super) fn part(&mut self, context: &Context<'_>, peer: Peer, call_ends: bool) {
-        if let Some(recording) = self.recording.take() {
-            self.media(media::Command::StopRecord { recording });
+        if !call_ends {
+            self.unbridge();
         }
-        if !call_ends && self.customer.port.is_some() {
+        self.leave_talk(context, &peer.kind);
+        self.release(&peer);
+    }
+
+    /// The customer hears the other side no longer.
+    pub(super) fn unbridge(&mut self) {
+        if self.customer.port.is_some() {
             self.media(media::Command::Unbridge { a: self.customer.id });
             self.media(media::Command::Silence { leg: self.customer.id });
         }
+    }
+
+    /// Ends the recording of a talk, and its time.
+    pub(super) fn leave_talk(&mut self, context: &Context<'_>, kind: &PeerKind) {
+        if let Some(recording) = self.recording.take() {
+            self.media(media::Command::StopRecord { recording });
+        }
         let talk = std::mem::take(&mut self.talk);
-        if let PeerKind::Direct(agent) = &peer.kind {
+        if let PeerKind::Direct(agent) = kind {
             // Of a talk through a queue the floor knows the figures.
             let (talk_ms, hold_ms) = talk.figures(context.now);
             self.journal(Kind::TalkEnded { agent: agent.clone(), queue: None, talk_ms, hold_ms });
         }
-        self.release(&peer);
     }
 
     /// The agent is free again, the leg is closed.
-    fn release(&mut self, peer: &Peer) {
+    pub(super) fn release(&mut self, peer: &Peer) {
         if let Some(agent) = peer.kind.agent() {
             let own = matches!(peer.kind, PeerKind::Direct(_));
             self.outputs.push_back(Action::TalkEnded { agent: agent.clone(), own });
@@ -162,15 +183,19 @@ impl Call {
 
     fn drop_leg(&mut self, leg: &Leg) {
         if leg.alive {
-            self.outputs.push_back(Action::HangUp { session: leg.session, reason: None });
+            let reason = self.reason.clone();
+            self.outputs.push_back(Action::HangUp { session: leg.session, reason });
         }
         if leg.port.is_some() {
             self.media(media::Command::Close { leg: leg.id });
         }
     }
 
-    /// The other side hung up.
-    pub fn handle_peer_gone(&mut self, context: &Context<'_>) {
+    /// The other side, whose session this is, hung up.
+    pub fn handle_peer_gone(&mut self, context: &Context<'_>, session: SessionId) {
+        if self.transferer_gone(context, session) || self.peer().is_none_or(|peer| peer.leg.session != session) {
+            return;
+        }
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Talking(mut peer) => {
                 peer.leg.alive = false;
@@ -183,11 +208,7 @@ impl Call {
         }
         if self.run.is_some() {
             self.phase = Phase::InFlow;
-            let input = match self.in_transfer {
-                true => ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Ended },
-                false => ivr::Input::QueueLeft { outcome: ivr::QueueEnd::Ended },
-            };
-            self.drive_run(context, input);
+            self.tell_run_ended(context);
         } else {
             self.phase = Phase::InFlow;
             self.end(context, Party::Agent, EndReason::Normal, 200);
@@ -213,13 +234,48 @@ impl Call {
     }
 
     pub(super) fn begin_dialing(&mut self, context: &Context<'_>, target: String) {
-        self.phase = Phase::Dialing { target, give_up_at: context.now + DIAL_PATIENCE };
+        // A flow goes on where nobody answers; who dialled a number decides for himself how long he waits.
+        let patience = if self.run.is_some() || self.transfer.is_some() { DIAL_PATIENCE } else { DIAL_END };
+        self.phase = Phase::Dialing { target, give_up_at: context.now + patience };
     }
 
-    /// The dialled side rings.
-    pub fn handle_dial_progress(&mut self) {
-        if self.is_dialing() && !self.answered {
-            self.outputs.push_back(Action::Ring);
+    /// Nothing came from a leg for too long. Who rings, or waits for an answer, owes nothing yet.
+    pub fn handle_media_timeout(&mut self, context: &Context<'_>, leg: LegId) {
+        let talks = matches!(&self.phase, Phase::Talking(peer) if peer.leg.id == leg);
+        if talks || (self.answered && leg == self.customer.id) {
+            self.end(context, Party::System, EndReason::MediaTimeout, 408);
+        }
+    }
+
+    /// The dialled side rings, or plays something before it answers.
+    pub fn handle_dial_progress(&mut self, early: Option<Early>) {
+        if !self.is_dialing() {
+            return;
+        }
+        if let Some(transfer) = &self.transfer {
+            self.outputs.push_back(Action::ReferProgress { refer: transfer.refer, code: 180 });
+        }
+        let sdp = match early {
+            // It was said already; a ring after it takes nothing back.
+            _ if self.early.is_some() => return,
+            Some(Early::Relayed(leg)) if self.customer.opened => {
+                self.early = Some(leg);
+                self.media(media::Command::Silence { leg: self.customer.id });
+                self.media(media::Command::Bridge { a: self.customer.id, b: leg });
+                Some(self.customer.sdp.clone())
+            }
+            Some(Early::Bypassed(sdp)) => Some(sdp),
+            Some(Early::Relayed(_)) | None => None,
+        };
+        if !self.answered {
+            self.outputs.push_back(Action::Ring { sdp });
+        }
+    }
+
+    /// Nobody rings any more whose sounds the caller hears.
+    pub(super) fn end_early(&mut self) {
+        if self.early.take().is_some() {
+            self.unbridge();
         }
     }
 
@@ -229,6 +285,10 @@ impl Call {
             return;
         }
         self.journal(Kind::DialFailed { target, sip_code: code });
+        self.end_early();
+        if self.transfer.is_some() {
+            return self.transfer_failed(context, code);
+        }
         self.phase = Phase::InFlow;
         let (reason, outcome) = match code {
             486 | 600 => (EndReason::Busy, ivr::TransferEnd::Busy),
@@ -238,98 +298,18 @@ impl Call {
         if self.run.is_some() {
             self.drive_run(context, ivr::Input::TransferEnded { outcome });
         } else {
-            // A 401 of the other side is not the caller's to answer; what we cannot pass on is a bad gateway's.
-            let code = match code {
-                401 | 407 | 300..=399 => 502,
-                // Nobody cancelled the caller's INVITE.
-                487 => 480,
-                code => code,
-            };
-            self.end(context, Party::Agent, reason, code);
+            self.end(context, Party::Agent, reason, passed_on(code));
         }
     }
+}
 
-    /// A re-INVITE with an offer in one of the call's sessions.
-    pub fn handle_offer(&mut self, context: &Context<'_>, session: SessionId, sdp: Option<Bytes>) {
-        let Some(sdp) = sdp else {
-            // An offer of ours in the 200 is not built yet; 488 says what the answer would be.
-            self.outputs.push_back(Action::RefuseOffer { session, code: 488 });
-            return;
-        };
-        if self.customer.port.is_none() {
-            self.pass_offer_on(session, sdp);
-            return;
-        }
-        let parsed = Sdp::parse(&sdp);
-        let is_customer = session == self.customer.session;
-        let leg = match (&mut self.phase, is_customer) {
-            (_, true) => &mut self.customer,
-            (Phase::Talking(peer), false) if peer.leg.session == session => &mut peer.leg,
-            _ => {
-                self.outputs.push_back(Action::RefuseOffer { session, code: 481 });
-                return;
-            }
-        };
-        let was_on_hold = leg.on_hold;
-        let agreed = parsed.map_err(|_| ()).and_then(|offer| leg.renegotiate(&offer, context.codecs).map_err(|_| ()));
-        if agreed.is_err() {
-            self.outputs.push_back(Action::RefuseOffer { session, code: 488 });
-            return;
-        }
-        let (update, sdp, on_hold) = (leg.update_command(), leg.sdp.clone(), leg.on_hold);
-        self.outputs.extend(update.map(Action::Media));
-        self.outputs.push_back(Action::AnswerOffer { session, sdp });
-        if !is_customer && was_on_hold != on_hold {
-            self.hold_changed(context, on_hold);
-        }
-    }
-
-    fn hold_changed(&mut self, context: &Context<'_>, on: bool) {
-        let Phase::Talking(peer) = &self.phase else { return };
-        let agent = peer.kind.agent().cloned();
-        self.talk.hold(context.now, on);
-        let leg = self.customer.id;
-        self.media(match on {
-            true => media::Command::Music { leg, music: context.prompts.music() },
-            false => media::Command::Silence { leg },
-        });
-        if let Some(agent) = agent {
-            self.outputs.push_back(Action::Hold { agent: agent.clone(), on });
-            self.journal(Kind::Held { agent, on });
-        }
-    }
-
-    fn pass_offer_on(&mut self, session: SessionId, sdp: Bytes) {
-        let other = match (&self.phase, session == self.customer.session) {
-            (Phase::Talking(peer), true) => Some(peer.leg.session),
-            (Phase::Talking(_), false) => Some(self.customer.session),
-            _ => None,
-        };
-        match other {
-            Some(other) if self.offer_from.is_none() => {
-                self.offer_from = Some(session);
-                self.outputs.push_back(Action::Reinvite { session: other, sdp });
-            }
-            // Two offers cross (RFC 3261 §14.2): the later one tries again.
-            Some(_) => self.outputs.push_back(Action::RefuseOffer { session, code: 491 }),
-            None => self.outputs.push_back(Action::RefuseOffer { session, code: 481 }),
-        }
-    }
-
-    /// The other side answered an offer that was passed on.
-    pub fn handle_offer_answered(&mut self, sdp: Option<Bytes>) {
-        if let Some(session) = self.offer_from.take() {
-            self.outputs.push_back(match sdp {
-                Some(sdp) => Action::AnswerOffer { session, sdp },
-                None => Action::RefuseOffer { session, code: 488 },
-            });
-        }
-    }
-
-    /// The other side refused an offer that was passed on.
-    pub fn handle_offer_refused(&mut self, code: u16) {
-        if let Some(session) = self.offer_from.take() {
-            self.outputs.push_back(Action::RefuseOffer { session, code });
-        }
+/// The code that tells somebody else how a ring of ours ended: a 401 of the other side is not his to answer, and what we
+/// cannot pass on is a bad gateway's.
+pub(super) fn passed_on(code: u16) -> u16 {
+    match code {
+        401 | 407 | 300..=399 => 502,
+        // Nobody cancelled his INVITE.
+        487 => 480,
+        code => code,
     }
 }

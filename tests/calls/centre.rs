@@ -364,6 +364,12 @@ impl Centre {
     /// The centre answers; the phone acknowledges. Returns the 200.
     #[track_caller]
     pub fn answered(&mut self, leg: &mut Leg) -> String {
+        self.answered_with(leg, "")
+    }
+
+    /// As `answered`, with the phone's answer to the centre's offer in the ACK.
+    #[track_caller]
+    pub fn answered_with(&mut self, leg: &mut Leg, answer: &str) -> String {
         let mut ok = self.next(leg.at);
         while status(&ok).is_some_and(|code| code < 200) {
             ok = self.next(leg.at);
@@ -371,14 +377,20 @@ impl Centre {
         assert!(ok.starts_with("SIP/2.0 200"), "{ok}\n{}", self.story());
         leg.remote = header(&ok, "To").expect("To").to_owned();
         leg.target = contact(&ok);
-        self.ack(leg);
+        self.ack_with(leg, answer);
         ok
     }
 
     #[track_caller]
     pub fn ack(&mut self, leg: &Leg) {
+        self.ack_with(leg, "");
+    }
+
+    /// The ACK carries the phone's answer to an offer in the 200.
+    #[track_caller]
+    pub fn ack_with(&mut self, leg: &Leg, answer: &str) {
         self.number += 1;
-        let ack = leg.request("ACK", leg.cseq, &format!("z9hG4bKa{}", self.number), &leg.target, "");
+        let ack = leg.request("ACK", leg.cseq, &format!("z9hG4bKa{}", self.number), &leg.target, answer);
         self.send(leg.at, ack);
     }
 
@@ -516,6 +528,23 @@ impl Centre {
         };
         self.send(leg.at, plain.replacen("Max-Forwards: 70\r\n", &format!("Max-Forwards: 70\r\n{headers}"), 1));
         self.expect(leg.at, "SIP/2.0 ")
+    }
+
+    /// The phone sends its other side to `target`, a URI with all its parts; 202 and the first NOTIFY come.
+    #[track_caller]
+    pub fn refers(&mut self, leg: &mut Leg, target: &str) {
+        let answer = self.asks(leg, "REFER", &format!("Refer-To: <{target}>\r\n"), "");
+        assert!(answer.starts_with("SIP/2.0 202"), "{answer}");
+        assert_eq!(self.notified(leg), 100);
+    }
+
+    /// The phone hears how far its transfer has come, and says 200.
+    #[track_caller]
+    pub fn notified(&mut self, leg: &Leg) -> u16 {
+        let notify = self.expect(leg.at, "NOTIFY ");
+        assert_eq!(header(&notify, "Call-ID"), Some(leg.call_id.as_str()));
+        self.send(leg.at, response(&notify, "200 OK", "", leg.at, ""));
+        status(body(&notify)).unwrap_or_else(|| panic!("no sipfrag:\n{notify}"))
     }
 
     /// The phone tells a key by INFO.
