@@ -218,7 +218,8 @@ pub struct Engine {
     dials: BTreeMap<CallId, LegId>,
     /// What the floor asked for and is not done yet.
     errands: VecDeque<acd::Output>,
-    talks: BTreeMap<AgentId, CallId>,
+    /// The talks of each agent in the order they began.
+    talks: BTreeMap<AgentId, Vec<CallId>>,
     /// Calls an agent made or was dialled for, beside the queues.
     own_calls: BTreeMap<AgentId, BTreeSet<CallId>>,
     listeners: BTreeMap<AgentId, BTreeSet<CallId>>,
