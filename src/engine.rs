@@ -18,6 +18,7 @@ mod survival;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod trunks;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -45,6 +46,7 @@ use rings::Ring;
 use supervise::Hearing;
 pub use survival::Remains;
 use survival::Survival;
+use trunks::TrunkLoad;
 pub use view::Stats;
 
 /// How long a 200 waits for a disk that does not answer.
@@ -193,14 +195,6 @@ struct Home {
     tries: u8,
 }
 
-/// Calls of one trunk now, and its allowance for new ones.
-#[derive(Debug)]
-struct TrunkLoad {
-    calls: u32,
-    tokens: f64,
-    filled: Instant,
-}
-
 /// The engine. See the module.
 pub struct Engine {
     settings: Settings,
@@ -231,6 +225,10 @@ pub struct Engine {
     deadlines: BTreeSet<(Instant, CallId)>,
     deadline_of: BTreeMap<CallId, Instant>,
     trunks: BTreeMap<String, TrunkLoad>,
+    /// Sessions that have a place on a trunk because we call over it.
+    trunk_sessions: BTreeMap<SessionId, String>,
+    /// When hosts of trunks must have said something to these rings.
+    silences: BTreeSet<(Instant, LegId)>,
     /// Where host names lead, by their text; absent until they are looked up.
     names: BTreeMap<String, Vec<Target>>,
     /// Calls whose actions are being done.
@@ -274,6 +272,8 @@ impl Engine {
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             trunks: BTreeMap::new(),
+            trunk_sessions: BTreeMap::new(),
+            silences: BTreeSet::new(),
             names: BTreeMap::new(),
             acting: Vec::new(),
             survival: Survival::default(),
@@ -290,6 +290,7 @@ impl Engine {
         engine.journal(now, About::Node, Kind::NodeStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
         engine.floor.apply(now, engine.settings.floor.clone());
         engine.hear_floor(now);
+        engine.tell_trunks(now);
         engine.pump(now);
         engine
     }
@@ -303,7 +304,10 @@ impl Engine {
             }
             Input::ConnectionClosed(connection) => self.endpoint.handle_closed(now, connection),
             Input::SendFailed(flow) => self.endpoint.handle_send_failed(now, flow),
-            Input::Resolved { name, targets } => _ = self.names.insert(name, targets),
+            Input::Resolved { name, targets } => {
+                self.names.insert(name, targets);
+                self.tell_trunks(now);
+            }
             Input::Media(event) => self.handle_media(now, event),
             Input::Committed(seq) => self.handle_committed(now, seq),
             Input::RecordingStored { recording, length_ms, lost_ms } => {
@@ -335,13 +339,16 @@ impl Engine {
         let commit = self.commits.values().map(|(deadline, _)| *deadline).next();
         let call = self.deadlines.first().map(|(at, _)| *at);
         let survival = self.survival.poll_timeout();
-        [self.endpoint.poll_timeout(), self.floor.poll_timeout(), commit, call, survival].into_iter().flatten().min()
+        let silence = self.silences.first().map(|(at, _)| *at);
+        let cores = [self.endpoint.poll_timeout(), self.floor.poll_timeout()];
+        cores.into_iter().chain([commit, call, survival, silence]).flatten().min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
         self.survival_due(now);
+        self.silences_due(now);
         self.pump(now);
         self.floor.handle_timeout(now);
         self.hear_floor(now);
@@ -448,7 +455,7 @@ impl Engine {
 
     /// A caller or a talking peer is gone; `said` is the Reason of his BYE.
     fn session_gone(&mut self, now: Instant, session: SessionId, reason: Option<EndReason>, said: Option<&str>) {
-        match self.sessions.remove(&session) {
+        match self.forget_session(&session) {
             Some(Owner::Call(call)) => self.with_call(now, call, |call, context| {
                 let by_customer = call.customer().session == session;
                 if let Some(said) = said {
@@ -546,9 +553,11 @@ impl Engine {
                 self.journal(now, About::Node, Kind::ConfigReloaded { accepted: true });
                 self.floor.apply(now, self.settings.floor.clone());
                 self.hear_floor(now);
+                self.tell_trunks(now);
             }
             Command::Drain => {
                 self.draining = true;
+                self.endpoint.leave_trunks(now);
                 self.report_drained();
             }
             Command::HangUp(call) => {

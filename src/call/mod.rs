@@ -306,6 +306,8 @@ pub struct Call {
     missing_told: bool,
     /// The leg that rings and whose sounds the caller hears already.
     early: Option<LegId>,
+    /// The caller was told that it rings.
+    rung: bool,
     /// Why one side hung up, for the other one (RFC 3326).
     reason: Option<String>,
     /// The session whose re-INVITE was passed on and waits for its answer (bypass).
@@ -354,6 +356,7 @@ impl Call {
             plays: 0,
             missing_told: false,
             early: None,
+            rung: false,
             reason: None,
             offer_from: None,
             offered_to: None,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::config::RecordPolicy;
+use super::config::{DialTarget, RecordPolicy};
 use super::leg::Leg;
 use super::route::Dial;
 use super::{Action, Call, Context, Phase};
@@ -220,8 +220,27 @@ impl Call {
         let target = dial.target.label(&dial.number);
         self.record = dial.record;
         self.begin_dialing(context, target.clone());
-        self.journal(Kind::Dialed { target });
+        match dial.target {
+            DialTarget::Address { .. } => self.journal(Kind::Dialed { target }),
+            // Each host that is tried is told of: `handle_try`.
+            DialTarget::Trunks(_) => {}
+        }
         self.outputs.push_back(Action::Dial(dial));
+    }
+
+    /// A host of a trunk is rung, or there was none to ring.
+    pub fn handle_try(&mut self, target: String) {
+        if self.is_dialing() {
+            self.journal(Kind::Dialed { target });
+        }
+    }
+
+    /// That host did not take the call; another one is tried, and the caller hears nothing of it.
+    pub fn handle_try_failed(&mut self, target: String, code: u16) {
+        if self.is_dialing() {
+            self.journal(Kind::DialFailed { target, sip_code: code });
+            self.end_early();
+        }
     }
 
     /// Rings an agent's phone.
@@ -267,7 +286,9 @@ impl Call {
             Some(Early::Bypassed(sdp)) => Some(sdp),
             Some(Early::Relayed(_)) | None => None,
         };
-        if !self.answered {
+        // That it rings is said once, however many hosts are tried.
+        let again = sdp.is_none() && std::mem::replace(&mut self.rung, true);
+        if !self.answered && !again {
             self.outputs.push_back(Action::Ring { sdp });
         }
     }

@@ -74,12 +74,12 @@ impl Engine {
                 if let Some(call) = self.calls.get(&id) {
                     let session = call.customer().session;
                     let rejection = Rejection { code, reason: None, retry_after, warning: None };
-                    self.sessions.remove(&session);
+                    self.forget_session(&session);
                     self.endpoint.reject(now, session, rejection);
                 }
             }
             Action::HangUp { session, reason } => {
-                self.sessions.remove(&session);
+                self.forget_session(&session);
                 self.endpoint.hang_up(now, session, reason);
             }
             Action::AnswerOffer { session, sdp } => self.endpoint.answer_offer(now, session, sdp),
@@ -154,7 +154,13 @@ impl Engine {
     pub(super) fn route_for(&self, origin: &Origin, dialled: &str) -> Route {
         let agents = &self.settings.floor.agents;
         let queues_of = |agent: &str| agents.get(agent).map(|a| &a.queues);
-        route::route(&self.settings.call, queues_of, origin, dialled)
+        // A carrier writes our numbers in its own way, `[[number]]` in ours.
+        let numbering = match origin {
+            Origin::Trunk(name) => self.settings.call.trunks.get(name).and_then(|trunk| trunk.numbering.as_ref()),
+            Origin::User(_) | Origin::Stranger => None,
+        };
+        let forms = numbering.map(|numbering| numbering.forms(dialled)).unwrap_or_default();
+        route::route_forms(&self.settings.call, queues_of, origin, dialled, &forms)
     }
 
     fn feature(&mut self, now: Instant, id: CallId, feature: Feature) {
@@ -170,7 +176,7 @@ impl Engine {
 
     fn call_ended(&mut self, now: Instant, id: CallId) {
         let Some(call) = self.calls.remove(&id) else { return };
-        self.sessions.remove(&call.customer().session);
+        self.forget_session(&call.customer().session);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
@@ -220,7 +226,7 @@ impl Engine {
         for session in sessions {
             // The caller's own is answered by the call's last action, when it still has one.
             if self.calls.get(&id).is_none_or(|call| call.customer().session != session) {
-                self.sessions.remove(&session);
+                self.forget_session(&session);
                 self.endpoint.hang_up(now, session, None);
             }
         }

@@ -12,7 +12,8 @@ use crate::sdp::Sdp;
 use crate::sip::{Identity, Incoming, Rejection, SessionId};
 
 use super::actions::occupies;
-use super::{COMMIT_PATIENCE, Engine, Home, Output, Owner, TrunkLoad};
+use super::trunks::Full;
+use super::{COMMIT_PATIENCE, Engine, Home, Output, Owner};
 
 /// How many more ports are tried when one cannot be opened.
 const OPEN_TRIES: u8 = 5;
@@ -32,6 +33,13 @@ impl Door {
 
     pub(super) fn later(reason: &'static str) -> Self {
         Self { code: 503, reason: Some(reason), retry_after: Some(5), warning: None }
+    }
+
+    fn full(full: Full) -> Self {
+        match full {
+            Full::Calls => Self::later("The trunk carries all its calls"),
+            Full::Rate => Self { retry_after: Some(1), ..Self::later("Too many calls in one second") },
+        }
     }
 
     /// 488 with the cause (RFC 3261 §20.43, warn-code 399: miscellaneous).
@@ -87,7 +95,7 @@ impl Engine {
         }
         let offer = offer_of(&incoming)?;
         if let Origin::Trunk(name) = &origin {
-            self.take_trunk_place(now, name)?;
+            self.take_trunk_place(now, name).map_err(Door::full)?;
         }
         let made = self.make_call(now, session, &incoming, origin.clone(), route, offer.as_ref());
         if let (Err(_), Origin::Trunk(name)) = (&made, &origin) {
@@ -222,33 +230,6 @@ impl Engine {
             tracing::warn!(limit = self.ports.limit(), "no RTP port is free: widen [media] ports");
         }
         taken.map(|(port, _)| port)
-    }
-
-    fn take_trunk_place(&mut self, now: Instant, name: &str) -> Result<(), Door> {
-        let trunk = self.settings.call.trunks.get(name);
-        let rate = trunk.map_or(f64::INFINITY, |trunk| f64::from(trunk.max_calls_per_second));
-        let most = trunk.map_or(u32::MAX, |trunk| trunk.max_calls);
-        let load =
-            self.trunks.entry(name.to_owned()).or_insert_with(|| TrunkLoad { calls: 0, tokens: rate, filled: now });
-        // A bucket of one second's worth: bursts up to the rate pass, more waits.
-        let since = now.saturating_duration_since(load.filled).as_secs_f64();
-        load.tokens = (load.tokens + since * rate).min(rate.max(1.0));
-        load.filled = now;
-        if load.calls >= most {
-            return Err(Door::later("The trunk carries all its calls"));
-        }
-        if load.tokens < 1.0 {
-            return Err(Door { retry_after: Some(1), ..Door::later("Too many calls in one second") });
-        }
-        load.tokens -= 1.0;
-        load.calls += 1;
-        Ok(())
-    }
-
-    pub(super) fn leave_trunk(&mut self, name: &str) {
-        if let Some(load) = self.trunks.get_mut(name) {
-            load.calls = load.calls.saturating_sub(1);
-        }
     }
 
     /// The port could not be opened: the next one, as long as there is one.

@@ -13,8 +13,9 @@ use crate::id::{AgentId, CallId, LegId, OfferId, QueueName};
 use crate::journal::{LegRole, OfferResult};
 use crate::sdp::Sdp;
 use crate::sip::config::Transport;
-use crate::sip::{Flow, Invite, SessionId};
+use crate::sip::{Flow, Invite, SessionId, identity};
 
+use super::trunks::Search;
 use super::{Engine, Home, Owner};
 
 /// One phone that rings for a call.
@@ -24,6 +25,8 @@ pub(super) struct Ring {
     leg: Leg,
     pub(super) purpose: Purpose,
     stage: Stage,
+    /// Who is rung next when this one is not to be had: for numbers dialled over trunks.
+    pub(super) search: Option<Box<Search>>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +47,14 @@ enum Stage {
 }
 
 impl Ring {
+    /// The trunk on which it has a place that is no session's yet.
+    pub(super) fn place(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Opening(invite) => invite.trunk.as_deref(),
+            Stage::Ringing | Stage::Answered => None,
+        }
+    }
+
     /// What the phone plays before it answers; `None` when we cannot use it.
     fn early(&mut self, sdp: Bytes, codecs: &[crate::media::Codec]) -> Option<Early> {
         if self.leg.port.is_none() {
@@ -56,12 +67,32 @@ impl Ring {
 }
 
 /// Where a phone is.
-struct Way {
-    flow: Flow,
-    uri: String,
-    to: String,
+pub(super) struct Way {
+    pub(super) flow: Flow,
+    pub(super) uri: String,
+    pub(super) to: String,
     /// Proxies on the way (RFC 3327).
-    routes: Vec<String>,
+    pub(super) routes: Vec<String>,
+    /// The trunk it goes over; a place on it was taken.
+    pub(super) trunk: Option<String>,
+    /// Who calls, where that is not just the caller of the call.
+    pub(super) shown: Option<Shown>,
+}
+
+/// Who calls, as somebody outside is told.
+pub(super) struct Shown {
+    /// User part of From.
+    pub(super) from: String,
+    /// That of P-Asserted-Identity.
+    pub(super) asserted: Option<String>,
+    /// That of Remote-Party-ID.
+    pub(super) remote_party: Option<String>,
+}
+
+impl Way {
+    fn to_phone(flow: Flow, uri: String, to: String, routes: Vec<String>) -> Self {
+        Self { flow, uri, to, routes, trunk: None, shown: None }
+    }
 }
 
 impl Engine {
@@ -98,34 +129,25 @@ impl Engine {
 
     /// The call wants an address or trunk rung.
     pub(super) fn ring_dial(&mut self, now: Instant, call: CallId, dial: &Dial) {
-        let (user, address, target) = match &dial.target {
-            DialTarget::Address { user, address } => {
-                let user = user.replace("{number}", &dial.number);
-                let target = format!("sip:{user}@{address}");
-                (user, Some(*address), target)
-            }
-            DialTarget::Trunks(names) => {
-                let first = names.first().and_then(|name| self.settings.call.trunks.get(name)?.hosts.first());
-                let target = first.and_then(|host| self.targets(&host.host).first().map(|target| target.address));
-                (dial.number.clone(), target, dial.target.label(&dial.number))
-            }
-        };
-        let Some(address) = address else {
-            self.dial_failed(now, call, target, 503);
-            return;
+        let (user, address) = match &dial.target {
+            DialTarget::Address { user, address } => (user.replace("{number}", &dial.number), *address),
+            DialTarget::Trunks(names) => return self.search_trunks(now, call, dial, names),
         };
         let uri = format!("sip:{user}@{address}");
-        let way = Way { flow: self.flow_to(address), to: uri.clone(), uri, routes: Vec::new() };
-        let purpose = Purpose::Dial { target: target.clone() };
-        // Who has a port of ours already talks through it.
-        let has_port = self.calls.get(&call).is_some_and(|call| call.customer().port.is_some());
-        let path = if has_port { MediaPath::Relay } else { MediaPath::Bypass };
-        if let Err(code) = self.begin_ring(now, call, purpose, way, None, path) {
-            self.dial_failed(now, call, target, code);
+        let way = Way::to_phone(self.flow_to(address), uri.clone(), uri.clone(), Vec::new());
+        if let Err(code) = self.begin_dial(now, call, uri.clone(), way) {
+            self.dial_failed(now, call, uri, code);
         }
     }
 
-    fn dial_failed(&mut self, now: Instant, call: CallId, target: String, code: u16) {
+    pub(super) fn begin_dial(&mut self, now: Instant, call: CallId, target: String, way: Way) -> Result<LegId, u16> {
+        // Who has a port of ours already talks through it.
+        let has_port = self.calls.get(&call).is_some_and(|call| call.customer().port.is_some());
+        let path = if has_port { MediaPath::Relay } else { MediaPath::Bypass };
+        self.begin_ring(now, call, Purpose::Dial { target }, way, None, path)
+    }
+
+    pub(super) fn dial_failed(&mut self, now: Instant, call: CallId, target: String, code: u16) {
         self.with_call(now, call, |call, context| call.handle_dial_failed(context, target, code));
     }
 
@@ -143,12 +165,12 @@ impl Engine {
     fn way_to_agent(&self, now: Instant, agent: &AgentId) -> Option<Way> {
         let to = format!("sip:{agent}@{}", self.settings.sip.domain);
         if let Some(contact) = self.endpoint.contacts(now, agent.as_str()).into_iter().next() {
-            return Some(Way { flow: contact.flow, uri: contact.uri, to, routes: contact.path });
+            return Some(Way::to_phone(contact.flow, contact.uri, to, contact.path));
         }
         let config = self.settings.floor.agents.get(agent)?;
         let address = config.contact?;
         let user = config.contact_user.as_deref().unwrap_or(agent.as_str());
-        Some(Way { flow: self.flow_to(address), uri: format!("sip:{user}@{address}"), to, routes: Vec::new() })
+        Some(Way::to_phone(self.flow_to(address), format!("sip:{user}@{address}"), to, Vec::new()))
     }
 
     /// Takes a port, and sends the INVITE when it is open.
@@ -160,7 +182,7 @@ impl Engine {
         way: Way,
         display: Option<&str>,
         path: MediaPath,
-    ) -> Result<(), u16> {
+    ) -> Result<LegId, u16> {
         let Some(known) = self.calls.get(&call) else { return Err(487) };
         let (shard, from_user, hops) = (known.shard(), known.from().to_owned(), known.hops());
         if hops <= 1 && !matches!(purpose, Purpose::Offer { .. }) {
@@ -177,30 +199,38 @@ impl Engine {
         let address = self.settings.media.address;
         let place = Place { id, port, address, signalling: way.flow.remote.ip(), role: LegRole::Agent };
         let leg = Leg::offering(place, &codecs);
+        let mut headers = vec![
+            ("X-Hatif-Call".to_owned(), call.to_string()),
+            ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),
+        ];
+        let shown = way.shown.unwrap_or(Shown { from: from_user, asserted: None, remote_party: None });
+        if let Some(number) = shown.remote_party {
+            headers.push((
+                "Remote-Party-ID".to_owned(),
+                identity::remote_party_id(&number, &self.settings.sip.domain, private),
+            ));
+        }
         let invite = Invite {
             flow: way.flow,
             uri: way.uri,
-            from_user,
+            from_user: shown.from,
             from_display: display.map(str::to_owned),
             to: way.to,
             routes: way.routes,
             sdp: if port.is_some() { leg.sdp.clone() } else { customer_sdp },
-            asserted: None,
+            asserted: shown.asserted,
             // Our own people see no number; further on nobody is to be told it either.
             private,
             replaces: None,
-            trunk: None,
-            headers: vec![
-                ("X-Hatif-Call".to_owned(), call.to_string()),
-                ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),
-            ],
+            trunk: way.trunk,
+            headers,
         };
         let open = leg.open_command();
         match &purpose {
             Purpose::Offer { offer, .. } => _ = self.offers.insert(*offer, id),
             Purpose::Direct(_) | Purpose::Dial { .. } => _ = self.dials.insert(call, id),
         }
-        let ring = Ring { call, leg, purpose, stage: Stage::Opening(Box::new(invite)) };
+        let ring = Ring { call, leg, purpose, stage: Stage::Opening(Box::new(invite)), search: None };
         self.rings.insert(id, ring);
         match (open, port) {
             (Some(open), Some(port)) => {
@@ -209,7 +239,7 @@ impl Engine {
             }
             _ => self.ring_opened(now, id),
         }
-        Ok(())
+        Ok(id)
     }
 
     /// The port of a ring could not be opened: it goes on with another, of which nobody was told yet.
@@ -260,10 +290,15 @@ impl Engine {
         let Some(ring) = self.rings.get_mut(&leg) else { return };
         ring.leg.opened = true;
         if let Stage::Opening(invite) = std::mem::replace(&mut ring.stage, Stage::Answered) {
+            let trunk = invite.trunk.clone();
             let session = self.endpoint.invite(now, *invite);
             ring.leg.session = session;
             ring.stage = Stage::Ringing;
             self.sessions.insert(session, Owner::Ring(leg));
+            if let Some(trunk) = trunk {
+                self.await_sign(now, &trunk, leg);
+                self.trunk_sessions.insert(session, trunk);
+            }
         }
     }
 
@@ -315,7 +350,7 @@ impl Engine {
         };
         if !agreed {
             self.endpoint.hang_up(now, session, Some("SIP;cause=488;text=\"No usable answer in SDP\"".to_owned()));
-            self.sessions.remove(&session);
+            self.forget_session(&session);
             self.ring_lost(now, leg_id, 488);
             return;
         }
@@ -351,7 +386,7 @@ impl Engine {
 
     /// The INVITE got a final refusal, or none.
     pub(super) fn ring_failed(&mut self, now: Instant, session: SessionId, code: u16) {
-        if let Some(Owner::Ring(leg)) = self.sessions.remove(&session) {
+        if let Some(Owner::Ring(leg)) = self.forget_session(&session) {
             self.ring_lost(now, leg, code);
         }
     }
@@ -360,13 +395,19 @@ impl Engine {
     pub(super) fn ring_lost(&mut self, now: Instant, leg: LegId, code: u16) {
         let Some(ring) = self.take_ring(leg) else { return };
         self.close_ring_leg(leg);
+        if let Stage::Opening(invite) = &ring.stage {
+            invite.trunk.iter().for_each(|trunk| self.leave_trunk(trunk));
+        }
         match ring.purpose {
             Purpose::Offer { offer, .. } => self.fail_offer(now, offer, code),
             Purpose::Direct(agent) => {
                 self.end_own_call(now, &agent, ring.call);
                 self.dial_failed(now, ring.call, format!("agent:{agent}"), code);
             }
-            Purpose::Dial { target } => self.dial_failed(now, ring.call, target, code),
+            Purpose::Dial { target } => match ring.search {
+                Some(search) => self.try_failed(now, ring.call, *search, target, code),
+                None => self.dial_failed(now, ring.call, target, code),
+            },
         }
     }
 
@@ -413,14 +454,30 @@ impl Engine {
     fn drop_ring(&mut self, now: Instant, leg: LegId, reason: Option<&str>) {
         let Some(ring) = self.take_ring(leg) else { return };
         match ring.stage {
-            Stage::Opening(_) => {}
+            // The place on the trunk is not its session's yet.
+            Stage::Opening(invite) => invite.trunk.iter().for_each(|trunk| self.leave_trunk(trunk)),
             Stage::Ringing | Stage::Answered => {
                 let session = ring.leg.session;
-                self.sessions.remove(&session);
+                self.forget_session(&session);
                 self.endpoint.hang_up(now, session, reason.map(str::to_owned));
             }
         }
         self.close_ring_leg(leg);
+    }
+
+    /// A host of a trunk was to say something by now; not even 100 came.
+    pub(super) fn give_up_silent(&mut self, now: Instant, leg: LegId) {
+        let Some(ring) = self.rings.get(&leg).filter(|ring| matches!(ring.stage, Stage::Ringing)) else { return };
+        let session = ring.leg.session;
+        if !self.endpoint.is_silent(session) {
+            return;
+        }
+        if let Some((search, flow)) = ring.search.as_ref().and_then(|search| Some((search, search.flow?))) {
+            self.endpoint.suspect_trunk(now, &search.trunk, flow);
+        }
+        self.forget_session(&session);
+        self.endpoint.hang_up(now, session, None);
+        self.ring_lost(now, leg, 408);
     }
 
     fn close_ring_leg(&mut self, leg: LegId) {

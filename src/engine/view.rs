@@ -156,6 +156,13 @@ impl Engine {
                 *live.entry(name.as_str()).or_default() += 1;
             }
         }
+        let opening = self.rings.values().filter_map(|ring| ring.place());
+        for name in self.trunk_sessions.values().map(String::as_str).chain(opening) {
+            *live.entry(name).or_default() += 1;
+        }
+        if let Some(lost) = self.trunk_sessions.keys().find(|session| !self.sessions.contains_key(session)) {
+            return Err(format!("{lost:?} has a place on a trunk but is nobody's"));
+        }
         let taken = self.trunks.iter().filter(|(_, load)| load.calls > 0);
         let taken: BTreeMap<&str, u32> = taken.map(|(name, load)| (name.as_str(), load.calls)).collect();
         match live == taken {

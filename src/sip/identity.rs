@@ -66,6 +66,12 @@ fn remote_party(message: &Message) -> Option<(NameAddr<'_>, bool)> {
     Some((address, private))
 }
 
+/// The value of Remote-Party-ID for a caller with this number of ours.
+pub fn remote_party_id(number: &str, domain: &str, private: bool) -> String {
+    let privacy = if private { "full" } else { "off" };
+    format!("<sip:{}@{domain}>;party=calling;screen=yes;privacy={privacy}", escape_user(number))
+}
+
 /// Who was dialled before, newest first: Diversion, else History-Info.
 pub fn diversion(message: &Message) -> Vec<String> {
     // The topmost is the latest (RFC 5806 §5).

@@ -269,6 +269,11 @@ impl Centre {
         next.unwrap_or_else(|| panic!("nothing for {at}\n{}", self.story()))
     }
 
+    /// Takes the next message to `at`, if there is one.
+    pub fn take(&mut self, at: SocketAddr) -> Option<String> {
+        self.mail.get_mut(&at).and_then(VecDeque::pop_front)
+    }
+
     /// Takes the next message to `at`, which begins like this.
     #[track_caller]
     pub fn expect(&mut self, at: SocketAddr, start: &str) -> String {

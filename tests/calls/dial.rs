@@ -227,5 +227,5 @@ fn a_trunk_is_dialled_at_its_first_host() {
     centre.bye(&mut caller);
     centre.ended(&far);
     centre.nothing_is_left();
-    assert_eq!(centre.record(0).dial[0].target, "trunk:carrier");
+    assert_eq!(centre.record(0).dial[0].target, "trunk:carrier@10.2.0.1:5060");
 }

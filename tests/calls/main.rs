@@ -22,3 +22,4 @@ mod storms;
 mod supervision;
 mod talks;
 mod transfers;
+mod trunks;
