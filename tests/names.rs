@@ -197,6 +197,7 @@ fn a_trunks_name_leads_by_naptr_and_srv_to_its_first_host() {
     let leg = phone.invite("7002");
     assert!(second.is_called(&place, seconds(5)), "where the name leads now: {:#?}", phone.trace);
     assert_eq!(refused(&mut phone, &leg), 486);
+    place.server.idle(SOON);
 }
 
 /// The signalling thread asks nobody: name servers that never answer delay no other call, and a call to a name that
