@@ -13,6 +13,8 @@ use smallvec::SmallVec;
 
 pub mod client;
 pub mod client_invite;
+#[cfg(test)]
+mod orders;
 pub mod server;
 pub mod server_invite;
 
