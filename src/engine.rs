@@ -218,7 +218,8 @@ pub struct Engine {
     dials: BTreeMap<CallId, LegId>,
     /// What the floor asked for and is not done yet.
     errands: VecDeque<acd::Output>,
-    talks: BTreeMap<AgentId, CallId>,
+    /// The talks of each agent in the order they began.
+    talks: BTreeMap<AgentId, Vec<CallId>>,
     /// Calls an agent made or was dialled for, beside the queues.
     own_calls: BTreeMap<AgentId, BTreeSet<CallId>>,
     listeners: BTreeMap<AgentId, BTreeSet<CallId>>,
@@ -398,25 +399,26 @@ impl Engine {
     fn handle_sip(&mut self, now: Instant, event: sip::Event) {
         match event {
             sip::Event::Incoming { session, incoming } => self.handle_incoming(now, session, *incoming),
-            sip::Event::Progress { session, .. } => self.ring_progress(now, session),
+            sip::Event::Progress { session, sdp, .. } => self.ring_progress(now, session, sdp),
             sip::Event::Answered { session, sdp } => self.ring_answered(now, session, sdp),
             sip::Event::Failed { session, code, .. } => self.ring_failed(now, session, code),
             sip::Event::Acked { .. } => {}
-            sip::Event::Cancelled { session } => self.session_gone(now, session, None),
-            sip::Event::Ended { session, cause, .. } => {
-                let reason = matches!(cause, sip::EndCause::NoAck).then_some(EndReason::NoAck);
-                self.session_gone(now, session, reason);
+            sip::Event::Cancelled { session } => self.session_gone(now, session, None, None),
+            sip::Event::Ended { session, cause, reason } => {
+                let end = matches!(cause, sip::EndCause::NoAck).then_some(EndReason::NoAck);
+                self.session_gone(now, session, end, reason.as_deref());
             }
             sip::Event::Offer { session, sdp } => match self.sessions.get(&session) {
                 Some(Owner::Call(call)) => {
                     let call = *call;
                     self.with_call(now, call, |call, context| call.handle_offer(context, session, sdp));
                 }
-                Some(Owner::Ring(_)) | None => self.endpoint.refuse_offer(now, session, 481),
+                Some(Owner::Ring(leg)) => self.ring_offered(now, session, *leg, sdp),
+                None => self.endpoint.refuse_offer(now, session, 481),
             },
             sip::Event::OfferAnswered { session, sdp } => {
                 if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {
-                    self.with_call(now, call, |call, _| call.handle_offer_answered(sdp));
+                    self.with_call(now, call, |call, context| call.handle_offer_answered(context, session, sdp));
                 }
             }
             sip::Event::OfferRefused { session, code } => {
@@ -433,30 +435,26 @@ impl Engine {
             sip::Event::Refer { session, refer, to_user, replaces, .. } => {
                 self.refer(now, session, refer, &to_user, replaces);
             }
-            sip::Event::Registered { user, transport, .. } => {
-                let agent = AgentId::from(user);
-                let transport = transport.label().to_owned();
-                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport, binding: None });
-                self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
-            }
+            sip::Event::Registered { user, binding, .. } => self.phone_registered(now, user, *binding),
+            sip::Event::ContactGone { user, uri, loss } => self.phone_gone(now, user, uri, loss),
+            sip::Event::Unregistered { user, loss } => self.phones_gone(now, user, loss),
             sip::Event::Banned { address, seconds, times } => {
                 let detail = format!("{address} is not heard for {seconds} s: too many wrong passwords (ban {times})");
                 tracing::warn!(seconds, times, "a source is banned: see `hatif bans list`");
                 self.journal(now, About::Node, Kind::Trouble { code: "source_banned".into(), detail });
             }
-            sip::Event::Unregistered { user, expired } => {
-                let agent = AgentId::from(user);
-                self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired });
-                self.tell_floor(now, acd::Input::Reachable { agent, reachable: false });
-            }
         }
     }
 
-    /// A caller or a talking peer is gone.
-    fn session_gone(&mut self, now: Instant, session: SessionId, reason: Option<EndReason>) {
+    /// A caller or a talking peer is gone; `said` is the Reason of his BYE.
+    fn session_gone(&mut self, now: Instant, session: SessionId, reason: Option<EndReason>, said: Option<&str>) {
         match self.sessions.remove(&session) {
             Some(Owner::Call(call)) => self.with_call(now, call, |call, context| {
-                if call.customer().session == session {
+                let by_customer = call.customer().session == session;
+                if let Some(said) = said {
+                    call.note_reason(if by_customer { Party::Customer } else { Party::Agent }, said);
+                }
+                if by_customer {
                     call.handle_customer_gone(context, reason);
                 } else {
                     call.handle_peer_gone(context, session);

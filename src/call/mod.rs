@@ -17,7 +17,10 @@ mod flow;
 mod keys;
 pub mod leg;
 pub mod number;
+mod offers;
 pub mod prompts;
+mod reason;
+mod replace;
 pub mod route;
 mod talk;
 mod transfer;
@@ -40,6 +43,7 @@ use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
+pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
 
@@ -49,13 +53,26 @@ pub use transfer::{Asked, Party as Consulted};
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
 const OWN_PLAY: u64 = 1 << 63;
 
+/// Who calls, as told to everybody, when he does not want to be shown (RFC 3323 §4.1.1.3).
+pub const ANONYMOUS: &str = "anonymous";
+
 /// What a call asks of the engine, in order.
 #[derive(Debug)]
 pub enum Action {
-    /// 180 to the caller.
-    Ring,
+    /// 180 to the caller, or 183 with this SDP: what the other side plays before it answers.
+    Ring {
+        /// Early media.
+        sdp: Option<bytes::Bytes>,
+    },
     /// 200 to the caller.
     Answer,
+    /// 200 to another INVITE: that of who takes somebody's place.
+    Accept {
+        /// Whose.
+        session: SessionId,
+        /// Our description.
+        sdp: bytes::Bytes,
+    },
     /// Refuse the caller's INVITE.
     Reject {
         /// SIP status, 4xx–6xx.
@@ -198,8 +215,12 @@ pub struct Setup {
     pub customer: Leg,
     /// Who calls, as told to the agent.
     pub from: String,
+    /// He does not want to be shown; `from` is [`ANONYMOUS`] then.
+    pub private: bool,
     /// What he dialled.
     pub to: String,
+    /// The number that sent him on to `to`.
+    pub diverted_from: Option<String>,
     /// By what right.
     pub origin: Origin,
     /// The language to begin in.
@@ -247,7 +268,9 @@ pub struct Call {
     shard: usize,
     customer: Leg,
     from: String,
+    private: bool,
     to: String,
+    diverted_from: Option<String>,
     origin: Origin,
     language: String,
     route: Route,
@@ -281,8 +304,14 @@ pub struct Call {
     record: RecordPolicy,
     plays: u64,
     missing_told: bool,
+    /// The leg that rings and whose sounds the caller hears already.
+    early: Option<LegId>,
+    /// Why one side hung up, for the other one (RFC 3326).
+    reason: Option<String>,
     /// The session whose re-INVITE was passed on and waits for its answer (bypass).
-    offer_from: Option<SessionId>,
+    offer_from: Option<(SessionId, bytes::Bytes)>,
+    /// The session that asked for our offer and was told the other side's (bypass).
+    offered_to: Option<SessionId>,
     outputs: VecDeque<Action>,
 }
 
@@ -298,7 +327,9 @@ impl Call {
             shard: setup.shard,
             customer: setup.customer,
             from: setup.from,
+            private: setup.private,
             to: setup.to,
+            diverted_from: setup.diverted_from,
             origin: setup.origin,
             language: setup.language,
             route: setup.route,
@@ -322,7 +353,10 @@ impl Call {
             record: setup.record,
             plays: 0,
             missing_told: false,
+            early: None,
+            reason: None,
             offer_from: None,
+            offered_to: None,
             outputs: VecDeque::new(),
         }
     }
@@ -379,7 +413,14 @@ impl Call {
         // The time in which a strange source may be learnt counts from the answer.
         self.outputs.extend(self.customer.update_command().map(Action::Media));
         self.journal(Kind::CallAnswered);
-        if !matches!(self.phase, Phase::Starting) {
+        if !self.customer.awaits_answer() {
+            self.serve(context);
+        }
+    }
+
+    /// Begins what the dialled number does, once the caller can hear it.
+    fn serve(&mut self, context: &Context<'_>) {
+        if !matches!(self.phase, Phase::Starting) || !self.answered {
             return;
         }
         match self.route.clone() {
@@ -538,8 +579,19 @@ impl Call {
         self.end(context, Party::Customer, reason, code);
     }
 
+    /// One side said why it hangs up: the journal keeps it and the other side hears it.
+    pub fn note_reason(&mut self, by: Party, reason: &str) {
+        if let Some(reason) = reason::passed_on(reason) {
+            self.journal(Kind::ReasonGiven { by, reason: reason.clone() });
+            self.reason = Some(reason);
+        }
+    }
+
     /// Ends the call, whatever it does. `code` answers an INVITE that is still open.
     pub fn end(&mut self, context: &Context<'_>, by: Party, reason: EndReason, code: u16) {
+        if self.reason.is_none() {
+            self.reason = reason::of(reason).map(str::to_owned);
+        }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
             Phase::Waiting { .. } => {
@@ -558,7 +610,8 @@ impl Call {
         if self.customer.alive {
             self.customer.alive = false;
             if self.answered {
-                self.outputs.push_back(Action::HangUp { session: self.customer.session, reason: None });
+                let reason = self.reason.clone();
+                self.outputs.push_back(Action::HangUp { session: self.customer.session, reason });
             } else {
                 let retry_after = matches!(code, 503).then_some(5);
                 self.outputs.push_back(Action::Reject { code, retry_after });

@@ -11,7 +11,7 @@ use crate::call::config::{CallConfig, MediaPath, NumberAction, NumberConfig, Rec
 use crate::id::{AgentId, QueueName};
 use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
-use crate::sip::config::{Listener, SipConfig, Transport, UserConfig};
+use crate::sip::config::{Listener, SipConfig, Transport, UserConfig, Watched};
 
 use super::{CentreConfig, Config, LogConfig};
 
@@ -64,6 +64,7 @@ impl Config {
                 listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
                 domain: loopback.to_string(),
                 users: ["101", "102", "103", "201"].map(user).into(),
+                watched: Watched { users: ["101", "102", "103"].map(str::to_owned).into(), ..Watched::default() },
                 ..SipConfig::default()
             },
             streams: super::StreamConfig::default(),

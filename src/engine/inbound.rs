@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use crate::call::config::{MediaPath, RecordPolicy};
+use crate::call::config::{MediaPath, RecordPolicy, TrunkIdentity};
 use crate::call::leg::{Leg, Place};
 use crate::call::route::{Refusal, Route};
-use crate::call::{Call, Setup};
+use crate::call::{ANONYMOUS, Call, Setup};
 use crate::id::{AgentId, LegId};
 use crate::journal::{About, EndReason, Kind, LegRole, Origin, Party};
 use crate::sdp::Sdp;
@@ -18,7 +18,7 @@ use super::{COMMIT_PATIENCE, Engine, Home, Output, Owner, TrunkLoad};
 const OPEN_TRIES: u8 = 5;
 
 /// A refusal before there is a call: SIP status, words, and seconds for Retry-After.
-struct Door {
+pub(super) struct Door {
     code: u16,
     reason: Option<&'static str>,
     retry_after: Option<u32>,
@@ -26,18 +26,24 @@ struct Door {
 }
 
 impl Door {
-    fn shut(code: u16) -> Self {
+    pub(super) fn shut(code: u16) -> Self {
         Self { code, reason: None, retry_after: None, warning: None }
     }
 
-    fn later(reason: &'static str) -> Self {
+    pub(super) fn later(reason: &'static str) -> Self {
         Self { code: 503, reason: Some(reason), retry_after: Some(5), warning: None }
     }
 
     /// 488 with the cause (RFC 3261 §20.43, warn-code 399: miscellaneous).
-    fn unacceptable(cause: &str) -> Self {
+    pub(super) fn unacceptable(cause: &str) -> Self {
         Self { code: 488, reason: None, retry_after: None, warning: Some(cause.to_owned()) }
     }
+}
+
+/// The offer of an INVITE; `None` when it leaves that to us (RFC 3261 §13.2.1).
+pub(super) fn offer_of(incoming: &Incoming) -> Result<Option<Sdp>, Door> {
+    let parsed = incoming.sdp.as_ref().map(|sdp| Sdp::parse(sdp)).transpose();
+    parsed.map_err(|error| Door::unacceptable(&error.to_string()))
 }
 
 impl Engine {
@@ -59,6 +65,9 @@ impl Engine {
     }
 
     fn admit(&mut self, now: Instant, session: SessionId, incoming: Incoming) -> Result<(), Door> {
+        if let Some(replaced) = incoming.replaces {
+            return self.admit_in_place(now, session, &incoming, replaced);
+        }
         if self.draining {
             return Err(Door::later("Shutting down"));
         }
@@ -76,21 +85,17 @@ impl Engine {
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Feature(_) => {}
             Route::Listen(_) | Route::Echo | Route::Tone => {}
         }
-        let Some(body) = incoming.sdp.clone() else {
-            return Err(Door::unacceptable("an INVITE without an offer is not served yet"));
-        };
-        let offer = Sdp::parse(&body).map_err(|error| Door::unacceptable(&error.to_string()))?;
+        let offer = offer_of(&incoming)?;
         if let Origin::Trunk(name) = &origin {
             self.take_trunk_place(now, name)?;
         }
-        let made = self.make_call(now, session, &incoming, origin.clone(), route, &offer, body);
+        let made = self.make_call(now, session, &incoming, origin.clone(), route, offer.as_ref());
         if let (Err(_), Origin::Trunk(name)) = (&made, &origin) {
             self.leave_trunk(name);
         }
         made
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all of them are facts of one INVITE, used once")]
     fn make_call(
         &mut self,
         now: Instant,
@@ -98,10 +103,10 @@ impl Engine {
         incoming: &Incoming,
         origin: Origin,
         route: Route,
-        offer: &Sdp,
-        body: bytes::Bytes,
+        offer: Option<&Sdp>,
     ) -> Result<(), Door> {
-        let bypass = matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
+        // Who leaves the offer to us talks with us: there is nothing to pass on yet.
+        let bypass = offer.is_some() && matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
         let port = match bypass {
             true => None,
             false => Some(self.take_port(now).ok_or_else(|| Door::later("No media port is free"))?),
@@ -118,10 +123,10 @@ impl Engine {
             signalling: incoming.flow.remote.ip(),
             role,
         };
-        let leg = match Leg::answering(place, session, offer, &self.settings.media.codecs) {
+        let leg = match Leg::called(place, session, offer, &self.settings.media.codecs) {
             Ok(leg) if port.is_some() => leg,
             Ok(mut leg) => {
-                leg.sdp = body;
+                leg.sdp = incoming.sdp.clone().unwrap_or_default();
                 leg
             }
             Err(error) => {
@@ -136,10 +141,8 @@ impl Engine {
         if let Some(port) = port {
             self.legs.insert(leg_id, Home { call: id, shard, port, role, tries: 0 });
         }
-        let from = match &incoming.identity {
-            Identity::User(user) => user.clone(),
-            Identity::Trunk(_) | Identity::Stranger => incoming.from_user.clone(),
-        };
+        let (from, private) = self.caller(incoming);
+        let diverted_from = incoming.diversion.first().cloned();
         let language = self.settings.call.languages.first().cloned().unwrap_or_else(|| "en".to_owned());
         let started = Kind::CallStarted {
             from: from.clone(),
@@ -147,6 +150,7 @@ impl Engine {
             origin: origin.clone(),
             purpose: route.purpose(),
             language: language.clone(),
+            diverted_from: diverted_from.clone(),
         };
         let commit = self.next_seq;
         self.journal(now, About::Call(id), started);
@@ -163,7 +167,9 @@ impl Engine {
         };
         let to = incoming.to_user.clone();
         let hops = incoming.max_forwards;
-        let setup = Setup { id, shard, customer: leg, from, to, origin, language, route, record, hops };
+        let customer = leg;
+        let setup =
+            Setup { id, shard, customer, from, private, to, diverted_from, origin, language, route, record, hops };
         self.calls.insert(id, Call::new(now, setup));
         if let Some(agent) = own_call {
             self.begin_own_call(now, &agent, id);
@@ -172,18 +178,37 @@ impl Engine {
         Ok(())
     }
 
+    /// Who calls, as everybody is told, and whether that is nobody because he wants it so. A user of ours is who he proved
+    /// to be, whatever From says; of a trunk its `identity` says which header to believe, and where that one is missing
+    /// From counts.
+    fn caller(&self, incoming: &Incoming) -> (String, bool) {
+        let asserted = || incoming.asserted.clone().unwrap_or_else(|| incoming.from_user.clone());
+        let from = match &incoming.identity {
+            Identity::User(user) => return (user.clone(), false),
+            Identity::Trunk(name) => match self.settings.call.trunks.get(name).map(|trunk| trunk.identity) {
+                Some(TrunkIdentity::Asserted | TrunkIdentity::RemoteParty) => asserted(),
+                Some(TrunkIdentity::From) | None => incoming.from_user.clone(),
+            },
+            Identity::Stranger => incoming.from_user.clone(),
+        };
+        match incoming.private {
+            true => (ANONYMOUS.to_owned(), true),
+            false => (from, false),
+        }
+    }
+
     /// A supervisor's leg must be where the talk is, and a user's where his other calls are, so that he can join them
     /// (attended transfer); all else is spread evenly.
     fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
         if let Origin::User(user) = origin {
             let own = self.own_calls.get(user).into_iter().flatten();
-            let other = self.talks.get(user).into_iter().chain(own).find_map(|call| self.calls.get(call));
+            let other = self.talks.get(user).into_iter().flatten().chain(own).find_map(|call| self.calls.get(call));
             if let (Some(other), false) = (other, matches!(route, Route::Listen(_))) {
                 return other.shard();
             }
         }
         if let Route::Listen(agent) = route
-            && let Some(talk) = self.talks.get(agent).and_then(|call| self.calls.get(call))
+            && let Some(talk) = self.talk_of(agent).and_then(|call| self.calls.get(&call))
         {
             return talk.shard();
         }

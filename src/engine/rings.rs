@@ -8,7 +8,7 @@ use crate::acd;
 use crate::call::config::{DialTarget, MediaPath, RecordPolicy};
 use crate::call::leg::{Leg, Place};
 use crate::call::route::Dial;
-use crate::call::{Peer, PeerKind};
+use crate::call::{Early, Peer, PeerKind};
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName};
 use crate::journal::{LegRole, OfferResult};
 use crate::sdp::Sdp;
@@ -43,11 +43,25 @@ enum Stage {
     Answered,
 }
 
+impl Ring {
+    /// What the phone plays before it answers; `None` when we cannot use it.
+    fn early(&mut self, sdp: Bytes, codecs: &[crate::media::Codec]) -> Option<Early> {
+        if self.leg.port.is_none() {
+            return Some(Early::Bypassed(sdp));
+        }
+        let answer = Sdp::parse(&sdp).ok()?;
+        self.leg.accept(&answer, codecs).ok()?;
+        Some(Early::Relayed(self.leg.id))
+    }
+}
+
 /// Where a phone is.
 struct Way {
     flow: Flow,
     uri: String,
     to: String,
+    /// Proxies on the way (RFC 3327).
+    routes: Vec<String>,
 }
 
 impl Engine {
@@ -101,7 +115,7 @@ impl Engine {
             return;
         };
         let uri = format!("sip:{user}@{address}");
-        let way = Way { flow: self.flow_to(address), to: uri.clone(), uri };
+        let way = Way { flow: self.flow_to(address), to: uri.clone(), uri, routes: Vec::new() };
         let purpose = Purpose::Dial { target: target.clone() };
         // Who has a port of ours already talks through it.
         let has_port = self.calls.get(&call).is_some_and(|call| call.customer().port.is_some());
@@ -129,12 +143,12 @@ impl Engine {
     fn way_to_agent(&self, now: Instant, agent: &AgentId) -> Option<Way> {
         let to = format!("sip:{agent}@{}", self.settings.sip.domain);
         if let Some(contact) = self.endpoint.contacts(now, agent.as_str()).into_iter().next() {
-            return Some(Way { flow: contact.flow, uri: contact.uri, to });
+            return Some(Way { flow: contact.flow, uri: contact.uri, to, routes: contact.path });
         }
         let config = self.settings.floor.agents.get(agent)?;
         let address = config.contact?;
         let user = config.contact_user.as_deref().unwrap_or(agent.as_str());
-        Some(Way { flow: self.flow_to(address), uri: format!("sip:{user}@{address}"), to })
+        Some(Way { flow: self.flow_to(address), uri: format!("sip:{user}@{address}"), to, routes: Vec::new() })
     }
 
     /// Takes a port, and sends the INVITE when it is open.
@@ -154,6 +168,7 @@ impl Engine {
         }
         let codecs = known.customer().codecs_for_peer(&self.settings.media.codecs);
         let customer_sdp = known.customer().sdp.clone();
+        let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
         let port = match path {
             MediaPath::Bypass => None,
             MediaPath::Relay => Some(self.take_port(now).ok_or(503u16)?),
@@ -168,9 +183,11 @@ impl Engine {
             from_user,
             from_display: display.map(str::to_owned),
             to: way.to,
+            routes: way.routes,
             sdp: if port.is_some() { leg.sdp.clone() } else { customer_sdp },
             asserted: None,
-            private: false,
+            // Our own people see no number; further on nobody is to be told it either.
+            private,
             replaces: None,
             trunk: None,
             headers: vec![
@@ -250,13 +267,35 @@ impl Engine {
         }
     }
 
-    pub(super) fn ring_progress(&mut self, now: Instant, session: SessionId) {
+    /// A phone rings; with SDP it plays something to its caller already. What an offered agent's phone plays, nobody
+    /// hears: the caller has the queue's music.
+    pub(super) fn ring_progress(&mut self, now: Instant, session: SessionId, sdp: Option<Bytes>) {
         let Some(Owner::Ring(leg)) = self.sessions.get(&session) else { return };
-        let Some(ring) = self.rings.get(leg) else { return };
-        if matches!(ring.purpose, Purpose::Direct(_) | Purpose::Dial { .. }) {
-            let call = ring.call;
-            self.with_call(now, call, |call, _| call.handle_dial_progress());
+        let Some(ring) = self.rings.get_mut(leg) else { return };
+        if matches!(ring.purpose, Purpose::Offer { .. }) {
+            return;
         }
+        let call = ring.call;
+        let early = sdp.and_then(|sdp| ring.early(sdp, &self.settings.media.codecs));
+        let update = ring.leg.update_command().filter(|_| early.is_some());
+        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
+            self.media(shard, update);
+        }
+        self.with_call(now, call, |call, _| call.handle_dial_progress(early));
+    }
+
+    /// The phone changes its mind before it answers (UPDATE).
+    pub(super) fn ring_offered(&mut self, now: Instant, session: SessionId, leg: LegId, sdp: Option<Bytes>) {
+        let codecs = &self.settings.media.codecs;
+        let offer = sdp.and_then(|sdp| Sdp::parse(&sdp).ok());
+        let ring = self.rings.get_mut(&leg).filter(|ring| ring.leg.port.is_some()).zip(offer);
+        let agreed = ring.and_then(|(ring, offer)| ring.leg.renegotiate(&offer, codecs).is_ok().then_some(&*ring));
+        let Some(ring) = agreed else { return self.endpoint.refuse_offer(now, session, 488) };
+        let (call, sdp, update) = (ring.call, ring.leg.sdp.clone(), ring.leg.update_command());
+        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
+            self.media(shard, update);
+        }
+        self.endpoint.answer_offer(now, session, sdp);
     }
 
     /// Somebody picked up.
@@ -356,6 +395,18 @@ impl Engine {
                 self.end_own_call(now, &agent, call);
             }
             self.drop_ring(now, leg, None);
+        }
+    }
+
+    /// Somebody else takes the call that this phone rings for.
+    pub(super) fn stop_ring(&mut self, now: Instant, call: CallId, leg: LegId) {
+        match self.rings.get(&leg).map(|ring| &ring.purpose) {
+            Some(Purpose::Offer { .. }) => {
+                let outcome = crate::journal::QueueOutcome::Transferred;
+                self.tell_floor(now, acd::Input::LeaveAs { call, outcome });
+            }
+            Some(Purpose::Direct(_) | Purpose::Dial { .. }) => self.drop_dial(now, call),
+            None => {}
         }
     }
 

@@ -119,6 +119,12 @@ impl Dialog {
         }
     }
 
+    /// The same, its requests going through these hops until the peer's answer names others (RFC 3327 §5.1).
+    #[must_use]
+    pub fn through(self, routes: &[String]) -> Dialog {
+        Dialog { routes: routes.iter().map(|route| route.as_bytes().to_vec()).collect(), ..self }
+    }
+
     /// The dialog that a 2xx to an INVITE of ours made besides the one we keep; it only lives for ACK and BYE. `cseq`: the
     /// highest number that was used in it.
     /// `None` when the response lacks what a dialog needs.

@@ -13,7 +13,7 @@
 //! | [`dialog`] | tags, sequence, route set, target; where requests and responses go | RFC 3261 §12, §18.2; RFC 3581 |
 //! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
 //! | [`trunk`] | registering at a carrier, signs of life, answers to its challenges | RFC 3261 §10.2, §11, §22; RFC 8760 |
-//! | [`registrar`] | who can be reached where | RFC 3261 §10 |
+//! | [`registrar`] | who can be reached where | RFC 3261 §10; RFC 3327; RFC 5626 |
 //! | [`guard`] | who is heard at all: allowances, bans, back-off, load | RFC 3261 §21.5.4, §26.3.2.4; RFC 6357 |
 //! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
 //!
@@ -49,6 +49,6 @@ pub use config::{Host, SipConfig, Target, Transport};
 pub use guard::{Ban, GUARD_LABELS};
 
 pub use endpoint::{
-    Contact, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS,
-    Output, ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
+    Binding, Contact, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder,
+    Loss, METHODS, Output, ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
 };

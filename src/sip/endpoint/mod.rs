@@ -23,7 +23,7 @@ use super::digest::Nonces;
 use super::guard::{Count, Guard, Verdict};
 use super::header::{HeaderName, Method};
 use super::message::{Message, ParseError, validate};
-use super::registrar::{Change, Registrar};
+use super::registrar::Registrar;
 use super::session::{Session, State};
 use super::transaction::{self, Reliability};
 use super::writer::{Writer, response_to};
@@ -38,6 +38,7 @@ mod orphans;
 mod outbound;
 mod refer;
 mod refresh;
+mod register;
 mod reliable;
 mod replies;
 mod stats;
@@ -48,7 +49,7 @@ mod trunks;
 mod update;
 
 pub use super::dialog::DialogSeed;
-pub use super::registrar::Contact;
+pub use super::registrar::{Binding, Contact, Loss};
 pub use api::{DialogNote, EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use api::{TrunkHostView, TrunkView};
 pub use links::{LinkOrder, Standing};
@@ -67,7 +68,7 @@ const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE,
 /// Extensions offered, for Supported.
 const SUPPORTED: &str = "100rel, replaces, timer, norefersub";
 /// Extensions that may be required of us.
-const EXTENSIONS: [&str; 3] = ["100rel", "replaces", "timer"];
+const EXTENSIONS: [&str; 5] = ["100rel", "replaces", "timer", "path", "outbound"];
 
 /// The SIP side of one process.
 #[derive(Debug)]
@@ -151,6 +152,7 @@ impl Endpoint {
         if verdict == Verdict::Drop {
             return;
         }
+        self.registrar.heard(now, from);
         match Message::parse(bytes) {
             Ok(message) if message.is_request() => {
                 self.stats.request_in(message.method());
@@ -212,8 +214,9 @@ impl Endpoint {
             }
         }
         self.refers_due(now);
-        let changes = self.registrar.handle_timeout(now);
-        self.tell_changes(changes);
+        let due = self.registrar.handle_timeout(now);
+        self.tell_changes(due.changes);
+        self.ask_after(now, due.asks);
         self.handle_trunks_due(now);
     }
 
@@ -245,20 +248,6 @@ impl Endpoint {
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    fn tell_changes(&mut self, changes: impl IntoIterator<Item = Change>) {
-        for change in changes {
-            match change {
-                Change::Added { user, flow, first } => {
-                    self.event(Event::Registered { user, transport: flow.transport, new: first });
-                }
-                Change::Gone { user, expired } => {
-                    self.stats.registrations.expired += u64::from(expired);
-                    self.event(Event::Unregistered { user, expired });
-                }
-            }
-        }
     }
 
     fn fail_clients(&mut self, now: Instant, remote: SocketAddr, concerned: impl Fn(&Flow) -> bool) {

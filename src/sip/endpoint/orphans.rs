@@ -52,18 +52,21 @@ impl Endpoint {
         self.outputs.push_back(Output::Dialog(DialogNote::Down { session }));
     }
 
-    /// The same way by the listeners of now, which may stand in another order. Over TLS the peer has to prove the name
-    /// that stands in the URI, if one does.
+    /// The same way by the listeners of now. Over TLS the peer has to prove the name that stands in the URI, if one does.
     fn way_back(&mut self, flow: Flow, uri: &[u8]) -> Flow {
-        let fits = |l: &Listener| l.transport == flow.transport && l.address.is_ipv4() == flow.remote.is_ipv4();
-        let same = self.config.listeners.get(usize::from(flow.listener)).is_some_and(fits);
-        let listener = match same {
-            true => flow.listener,
-            false => self.config.listener_for(flow.transport, flow.remote).unwrap_or(flow.listener),
-        };
+        let listener = self.same_listener(flow).unwrap_or(flow.listener);
         let name = NameAddr::parse(uri).map_or(uri, |route| route.uri);
         let name = Uri::parse(name).filter(|uri| uri.ip().is_none()).map(|uri| uri.host_text().into_owned());
         let named = name.filter(|_| flow.transport.is_secure());
         named.and_then(|name| self.flow_to(flow.transport, flow.remote, &name)).unwrap_or(Flow { listener, ..flow })
+    }
+
+    /// The listener that a flow of an earlier process leaves by now: they may stand in another order.
+    pub(super) fn same_listener(&self, flow: Flow) -> Option<u16> {
+        let fits = |l: &Listener| l.transport == flow.transport && l.address.is_ipv4() == flow.remote.is_ipv4();
+        match self.config.listeners.get(usize::from(flow.listener)).is_some_and(fits) {
+            true => Some(flow.listener),
+            false => self.config.listener_for(flow.transport, flow.remote),
+        }
     }
 }
