@@ -230,7 +230,7 @@ impl Odd {
             5 => self.asks("UPDATE", "Supported: timer\r\nSession-Expires: 120;refresher=uac", false),
             6 => {
                 let (rseq, cseq) = self.rseq.unwrap_or((1, 1));
-                self.asks("PRACK", &format!("RAck: {rseq} {cseq} INVITE"), pause % 2 == 0);
+                self.asks("PRACK", &format!("RAck: {rseq} {cseq} INVITE"), pause.is_multiple_of(2));
             }
             7 => self.asks("INFO", digit, false),
             8 => {
