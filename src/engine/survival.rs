@@ -195,3 +195,7 @@ fn binding_of(written: Binding) -> Option<sip::Binding> {
     let flow = flow_of(&hop)?;
     Some(sip::Binding { uri, flow, q, expires_s, path, instance, reg_id, call_id, cseq })
 }
+
+#[cfg(test)]
+#[path = "survival_tests.rs"]
+mod tests;

@@ -328,7 +328,7 @@ fn is_loose(route: &[u8]) -> bool {
 pub fn next_hop(routes: &[Vec<u8>], target: &[u8], source: Flow) -> Flow {
     let route = routes.first().and_then(|route| NameAddr::parse(route));
     let uri = route.map_or(target, |route| route.uri);
-    match Uri::parse(uri).and_then(|uri| Some((uri.ip()?, uri.port.unwrap_or(5060)))) {
+    match Uri::parse(uri).and_then(|uri| Some((uri.ip()?, uri.port.unwrap_or(source.transport.default_port())))) {
         Some((ip, port)) if ip == source.remote.ip().to_canonical() => {
             Flow { remote: SocketAddr::new(source.remote.ip(), port), ..source }
         }

@@ -499,7 +499,8 @@ fn lost_of(user: &str, left: usize, lost: Vec<(String, Loss)>) -> Vec<Change> {
     }
 }
 
-fn same_uri(a: &str, b: &str) -> bool {
+/// True for URIs that mean the same (RFC 3261 §19.1.4).
+pub(super) fn same_uri(a: &str, b: &str) -> bool {
     a == b
         || match (Uri::parse(a.as_bytes()), Uri::parse(b.as_bytes())) {
             (Some(a), Some(b)) => a.equivalent(&b),

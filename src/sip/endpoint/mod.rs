@@ -56,6 +56,7 @@ pub use links::{LinkOrder, Standing};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
 use links::Links;
+use orphans::Orphans;
 use refer::Refers;
 use table::{Id, Transactions};
 
@@ -87,6 +88,7 @@ pub struct Endpoint {
     timers: BTreeSet<(Instant, SessionId)>,
     last_session: u64,
     registrar: Registrar,
+    orphans: Orphans,
     refers: Refers,
     trunks: trunks::Trunks,
     links: Links,
@@ -124,6 +126,7 @@ impl Endpoint {
             timers: BTreeSet::new(),
             last_session: 0,
             registrar: Registrar::default(),
+            orphans: Orphans::default(),
             refers: Refers::default(),
             trunks: trunks::Trunks::default(),
             links: Links::default(),
@@ -184,7 +187,8 @@ impl Endpoint {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = self.timers.first().map(|(at, _)| *at);
         let others = [session, self.registrar.poll_timeout(), self.refers.poll_timeout(), self.trunks.poll_timeout()];
-        others.into_iter().chain([self.transactions.poll_timeout()]).flatten().min()
+        let more = [self.transactions.poll_timeout(), self.orphans.poll_timeout()];
+        others.into_iter().chain(more).flatten().min()
     }
 
     /// Does all that is due at `now`; calling it early does nothing.
@@ -214,6 +218,7 @@ impl Endpoint {
             }
         }
         self.refers_due(now);
+        self.orphans_due(now);
         let due = self.registrar.handle_timeout(now);
         self.tell_changes(due.changes);
         self.ask_after(now, due.asks);

@@ -289,7 +289,7 @@ impl Endpoint {
                 self.remove_session(session);
             }
             Purpose::Probe | Purpose::Register => self.trunk_unanswered(now, id, purpose, code),
-            Purpose::Orphan(session) => self.orphan_ended(session),
+            Purpose::Orphan(session) => self.orphan_failed(session),
             Purpose::Nothing => {}
         }
     }

@@ -198,6 +198,8 @@ impl Endpoint {
         outbound: Outbound,
     ) {
         self.raise(from.connection, Standing::Known);
+        let here = self.registrar.remaining(now, user).filter(|(binding, _)| binding.flow == from);
+        let here: Vec<String> = here.map(|(binding, _)| binding.uri.clone()).collect();
         let list: Vec<String> = self.registrar.remaining(now, user).map(|(b, seconds)| listed(b, seconds)).collect();
         if let Some(longest) = self.registrar.remaining(now, user).map(|(_, seconds)| seconds).max() {
             self.guard.registered(now, from.remote.ip(), Duration::from_secs(longest));
@@ -212,6 +214,7 @@ impl Endpoint {
                 w.header(HeaderName::Require, "outbound").named("Flow-Timer", FLOW_TIMER_S);
             }
         });
+        self.phone_returned(now, from, &here);
     }
 
     fn answer_register(

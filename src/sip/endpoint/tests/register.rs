@@ -18,12 +18,21 @@ fn registered_with(flow: Flow, more: &str, edit: impl Fn(String) -> String) -> (
     (world, answer)
 }
 
-fn register_again(world: &mut World, flow: Flow, more: &str, edit: impl Fn(String) -> String, cseq: u32) -> Message {
+pub(super) fn register_again(
+    world: &mut World,
+    flow: Flow,
+    more: &str,
+    edit: impl Fn(String) -> String,
+    cseq: u32,
+) -> Message {
     world.receive(flow, &edit(ours("REGISTER", "a", cseq).more("X-A: b").text()));
     let refusal = world.take_one();
     let proof = authorization(&refusal, Algorithm::Md5, "101", "secret", Method::Register, 1);
-    world.receive(flow, &edit(ours("REGISTER", "b", cseq + 1).more(&proof).more(more).text()));
-    world.take_one()
+    world.receive(
+        flow,
+        &edit(ours("REGISTER", "b", cseq + 1).more(&proof).more(if more.is_empty() { "X-A: b" } else { more }).text()),
+    );
+    world.sent.remove(0).2
 }
 
 fn as_it_is(text: String) -> String {
