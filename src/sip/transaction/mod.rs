@@ -13,10 +13,10 @@ use smallvec::SmallVec;
 
 pub mod client;
 pub mod client_invite;
-#[cfg(test)]
-mod orders;
 pub mod server;
 pub mod server_invite;
+#[cfg(test)]
+mod tests;
 
 pub use client::Client;
 pub use client_invite::ClientInvite;
