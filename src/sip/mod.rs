@@ -21,9 +21,9 @@
 //! branch → session by tag → [`endpoint::Event`]. Back: a command → session → dialog writes → transaction →
 //! [`endpoint::Output::Send`].
 //!
-//! Not built yet, and refused as the RFC says: PRACK (RFC 3262), UPDATE (RFC 3311), REFER (RFC 3515), events
-//! (RFC 6665), INFO, MESSAGE: 405. Session timers (RFC 4028) and Replaces (RFC 3891) are not offered; who
-//! requires them gets 420. `sips:` gets 416. There is no Timer C: it belongs to proxies.
+//! In sessions: reliable provisional responses (RFC 3262), UPDATE (RFC 3311), session timers (RFC 4028), REFER with its
+//! events (RFC 3515), Replaces (RFC 3891), digits by INFO (RFC 6086). Refused as the RFC says: MESSAGE and PUBLISH (405),
+//! other events (489), extensions beyond those (420). There is no Timer C: it belongs to proxies.
 
 pub mod body;
 pub mod config;
