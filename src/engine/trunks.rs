@@ -121,40 +121,39 @@ impl Engine {
     }
 
     /// Rings the next host; when there is none, the call hears how the last one ended. `failed` is the try before.
-    fn try_next(&mut self, now: Instant, call: CallId, mut search: Search, mut failed: Option<String>) {
-        while let Some(flow) = self.next_host(now, &mut search) {
-            let target = format!("trunk:{}@{}", search.trunk, flow.remote);
-            let (before, code) = (failed.take(), search.code);
-            self.with_call(now, call, |call, _| {
-                if let Some(before) = before {
-                    call.handle_try_failed(before, code);
-                }
-                call.handle_try(target.clone());
+    fn try_next(&mut self, now: Instant, call: CallId, mut search: Search, failed: Option<String>) {
+        let Some(flow) = self.next_host(now, &mut search) else {
+            let target = failed.unwrap_or_else(|| {
+                let label = search.dial.target.label(&search.dial.number);
+                self.with_call(now, call, |call, _| call.handle_try(label.clone()));
+                label
             });
-            let begun = match self.way_over(call, &search, flow) {
-                Some(way) => self.begin_dial(now, call, target.clone(), way),
-                None => Err(487),
-            };
-            match begun {
-                Ok(leg) => {
-                    if let Some(ring) = self.rings.get_mut(&leg) {
-                        ring.search = Some(Box::new(Search { flow: Some(flow), ..search }));
-                    }
-                    return;
-                }
-                Err(code) => {
-                    // For want of a port or of hops: another host would not help.
-                    self.leave_trunk(&search.trunk);
-                    return self.dial_failed(now, call, target, code);
+            return self.dial_failed(now, call, target, search.code);
+        };
+        let target = format!("trunk:{}@{}", search.trunk, flow.remote);
+        let code = search.code;
+        self.with_call(now, call, |call, _| {
+            if let Some(failed) = failed {
+                call.handle_try_failed(failed, code);
+            }
+            call.handle_try(target.clone());
+        });
+        let begun = match self.way_over(call, &search, flow) {
+            Some(way) => self.begin_dial(now, call, target.clone(), way),
+            None => Err(487),
+        };
+        match begun {
+            Ok(leg) => {
+                if let Some(ring) = self.rings.get_mut(&leg) {
+                    ring.search = Some(Box::new(Search { flow: Some(flow), ..search }));
                 }
             }
+            Err(code) => {
+                // For want of a port or of hops: another host would not help.
+                self.leave_trunk(&search.trunk);
+                self.dial_failed(now, call, target, code);
+            }
         }
-        let target = failed.unwrap_or_else(|| {
-            let label = search.dial.target.label(&search.dial.number);
-            self.with_call(now, call, |call, _| call.handle_try(label.clone()));
-            label
-        });
-        self.dial_failed(now, call, target, search.code);
     }
 
     /// A try of this search came to nothing: the next one, when the code says that it was the trunk and not the callee.
