@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
-use crate::sip::config::{Listener, SipConfig, Transport};
+use crate::sip::config::{Listener, SipConfig, TRACE_CALLS, Transport};
 
 use super::guard;
 use super::keys::{SECTIONS, Section, section};
@@ -179,7 +179,8 @@ fn sip(reader: &Reader) -> Sip {
         good
     });
     let domain = domain.map(|t| t.text).or_else(|| shown.map(host_text)).unwrap_or_default();
-    Sip { config: SipConfig { listeners, domain, ..SipConfig::default() }, streams, shown }
+    let trace_calls = reader.number("trace_calls", 0..=100_000).unwrap_or(TRACE_CALLS);
+    Sip { config: SipConfig { listeners, domain, trace_calls, ..SipConfig::default() }, streams, shown }
 }
 
 /// An address as it stands in a URI.

@@ -230,7 +230,7 @@ impl Engine {
             let session = self.endpoint.invite(now, *invite);
             ring.leg.session = session;
             ring.stage = Stage::Ringing;
-            self.sessions.insert(session, Owner::Ring(leg));
+            self.own(session, Owner::Ring(leg));
         }
     }
 
@@ -265,8 +265,9 @@ impl Engine {
             return;
         }
         ring.stage = Stage::Answered;
-        self.sessions.insert(session, Owner::Call(ring.call));
-        match ring.purpose.clone() {
+        let (call, purpose) = (ring.call, ring.purpose.clone());
+        self.own(session, Owner::Call(call));
+        match purpose {
             Purpose::Offer { offer, .. } => self.tell_floor(now, acd::Input::Answered { offer }),
             Purpose::Direct(agent) => self.connect(now, leg_id, PeerKind::Direct(agent), RecordPolicy::Never),
             Purpose::Dial { target } => self.connect(now, leg_id, PeerKind::Dialed { target }, RecordPolicy::Never),

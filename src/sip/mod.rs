@@ -14,6 +14,7 @@
 //! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
 //! | [`trunk`] | registering at a carrier, signs of life, answers to its challenges | RFC 3261 §10.2, §11, §22; RFC 8760 |
 //! | [`registrar`] | who can be reached where | RFC 3261 §10 |
+//! | [`trace`] | the last messages of each call, without secrets | |
 //! | [`guard`] | who is heard at all: allowances, bans, back-off, load | RFC 3261 §21.5.4, §26.3.2.4; RFC 6357 |
 //! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
 //!
@@ -40,6 +41,7 @@ pub mod replaces;
 pub mod session;
 pub mod session_timer;
 pub mod stream;
+pub mod trace;
 pub mod transaction;
 pub mod trunk;
 pub mod uri;
