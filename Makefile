@@ -32,7 +32,7 @@ release:  ## one binary: target/release/hatif
 	cargo build --release
 	@ls -l $(HATIF) && $(HATIF) --version
 
-torture:  ## hard messages and 200 seeds of the virtual world; SEEDS=, HOURS=
+torture:  ## hard messages (the scoreboard of docs/security.md) and 200 seeds of the virtual world; SEEDS=, HOURS=
 	@tests/tools/torture.sh $(or $(SEEDS),200) $(or $(HOURS),1)
 
 soak:  ## an hour of robot calls with an eye on memory and ports; MINUTES=, CALLS=

@@ -14,9 +14,11 @@ mod actions;
 mod inbound;
 mod rings;
 mod supervise;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transfer;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -43,6 +45,8 @@ use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfi
 
 use rings::Ring;
 use supervise::Hearing;
+pub use survival::Remains;
+use survival::Survival;
 pub use trace::{Kept, Ladder, Rung};
 pub use view::Stats;
 
@@ -234,6 +238,7 @@ pub struct Engine {
     names: BTreeMap<String, Vec<Target>>,
     /// Calls whose actions are being done.
     acting: Vec<CallId>,
+    survival: Survival,
     next_seq: u64,
     next_leg: u64,
     next_shard: usize,
@@ -275,6 +280,7 @@ impl Engine {
             trunks: BTreeMap::new(),
             names: BTreeMap::new(),
             acting: Vec::new(),
+            survival: Survival::default(),
             next_seq,
             next_leg: 1,
             next_shard: 0,
@@ -339,12 +345,14 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let commit = self.commits.values().map(|(deadline, _)| *deadline).next();
         let call = self.deadlines.first().map(|(at, _)| *at);
-        [self.endpoint.poll_timeout(), self.floor.poll_timeout(), commit, call].into_iter().flatten().min()
+        let survival = self.survival.poll_timeout();
+        [self.endpoint.poll_timeout(), self.floor.poll_timeout(), commit, call, survival].into_iter().flatten().min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
+        self.survival_due(now);
         self.pump(now);
         self.floor.handle_timeout(now);
         self.hear_floor(now);
@@ -375,6 +383,7 @@ impl Engine {
                         self.outputs.push_back(Output::Send { flow, bytes });
                     }
                     sip::Output::Link(order) => self.outputs.push_back(Output::Link(order)),
+                    sip::Output::Dialog(note) => self.note_dialog(now, note),
                     sip::Output::Event(event) => self.handle_sip(now, event),
                 }
             } else if let Some(errand) = self.errands.pop_front() {
@@ -436,7 +445,9 @@ impl Engine {
                 }
             }
             sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
-            sip::Event::Refer { refer, .. } => self.endpoint.refer_progress(now, refer, 501),
+            sip::Event::Refer { session, refer, to_user, replaces, .. } => {
+                self.refer(now, session, refer, &to_user, replaces);
+            }
             sip::Event::Registered { user, transport, .. } => {
                 let agent = AgentId::from(user);
                 let transport = transport.label().to_owned();
@@ -463,7 +474,7 @@ impl Engine {
                 if call.customer().session == session {
                     call.handle_customer_gone(context, reason);
                 } else {
-                    call.handle_peer_gone(context);
+                    call.handle_peer_gone(context, session);
                 }
             }),
             Some(Owner::Ring(leg)) => self.ring_lost(now, leg, 487),
@@ -515,9 +526,7 @@ impl Engine {
             }
             media::Event::MediaTimeout { leg } => {
                 if let Some(home) = self.legs.get(&leg).copied() {
-                    self.with_call(now, home.call, |call, context| {
-                        call.end(context, Party::System, EndReason::MediaTimeout, 408)
-                    });
+                    self.with_call(now, home.call, |call, context| call.handle_media_timeout(context, leg));
                 }
             }
             // Storage says it when the file is complete: `Input::RecordingStored`.

@@ -132,6 +132,9 @@ pub enum Kind {
         skills: Vec<String>,
         /// The priority, in minutes of waiting.
         priority: u32,
+        /// Somebody transferred him here: his place counts from when he first waited.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        transferred: bool,
     },
     /// The caller was told his place.
     Announced {
@@ -218,6 +221,26 @@ pub enum Kind {
         target: String,
         /// Its SIP status; 408 when it never answered.
         sip_code: u16,
+    },
+    /// The customer goes on without who transferred him: the target has him.
+    Transferred {
+        /// Who transferred him.
+        by: AgentId,
+        /// To whom: `queue:NAME`, `flow:NAME`, `agent:ID`, an address or a trunk.
+        to: String,
+        /// They had talked before, or that call was still ringing (RFC 3891).
+        attended: bool,
+    },
+    /// The target of a transfer could not be had.
+    TransferFailed {
+        /// Who transferred.
+        by: AgentId,
+        /// To whom; as in [`Kind::Transferred`].
+        to: String,
+        /// The SIP status of the target, as who transferred was told.
+        sip_code: u16,
+        /// Both talk again; else the customer goes to where he came from.
+        returned: bool,
     },
     /// Audio is written to a file from here on.
     RecordingStarted {

@@ -3,11 +3,13 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Instant;
 
 use common::*;
 use hatif::robot::audio::{read_wav, stands_above};
-use hatif::robot::{Answering, Source};
+use hatif::robot::{Answering, Call, Phone, Source};
 
 /// In mid-call: the record is closed as a node failure; the recording plays and lacks at most 1 s.
 #[test]
@@ -110,4 +112,113 @@ fn a_term_signal_lets_the_talk_end() {
     assert_eq!(refused, Some(503), "no new call while draining");
     assert_eq!(echo.hang_up_and_wait(SOON), Some(200));
     assert_eq!(server.exit_code(seconds(20)), Some(0));
+}
+
+/// 50 calls in every phase; the new process takes calls within 3 s, and within 10 s every peer has its BYE, in the
+/// right dialog: a phone that did not know it would answer 481 and go on.
+#[test]
+fn after_a_crash_the_next_call_is_taken_and_every_leg_of_the_old_ones_gets_bye() {
+    let mut server = Server::dev();
+    let agents: Vec<Phone> =
+        ["101", "102", "103"].iter().map(|id| server.agent(id, 604.0, Answering::After(ms(100)))).collect();
+    server.agents_in("ready", 3.0);
+    let mut customers = Vec::new();
+    let mut calls = Vec::new();
+    for (number, (target, count)) in [("600", 15), ("500", 15), ("9196", 20)].into_iter().enumerate() {
+        let customer = server.customer(&format!("070{number}"), Source::Silence);
+        calls.extend((0..count).map(|_| customer.invite(target).expect("sent")));
+        customers.push(customer);
+    }
+    assert!(calls.iter().all(|call| call.answered(SOON).is_ok()), "50 calls are up");
+    let talks: Vec<Call> = agents.iter().map(|agent| agent.incoming(SOON).expect("it rings")).collect();
+    assert!(talks.iter().all(|talk| talk.answered(SOON).is_ok()), "three agents talk, twelve callers wait");
+    // An ACK is on its way for some.
+    std::thread::sleep(ms(300));
+    server.crash();
+
+    let began = Instant::now();
+    server.restart();
+    let phone = server.customer("0799", Source::Silence);
+    let echo = phone.invite("9196").expect("sent");
+    echo.answered(SOON).expect("the next call is answered");
+    assert!(began.elapsed() < seconds(3), "after {:?}", began.elapsed());
+    let late = |call: &&Call| !call.ended(seconds(10).saturating_sub(began.elapsed()).max(ms(1)));
+    let left = calls.iter().chain(&talks).filter(late).count();
+    assert_eq!(left, 0, "legs without BYE after {:?}", began.elapsed());
+    let ended = customers[0].trace();
+    let bye = ended.split("<- ").filter(|message| message.contains(" ms\nBYE ")).last().expect("a BYE");
+    assert!(bye.contains("Reason: SIP;cause=503"), "{bye}");
+    assert_eq!(echo.hang_up_and_wait(SOON), Some(200));
+
+    // They are told once: the next process has nothing to say to them.
+    server.idle(SOON);
+    let told = customers[0].count(false, "BYE ");
+    server.crash();
+    server.restart();
+    std::thread::sleep(seconds(1));
+    assert_eq!(customers[0].count(false, "BYE "), told);
+}
+
+/// Over TCP the old connection is gone: the BYE comes over a new one, to the address that the Contact names.
+#[test]
+fn after_a_crash_a_leg_over_tcp_gets_its_bye_over_a_new_connection() {
+    let mut server = Server::dev();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let mut stream = TcpStream::connect(server.sip).expect("connected");
+    stream.set_read_timeout(Some(SOON)).expect("timeout");
+    let body = offer("8", "");
+    let head = |method: &str, to: &str| {
+        format!(
+            "{method} sip:9196@{sip} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:{port};branch=z9hG4bK{method}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:t@customer.example>;tag=tcp\r\n{to}\r\nCall-ID: over-tcp\r\n\
+             CSeq: 1 {method}\r\nContact: <sip:t@127.0.0.1:{port};transport=tcp>\r\n",
+            sip = server.sip
+        )
+    };
+    let invite = head("INVITE", &format!("To: <sip:9196@{}>", server.sip));
+    let typed = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(format!("{invite}{typed}").as_bytes()).expect("sent");
+    let ok = read_until(&mut stream, "SIP/2.0 200");
+    let to = line_of(&ok, "To:");
+    stream.write_all(format!("{}Content-Length: 0\r\n\r\n", head("ACK", &to)).as_bytes()).expect("sent");
+    std::thread::sleep(ms(300));
+    server.crash();
+    server.restart();
+
+    listener.set_nonblocking(true).expect("set");
+    let mut accepted = None;
+    wait_until(seconds(10), "a connection comes", || {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let mut back = accepted.expect("a connection").0;
+    back.set_nonblocking(false).expect("set");
+    back.set_read_timeout(Some(SOON)).expect("timeout");
+    let bye = read_until(&mut back, "BYE ");
+    assert!(bye.starts_with(&format!("BYE sip:t@127.0.0.1:{port};transport=tcp SIP/2.0")), "{bye}");
+    assert_eq!(line_of(&bye, "From:").replace("From:", "To:"), to, "our tag");
+    assert_eq!(line_of(&bye, "To:"), "To: <sip:t@customer.example>;tag=tcp");
+    assert_eq!(line_of(&bye, "Call-ID:"), "Call-ID: over-tcp");
+    assert!(line_of(&bye, "CSeq:").ends_with(" BYE"), "{bye}");
+}
+
+/// The whole head of the next message on a stream that begins like this; others are skipped.
+#[track_caller]
+fn read_until(stream: &mut TcpStream, start: &str) -> String {
+    let mut text = String::new();
+    let mut buffer = [0; 4_096];
+    loop {
+        let found = text.find(start).and_then(|at| text.get(at..));
+        if let Some(found) = found.filter(|found| found.contains("\r\n\r\n")) {
+            return found.to_owned();
+        }
+        let length = stream.read(&mut buffer).expect("more comes");
+        assert!(length > 0, "closed after {text}");
+        text += &String::from_utf8_lossy(&buffer[..length]);
+    }
+}
+
+fn line_of(message: &str, name: &str) -> String {
+    message.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned()
 }

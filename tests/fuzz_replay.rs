@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 // Where the bodies look for the cores.
+use hatif::io::ws::limits as ws_limits;
 use hatif::{media, sdp, sip};
 
 #[path = "fuzz/src/bodies.rs"]
@@ -45,7 +46,7 @@ macro_rules! replays {
     )*};
 }
 
-replays! { message uri sdp digest stream endpoint rtp }
+replays! { message uri sdp digest stream websocket endpoint rtp }
 
 /// The messages of the RFCs go through the bodies too, each alone and all as one stream.
 #[test]

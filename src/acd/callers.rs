@@ -18,6 +18,7 @@ const EMPTY_LANES_MAX: usize = 64;
 
 impl Floor {
     /// A caller enters a queue; see [`super::Input::Enqueue`].
+    #[allow(clippy::too_many_arguments, reason = "the fields of one input, used once")]
     pub(super) fn enqueue(
         &mut self,
         now: Instant,
@@ -26,6 +27,7 @@ impl Floor {
         skills: Vec<String>,
         priority: u32,
         max_wait: Option<Duration>,
+        transferred: Option<Instant>,
     ) {
         self.leave(now, call, QueueOutcome::Transferred);
         let Some(config) = self.queues.get(queue).map(|q| &q.config) else {
@@ -37,7 +39,8 @@ impl Floor {
         }
         let Some(lane) = self.lane_for(queue, &skills, About::Call(call)) else { return };
         self.next_seq += 1;
-        let entered_s = i64::try_from(now.saturating_duration_since(self.origin).as_secs()).unwrap_or(i64::MAX);
+        let since = transferred.unwrap_or(now);
+        let entered_s = i64::try_from(since.saturating_duration_since(self.origin).as_secs()).unwrap_or(i64::MAX);
         let place = Place { since_s: entered_s - 60 * i64::from(priority), seq: self.next_seq, call };
         let caller = Caller {
             queue: queue.clone(),
@@ -63,7 +66,8 @@ impl Floor {
             lane.waiting.insert(place);
         }
         let position = self.position(call).unwrap_or(0);
-        self.journal(About::Call(call), Kind::Queued { queue: queue.clone(), position, skills, priority });
+        let transferred = transferred.is_some();
+        self.journal(About::Call(call), Kind::Queued { queue: queue.clone(), position, skills, priority, transferred });
         self.free_callers.push(call);
         self.settle(now);
         // Who is offered at once need not hear that he must wait.

@@ -70,8 +70,8 @@ impl Floor {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.turns += 1;
         match input {
-            Input::Enqueue { call, queue, skills, priority, max_wait } => {
-                self.enqueue(now, call, &queue, skills, priority, max_wait);
+            Input::Enqueue { call, queue, skills, priority, max_wait, transferred } => {
+                self.enqueue(now, call, &queue, skills, priority, max_wait, transferred);
             }
             Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
             Input::LeaveAs { call, outcome } => self.leave(now, call, outcome),

@@ -88,6 +88,9 @@ pub enum Input {
         priority: u32,
         /// The longest wait for this caller; `None` = the queue's.
         max_wait: Option<Duration>,
+        /// Since when he has waited, in whichever queue, when somebody transferred him here: he keeps the place that
+        /// gives him. His wait in this queue counts from now on.
+        transferred: Option<Instant>,
     },
     /// The caller hung up: out of the queue, outcome `Abandoned`. Nothing when he is in none.
     Leave {

@@ -20,6 +20,7 @@ pub mod number;
 pub mod prompts;
 pub mod route;
 mod talk;
+mod transfer;
 mod view;
 
 use std::collections::VecDeque;
@@ -31,7 +32,7 @@ use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome};
 use crate::media;
-use crate::sip::SessionId;
+use crate::sip::{ReferId, SessionId};
 
 use config::RecordPolicy;
 use keys::Keys;
@@ -40,7 +41,10 @@ use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
 use talk::Talk;
+use transfer::{Transfer, Turn};
+
 pub use talk::{Peer, PeerKind};
+pub use transfer::{Asked, Party as Consulted};
 
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
 const OWN_PLAY: u64 = 1 << 63;
@@ -99,6 +103,8 @@ pub enum Action {
         priority: u32,
         /// A longest wait other than the queue's.
         max_wait: Option<Duration>,
+        /// Since when he has waited, when he is transferred there. Owes [`Call::handle_queued`] once he is in it.
+        transferred: Option<Instant>,
     },
     /// Take the caller out of his queue.
     LeaveQueue {
@@ -132,6 +138,25 @@ pub enum Action {
     Transfer {
         /// A number, an agent's id, or `sip:`…
         to: String,
+    },
+    /// Tell who asked for a transfer how far it has come.
+    ReferProgress {
+        /// Whom.
+        refer: ReferId,
+        /// SIP status: 100–199, then one final.
+        code: u16,
+    },
+    /// The customer's side and the other changed places: who was the customer is the peer now.
+    Turned {
+        /// The agent who no longer counts as the peer.
+        before: Option<AgentId>,
+        /// The one who does.
+        agent: AgentId,
+    },
+    /// What was a talk of the floor goes on as a call of the agent's own.
+    OwnCall {
+        /// Who.
+        agent: AgentId,
     },
     /// Give up the ring begun by `Dial` or `Direct`.
     DropDial,
@@ -240,6 +265,12 @@ pub struct Call {
     /// What rings, waits or talks began with the flow's `transfer`: the flow wants to hear how that ends.
     in_transfer: bool,
     transfers: u32,
+    /// The transfer under way, asked for by who talks with the customer.
+    transfer: Option<Box<Transfer>>,
+    /// The customer's turn in the queues.
+    turn: Option<Turn>,
+    /// The user of ours on the customer's side.
+    user: Option<AgentId>,
     hops: u8,
     run: Option<ivr::Run>,
     /// What the customer pressed a moment ago.
@@ -258,6 +289,10 @@ pub struct Call {
 impl Call {
     /// A call whose INVITE came at `now`; nothing is sent before [`Call::start`].
     pub fn new(now: Instant, setup: Setup) -> Self {
+        let user = match &setup.origin {
+            Origin::User(user) => Some(user.clone()),
+            Origin::Trunk(_) | Origin::Stranger => None,
+        };
         Self {
             id: setup.id,
             shard: setup.shard,
@@ -276,6 +311,9 @@ impl Call {
             last_agent: None,
             in_transfer: false,
             transfers: 0,
+            transfer: None,
+            turn: None,
+            user,
             hops: setup.hops,
             run: None,
             keys: Keys::default(),
@@ -384,9 +422,14 @@ impl Call {
         priority: u32,
         max_wait: Option<Duration>,
     ) {
-        self.phase = Phase::Waiting { queue: queue.clone() };
+        self.turn = Some(Turn { since: context.now, queue: queue.clone(), skills: skills.clone(), priority });
+        self.wait(context, queue.clone());
+        self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait, transferred: None });
+    }
+
+    fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
+        self.phase = Phase::Waiting { queue };
         self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
-        self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait });
     }
 
     /// The caller's place, told over the music.
@@ -406,6 +449,9 @@ impl Call {
             return;
         }
         self.media(media::Command::Silence { leg: self.customer.id });
+        if self.transfer.is_some() {
+            return self.transfer_failed(context, if outcome == QueueOutcome::Full { 486 } else { 480 });
+        }
         use ivr::{QueueEnd, TransferEnd};
         // A flow that transferred to the queue's number hears it in the words of a transfer.
         let (queue_end, transfer_end, prompt, reason) = match outcome {
@@ -507,6 +553,7 @@ impl Call {
             Phase::Talking(peer) => self.part(context, *peer, true),
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }
+        self.abandon_transfer(context);
         self.leave_flow(context);
         if self.customer.alive {
             self.customer.alive = false;

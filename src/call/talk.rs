@@ -8,15 +8,17 @@ use super::config::RecordPolicy;
 use super::leg::Leg;
 use super::route::Dial;
 use super::{Action, Call, Context, Phase};
-use crate::id::{AgentId, QueueName, RecordingId};
+use crate::id::{AgentId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
 use crate::sdp::Sdp;
 use crate::sip::SessionId;
 
-/// How long a dialled phone rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
+/// How long a flow's transfer rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
 const DIAL_PATIENCE: Duration = Duration::from_secs(180);
+/// When a dialled number that rings is given up although its caller has not: only a lost caller waits so long.
+const DIAL_END: Duration = Duration::from_secs(24 * 3_600);
 
 /// The other side of a talk.
 #[derive(Debug)]
@@ -92,6 +94,7 @@ impl Call {
             self.release(&peer);
             return;
         }
+        self.complete_transfer(context);
         self.served = true;
         self.talk = Talk { began: Some(context.now), ..Talk::default() };
         if self.customer.port.is_none() {
@@ -135,24 +138,36 @@ impl Call {
 
     /// Takes the two apart: everything that the joining began, undone once.
     pub(super) fn part(&mut self, context: &Context<'_>, peer: Peer, call_ends: bool) {
-        if let Some(recording) = self.recording.take() {
-            self.media(media::Command::StopRecord { recording });
+        if !call_ends {
+            self.unbridge();
         }
-        if !call_ends && self.customer.port.is_some() {
+        self.leave_talk(context, &peer.kind);
+        self.release(&peer);
+    }
+
+    /// The customer hears the other side no longer.
+    pub(super) fn unbridge(&mut self) {
+        if self.customer.port.is_some() {
             self.media(media::Command::Unbridge { a: self.customer.id });
             self.media(media::Command::Silence { leg: self.customer.id });
         }
+    }
+
+    /// Ends the recording of a talk, and its time.
+    pub(super) fn leave_talk(&mut self, context: &Context<'_>, kind: &PeerKind) {
+        if let Some(recording) = self.recording.take() {
+            self.media(media::Command::StopRecord { recording });
+        }
         let talk = std::mem::take(&mut self.talk);
-        if let PeerKind::Direct(agent) = &peer.kind {
+        if let PeerKind::Direct(agent) = kind {
             // Of a talk through a queue the floor knows the figures.
             let (talk_ms, hold_ms) = talk.figures(context.now);
             self.journal(Kind::TalkEnded { agent: agent.clone(), queue: None, talk_ms, hold_ms });
         }
-        self.release(&peer);
     }
 
     /// The agent is free again, the leg is closed.
-    fn release(&mut self, peer: &Peer) {
+    pub(super) fn release(&mut self, peer: &Peer) {
         if let Some(agent) = peer.kind.agent() {
             let own = matches!(peer.kind, PeerKind::Direct(_));
             self.outputs.push_back(Action::TalkEnded { agent: agent.clone(), own });
@@ -169,8 +184,11 @@ impl Call {
         }
     }
 
-    /// The other side hung up.
-    pub fn handle_peer_gone(&mut self, context: &Context<'_>) {
+    /// The other side, whose session this is, hung up.
+    pub fn handle_peer_gone(&mut self, context: &Context<'_>, session: SessionId) {
+        if self.transferer_gone(context, session) || self.peer().is_none_or(|peer| peer.leg.session != session) {
+            return;
+        }
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Talking(mut peer) => {
                 peer.leg.alive = false;
@@ -183,11 +201,7 @@ impl Call {
         }
         if self.run.is_some() {
             self.phase = Phase::InFlow;
-            let input = match self.in_transfer {
-                true => ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Ended },
-                false => ivr::Input::QueueLeft { outcome: ivr::QueueEnd::Ended },
-            };
-            self.drive_run(context, input);
+            self.tell_run_ended(context);
         } else {
             self.phase = Phase::InFlow;
             self.end(context, Party::Agent, EndReason::Normal, 200);
@@ -213,13 +227,26 @@ impl Call {
     }
 
     pub(super) fn begin_dialing(&mut self, context: &Context<'_>, target: String) {
-        self.phase = Phase::Dialing { target, give_up_at: context.now + DIAL_PATIENCE };
+        // A flow goes on where nobody answers; who dialled a number decides for himself how long he waits.
+        let patience = if self.run.is_some() { DIAL_PATIENCE } else { DIAL_END };
+        self.phase = Phase::Dialing { target, give_up_at: context.now + patience };
+    }
+
+    /// Nothing came from a leg for too long. Who rings, or waits for an answer, owes nothing yet.
+    pub fn handle_media_timeout(&mut self, context: &Context<'_>, leg: LegId) {
+        let talks = matches!(&self.phase, Phase::Talking(peer) if peer.leg.id == leg);
+        if talks || (self.answered && leg == self.customer.id) {
+            self.end(context, Party::System, EndReason::MediaTimeout, 408);
+        }
     }
 
     /// The dialled side rings.
     pub fn handle_dial_progress(&mut self) {
         if self.is_dialing() && !self.answered {
             self.outputs.push_back(Action::Ring);
+        }
+        if let (true, Some(transfer)) = (self.is_dialing(), &self.transfer) {
+            self.outputs.push_back(Action::ReferProgress { refer: transfer.refer, code: 180 });
         }
     }
 
@@ -229,6 +256,9 @@ impl Call {
             return;
         }
         self.journal(Kind::DialFailed { target, sip_code: code });
+        if self.transfer.is_some() {
+            return self.transfer_failed(context, code);
+        }
         self.phase = Phase::InFlow;
         let (reason, outcome) = match code {
             486 | 600 => (EndReason::Busy, ivr::TransferEnd::Busy),
@@ -238,14 +268,7 @@ impl Call {
         if self.run.is_some() {
             self.drive_run(context, ivr::Input::TransferEnded { outcome });
         } else {
-            // A 401 of the other side is not the caller's to answer; what we cannot pass on is a bad gateway's.
-            let code = match code {
-                401 | 407 | 300..=399 => 502,
-                // Nobody cancelled the caller's INVITE.
-                487 => 480,
-                code => code,
-            };
-            self.end(context, Party::Agent, reason, code);
+            self.end(context, Party::Agent, reason, passed_on(code));
         }
     }
 
@@ -262,13 +285,9 @@ impl Call {
         }
         let parsed = Sdp::parse(&sdp);
         let is_customer = session == self.customer.session;
-        let leg = match (&mut self.phase, is_customer) {
-            (_, true) => &mut self.customer,
-            (Phase::Talking(peer), false) if peer.leg.session == session => &mut peer.leg,
-            _ => {
-                self.outputs.push_back(Action::RefuseOffer { session, code: 481 });
-                return;
-            }
+        let Some(leg) = self.leg_mut(session) else {
+            self.outputs.push_back(Action::RefuseOffer { session, code: 481 });
+            return;
         };
         let was_on_hold = leg.on_hold;
         let agreed = parsed.map_err(|_| ()).and_then(|offer| leg.renegotiate(&offer, context.codecs).map_err(|_| ()));
@@ -284,19 +303,38 @@ impl Call {
         }
     }
 
+    fn leg_mut(&mut self, session: SessionId) -> Option<&mut Leg> {
+        if session == self.customer.session {
+            return Some(&mut self.customer);
+        }
+        let peer = match (&mut self.phase, &mut self.transfer) {
+            (Phase::Talking(peer), _) => Some(&mut **peer),
+            (_, Some(transfer)) => transfer.peer.as_mut(),
+            (_, None) => None,
+        };
+        peer.map(|peer| &mut peer.leg).filter(|leg| leg.session == session)
+    }
+
     fn hold_changed(&mut self, context: &Context<'_>, on: bool) {
-        let Phase::Talking(peer) = &self.phase else { return };
+        let Some(peer) = self.peer() else { return };
         let agent = peer.kind.agent().cloned();
         self.talk.hold(context.now, on);
+        if matches!(self.phase, Phase::Talking(_)) {
+            self.play_hold(context, on);
+        }
+        if let Some(agent) = agent {
+            self.outputs.push_back(Action::Hold { agent: agent.clone(), on });
+            self.journal(Kind::Held { agent, on });
+        }
+    }
+
+    /// Music for a customer on hold, else the other side.
+    pub(super) fn play_hold(&mut self, context: &Context<'_>, on: bool) {
         let leg = self.customer.id;
         self.media(match on {
             true => media::Command::Music { leg, music: context.prompts.music() },
             false => media::Command::Silence { leg },
         });
-        if let Some(agent) = agent {
-            self.outputs.push_back(Action::Hold { agent: agent.clone(), on });
-            self.journal(Kind::Held { agent, on });
-        }
     }
 
     fn pass_offer_on(&mut self, session: SessionId, sdp: Bytes) {
@@ -331,5 +369,16 @@ impl Call {
         if let Some(session) = self.offer_from.take() {
             self.outputs.push_back(Action::RefuseOffer { session, code });
         }
+    }
+}
+
+/// The code that tells somebody else how a ring of ours ended: a 401 of the other side is not his to answer, and what we
+/// cannot pass on is a bad gateway's.
+pub(super) fn passed_on(code: u16) -> u16 {
+    match code {
+        401 | 407 | 300..=399 => 502,
+        // Nobody cancelled his INVITE.
+        487 => 480,
+        code => code,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::leg::Leg;
 use super::route::Route;
 use super::{Call, Peer, Phase};
-use crate::id::{CallId, QueueName};
+use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::Origin;
 
 impl Call {
@@ -53,13 +53,19 @@ impl Call {
         }
     }
 
-    /// The other side of the talk, while there is one.
+    /// The other side of the talk, while there is one: also who transfers and may take the customer back.
     pub fn peer(&self) -> Option<&Peer> {
+        let transferer = self.transfer.as_ref().and_then(|transfer| transfer.peer.as_ref());
         match &self.phase {
             Phase::Talking(peer) => Some(peer),
-            Phase::Starting | Phase::InFlow | Phase::Dialing { .. } | Phase::Waiting { .. } => None,
+            Phase::Starting | Phase::InFlow | Phase::Dialing { .. } | Phase::Waiting { .. } => transferer,
             Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
         }
+    }
+
+    /// The user of ours on the customer's side; another than he who called once he transferred the one he had called.
+    pub fn user(&self) -> Option<&AgentId> {
+        self.user.as_ref()
     }
 
     /// The 200 went to the caller.

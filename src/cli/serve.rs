@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failure, offline, prompts};
 use crate::clock::{Clock, Wall};
 use crate::config::{Config, DevOptions};
-use crate::engine::{Command, Engine, Input, Settings};
+use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
 use crate::io::driver::{self, Driver, Outlets};
 use crate::io::media::{Counters, LATENESS_MS, MediaThreads};
@@ -214,6 +214,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
             .context("the journal cannot be opened: check the data folder")?;
     let journal = Arc::new(journal);
     let mut present = Present { live: recovered.live.clone(), ..Present::default() };
+    let remains = remains(&recovered);
     let next_seq = close_what_was_up(&config, &journal, &mut present, recovered)?;
     let records = Records::open(&config.data_dir).await.map_err(|error| Failure::new(1, error.to_string()))?;
     let follower = records
@@ -228,7 +229,8 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let (entries, present_thread) = http::follow(&present).context("no thread can be started")?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
-    let engine = Engine::new(origin, clock, settings, next_seq, seed);
+    let mut engine = Engine::new(origin, clock, settings, next_seq, seed);
+    engine.recover(origin, remains);
     let runtime = tokio::runtime::Handle::current();
     let streams = Streams::new(runtime.clone(), inbox.clone(), &config.sip, &config.streams)
         .map_err(|error| Failure::new(3, error))?;
@@ -376,6 +378,12 @@ fn close_what_was_up(
         );
     }
     Ok(next_seq)
+}
+
+/// What the new engine takes over from the last one.
+fn remains(recovered: &Recovered) -> Remains {
+    let legs = recovered.places.legs().map(|(call, open)| (call, open.clone()));
+    Remains { legs: legs.collect() }
 }
 
 fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(Recorder, Arc<MediaThreads>), Failure> {

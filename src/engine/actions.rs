@@ -90,8 +90,12 @@ impl Engine {
                     self.media(shard, command);
                 }
             }
-            Action::Enqueue { queue, skills, priority, max_wait } => {
-                self.tell_floor(now, acd::Input::Enqueue { call: id, queue, skills, priority, max_wait });
+            Action::Enqueue { queue, skills, priority, max_wait, transferred } => {
+                let input = acd::Input::Enqueue { call: id, queue, skills, priority, max_wait, transferred };
+                self.tell_floor(now, input);
+                if transferred.is_some() && self.floor.position(id).is_some() {
+                    self.with_call(now, id, Call::handle_queued);
+                }
             }
             Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),
@@ -100,6 +104,9 @@ impl Engine {
             Action::Dial(dial) => self.ring_dial(now, id, &dial),
             Action::Direct(agent) => self.ring_direct(now, id, agent),
             Action::Transfer { to } => self.transfer(now, id, &to),
+            Action::ReferProgress { refer, code } => self.endpoint.refer_progress(now, refer, code),
+            Action::Turned { before, agent } => self.turned(now, id, before, agent),
+            Action::OwnCall { agent } => self.begin_own_call(now, &agent, id),
             Action::DropDial => self.drop_dial(now, id),
             Action::Feature(feature) => self.feature(now, id, feature),
             Action::Journal(kind) => {
@@ -130,14 +137,19 @@ impl Engine {
     /// A flow sends the caller on with the centre's own right, not the caller's.
     fn transfer(&mut self, now: Instant, id: CallId, to: &str) {
         let agents = &self.settings.floor.agents;
-        let queues_of = |agent: &str| agents.get(agent).map(|a| &a.queues);
-        let by_centre = Origin::User(AgentId::from(""));
         let route = match to.strip_prefix("agent:") {
             Some(agent) if agents.contains_key(agent) => Route::Direct(agent.into()),
             Some(_) => Route::Refuse(route::Refusal::NotFound),
-            None => route::route(&self.settings.call, queues_of, &by_centre, to),
+            None => self.route_for(&Origin::User(AgentId::from("")), to),
         };
         self.with_call(now, id, |call, context| call.handle_transfer(context, route));
+    }
+
+    /// Where a number leads for a caller of this origin.
+    pub(super) fn route_for(&self, origin: &Origin, dialled: &str) -> Route {
+        let agents = &self.settings.floor.agents;
+        let queues_of = |agent: &str| agents.get(agent).map(|a| &a.queues);
+        route::route(&self.settings.call, queues_of, origin, dialled)
     }
 
     fn feature(&mut self, now: Instant, id: CallId, feature: Feature) {
@@ -158,20 +170,20 @@ impl Engine {
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
-        match (call.origin(), call.route()) {
-            (Origin::Trunk(name), _) => {
-                let name = name.clone();
-                self.leave_trunk(&name);
-            }
-            (Origin::User(_), Route::Listen(agent)) => {
+        if let Origin::Trunk(name) = call.origin() {
+            let name = name.clone();
+            self.leave_trunk(&name);
+        }
+        match (call.user(), call.route()) {
+            (_, Route::Listen(agent)) => {
                 let agent = agent.clone();
                 self.end_listening(now, id, &agent);
             }
-            (Origin::User(agent), route) if occupies(route) => {
-                let agent = agent.clone();
-                self.end_own_call(now, &agent, id);
+            (Some(user), route) if occupies(route) => {
+                let user = user.clone();
+                self.end_own_call(now, &user, id);
             }
-            (Origin::User(_) | Origin::Stranger, _) => {}
+            (Some(_) | None, _) => {}
         }
         // Whatever the floor still holds for it is freed; normally that is nothing.
         self.tell_floor(now, acd::Input::CallGone { call: id });

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::call::config::{MediaPath, RecordPolicy};
 use crate::call::leg::{Leg, Place};
-use crate::call::route::{self, Refusal, Route};
+use crate::call::route::{Refusal, Route};
 use crate::call::{Call, Setup};
 use crate::id::{AgentId, LegId};
 use crate::journal::{About, EndReason, Kind, LegRole, Origin, Party};
@@ -67,9 +67,7 @@ impl Engine {
             Identity::Trunk(name) => Origin::Trunk(name.clone()),
             Identity::Stranger => Origin::Stranger,
         };
-        let agents = &self.settings.floor.agents;
-        let queues_of = |id: &str| agents.get(id).map(|agent| &agent.queues);
-        let route = route::route(&self.settings.call, queues_of, &origin, &incoming.to_user);
+        let route = self.route_for(&origin, &incoming.to_user);
         match &route {
             Route::Refuse(Refusal::Forbidden) => return Err(Door::shut(403)),
             Route::Refuse(Refusal::NotFound) => return Err(Door::shut(404)),
@@ -134,7 +132,7 @@ impl Engine {
             }
         };
         let id = self.new_call_id(now);
-        let shard = self.choose_shard(&route);
+        let shard = self.choose_shard(&origin, &route);
         if let Some(port) = port {
             self.legs.insert(leg_id, Home { call: id, shard, port, role, tries: 0 });
         }
@@ -174,8 +172,16 @@ impl Engine {
         Ok(())
     }
 
-    /// A supervisor's leg must be where the talk is; all else is spread evenly.
-    fn choose_shard(&mut self, route: &Route) -> usize {
+    /// A supervisor's leg must be where the talk is, and a user's where his other calls are, so that he can join them
+    /// (attended transfer); all else is spread evenly.
+    fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
+        if let Origin::User(user) = origin {
+            let own = self.own_calls.get(user).into_iter().flatten();
+            let other = self.talks.get(user).into_iter().chain(own).find_map(|call| self.calls.get(call));
+            if let (Some(other), false) = (other, matches!(route, Route::Listen(_))) {
+                return other.shard();
+            }
+        }
         if let Route::Listen(agent) = route
             && let Some(talk) = self.talks.get(agent).and_then(|call| self.calls.get(call))
         {
@@ -246,7 +252,8 @@ impl Engine {
         }
         let detail = format!("port {} cannot be opened ({error}): free it or move [media] ports", home.port);
         // A phone that stopped ringing meanwhile needs no port any more.
-        if self.calls.get(&home.call).is_some_and(|call| call.customer().id == leg) {
+        let talks = |call: &Call| call.customer().id == leg || call.peer().is_some_and(|peer| peer.leg.id == leg);
+        if self.calls.get(&home.call).is_some_and(talks) {
             self.journal(now, About::Call(home.call), Kind::Trouble { code: "no_port".into(), detail });
             self.with_call(now, home.call, |call, context| call.end(context, Party::System, EndReason::NoPort, 503));
         }

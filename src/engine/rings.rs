@@ -213,6 +213,26 @@ impl Engine {
         }
     }
 
+    /// What rings for one call rings for another.
+    pub(super) fn move_dial(&mut self, now: Instant, from: CallId, to: CallId) {
+        let Some(leg) = self.dials.remove(&from) else { return };
+        let Some(ring) = self.rings.get_mut(&leg) else { return };
+        ring.call = to;
+        let (session, purpose) = (ring.leg.session, ring.purpose.clone());
+        self.dials.insert(to, leg);
+        // Its messages belong to both calls from now on.
+        if let Some(owner) = self.sessions.get(&session).copied() {
+            self.own(session, owner);
+        }
+        if let Some(home) = self.legs.get_mut(&leg) {
+            home.call = to;
+        }
+        if let Purpose::Direct(agent) = purpose {
+            self.begin_own_call(now, &agent, to);
+            self.end_own_call(now, &agent, from);
+        }
+    }
+
     fn take_ring(&mut self, leg: LegId) -> Option<Ring> {
         let ring = self.rings.remove(&leg)?;
         match &ring.purpose {

@@ -2,7 +2,7 @@
 //!
 //! The subprotocol `sip` is demanded. A browser says which page it shows (Origin): pages of other hosts are refused
 //! unless the configuration names them. Clients must mask (RFC 6455 §5.1); a message, in fragments or not, is at most
-//! [`MESSAGE_BYTES_MAX`] bytes.
+//! [`MESSAGE_BYTES_MAX`](crate::sip::stream::MESSAGE_BYTES_MAX) bytes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,12 +16,14 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::sip::stream::MESSAGE_BYTES_MAX;
-
 use super::stream::carrier::{Carrier, Heard, Over};
+
+pub mod limits;
+
+use limits::limits;
 
 /// Why a handshake is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,15 +101,6 @@ pub fn answer(headers: &HeaderMap) -> Option<HeaderMap> {
 pub async fn upgraded(stream: hyper::upgrade::Upgraded) -> Frames<TokioIo<hyper::upgrade::Upgraded>> {
     let stream = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, Some(limits())).await;
     Frames { stream }
-}
-
-fn limits() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4_096)
-        .write_buffer_size(0)
-        .max_write_buffer_size(4 * MESSAGE_BYTES_MAX)
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
 }
 
 /// A WebSocket after its handshake.

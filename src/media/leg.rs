@@ -158,7 +158,7 @@ impl Leg {
     pub fn update(&mut self, now: Instant, remote: Option<SocketAddr>, terms: Terms, io: &mut impl PacketIo) {
         self.terms = terms;
         self.latch.update(now, remote);
-        self.heard_at = now;
+        (self.heard_at, self.timeout_said) = (now, false);
         self.connect(now, io);
     }
 

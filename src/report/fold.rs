@@ -238,6 +238,7 @@ fn begin(
         recordings: Vec::new(),
         survey: BTreeMap::new(),
         supervision: Vec::new(),
+        transfers: Vec::new(),
         trouble: Vec::new(),
         path: vec![Step { at, what }],
     }
@@ -286,6 +287,7 @@ impl Tracked {
             Kind::Dialed { .. } | Kind::Bridged { .. } | Kind::DialFailed { .. } => self.handle_dial(at, kind),
             Kind::RecordingStarted { .. } | Kind::RecordingEnded { .. } => self.handle_recording(at, kind),
             Kind::SupervisionStarted { .. } | Kind::SupervisionEnded { .. } => self.handle_supervision(at, kind),
+            Kind::Transferred { .. } | Kind::TransferFailed { .. } => self.handle_transfer(at, kind),
             Kind::LegQuality { leg, quality } => *self.record.quality.of(*leg) = Some(quality.into()),
             Kind::Trouble { code, detail } => {
                 push(&mut self.record.trouble, Trouble { at, code: code.clone(), detail: detail.clone() });
@@ -360,12 +362,13 @@ impl Tracked {
 
     fn handle_queue(&mut self, at: Wall, kind: &Kind) {
         match kind {
-            Kind::Queued { queue, position, skills, priority } => {
+            Kind::Queued { queue, position, skills, priority, transferred } => {
                 self.stop_ivr(at);
                 let visit = QueueVisit {
                     position_at_entry: *position,
                     priority: *priority,
                     skills: skills.clone(),
+                    transferred: *transferred,
                     ..QueueVisit::begin(queue.clone(), at)
                 };
                 push(&mut self.record.queue_visits, visit);
@@ -504,6 +507,25 @@ impl Tracked {
         }
     }
 
+    fn handle_transfer(&mut self, at: Wall, kind: &Kind) {
+        let record = &mut self.record;
+        let mut keep = |by: &AgentId, to: &String, attended: bool, sip_code: Option<u16>| {
+            push(&mut record.transfers, Transfer { at, by: by.clone(), to: to.clone(), attended, sip_code });
+        };
+        match kind {
+            Kind::Transferred { by, to, attended } => {
+                keep(by, to, *attended, None);
+                step(record, at, format!("{by} transferred the caller to {to}"));
+            }
+            Kind::TransferFailed { by, to, sip_code, returned } => {
+                keep(by, to, false, Some(*sip_code));
+                let back = if *returned { format!(": back to {by}") } else { String::new() };
+                step(record, at, format!("the transfer by {by} to {to} failed ({sip_code}){back}"));
+            }
+            _ => {}
+        }
+    }
+
     fn handle_recording(&mut self, at: Wall, kind: &Kind) {
         let record = &mut self.record;
         match kind {
@@ -614,6 +636,7 @@ impl QueueVisit {
             within_sl: None,
             outcome: None,
             skills: Vec::new(),
+            transferred: false,
         }
     }
 }

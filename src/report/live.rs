@@ -286,6 +286,7 @@ impl Call {
             Kind::Dialed { target } => Phase::Dialing { target: target.clone() },
             Kind::Bridged { target } => Phase::Bridged { target: target.clone() },
             Kind::DialFailed { .. } => Phase::Answered,
+            Kind::TransferFailed { by, returned: true, .. } => Phase::Talking { agent: by.clone(), on_hold: false },
             _ => return,
         };
         if phase != self.phase {
@@ -342,7 +343,12 @@ mod tests {
     fn who_waits_is_shown_in_the_order_of_service() {
         let queued = |seq, number, seconds, priority| {
             let (queue, skills) = ("support".into(), Vec::new());
-            entry(seq, seconds, About::Call(call(number)), Kind::Queued { queue, position: 1, skills, priority })
+            entry(
+                seq,
+                seconds,
+                About::Call(call(number)),
+                Kind::Queued { queue, position: 1, skills, priority, transferred: false },
+            )
         };
         let mut live = folded(&[queued(1, 1, 0, 0), queued(2, 2, 10, 0), queued(3, 3, 59, 1)]);
         let order = |live: &Live| live.waiting("support").iter().map(|w| w.call).collect::<Vec<_>>();

@@ -5,9 +5,11 @@
 //!
 //! - [`record`]: one [`record::CallRecord`] per call, by [`record::Fold`].
 //! - [`live`]: agents, queues and calls as they are now, by [`live::Live`].
+//! - [`places`]: what a new process takes over from one that died, by [`places::Places`].
 
 mod fold;
 pub mod live;
+pub mod places;
 pub mod record;
 #[cfg(test)]
 pub(crate) mod samples;

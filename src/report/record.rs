@@ -126,6 +126,9 @@ pub struct CallRecord {
     /// Who listened.
     #[serde(default)]
     pub supervision: Vec<Supervision>,
+    /// Each time somebody sent the customer on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
     /// What went wrong though the call lived.
     #[serde(default)]
     pub trouble: Vec<Trouble>,
@@ -190,6 +193,24 @@ pub struct QueueVisit {
     pub outcome: Option<QueueOutcome>,
     /// Skills asked for.
     pub skills: Vec<String>,
+    /// Somebody transferred him here: he kept the place of his first entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transferred: bool,
+}
+
+/// One transfer of the customer by somebody who talked with him.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// When it was over, one way or the other.
+    pub at: Wall,
+    /// Who transferred.
+    pub by: AgentId,
+    /// To whom: `queue:NAME`, `flow:NAME`, `agent:ID`, an address or a trunk.
+    pub to: String,
+    /// They had talked before.
+    pub attended: bool,
+    /// Why the target could not be had; none when it has the customer.
+    pub sip_code: Option<u16>,
 }
 
 /// One ring at an agent, and the talk.

@@ -79,7 +79,16 @@ pub(crate) fn queue_call(number: u128, first_seq: u64) -> Vec<Entry> {
         (2, Kind::NodeVisited { flow: flow(), node: "topic".into() }),
         (5, Kind::Input { flow: flow(), node: "topic".into(), digits: "1".into(), result: InputResult::Matched }),
         (6, Kind::FlowLeft { flow: flow(), outcome: FlowOutcome::Queued }),
-        (6, Kind::Queued { queue: queue.clone(), position: 1, skills: vec!["lang:ar".into()], priority: 0 }),
+        (
+            6,
+            Kind::Queued {
+                queue: queue.clone(),
+                position: 1,
+                skills: vec!["lang:ar".into()],
+                priority: 0,
+                transferred: false,
+            },
+        ),
         (8, offered(1, &missed)),
         (14, offer_ended(1, &missed, OfferResult::NoAnswer, 6_000)),
         (14, offered(2, &agent)),

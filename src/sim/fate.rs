@@ -11,7 +11,7 @@ use super::world::{Event, World};
 use super::{Outcome, Sabotage};
 use crate::acd::AgentView;
 use crate::clock::{Clock, Wall};
-use crate::engine::{Command, Engine, Input};
+use crate::engine::{Command, Engine, Input, Remains};
 use crate::id::CallId;
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, Party};
 
@@ -155,7 +155,10 @@ impl World {
         let wall = Wall(wall + 1_000 * i64::try_from(self.dice.between(0, 20_000)).unwrap_or(0) - 10_000_000);
         let settings = settings(&self.plan, self.fate.edition)?;
         let (clock, seed) = (Clock::new(self.now, wall), self.dice.seed());
+        let legs = self.ledger.places.legs().map(|(call, open)| (call, open.clone()));
+        let remains = Remains { legs: legs.collect() };
         self.engine = Engine::new(self.now, clock, settings, self.ledger.last_seq + 1, seed);
+        self.engine.recover(self.now, remains);
         (self.fate.is_down, self.fate.restarted) = (false, Some(self.now));
         if self.fate.is_draining {
             self.engine.handle(self.now, Input::Command(Command::Drain));
@@ -271,6 +274,7 @@ impl World {
             ("open ports of media", self.media.open()),
             ("recordings of media", self.media.recording()),
             ("recordings of the journal", self.ledger.open_recordings()),
+            ("dialogs of the journal", self.ledger.places.legs().count()),
             ("calls on trunks", stats.trunk_calls.values().map(|calls| *calls as usize).sum()),
         ];
         if let Some((what, count)) = left.iter().find(|(_, count)| *count > 0) {

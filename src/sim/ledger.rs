@@ -8,6 +8,7 @@ use crate::clock::Wall;
 use crate::id::{AgentId, CallId, OfferId, QueueName, RecordingId};
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, QueueOutcome};
 use crate::report::live::Live;
+use crate::report::places::Places;
 use crate::report::record::{CallRecord, Fold};
 
 /// The journal's reader in this world: checks each entry, folds it, counts it.
@@ -15,6 +16,8 @@ use crate::report::record::{CallRecord, Fold};
 pub struct Ledger {
     /// The present by the journal.
     pub live: Live,
+    /// What a new process would take over.
+    pub places: Places,
     /// The records by the journal.
     pub fold: Fold,
     /// What happened how often, by words.
@@ -65,6 +68,7 @@ impl Ledger {
         self.hash.update(&line);
         self.hash.update(b"\n");
         self.live.handle(entry);
+        self.places.handle(entry);
         let checked = self.check(entry);
         checked.map_err(|fault| format!("{fault}: {}", String::from_utf8_lossy(&line)))?;
         if let Some(record) = self.fold.handle(entry) {
@@ -90,6 +94,9 @@ impl Ledger {
                 holds(before.is_none(), || "a call begins twice".into())
             }
             (About::Call(_), Kind::LegQuality { .. }) => Ok(()),
+            // The end of a dialog may follow that of its call: its BYE has to be answered first.
+            (About::Call(_), Kind::LegUp { .. }) => self.counted("leg.up"),
+            (About::Call(_), Kind::LegDown { .. }) => self.counted("leg.down"),
             (About::Call(call), kind) => {
                 let Some(mut course) = self.open.remove(call) else {
                     return Err("about a call that is not up".into());

@@ -3,6 +3,7 @@
 //! Knows how to write the requests inside it and which requests belong to it. Requests go to the address the
 //! peer was last seen at, for NAT, except that the port may be the one its Contact or Route names.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
 use super::config::Transport;
@@ -154,6 +155,13 @@ impl Dialog {
         }
     }
 
+    /// A short word for how the peer is reached: another one when its Contact or its address changed.
+    pub fn place(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.flow.transport, self.flow.listener, self.flow.remote, &self.target).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// A dialog of a process that is gone. It only lives for its BYE, whose number is above all that were sent.
     pub fn orphan(seed: DialogSeed) -> Dialog {
         Dialog {
@@ -197,6 +205,11 @@ impl Dialog {
             Some(connection) if open(connection) => self.flow,
             Some(_) | None => next_hop(&self.routes, &self.target, Flow { connection: None, ..self.flow }),
         }
+    }
+
+    /// What names the next hop: the first Route value, else the peer's Contact.
+    pub fn next_uri(&self) -> &[u8] {
+        self.routes.first().unwrap_or(&self.target)
     }
 
     /// True when a request with our tag in To belongs here: the other tag and the Call-ID are right too.

@@ -51,6 +51,6 @@ pub use config::{Host, SipConfig, Target, Transport};
 pub use guard::{Ban, GUARD_LABELS};
 
 pub use endpoint::{
-    Contact, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS, Output,
-    ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
+    Contact, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS,
+    Output, ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
 };

@@ -52,6 +52,8 @@ pub struct Session {
     pub updates: bool,
     /// False once the caller of this layer hung up: no more events.
     pub heard: bool,
+    /// What its peer was reached by when the dialog was last told for the journal ([`Dialog::place`]).
+    pub noted: Option<u64>,
     /// The deadline that the endpoint has noted for it.
     pub due: Option<Instant>,
     /// The trunk at the other side: its challenges are answered.
@@ -261,6 +263,7 @@ impl Session {
             remote_sdp: Bytes::new(),
             updates: false,
             heard: true,
+            noted: None,
             due: None,
             trunk: None,
             credentials: None,

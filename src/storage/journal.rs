@@ -21,6 +21,7 @@ use crate::clock::Wall;
 use crate::id::CallId;
 use crate::journal::Entry;
 use crate::report::live::Live;
+use crate::report::places::Places;
 use crate::report::record::Unfinished;
 
 /// A segment is closed when it is this long, in bytes.
@@ -54,6 +55,8 @@ pub struct Recovered {
     pub recordings: Vec<Unfinished>,
     /// Agents with their last states, queues and calls.
     pub live: Live,
+    /// What the new process takes over.
+    pub places: Places,
     /// Bytes of an unfinished write that were cut off.
     pub cut_bytes: u64,
     /// Frames in the newest segment that cannot be read although later ones can.
@@ -398,6 +401,7 @@ impl<D: Disk> Writer<D> {
             open_calls: state.fold.open().map(|record| record.call_id).collect(),
             recordings: state.fold.unfinished_recordings().collect(),
             live: state.live.clone(),
+            places: state.places.clone(),
             cut_bytes,
             damaged: found.damaged,
         };

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Entry;
 use crate::report::live::Live;
+use crate::report::places::Places;
 use crate::report::record::Fold;
 
 /// Length and CRC before each body, in bytes.
@@ -28,6 +29,9 @@ pub struct Snapshot {
     pub fold: Fold,
     /// Agents, queues and calls.
     pub live: Live,
+    /// What a new process would take over; absent in snapshots of old.
+    #[serde(default)]
+    pub places: Places,
 }
 
 impl Snapshot {
@@ -36,6 +40,7 @@ impl Snapshot {
         self.next_seq = entry.seq.saturating_add(1);
         self.fold.handle(entry);
         self.live.handle(entry);
+        self.places.handle(entry);
     }
 }
 

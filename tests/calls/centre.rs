@@ -518,6 +518,23 @@ impl Centre {
         self.expect(leg.at, "SIP/2.0 ")
     }
 
+    /// The phone sends its other side to `target`, a URI with all its parts; 202 and the first NOTIFY come.
+    #[track_caller]
+    pub fn refers(&mut self, leg: &mut Leg, target: &str) {
+        let answer = self.asks(leg, "REFER", &format!("Refer-To: <{target}>\r\n"), "");
+        assert!(answer.starts_with("SIP/2.0 202"), "{answer}");
+        assert_eq!(self.notified(leg), 100);
+    }
+
+    /// The phone hears how far its transfer has come, and says 200.
+    #[track_caller]
+    pub fn notified(&mut self, leg: &Leg) -> u16 {
+        let notify = self.expect(leg.at, "NOTIFY ");
+        assert_eq!(header(&notify, "Call-ID"), Some(leg.call_id.as_str()));
+        self.send(leg.at, response(&notify, "200 OK", "", leg.at, ""));
+        status(body(&notify)).unwrap_or_else(|| panic!("no sipfrag:\n{notify}"))
+    }
+
     /// The phone tells a key by INFO.
     #[track_caller]
     pub fn info(&mut self, leg: &mut Leg, digit: char) {

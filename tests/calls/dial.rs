@@ -1,7 +1,8 @@
 //! Calls to addresses and trunks: relay, bypass, refusals, limits.
 
+use hatif::engine::Input;
 use hatif::journal::{EndReason, Party};
-use hatif::media::Command as Media;
+use hatif::media::{Command as Media, Event};
 
 use crate::centre::*;
 use crate::phone::{body, header, response, sdp};
@@ -80,6 +81,27 @@ fn an_address_that_says_nothing_is_a_408_after_32_s() {
     centre.ignore(addr(FAR));
     centre.nothing_is_left();
     assert_eq!(centre.record(0).end.map(|end| end.reason), Some(EndReason::NoAnswer));
+}
+
+/// A caller may ring for an hour: no timer of ours ends it, and that no audio comes yet is no fault.
+#[test]
+fn a_phone_may_ring_for_an_hour() {
+    let mut centre = Centre::new();
+    let mut caller = centre.dial(trunk(), "1", "7001");
+    let far = centre.rung(addr(FAR));
+    centre.says(&far, "180 Ringing");
+    centre.expect(trunk(), "SIP/2.0 100");
+    centre.expect(trunk(), "SIP/2.0 180");
+    let leg = centre.leg(0);
+    for _minute in 0..60 {
+        centre.handle(Input::Media(Event::MediaTimeout { leg }));
+        centre.pass(seconds(60));
+    }
+    centre.picks_up(&far);
+    centre.answered(&mut caller);
+    centre.bye(&mut caller);
+    centre.ended(&far);
+    centre.nothing_is_left();
 }
 
 #[test]

@@ -17,3 +17,4 @@ mod queues;
 mod settings;
 mod supervision;
 mod talks;
+mod transfers;

@@ -148,6 +148,7 @@ fn who_waited_longest_allowed_leaves_by_timeout_even_while_it_rings() {
         skills: vec![],
         priority: 0,
         max_wait: Some(Duration::from_secs(8)),
+        transferred: None,
     };
     w.input(input);
     w.pass(7.9);

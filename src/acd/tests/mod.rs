@@ -96,7 +96,14 @@ impl World {
 
     fn enqueue_to(&mut self, n: u64, queue: &str, skills: &[&str], priority: u32) -> Vec<Output> {
         let skills = skills.iter().map(|s| (*s).to_owned()).collect();
-        self.input(Input::Enqueue { call: call(n), queue: queue.into(), skills, priority, max_wait: None })
+        self.input(Input::Enqueue {
+            call: call(n),
+            queue: queue.into(),
+            skills,
+            priority,
+            max_wait: None,
+            transferred: None,
+        })
     }
 
     fn want(&mut self, agent: &str, wish: Wish) -> Vec<Output> {

@@ -135,7 +135,7 @@ impl Model {
 
     fn fold(&mut self, now: Instant, floor: &Floor, about: &About, kind: &Kind) {
         match (about, kind) {
-            (About::Call(call), Kind::Queued { queue, skills, priority, position }) => {
+            (About::Call(call), Kind::Queued { queue, skills, priority, position, .. }) => {
                 self.entered += 1;
                 let skills = skills.iter().map(|s| s.parse().unwrap()).collect();
                 let turn_s = (now - self.start).as_secs() as i64 - 60 * i64::from(*priority);
@@ -270,7 +270,7 @@ fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64
             let queue = dice.pick(&QUEUES).unwrap_or("a").into();
             let skills = dice.pick(&NEEDS).unwrap_or(&[]).iter().map(|s| (*s).to_owned()).collect();
             let max_wait = (dice.roll(5) == 0).then(|| Duration::from_secs(dice.roll(60)));
-            Input::Enqueue { call, queue, skills, priority: dice.roll(3) as u32, max_wait }
+            Input::Enqueue { call, queue, skills, priority: dice.roll(3) as u32, max_wait, transferred: None }
         }
         5 => Input::Leave { call: some_call(dice) },
         6 => Input::CallGone { call: old },

@@ -94,6 +94,10 @@ fn silence_of_60_s_is_told_once_and_rtcp_keeps_a_muted_phone_alive() {
     assert_eq!(world.events.len(), 1);
     assert_eq!(world.events[0].1, Event::MediaTimeout { leg: deaf.leg });
     assert!((60_900..=62_000).contains(&world.events[0].0), "{}", world.events[0].0);
+    // It may have been told of somebody who only rang: once he is answered, it counts anew.
+    world.command(update(&deaf, true, true));
+    world.run(62_000);
+    assert_eq!(world.events.iter().filter(|(_, e)| *e == Event::MediaTimeout { leg: deaf.leg }).count(), 2);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::config::Transport;
+use super::super::dialog::DialogSeed;
 use super::links::LinkOrder;
 
 /// A path to a peer: how, from which of our listeners, to which address.
@@ -41,8 +42,27 @@ pub enum Output {
     },
     /// Something is to be known of a connection.
     Link(LinkOrder),
+    /// A dialog is to be written down, or need not be kept any more.
+    Dialog(DialogNote),
     /// Something happened.
     Event(Event),
+}
+
+/// What a later process would have to know of the dialogs of this one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DialogNote {
+    /// The dialog of this session is up, or its peer is reached another way than was told before.
+    Up {
+        /// Which session.
+        session: SessionId,
+        /// How to send in it.
+        seed: Box<DialogSeed>,
+    },
+    /// A dialog that was told is over: nothing is owed to its peer.
+    Down {
+        /// Which session.
+        session: SessionId,
+    },
 }
 
 /// What happened. After an event marked terminal no more of this session follow; nor after

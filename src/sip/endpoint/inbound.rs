@@ -320,6 +320,7 @@ impl Endpoint {
         self.receive_offer(id, server, request);
         self.settle_session(id);
         self.drive_server(server);
+        self.note_dialog(id);
         self.event(Event::Offer { session: id, sdp });
     }
 

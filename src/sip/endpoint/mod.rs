@@ -49,7 +49,7 @@ mod update;
 
 pub use super::dialog::DialogSeed;
 pub use super::registrar::Contact;
-pub use api::{EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
+pub use api::{DialogNote, EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use api::{TrunkHostView, TrunkView};
 pub use links::{LinkOrder, Standing};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
@@ -351,6 +351,9 @@ impl Endpoint {
         table::rearm(&mut self.timers, &mut session.due, None, id);
         if let Some(tag) = table::read_hex(session.dialog.local_tag().as_bytes()) {
             self.tags.remove(&tag);
+        }
+        if session.noted.is_some() {
+            self.outputs.push_back(Output::Dialog(DialogNote::Down { session: id }));
         }
         if !self.refers.is_empty() {
             self.refers.keep_dialog(id, &session);

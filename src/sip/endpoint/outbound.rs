@@ -260,6 +260,11 @@ impl Endpoint {
             (Purpose::Nothing, _) | (Purpose::Probe | Purpose::Register, 0..=199) => {}
             (Purpose::Probe, _) => self.probe_answered(now, id, response),
             (Purpose::Register, _) => self.register_answered(now, id, source, response),
+            (Purpose::Orphan(session), code) => {
+                if code >= 200 {
+                    self.orphan_ended(session);
+                }
+            }
             (Purpose::Bye(session), code) => {
                 if code >= 200 {
                     self.remove_session(session);
@@ -279,6 +284,7 @@ impl Endpoint {
                 self.remove_session(session);
             }
             Purpose::Probe | Purpose::Register => self.trunk_unanswered(now, id, purpose, code),
+            Purpose::Orphan(session) => self.orphan_ended(session),
             Purpose::Nothing => {}
         }
     }
@@ -325,6 +331,7 @@ impl Endpoint {
         session.remote_sdp = sdp.clone().unwrap_or_default();
         session.timer = Timer::asked(now, response);
         self.acknowledge_session(client, id, response);
+        self.note_dialog(id);
         self.event(Event::Answered { session: id, sdp });
         self.settle_offers(now, id, others, response);
     }

@@ -48,6 +48,7 @@ impl Endpoint {
         };
         let offered = offer == EarlyOffer::Nobody;
         self.accept(now, id, server, &request, body.as_ref(), Some((true, offered)));
+        self.note_dialog(id);
     }
 
     /// A final refusal of their INVITE. No more events of this session follow.

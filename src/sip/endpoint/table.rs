@@ -74,6 +74,8 @@ pub(super) enum Purpose {
     Probe,
     /// REGISTER at a trunk.
     Register,
+    /// BYE in a dialog of a process that is gone.
+    Orphan(SessionId),
     /// CANCEL, PRACK, or BYE to a fork that nobody wants: its answer changes nothing.
     Nothing,
 }

@@ -436,7 +436,7 @@ impl Purpose {
             | Purpose::Update(session)
             | Purpose::Refresh(session)
             | Purpose::Bye(session) => Some(session),
-            Purpose::Notify(_) | Purpose::Probe | Purpose::Register | Purpose::Nothing => None,
+            Purpose::Notify(_) | Purpose::Probe | Purpose::Register | Purpose::Orphan(_) | Purpose::Nothing => None,
         }
     }
 }

@@ -36,6 +36,8 @@ impl Endpoint {
             dialog.refresh(&request, from);
         }
         session.note_allow(&request);
+        self.note_dialog(id);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(offer) = &sdp else { return self.accept_refresh(now, from, key, id, &request) };
         session.remote_sdp = offer.clone();
         let machine = ServerMachine::Other(Server::new(super::reliability(from)));
@@ -190,6 +192,7 @@ impl Endpoint {
         if invite {
             self.acknowledge_session(client, id, response);
         }
+        self.note_dialog(id);
         if told {
             self.event(Event::OfferAnswered { session: id, sdp });
         }

@@ -4,9 +4,12 @@
 //! Besides "no panic": what is written is read as the same; a stream gives the same messages however it is cut; what
 //! the endpoint sends is well formed; it comes to rest when nobody calls any more.
 
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 
 use crate::media::{rtcp, rtp};
 use crate::sdp::{self, Codec, Local, Sdp};
@@ -126,6 +129,60 @@ pub fn stream(data: &[u8]) {
             Framed::Message(bytes) => message(&bytes),
             Framed::Ping => {}
         }
+    }
+}
+
+/// What a client sends after its handshake: cut in two ways it gives the same messages.
+pub fn websocket(data: &[u8]) {
+    let whole = framed(data, data.len().max(1));
+    let step = data.first().map_or(1, |b| usize::from(*b % 61) + 1);
+    assert_eq!(whole, framed(data, step), "cut every {step} bytes");
+    for bytes in whole {
+        assert!(bytes.len() <= crate::sip::stream::MESSAGE_BYTES_MAX, "{} bytes at once", bytes.len());
+        message(&bytes);
+    }
+}
+
+/// The messages of a WebSocket until it ends or breaks.
+fn framed(data: &[u8], step: usize) -> Vec<Bytes> {
+    let wire = Wire { rest: data, step };
+    let mut socket = WebSocket::from_raw_socket(wire, Role::Server, Some(crate::ws_limits::limits()));
+    let mut messages = Vec::new();
+    // Each read takes at least a frame's head of two bytes, or is the last.
+    for _ in 0..=data.len() {
+        match socket.read() {
+            Ok(Frame::Text(text)) => messages.push(Bytes::from(text)),
+            Ok(Frame::Binary(bytes)) => messages.push(bytes),
+            Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_)) => {}
+            Err(_) => break,
+        }
+    }
+    messages
+}
+
+/// A connection that gives a few bytes at a time and takes whatever is sent.
+struct Wire<'a> {
+    rest: &'a [u8],
+    step: usize,
+}
+
+impl Read for Wire<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.step.min(buffer.len()).min(self.rest.len());
+        let (now, later) = self.rest.split_at(length);
+        buffer[..length].copy_from_slice(now);
+        self.rest = later;
+        Ok(length)
+    }
+}
+
+impl Write for Wire<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -144,7 +144,7 @@ impl Play {
                     self.sessions.insert(session);
                     self.last = Some(session);
                 }
-                Output::Event(_) | Output::Link(_) => {}
+                Output::Event(_) | Output::Link(_) | Output::Dialog(_) => {}
             }
         }
     }

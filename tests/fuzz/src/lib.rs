@@ -13,4 +13,7 @@ pub mod media {
     pub mod rtp;
 }
 
+#[path = "../../../src/io/ws/limits.rs"]
+pub mod ws_limits;
+
 pub mod bodies;

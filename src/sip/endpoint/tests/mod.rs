@@ -16,6 +16,7 @@ mod calls;
 mod identity;
 mod links;
 mod network;
+mod orphans;
 mod refusals;
 mod torture;
 mod trunks;
@@ -55,6 +56,7 @@ struct World {
     sent: Vec<(u64, Flow, Message)>,
     events: Vec<Event>,
     orders: Vec<LinkOrder>,
+    notes: Vec<DialogNote>,
 }
 
 impl World {
@@ -71,6 +73,7 @@ impl World {
             sent: Vec::new(),
             events: Vec::new(),
             orders: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -84,6 +87,7 @@ impl World {
                     self.sent.push((at, flow, message));
                 }
                 Output::Link(order) => self.orders.push(order),
+                Output::Dialog(note) => self.notes.push(note),
                 Output::Event(event) => self.events.push(event),
             }
         }

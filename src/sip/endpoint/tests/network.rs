@@ -56,7 +56,7 @@ impl Network {
                         validate(&Message::parse(bytes.clone()).unwrap()).unwrap();
                         self.fly(1 - at, bytes);
                     }
-                    Output::Link(_) => {}
+                    Output::Link(_) | Output::Dialog(_) => {}
                     Output::Event(event) => self.tell(at, event),
                 }
             }

@@ -1,0 +1,130 @@
+//! What outlives the process: dialogs and registrations go to the journal, and come back from it at the next start.
+//!
+//! The dialogs of a process that died are ended by its successor: BYE to each of their peers, so that nobody talks
+//! into a dead line. They are spread over a few seconds, for the successor has new calls to take meanwhile.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::id::{CallId, LegId};
+use crate::journal::{About, DialogSeed, Hop, Kind, LegRole, OpenLeg};
+use crate::sip::{self, DialogNote, Flow, SessionId, Transport};
+
+use super::{Engine, Owner};
+
+/// What the peer of a dead process is told (RFC 3326).
+const REASON: &str = "SIP;cause=503;text=\"Restarted\"";
+/// Time between two bundles of BYEs.
+const BUNDLE_EVERY: Duration = Duration::from_millis(50);
+/// Least BYEs in a bundle: 200 a second.
+const BUNDLE_MIN: usize = 10;
+/// Bundles at most: all peers are told within five seconds, however many they are.
+const BUNDLES_MAX: usize = 100;
+
+/// What the journal says was up when the last process ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remains {
+    /// Dialogs whose peers were not told of their end, with their calls.
+    pub legs: Vec<(CallId, OpenLeg)>,
+}
+
+/// What this process has written down, and what it owes to the peers of the last one.
+#[derive(Debug, Default)]
+pub(super) struct Survival {
+    /// Dialogs in the journal, by the session that ends them.
+    up: BTreeMap<SessionId, (CallId, LegId)>,
+    /// Dialogs of the last process that are still to be ended.
+    orphans: VecDeque<(CallId, OpenLeg)>,
+    /// How many of them at a time.
+    bundle: usize,
+    /// When the next bundle is due.
+    next_at: Option<Instant>,
+}
+
+impl Survival {
+    /// When `survival_due` has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.next_at
+    }
+}
+
+impl Engine {
+    /// Takes over what a dead process left; said once, before all else.
+    pub fn recover(&mut self, now: Instant, remains: Remains) {
+        self.survival.bundle = remains.legs.len().div_ceil(BUNDLES_MAX).max(BUNDLE_MIN);
+        self.survival.orphans = remains.legs.into();
+        self.survival.next_at = (!self.survival.orphans.is_empty()).then_some(now);
+        self.survival_due(now);
+        self.pump(now);
+    }
+
+    /// The next peers of the last process are told that their calls are over.
+    pub(super) fn survival_due(&mut self, now: Instant) {
+        if self.survival.next_at.is_none_or(|at| at > now) {
+            return;
+        }
+        for _ in 0..self.survival.bundle {
+            let Some((call, open)) = self.survival.orphans.pop_front() else { break };
+            let leg = open.leg;
+            match seed_of(open.dialog) {
+                Some(seed) => {
+                    let session = self.endpoint.bye_orphan(now, seed, REASON);
+                    self.survival.up.insert(session, (call, leg));
+                }
+                // A transport of a later version: nobody here can reach it.
+                None => self.journal(now, About::Call(call), Kind::LegDown { leg }),
+            }
+        }
+        self.survival.next_at = (!self.survival.orphans.is_empty()).then(|| now + BUNDLE_EVERY);
+    }
+
+    /// Signalling tells of a dialog: into the journal with it.
+    pub(super) fn note_dialog(&mut self, now: Instant, note: DialogNote) {
+        match note {
+            DialogNote::Up { session, seed } => {
+                let known = self.survival.up.get(&session).copied();
+                let (found, role) = match self.sessions.get(&session).copied() {
+                    Some(Owner::Call(call)) => self.leg_of(call, session),
+                    Some(Owner::Ring(leg)) => (self.rings.get(&leg).map(|ring| (ring.call, leg)), LegRole::Agent),
+                    // Nobody wants it any more: its BYE is on the way.
+                    None => (None, LegRole::Agent),
+                };
+                let Some((call, leg)) = known.or(found) else { return };
+                self.survival.up.insert(session, (call, leg));
+                let dialog = written(*seed);
+                self.journal(now, About::Call(call), Kind::LegUp { leg, role, dialog });
+            }
+            DialogNote::Down { session } => {
+                if let Some((call, leg)) = self.survival.up.remove(&session) {
+                    self.journal(now, About::Call(call), Kind::LegDown { leg });
+                }
+            }
+        }
+    }
+
+    fn leg_of(&mut self, id: CallId, session: SessionId) -> (Option<(CallId, LegId)>, LegRole) {
+        let Some(call) = self.calls.get(&id) else { return (None, LegRole::Agent) };
+        let customer = call.customer();
+        if customer.session == session {
+            return (Some((id, customer.id)), self.legs.get(&customer.id).map_or(LegRole::Customer, |home| home.role));
+        }
+        let peer = call.peer().filter(|peer| peer.leg.session == session).map(|peer| peer.leg.id);
+        let leg = peer.unwrap_or_else(|| self.new_leg_id());
+        (Some((id, leg)), LegRole::Agent)
+    }
+}
+
+/// In the words of the journal.
+fn written(seed: sip::DialogSeed) -> DialogSeed {
+    let sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow } = seed;
+    let hop = Hop { transport: flow.transport.label().to_owned(), listener: flow.listener, remote: flow.remote };
+    DialogSeed { call_id, local, remote, target, routes, cseq, hop }
+}
+
+/// In the words of signalling; `None` for a transport that is not known here.
+fn seed_of(written: DialogSeed) -> Option<sip::DialogSeed> {
+    let DialogSeed { call_id, local, remote, target, routes, cseq, hop } = written;
+    let transport = Transport::of_label(&hop.transport)?;
+    let flow = Flow { transport, listener: hop.listener, remote: hop.remote, connection: None };
+    Some(sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow })
+}

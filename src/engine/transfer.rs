@@ -1,0 +1,117 @@
+//! Transfers: whom a REFER means, by whose right, and what two calls that become one exchange.
+
+use std::time::Instant;
+
+use crate::call::route::{Refusal, Route};
+use crate::call::{Asked, Consulted};
+use crate::id::{AgentId, CallId};
+use crate::journal::{LegRole, Origin};
+use crate::sip::{ReferId, SessionId};
+
+use super::{Engine, Owner};
+
+impl Engine {
+    /// Somebody in a session asks that the other side be sent to `to_user`, or be joined with the other side of his
+    /// session `replaces`. Users of ours may, by their own right; trunks and strangers get 603.
+    pub(super) fn refer(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        refer: ReferId,
+        to_user: &str,
+        replaces: Option<SessionId>,
+    ) {
+        let known = match self.sessions.get(&session) {
+            Some(Owner::Call(call)) => self.calls.get(call).map(|known| (*call, known)),
+            Some(Owner::Ring(_)) | None => None,
+        };
+        let Some((call, known)) = known else { return self.endpoint.refer_progress(now, refer, 481) };
+        let Some(by) = known.user_of(session).cloned() else { return self.endpoint.refer_progress(now, refer, 603) };
+        let asked = Asked { refer, by, session };
+        let done = match replaces {
+            None => self.refer_blind(now, call, asked, to_user),
+            Some(other) => self.refer_attended(now, call, asked, other),
+        };
+        if let Err(code) = done {
+            self.endpoint.refer_progress(now, refer, code);
+        }
+    }
+
+    fn refer_blind(&mut self, now: Instant, call: CallId, asked: Asked, to_user: &str) -> Result<(), u16> {
+        self.calls.get(&call).ok_or(481u16)?.may_transfer()?;
+        let route = self.route_for(&Origin::User(asked.by.clone()), to_user);
+        match route {
+            Route::Refuse(Refusal::Forbidden) => return Err(403),
+            Route::Refuse(Refusal::NotFound) => return Err(404),
+            Route::Refuse(Refusal::NotBuilt) => return Err(501),
+            Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) => {}
+            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone => return Err(403),
+        }
+        self.with_call(now, call, |call, context| call.handle_refer(context, asked, route));
+        Ok(())
+    }
+
+    /// The two that `asked.by` has in the calls of his two sessions go on with each other, in one of the calls.
+    fn refer_attended(&mut self, now: Instant, call: CallId, asked: Asked, other: SessionId) -> Result<(), u16> {
+        let Some(Owner::Call(second)) = self.sessions.get(&other).copied() else { return Err(481) };
+        let (Some(one), Some(two)) = (self.calls.get(&call), self.calls.get(&second)) else { return Err(481) };
+        if call == second || two.user_of(other) != Some(&asked.by) {
+            return Err(403);
+        }
+        if one.shard() != two.shard() {
+            return Err(503);
+        }
+        // The call that lives on is that of the customer: who transfers is the peer there, and made the other one.
+        let (keep, give, asked) = if two.consults(other) {
+            one.may_transfer()?;
+            (call, second, asked)
+        } else {
+            two.may_transfer()?;
+            if !one.consults(asked.session) {
+                return Err(480);
+            }
+            (second, call, Asked { session: other, ..asked })
+        };
+        self.join(now, keep, give, asked);
+        Ok(())
+    }
+
+    /// Whom the caller of `give` consults goes on in `keep`.
+    fn join(&mut self, now: Instant, keep: CallId, give: CallId, asked: Asked) {
+        let agent = self.calls.get(&give).and_then(|call| call.peer()?.kind.agent().cloned());
+        if let Some(agent) = agent {
+            // Before his talk ends there: he is not free for a moment.
+            self.begin_own_call(now, &agent, keep);
+        }
+        let mut party = None;
+        self.move_dial(now, give, keep);
+        self.with_call(now, give, |call, context| party = call.give_up_consulted(context));
+        let Some(party) = party else { return };
+        if let Consulted::Peer(peer) = &party {
+            self.own(peer.leg.session, Owner::Call(keep));
+            if let Some(home) = self.legs.get_mut(&peer.leg.id) {
+                home.call = keep;
+            }
+        }
+        let recording = self.new_recording_id(now);
+        self.with_call(now, keep, |call, context| call.handle_consulted(context, asked, party, recording));
+    }
+
+    /// The sides of a call changed places.
+    pub(super) fn turned(&mut self, now: Instant, id: CallId, before: Option<AgentId>, agent: AgentId) {
+        if let Some(before) = before {
+            self.forget_talk(now, id, &before);
+        }
+        let Some(call) = self.calls.get(&id) else { return };
+        let sides = [
+            (call.customer().id, LegRole::Customer),
+            (call.peer().map_or(call.customer().id, |p| p.leg.id), LegRole::Agent),
+        ];
+        for (leg, role) in sides {
+            if let Some(home) = self.legs.get_mut(&leg) {
+                home.role = role;
+            }
+        }
+        self.talk_began(now, id, agent);
+    }
+}

@@ -1,0 +1,94 @@
+//! Dialogs that outlive their process.
+
+use super::*;
+use crate::sip::DialogNote;
+
+fn seed_in(world: &mut World, session: SessionId) -> DialogSeed {
+    match std::mem::take(&mut world.notes).as_slice() {
+        [DialogNote::Up { session: of, seed }] if *of == session => (**seed).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The BYE of the next process is one that the peer takes: tags, Call-ID and route set of the dialog, and a CSeq above
+/// all that were used (RFC 3261 §12.2.1.1).
+#[test]
+fn a_dialog_is_told_and_ended_by_the_next_process() {
+    let mut world = World::new();
+    let routed = Ask::new("INVITE", "inv", 1).sdp().more("Record-Route: <sip:10.0.0.1:5066;lr>").text();
+    world.receive(udp(PHONE), &routed);
+    let Some(Event::Incoming { session, .. }) = world.take_events().pop() else { panic!("no call") };
+    world.take_sent();
+    world.act(|e, now| e.answer(now, session, Bytes::from(SDP)));
+    let ok = world.take_one();
+    let seed = seed_in(&mut world, session);
+
+    let mut next = World::new();
+    let mut orphan = None;
+    next.act(|e, now| orphan = Some(e.bye_orphan(now, seed, "SIP;cause=503")));
+    let (_, flow, bye) = next.sent.remove(0);
+    assert_eq!((line(&bye), flow.connection), ("BYE".to_owned(), None));
+    assert_eq!(bye.call_id(), ok.call_id());
+    assert_eq!(value(&bye, HeaderName::From), value(&ok, HeaderName::To));
+    assert_eq!(value(&bye, HeaderName::To), value(&ok, HeaderName::From));
+    assert_eq!(value(&bye, HeaderName::Route), "<sip:10.0.0.1:5066;lr>");
+    assert_eq!(value(&bye, HeaderName::Reason), "SIP;cause=503");
+    assert!(bye.cseq().unwrap().number >= 1_000, "above whatever was sent meanwhile");
+    assert_eq!(next.notes, []);
+    next.receive(udp(PHONE), &respond(&bye, 200, "", "", ""));
+    assert_eq!(next.notes, [DialogNote::Down { session: orphan.unwrap() }]);
+    next.assert_rests();
+}
+
+/// Nobody answers: it is given up after 64·T1 and not kept for ever.
+#[test]
+fn a_peer_that_is_gone_too_is_given_up() {
+    let mut world = World::new();
+    let (session, _) = answered(&mut world);
+    let seed = seed_in(&mut world, session);
+    let mut next = World::new();
+    next.act(|e, now| _ = e.bye_orphan(now, seed, "SIP;cause=503"));
+    next.pass(Duration::from_millis(31_900));
+    assert_eq!(next.notes, []);
+    next.pass(Duration::from_millis(200));
+    assert!(matches!(next.notes.as_slice(), [DialogNote::Down { .. }]));
+    next.assert_rests();
+}
+
+/// A peer that moves is told anew; a mere repetition is not. The end is told when the BYE is answered.
+#[test]
+fn a_moved_peer_is_told_again_and_the_end_once() {
+    let mut world = World::new();
+    let (session, tag) = established(&mut world);
+    assert_eq!(seed_in(&mut world, session).target, format!("sip:+96650@{PHONE}"));
+    let again = |branch, cseq| Ask::new("UPDATE", branch, cseq).tagged(&tag).text();
+    world.receive(udp(PHONE), &again("u1", 2));
+    assert_eq!(world.notes, []);
+    world.receive(udp(PHONE), &again("u2", 3).replace("sip:+96650@", "sip:moved@"));
+    assert_eq!(seed_in(&mut world, session).target, format!("sip:moved@{PHONE}"));
+    world.take_sent();
+    world.act(|e, now| e.hang_up(now, session, None));
+    assert_eq!(world.notes, []);
+    let bye = world.take_one();
+    world.receive(udp(PHONE), &respond(&bye, 200, "", "", ""));
+    assert_eq!(world.notes, [DialogNote::Down { session }]);
+    world.assert_rests();
+}
+
+/// Streams died with the process: a new connection goes to the address that the Contact names; a browser has none.
+#[test]
+fn streams_are_opened_anew_and_browsers_cannot_be_reached() {
+    let mut world = World::new();
+    let (session, _) = established(&mut world);
+    let seed = seed_in(&mut world, session);
+    let over =
+        |transport, remote: &str| Flow { transport, listener: 1, remote: remote.parse().unwrap(), connection: None };
+    let mut next = World::new();
+    let tcp = DialogSeed { flow: over(Transport::Tcp, "10.0.0.7:49152"), ..seed.clone() };
+    let tcp = DialogSeed { target: "sip:x@10.0.0.7:5080;transport=tcp".into(), ..tcp };
+    next.act(|e, now| _ = e.bye_orphan(now, tcp, "SIP;cause=503"));
+    assert_eq!(next.sent.pop().map(|(_, flow, _)| flow), Some(over(Transport::Tcp, "10.0.0.7:5080")));
+    let browser = DialogSeed { flow: over(Transport::Ws, "10.0.0.7:49152"), ..seed };
+    next.act(|e, now| _ = e.bye_orphan(now, browser, "SIP;cause=503"));
+    assert!(next.sent.is_empty() && matches!(next.notes.as_slice(), [DialogNote::Down { .. }]));
+}
