@@ -413,7 +413,7 @@ impl Engine {
     fn handle_sip(&mut self, now: Instant, event: sip::Event) {
         match event {
             sip::Event::Incoming { session, incoming } => self.handle_incoming(now, session, *incoming),
-            sip::Event::Progress { session, .. } => self.ring_progress(now, session),
+            sip::Event::Progress { session, sdp, .. } => self.ring_progress(now, session, sdp),
             sip::Event::Answered { session, sdp } => self.ring_answered(now, session, sdp),
             sip::Event::Failed { session, code, .. } => self.ring_failed(now, session, code),
             sip::Event::Acked { .. } => {}
@@ -427,11 +427,12 @@ impl Engine {
                     let call = *call;
                     self.with_call(now, call, |call, context| call.handle_offer(context, session, sdp));
                 }
-                Some(Owner::Ring(_)) | None => self.endpoint.refuse_offer(now, session, 481),
+                Some(Owner::Ring(leg)) => self.ring_offered(now, session, *leg, sdp),
+                None => self.endpoint.refuse_offer(now, session, 481),
             },
             sip::Event::OfferAnswered { session, sdp } => {
                 if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {
-                    self.with_call(now, call, |call, _| call.handle_offer_answered(sdp));
+                    self.with_call(now, call, |call, context| call.handle_offer_answered(context, session, sdp));
                 }
             }
             sip::Event::OfferRefused { session, code } => {

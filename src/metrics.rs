@@ -19,7 +19,7 @@ use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
 use crate::report::live::{Live, Phase};
 use crate::report::word;
-use crate::sip::METHODS;
+use crate::sip::{GUARD_LABELS, METHODS};
 
 const SETUP: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 const WAIT: &[f64] =
@@ -90,6 +90,8 @@ pub struct Metrics {
     sip_retransmissions: IntCounterVec,
     sip_parse_errors: IntCounter,
     sip_rejected: IntCounterVec,
+    sip_guard: IntCounterVec,
+    sip_banned: IntGauge,
     sip_transactions: IntGauge,
     sip_sessions: IntGauge,
     sip_connections: IntGaugeVec,
@@ -217,6 +219,12 @@ impl Metrics {
             sip_retransmissions: m.counters("sip_retransmissions_total", "Messages seen or sent again", &["direction"]),
             sip_parse_errors: m.counter("sip_parse_errors_total", "Datagrams and frames that are no SIP message"),
             sip_rejected: m.counters("sip_rejected_total", "Requests refused at the door", &["reason"]),
+            sip_guard: m.counters(
+                "sip_guard_total",
+                "What was done against floods, guessing and load",
+                &["action", "reason"],
+            ),
+            sip_banned: m.gauge("sip_banned_sources", "Sources that are not listened to now"),
             sip_transactions: m.gauge("sip_transactions_active", "Live SIP transactions"),
             sip_sessions: m.gauge("sip_sessions_active", "Live SIP dialogs of calls"),
             sip_connections: m.gauges("sip_connections", "SIP connections", &["transport"]),
@@ -513,6 +521,10 @@ impl Metrics {
         ] {
             carry(&self.sip_rejected.with_label_values(&[reason]), count);
         }
+        for ((action, reason), count) in GUARD_LABELS.iter().zip(sip.guard.by_label) {
+            carry(&self.sip_guard.with_label_values(&[action, reason]), count);
+        }
+        self.sip_banned.set(i64::try_from(sip.guard.banned).unwrap_or(i64::MAX));
         let tries = &sip.registrations;
         for (result, count) in
             [("ok", tries.ok), ("challenged", tries.challenged), ("denied", tries.denied), ("expired", tries.expired)]

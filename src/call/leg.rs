@@ -38,7 +38,7 @@ pub struct Leg {
     pub role: LegRole,
     /// What both sides agreed on; `None` before the answer.
     pub media: Option<Negotiated>,
-    /// Our side of SDP as last sent, or (bypassed) the other side's.
+    /// Our side of SDP as last sent, or (bypassed) the peer's as it last said.
     pub sdp: Bytes,
     /// The media thread has its sockets.
     pub opened: bool,
@@ -79,6 +79,36 @@ impl Leg {
             leg.sdp = sdp::offer(&leg.local(), &sdp_codecs(codecs));
         }
         leg
+    }
+
+    /// A leg whose peer calls: it answers his `offer`, or offers when he left that to us; `sdp` has what our 2xx says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Leg::answering`].
+    pub fn called(
+        place: Place,
+        session: SessionId,
+        offer: Option<&Sdp>,
+        codecs: &[media::codec::Codec],
+    ) -> Result<Self, sdp::SdpError> {
+        match offer {
+            Some(offer) => Self::answering(place, session, offer, codecs),
+            None => Ok(Self { session, ..Self::offering(place, codecs) }),
+        }
+    }
+
+    /// Our offer was sent, and nothing was agreed yet: how to talk to the peer is not known.
+    pub fn awaits_answer(&self) -> bool {
+        self.port.is_some() && self.media.is_none()
+    }
+
+    /// Offers anew, at the peer's wish (RFC 3261 §14.2): all our codecs, what is spoken now first. The offer is in `sdp`;
+    /// what was agreed stands until its answer.
+    pub fn offer_again(&mut self, codecs: &[media::codec::Codec]) {
+        self.version += 1;
+        let codecs = self.codecs_for_peer(codecs);
+        self.sdp = sdp::offer(&self.local(), &sdp_codecs(&codecs));
     }
 
     /// Another name and port, before anybody was told of the old ones: the description says the new port.

@@ -17,7 +17,9 @@ mod flow;
 mod keys;
 pub mod leg;
 pub mod number;
+mod offers;
 pub mod prompts;
+mod replace;
 pub mod route;
 mod talk;
 mod transfer;
@@ -40,6 +42,7 @@ use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
+pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
 
@@ -52,10 +55,20 @@ const OWN_PLAY: u64 = 1 << 63;
 /// What a call asks of the engine, in order.
 #[derive(Debug)]
 pub enum Action {
-    /// 180 to the caller.
-    Ring,
+    /// 180 to the caller, or 183 with this SDP: what the other side plays before it answers.
+    Ring {
+        /// Early media.
+        sdp: Option<bytes::Bytes>,
+    },
     /// 200 to the caller.
     Answer,
+    /// 200 to another INVITE: that of who takes somebody's place.
+    Accept {
+        /// Whose.
+        session: SessionId,
+        /// Our description.
+        sdp: bytes::Bytes,
+    },
     /// Refuse the caller's INVITE.
     Reject {
         /// SIP status, 4xx–6xx.
@@ -281,8 +294,12 @@ pub struct Call {
     record: RecordPolicy,
     plays: u64,
     missing_told: bool,
+    /// The leg that rings and whose sounds the caller hears already.
+    early: Option<LegId>,
     /// The session whose re-INVITE was passed on and waits for its answer (bypass).
-    offer_from: Option<SessionId>,
+    offer_from: Option<(SessionId, bytes::Bytes)>,
+    /// The session that asked for our offer and was told the other side's (bypass).
+    offered_to: Option<SessionId>,
     outputs: VecDeque<Action>,
 }
 
@@ -322,7 +339,9 @@ impl Call {
             record: setup.record,
             plays: 0,
             missing_told: false,
+            early: None,
             offer_from: None,
+            offered_to: None,
             outputs: VecDeque::new(),
         }
     }
@@ -379,7 +398,14 @@ impl Call {
         // The time in which a strange source may be learnt counts from the answer.
         self.outputs.extend(self.customer.update_command().map(Action::Media));
         self.journal(Kind::CallAnswered);
-        if !matches!(self.phase, Phase::Starting) {
+        if !self.customer.awaits_answer() {
+            self.serve(context);
+        }
+    }
+
+    /// Begins what the dialled number does, once the caller can hear it.
+    fn serve(&mut self, context: &Context<'_>) {
+        if !matches!(self.phase, Phase::Starting) || !self.answered {
             return;
         }
         match self.route.clone() {

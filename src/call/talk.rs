@@ -12,10 +12,9 @@ use crate::id::{AgentId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
-use crate::sdp::Sdp;
 use crate::sip::SessionId;
 
-/// How long a flow's transfer rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
+/// How long the transfer of a flow or of an agent rings at most: as long as a proxy would wait (Timer C, RFC 3261 §16.6).
 const DIAL_PATIENCE: Duration = Duration::from_secs(180);
 /// When a dialled number that rings is given up although its caller has not: only a lost caller waits so long.
 const DIAL_END: Duration = Duration::from_secs(24 * 3_600);
@@ -48,6 +47,15 @@ pub enum PeerKind {
     },
 }
 
+/// What a dialled side plays before it answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Early {
+    /// Through our port: the leg that rings.
+    Relayed(LegId),
+    /// Past us, by this description.
+    Bypassed(Bytes),
+}
+
 /// How long the talk and its holds last.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
@@ -57,7 +65,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    fn hold(&mut self, now: Instant, on: bool) {
+    pub(super) fn hold(&mut self, now: Instant, on: bool) {
         if let Some(since) = self.held_since.take() {
             self.held += now.saturating_duration_since(since);
         }
@@ -97,9 +105,7 @@ impl Call {
         self.complete_transfer(context);
         self.served = true;
         self.talk = Talk { began: Some(context.now), ..Talk::default() };
-        if self.customer.port.is_none() {
-            self.customer.sdp = peer.leg.sdp.clone();
-        }
+        self.early = None;
         // Whatever plays is cut at once: an announcement never delays an answer.
         self.media(media::Command::Silence { leg: self.customer.id });
         if let Some(update) = peer.leg.update_command() {
@@ -119,7 +125,7 @@ impl Call {
         }
         let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
         if wanted == RecordPolicy::Always && self.customer.port.is_some() {
-            self.start_recording(recording, &peer);
+            self.start_recording(recording, peer.leg.id);
         }
         let on_hold = peer.leg.on_hold;
         self.phase = Phase::Talking(Box::new(peer));
@@ -130,9 +136,9 @@ impl Call {
         }
     }
 
-    fn start_recording(&mut self, recording: RecordingId, peer: &Peer) {
+    pub(super) fn start_recording(&mut self, recording: RecordingId, peer: LegId) {
         self.recording = Some(recording);
-        self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(peer.leg.id) });
+        self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(peer) });
         self.journal(Kind::RecordingStarted { recording, file: recording.file() });
     }
 
@@ -228,7 +234,7 @@ impl Call {
 
     pub(super) fn begin_dialing(&mut self, context: &Context<'_>, target: String) {
         // A flow goes on where nobody answers; who dialled a number decides for himself how long he waits.
-        let patience = if self.run.is_some() { DIAL_PATIENCE } else { DIAL_END };
+        let patience = if self.run.is_some() || self.transfer.is_some() { DIAL_PATIENCE } else { DIAL_END };
         self.phase = Phase::Dialing { target, give_up_at: context.now + patience };
     }
 
@@ -240,13 +246,35 @@ impl Call {
         }
     }
 
-    /// The dialled side rings.
-    pub fn handle_dial_progress(&mut self) {
-        if self.is_dialing() && !self.answered {
-            self.outputs.push_back(Action::Ring);
+    /// The dialled side rings, or plays something before it answers.
+    pub fn handle_dial_progress(&mut self, early: Option<Early>) {
+        if !self.is_dialing() {
+            return;
         }
-        if let (true, Some(transfer)) = (self.is_dialing(), &self.transfer) {
+        if let Some(transfer) = &self.transfer {
             self.outputs.push_back(Action::ReferProgress { refer: transfer.refer, code: 180 });
+        }
+        let sdp = match early {
+            // It was said already; a ring after it takes nothing back.
+            _ if self.early.is_some() => return,
+            Some(Early::Relayed(leg)) if self.customer.opened => {
+                self.early = Some(leg);
+                self.media(media::Command::Silence { leg: self.customer.id });
+                self.media(media::Command::Bridge { a: self.customer.id, b: leg });
+                Some(self.customer.sdp.clone())
+            }
+            Some(Early::Bypassed(sdp)) => Some(sdp),
+            Some(Early::Relayed(_)) | None => None,
+        };
+        if !self.answered {
+            self.outputs.push_back(Action::Ring { sdp });
+        }
+    }
+
+    /// Nobody rings any more whose sounds the caller hears.
+    pub(super) fn end_early(&mut self) {
+        if self.early.take().is_some() {
+            self.unbridge();
         }
     }
 
@@ -256,6 +284,7 @@ impl Call {
             return;
         }
         self.journal(Kind::DialFailed { target, sip_code: code });
+        self.end_early();
         if self.transfer.is_some() {
             return self.transfer_failed(context, code);
         }
@@ -269,105 +298,6 @@ impl Call {
             self.drive_run(context, ivr::Input::TransferEnded { outcome });
         } else {
             self.end(context, Party::Agent, reason, passed_on(code));
-        }
-    }
-
-    /// A re-INVITE with an offer in one of the call's sessions.
-    pub fn handle_offer(&mut self, context: &Context<'_>, session: SessionId, sdp: Option<Bytes>) {
-        let Some(sdp) = sdp else {
-            // An offer of ours in the 200 is not built yet; 488 says what the answer would be.
-            self.outputs.push_back(Action::RefuseOffer { session, code: 488 });
-            return;
-        };
-        if self.customer.port.is_none() {
-            self.pass_offer_on(session, sdp);
-            return;
-        }
-        let parsed = Sdp::parse(&sdp);
-        let is_customer = session == self.customer.session;
-        let Some(leg) = self.leg_mut(session) else {
-            self.outputs.push_back(Action::RefuseOffer { session, code: 481 });
-            return;
-        };
-        let was_on_hold = leg.on_hold;
-        let agreed = parsed.map_err(|_| ()).and_then(|offer| leg.renegotiate(&offer, context.codecs).map_err(|_| ()));
-        if agreed.is_err() {
-            self.outputs.push_back(Action::RefuseOffer { session, code: 488 });
-            return;
-        }
-        let (update, sdp, on_hold) = (leg.update_command(), leg.sdp.clone(), leg.on_hold);
-        self.outputs.extend(update.map(Action::Media));
-        self.outputs.push_back(Action::AnswerOffer { session, sdp });
-        if !is_customer && was_on_hold != on_hold {
-            self.hold_changed(context, on_hold);
-        }
-    }
-
-    fn leg_mut(&mut self, session: SessionId) -> Option<&mut Leg> {
-        if session == self.customer.session {
-            return Some(&mut self.customer);
-        }
-        let peer = match (&mut self.phase, &mut self.transfer) {
-            (Phase::Talking(peer), _) => Some(&mut **peer),
-            (_, Some(transfer)) => transfer.peer.as_mut(),
-            (_, None) => None,
-        };
-        peer.map(|peer| &mut peer.leg).filter(|leg| leg.session == session)
-    }
-
-    fn hold_changed(&mut self, context: &Context<'_>, on: bool) {
-        let Some(peer) = self.peer() else { return };
-        let agent = peer.kind.agent().cloned();
-        self.talk.hold(context.now, on);
-        if matches!(self.phase, Phase::Talking(_)) {
-            self.play_hold(context, on);
-        }
-        if let Some(agent) = agent {
-            self.outputs.push_back(Action::Hold { agent: agent.clone(), on });
-            self.journal(Kind::Held { agent, on });
-        }
-    }
-
-    /// Music for a customer on hold, else the other side.
-    pub(super) fn play_hold(&mut self, context: &Context<'_>, on: bool) {
-        let leg = self.customer.id;
-        self.media(match on {
-            true => media::Command::Music { leg, music: context.prompts.music() },
-            false => media::Command::Silence { leg },
-        });
-    }
-
-    fn pass_offer_on(&mut self, session: SessionId, sdp: Bytes) {
-        let other = match (&self.phase, session == self.customer.session) {
-            (Phase::Talking(peer), true) => Some(peer.leg.session),
-            (Phase::Talking(_), false) => Some(self.customer.session),
-            _ => None,
-        };
-        match other {
-            Some(other) if self.offer_from.is_none() => {
-                self.offer_from = Some(session);
-                self.outputs.push_back(Action::Reinvite { session: other, sdp });
-            }
-            // Two offers cross (RFC 3261 §14.2): the later one tries again.
-            Some(_) => self.outputs.push_back(Action::RefuseOffer { session, code: 491 }),
-            None => self.outputs.push_back(Action::RefuseOffer { session, code: 481 }),
-        }
-    }
-
-    /// The other side answered an offer that was passed on.
-    pub fn handle_offer_answered(&mut self, sdp: Option<Bytes>) {
-        if let Some(session) = self.offer_from.take() {
-            self.outputs.push_back(match sdp {
-                Some(sdp) => Action::AnswerOffer { session, sdp },
-                None => Action::RefuseOffer { session, code: 488 },
-            });
-        }
-    }
-
-    /// The other side refused an offer that was passed on.
-    pub fn handle_offer_refused(&mut self, code: u16) {
-        if let Some(session) = self.offer_from.take() {
-            self.outputs.push_back(Action::RefuseOffer { session, code });
         }
     }
 }

@@ -269,7 +269,10 @@ impl Call {
                 }
                 Party::Peer(peer)
             }
-            Phase::Dialing { target, .. } => Party::Ringing(target),
+            Phase::Dialing { target, .. } => {
+                self.end_early();
+                Party::Ringing(target)
+            }
             Phase::Waiting { queue } => {
                 self.phase = Phase::Waiting { queue: queue.clone() };
                 Party::Waiting(queue)
@@ -294,7 +297,7 @@ impl Call {
                     self.journal(Kind::Dialed { target: target.clone() });
                     self.begin_dialing(context, target);
                     self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
-                    self.handle_dial_progress();
+                    self.handle_dial_progress(None);
                 }
             }
             Party::Peer(mut peer) => {

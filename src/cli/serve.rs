@@ -237,8 +237,8 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     for (index, transport, listener) in tcp {
         streams.listen(index, transport, listener);
     }
-    let names = Names::new(runtime, inbox.clone(), config.streams.dns.clone());
-    names.set(&config.sip);
+    let names = Names::new(runtime, inbox.clone());
+    names.set(&config.sip, &config.streams.dns);
     let drained = Arc::new(tokio::sync::Notify::new());
     let outlets = outlets(&media, &journal, entries, &streams, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
@@ -526,7 +526,7 @@ impl Reloader {
         if let Err(error) = self.streams.reload(&new.sip, &new.streams) {
             return refused(vec![error]);
         }
-        self.names.set(&new.sip);
+        self.names.set(&new.sip, &new.streams.dns);
         warnings.extend(restart.iter().map(|key| format!("{key} changes at the next restart")));
         let level = self.options.log_level.clone().unwrap_or_else(|| new.log.level.to_owned());
         let _ = self.level.reload(tracing_subscriber::EnvFilter::new(level));

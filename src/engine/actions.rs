@@ -63,11 +63,12 @@ impl Engine {
 
     fn do_action(&mut self, now: Instant, id: CallId, action: Action) {
         match action {
-            Action::Ring => {
+            Action::Ring { sdp } => {
                 if let Some(call) = self.calls.get(&id) {
-                    self.endpoint.ring(now, call.customer().session, None);
+                    self.endpoint.ring(now, call.customer().session, sdp);
                 }
             }
+            Action::Accept { session, sdp } => self.endpoint.answer(now, session, sdp),
             Action::Answer => self.answer(now, id),
             Action::Reject { code, retry_after } => {
                 if let Some(call) = self.calls.get(&id) {
@@ -128,7 +129,11 @@ impl Engine {
             Route::Listen(agent) => Some(agent.clone()),
             _ => None,
         };
-        self.endpoint.answer(now, call.customer().session, call.customer().sdp.clone());
+        let customer = call.customer();
+        // With bypassed media each side is told what the other one says.
+        let other = call.peer().filter(|_| customer.port.is_none());
+        let sdp = other.map_or(&customer.sdp, |peer| &peer.leg.sdp).clone();
+        self.endpoint.answer(now, customer.session, sdp);
         if let Some(agent) = listen {
             self.begin_listening(now, id, agent);
         }

@@ -18,7 +18,7 @@ use super::{COMMIT_PATIENCE, Engine, Home, Output, Owner, TrunkLoad};
 const OPEN_TRIES: u8 = 5;
 
 /// A refusal before there is a call: SIP status, words, and seconds for Retry-After.
-struct Door {
+pub(super) struct Door {
     code: u16,
     reason: Option<&'static str>,
     retry_after: Option<u32>,
@@ -26,18 +26,24 @@ struct Door {
 }
 
 impl Door {
-    fn shut(code: u16) -> Self {
+    pub(super) fn shut(code: u16) -> Self {
         Self { code, reason: None, retry_after: None, warning: None }
     }
 
-    fn later(reason: &'static str) -> Self {
+    pub(super) fn later(reason: &'static str) -> Self {
         Self { code: 503, reason: Some(reason), retry_after: Some(5), warning: None }
     }
 
     /// 488 with the cause (RFC 3261 §20.43, warn-code 399: miscellaneous).
-    fn unacceptable(cause: &str) -> Self {
+    pub(super) fn unacceptable(cause: &str) -> Self {
         Self { code: 488, reason: None, retry_after: None, warning: Some(cause.to_owned()) }
     }
+}
+
+/// The offer of an INVITE; `None` when it leaves that to us (RFC 3261 §13.2.1).
+pub(super) fn offer_of(incoming: &Incoming) -> Result<Option<Sdp>, Door> {
+    let parsed = incoming.sdp.as_ref().map(|sdp| Sdp::parse(sdp)).transpose();
+    parsed.map_err(|error| Door::unacceptable(&error.to_string()))
 }
 
 impl Engine {
@@ -59,6 +65,9 @@ impl Engine {
     }
 
     fn admit(&mut self, now: Instant, session: SessionId, incoming: Incoming) -> Result<(), Door> {
+        if let Some(replaced) = incoming.replaces {
+            return self.admit_in_place(now, session, &incoming, replaced);
+        }
         if self.draining {
             return Err(Door::later("Shutting down"));
         }
@@ -76,21 +85,17 @@ impl Engine {
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Feature(_) => {}
             Route::Listen(_) | Route::Echo | Route::Tone => {}
         }
-        let Some(body) = incoming.sdp.clone() else {
-            return Err(Door::unacceptable("an INVITE without an offer is not served yet"));
-        };
-        let offer = Sdp::parse(&body).map_err(|error| Door::unacceptable(&error.to_string()))?;
+        let offer = offer_of(&incoming)?;
         if let Origin::Trunk(name) = &origin {
             self.take_trunk_place(now, name)?;
         }
-        let made = self.make_call(now, session, &incoming, origin.clone(), route, &offer, body);
+        let made = self.make_call(now, session, &incoming, origin.clone(), route, offer.as_ref());
         if let (Err(_), Origin::Trunk(name)) = (&made, &origin) {
             self.leave_trunk(name);
         }
         made
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all of them are facts of one INVITE, used once")]
     fn make_call(
         &mut self,
         now: Instant,
@@ -98,10 +103,10 @@ impl Engine {
         incoming: &Incoming,
         origin: Origin,
         route: Route,
-        offer: &Sdp,
-        body: bytes::Bytes,
+        offer: Option<&Sdp>,
     ) -> Result<(), Door> {
-        let bypass = matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
+        // Who leaves the offer to us talks with us: there is nothing to pass on yet.
+        let bypass = offer.is_some() && matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
         let port = match bypass {
             true => None,
             false => Some(self.take_port(now).ok_or_else(|| Door::later("No media port is free"))?),
@@ -118,10 +123,10 @@ impl Engine {
             signalling: incoming.flow.remote.ip(),
             role,
         };
-        let leg = match Leg::answering(place, session, offer, &self.settings.media.codecs) {
+        let leg = match Leg::called(place, session, offer, &self.settings.media.codecs) {
             Ok(leg) if port.is_some() => leg,
             Ok(mut leg) => {
-                leg.sdp = body;
+                leg.sdp = incoming.sdp.clone().unwrap_or_default();
                 leg
             }
             Err(error) => {

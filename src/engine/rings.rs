@@ -8,7 +8,7 @@ use crate::acd;
 use crate::call::config::{DialTarget, MediaPath, RecordPolicy};
 use crate::call::leg::{Leg, Place};
 use crate::call::route::Dial;
-use crate::call::{Peer, PeerKind};
+use crate::call::{Early, Peer, PeerKind};
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName};
 use crate::journal::{LegRole, OfferResult};
 use crate::sdp::Sdp;
@@ -41,6 +41,18 @@ enum Stage {
     Ringing,
     /// Answered; the floor has not said yet whether it counts.
     Answered,
+}
+
+impl Ring {
+    /// What the phone plays before it answers; `None` when we cannot use it.
+    fn early(&mut self, sdp: Bytes, codecs: &[crate::media::Codec]) -> Option<Early> {
+        if self.leg.port.is_none() {
+            return Some(Early::Bypassed(sdp));
+        }
+        let answer = Sdp::parse(&sdp).ok()?;
+        self.leg.accept(&answer, codecs).ok()?;
+        Some(Early::Relayed(self.leg.id))
+    }
 }
 
 /// Where a phone is.
@@ -254,13 +266,35 @@ impl Engine {
         }
     }
 
-    pub(super) fn ring_progress(&mut self, now: Instant, session: SessionId) {
+    /// A phone rings; with SDP it plays something to its caller already. What an offered agent's phone plays, nobody
+    /// hears: the caller has the queue's music.
+    pub(super) fn ring_progress(&mut self, now: Instant, session: SessionId, sdp: Option<Bytes>) {
         let Some(Owner::Ring(leg)) = self.sessions.get(&session) else { return };
-        let Some(ring) = self.rings.get(leg) else { return };
-        if matches!(ring.purpose, Purpose::Direct(_) | Purpose::Dial { .. }) {
-            let call = ring.call;
-            self.with_call(now, call, |call, _| call.handle_dial_progress());
+        let Some(ring) = self.rings.get_mut(leg) else { return };
+        if matches!(ring.purpose, Purpose::Offer { .. }) {
+            return;
         }
+        let call = ring.call;
+        let early = sdp.and_then(|sdp| ring.early(sdp, &self.settings.media.codecs));
+        let update = ring.leg.update_command().filter(|_| early.is_some());
+        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
+            self.media(shard, update);
+        }
+        self.with_call(now, call, |call, _| call.handle_dial_progress(early));
+    }
+
+    /// The phone changes its mind before it answers (UPDATE).
+    pub(super) fn ring_offered(&mut self, now: Instant, session: SessionId, leg: LegId, sdp: Option<Bytes>) {
+        let codecs = &self.settings.media.codecs;
+        let offer = sdp.and_then(|sdp| Sdp::parse(&sdp).ok());
+        let ring = self.rings.get_mut(&leg).filter(|ring| ring.leg.port.is_some()).zip(offer);
+        let agreed = ring.and_then(|(ring, offer)| ring.leg.renegotiate(&offer, codecs).is_ok().then_some(&*ring));
+        let Some(ring) = agreed else { return self.endpoint.refuse_offer(now, session, 488) };
+        let (call, sdp, update) = (ring.call, ring.leg.sdp.clone(), ring.leg.update_command());
+        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
+            self.media(shard, update);
+        }
+        self.endpoint.answer_offer(now, session, sdp);
     }
 
     /// Somebody picked up.
@@ -361,6 +395,18 @@ impl Engine {
                 self.end_own_call(now, &agent, call);
             }
             self.drop_ring(now, leg, None);
+        }
+    }
+
+    /// Somebody else takes the call that this phone rings for.
+    pub(super) fn stop_ring(&mut self, now: Instant, call: CallId, leg: LegId) {
+        match self.rings.get(&leg).map(|ring| &ring.purpose) {
+            Some(Purpose::Offer { .. }) => {
+                let outcome = crate::journal::QueueOutcome::Transferred;
+                self.tell_floor(now, acd::Input::LeaveAs { call, outcome });
+            }
+            Some(Purpose::Direct(_) | Purpose::Dial { .. }) => self.drop_dial(now, call),
+            None => {}
         }
     }
 

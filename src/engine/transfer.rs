@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
+use crate::call::leg::{Leg, Place};
 use crate::call::route::{Refusal, Route};
 use crate::call::{Asked, Consulted};
 use crate::id::{AgentId, CallId};
 use crate::journal::{LegRole, Origin};
-use crate::sip::{ReferId, SessionId};
+use crate::sip::{Identity, Incoming, ReferId, SessionId};
 
-use super::{Engine, Owner};
+use super::inbound::{Door, offer_of};
+use super::{Engine, Home, Owner};
 
 impl Engine {
     /// Somebody in a session asks that the other side be sent to `to_user`, or be joined with the other side of his
@@ -113,5 +115,55 @@ impl Engine {
             }
         }
         self.talk_began(now, id, agent);
+    }
+
+    // ---- INVITE with Replaces --------------------------------------------------------------------------------------
+
+    /// An INVITE of a user of ours takes the place of who talks in session `replaced`, or of what rings there
+    /// (RFC 3891 §3): a call moves to another phone of his, or he takes it over.
+    pub(super) fn admit_in_place(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        incoming: &Incoming,
+        replaced: SessionId,
+    ) -> Result<(), Door> {
+        let Identity::User(user) = &incoming.identity else { return Err(Door::shut(403)) };
+        let user = AgentId::from(user.as_str());
+        let owner = self.sessions.get(&replaced).copied().ok_or(Door::shut(481))?;
+        let ring = match owner {
+            Owner::Ring(leg) => Some(leg),
+            Owner::Call(_) => None,
+        };
+        let id = match owner {
+            Owner::Call(call) => call,
+            Owner::Ring(leg) => self.rings.get(&leg).ok_or(Door::shut(481))?.call,
+        };
+        let call = self.calls.get(&id).ok_or(Door::shut(481))?;
+        let role = call.may_take_place(replaced, ring.is_some(), &user).map_err(Door::shut)?;
+        let (shard, offer) = (call.shard(), offer_of(incoming)?);
+        let port = self.take_port(now).ok_or_else(|| Door::later("No media port is free"))?;
+        let leg = self.new_leg_id();
+        let address = self.settings.media.address;
+        let place = Place { id: leg, port: Some(port), address, signalling: incoming.flow.remote.ip(), role };
+        let made = Leg::called(place, session, offer.as_ref(), &self.settings.media.codecs);
+        let made = made.map_err(|error| {
+            self.ports.give(now, port);
+            Door::unacceptable(&error.to_string())
+        })?;
+        self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });
+        self.sessions.insert(session, Owner::Call(id));
+        if let Some(open) = made.open_command() {
+            self.media(shard, open);
+        }
+        if let Some(ring) = ring {
+            self.stop_ring(now, id, ring);
+        }
+        if role == LegRole::Agent && self.talks.get(&user) != Some(&id) {
+            self.begin_own_call(now, &user, id);
+        }
+        let recording = self.new_recording_id(now);
+        self.with_call(now, id, |call, context| call.handle_in_place(context, replaced, made, user, recording));
+        Ok(())
     }
 }

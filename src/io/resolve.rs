@@ -26,7 +26,7 @@ use crate::sip::locate::{self, First, Naptr, Service, Srv};
 use super::driver::Inbox;
 
 /// An answer is used at least so long, whatever it says.
-const TTL_MIN: Duration = Duration::from_secs(30);
+const TTL_MIN: Duration = Duration::from_secs(5);
 /// And at most so long.
 const TTL_MAX: Duration = Duration::from_secs(3_600);
 /// First and longest wait after a failure.
@@ -43,25 +43,36 @@ pub struct Names {
 struct Shared {
     runtime: Handle,
     inbox: Inbox,
+    state: Mutex<State>,
+}
+
+/// Who is asked, and for what.
+#[derive(Default)]
+struct State {
     servers: Vec<SocketAddr>,
-    tasks: Mutex<BTreeMap<Host, JoinHandle<()>>>,
+    tasks: BTreeMap<Host, JoinHandle<()>>,
 }
 
 /// What we have listeners for: transport, and whether IPv4.
 type Usable = BTreeSet<(Transport, bool)>;
 
 impl Names {
-    /// Nothing is asked yet. `servers`: name servers; empty = those of the system.
-    pub fn new(runtime: Handle, inbox: Inbox, servers: Vec<SocketAddr>) -> Self {
-        Self { shared: Arc::new(Shared { runtime, inbox, servers, tasks: Mutex::default() }) }
+    /// Nothing is asked yet.
+    pub fn new(runtime: Handle, inbox: Inbox) -> Self {
+        Self { shared: Arc::new(Shared { runtime, inbox, state: Mutex::default() }) }
     }
 
-    /// Looks up the names of this configuration from now on, and no others.
-    pub fn set(&self, sip: &SipConfig) {
+    /// Looks up the names of this configuration from now on, and no others. `servers`: name servers; empty = those
+    /// of the system.
+    pub fn set(&self, sip: &SipConfig, servers: &[SocketAddr]) {
         let usable: Usable = sip.listeners.iter().map(|l| (l.transport, l.address.is_ipv4())).collect();
-        let mut tasks = self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { servers: asked, tasks } = &mut *state;
+        // Others are asked now: everything is looked up anew; what was found stays in force until then.
+        let moved = asked != servers;
+        servers.clone_into(asked);
         tasks.retain(|host, task| {
-            let wanted = sip.names.contains(host);
+            let wanted = sip.names.contains(host) && !moved;
             if !wanted {
                 task.abort();
             }
@@ -71,7 +82,7 @@ impl Names {
         if new.is_empty() {
             return;
         }
-        let resolver = match resolver(&self.shared.servers) {
+        let resolver = match resolver(servers) {
             Ok(resolver) => resolver,
             Err(error) => {
                 tracing::error!(%error, "host names cannot be looked up: no name servers");
@@ -79,7 +90,7 @@ impl Names {
             }
         };
         for host in new {
-            let search = Search { resolver: resolver.clone(), usable: usable.clone(), until: None };
+            let search = Search { resolver: resolver.clone(), usable: usable.clone(), until: None, failed: None };
             let task = self.shared.runtime.spawn(keep(self.shared.inbox.clone(), search, host.clone()));
             tasks.insert(host.clone(), task);
         }
@@ -115,7 +126,7 @@ fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
 async fn keep(inbox: Inbox, mut search: Search, host: Host) {
     let (name, mut wait) = (host.to_string(), RETRY.0);
     loop {
-        search.until = None;
+        (search.until, search.failed) = (None, None);
         match search.find(&host).await {
             Ok(targets) => {
                 tracing::debug!(name, targets = targets.len(), "a host name was looked up");
@@ -148,6 +159,8 @@ struct Search {
     usable: Usable,
     /// The earliest end of the answers so far.
     until: Option<Instant>,
+    /// Why one of several servers has no address: no reason to miss the others.
+    failed: Option<NetError>,
 }
 
 impl Search {
@@ -179,15 +192,27 @@ impl Search {
             list.truncate(SERVERS_MAX);
             let mut known = Vec::new();
             for srv in list {
-                let addresses = self.addresses(&srv.target, transport).await?;
-                if !addresses.is_empty() {
-                    known.push((srv, addresses));
+                match self.addresses(&srv.target, transport).await {
+                    Ok(addresses) if addresses.is_empty() => {}
+                    Ok(addresses) => known.push((srv, addresses)),
+                    Err(error) => self.failed = Some(error),
                 }
             }
             servers.push((transport, known));
         }
         match listed {
-            true => Ok(locate::targets(&servers)),
+            true => {
+                let targets = locate::targets(&servers);
+                match self.failed.take() {
+                    Some(error) if targets.is_empty() => Err(error),
+                    // Whoever was missed is asked for again soon.
+                    Some(_) => {
+                        self.note(Instant::now());
+                        Ok(targets)
+                    }
+                    None => Ok(targets),
+                }
+            }
             false => self.plain(name, otherwise, otherwise.default_port()).await,
         }
     }
@@ -270,9 +295,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_lives_between_half_a_minute_and_an_hour() {
+    fn an_answer_lives_between_five_seconds_and_an_hour() {
         let now = Instant::now();
-        for (ttl_s, used_s) in [(0, 30), (31, 31), (3_600, 3_600), (86_400, 3_600)] {
+        for (ttl_s, used_s) in [(0, 5), (31, 31), (3_600, 3_600), (86_400, 3_600)] {
             let until = now + Duration::from_secs(ttl_s);
             assert_eq!(lifetime(Some(until), now), Duration::from_secs(used_s));
         }

@@ -14,7 +14,7 @@ mod table;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -31,6 +31,7 @@ use super::tls::{self, Tls};
 use super::ws;
 
 use carrier::ByteStream;
+use serve::Opened;
 use table::{Full, Limits, Seat, Table, Way};
 
 pub use stats::{Refused, Stats};
@@ -39,6 +40,8 @@ pub use stats::{Refused, Stats};
 const WATCH: Duration = Duration::from_secs(10);
 /// A peer whose machine vanished is noticed after about two minutes.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
+/// One that vanished while something was on its way there, a ping of ours for one, is noticed after so long.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// All SIP connections. Cheap to clone.
 #[derive(Clone)]
@@ -101,7 +104,10 @@ impl Streams {
     pub fn listen(&self, index: u16, transport: Transport, listener: std::net::TcpListener) {
         let streams = self.clone();
         self.shared.runtime.spawn(async move {
-            let Ok(listener) = TcpListener::from_std(listener) else { return };
+            let listener = match TcpListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(error) => return tracing::error!(%error, index, "a SIP listener cannot be served"),
+            };
             loop {
                 match listener.accept().await {
                     Ok((stream, remote)) => streams.accept(index, transport, stream, remote),
@@ -165,12 +171,14 @@ impl Streams {
     /// False when there is no place for it.
     pub fn take(&self, index: u16, remote: SocketAddr, upgrade: hyper::upgrade::OnUpgrade) -> bool {
         let Some(seat) = self.admit(Transport::Ws, remote) else { return false };
-        let streams = self.clone();
+        let (streams, since) = (self.clone(), Instant::now());
         self.shared.runtime.spawn(async move {
             let flow = flow(Transport::Ws, index, remote, &seat);
             let patience = streams.shared.settings.load().config.first_message;
             match tokio::time::timeout(patience, upgrade).await {
-                Ok(Ok(stream)) => streams.serve(seat, flow, ws::upgraded(stream).await, None, true).await,
+                Ok(Ok(stream)) => {
+                    streams.serve(seat, flow, ws::upgraded(stream).await, None, Opened::ByThem(since)).await;
+                }
                 Ok(Err(_)) | Err(_) => streams.refuse(&seat, Refused::Handshake),
             }
         });
@@ -206,12 +214,14 @@ impl Streams {
     async fn greet(&self, index: u16, transport: Transport, stream: TcpStream, remote: SocketAddr, seat: Seat) {
         let flow = flow(transport, index, remote, &seat);
         let settings = self.shared.settings.load_full();
-        let patience = settings.config.first_message;
+        // One time for all handshakes and the first message: steps cannot be dragged out one after the other.
+        let since = Instant::now();
+        let (until, opened) = (since + settings.config.first_message, Opened::ByThem(since));
         let origins = settings.config.ws_origins.clone();
         match transport {
-            Transport::Udp | Transport::Tcp => self.serve(seat, flow, ByteStream::new(stream), None, true).await,
-            Transport::Ws => match in_time(patience, ws::accept(stream, origins)).await {
-                Some(frames) => self.serve(seat, flow, frames, None, true).await,
+            Transport::Udp | Transport::Tcp => self.serve(seat, flow, ByteStream::new(stream), None, opened).await,
+            Transport::Ws => match in_time(until, ws::accept(stream, origins)).await {
+                Some(frames) => self.serve(seat, flow, frames, None, opened).await,
                 None => self.refuse(&seat, Refused::Handshake),
             },
             Transport::Tls | Transport::Wss => {
@@ -222,14 +232,14 @@ impl Streams {
                     let peer = tls::peer_name(certificates, |name| settings.peers.contains(name));
                     Some((stream, peer))
                 };
-                let Some((stream, peer)) = in_time(patience, hands).await else {
+                let Some((stream, peer)) = in_time(until, hands).await else {
                     return self.refuse(&seat, Refused::Handshake);
                 };
                 if transport == Transport::Tls {
-                    return self.serve(seat, flow, ByteStream::new(stream), peer, true).await;
+                    return self.serve(seat, flow, ByteStream::new(stream), peer, opened).await;
                 }
-                match in_time(patience, ws::accept(stream, origins)).await {
-                    Some(frames) => self.serve(seat, flow, frames, peer, true).await,
+                match in_time(until, ws::accept(stream, origins)).await {
+                    Some(frames) => self.serve(seat, flow, frames, peer, opened).await,
                     None => self.refuse(&seat, Refused::Handshake),
                 }
             }
@@ -239,13 +249,14 @@ impl Streams {
     /// Opens a connection of ours, then serves it. `asked` is the flow that waits for it.
     async fn connect(&self, seat: Seat, asked: Flow, name: Option<String>) {
         let settings = self.shared.settings.load_full();
-        let patience = settings.config.first_message;
+        let until = Instant::now() + settings.config.first_message;
+        let opened = Opened::ByUs(asked);
         let flow = flow(asked.transport, asked.listener, asked.remote, &seat);
-        let stream = in_time(patience, async { TcpStream::connect(asked.remote).await.ok() }).await;
+        let stream = in_time(until, async { TcpStream::connect(asked.remote).await.ok() }).await;
         let Some(stream) = stream else { return self.unreachable(&seat, asked) };
         prepare(&stream);
         match name {
-            None => self.serve(seat, flow, ByteStream::new(stream), None, false).await,
+            None => self.serve(seat, flow, ByteStream::new(stream), None, opened).await,
             Some(name) => {
                 let hands = async {
                     let connector = tokio_rustls::TlsConnector::from(Arc::clone(&settings.tls.client));
@@ -257,15 +268,11 @@ impl Streams {
                         })
                         .ok()
                 };
-                match in_time(patience, hands).await {
-                    Some(stream) => self.serve(seat, flow, ByteStream::new(stream), Some(name), false).await,
-                    None => return self.unreachable(&seat, asked),
+                match in_time(until, hands).await {
+                    Some(stream) => self.serve(seat, flow, ByteStream::new(stream), Some(name), opened).await,
+                    None => self.unreachable(&seat, asked),
                 }
             }
-        }
-        if asked.connection.is_none() {
-            // What was sent by address alone does not know the number of this connection.
-            self.shared.inbox.send(Input::SendFailed(asked));
         }
     }
 
@@ -293,7 +300,9 @@ impl Streams {
             seen = now;
             match Tls::load(&settings.config.tls) {
                 Ok(tls) => {
-                    self.shared.settings.store(Arc::new(Settings { tls, ..(*settings).clone() }));
+                    // A reload that came in between has read the files itself, perhaps others.
+                    let fresh = Arc::new(Settings { tls, ..(*settings).clone() });
+                    self.shared.settings.compare_and_swap(&settings, fresh);
                     tracing::info!("certificates were read again");
                 }
                 Err(error) => tracing::error!(error, "certificates were refused; the old ones stay"),
@@ -310,8 +319,8 @@ fn flow(transport: Transport, listener: u16, remote: SocketAddr, seat: &Seat) ->
     Flow { transport, listener, remote, connection: Some(seat.connection) }
 }
 
-async fn in_time<T>(patience: Duration, work: impl Future<Output = Option<T>>) -> Option<T> {
-    tokio::time::timeout(patience, work).await.ok().flatten()
+async fn in_time<T>(until: Instant, work: impl Future<Output = Option<T>>) -> Option<T> {
+    tokio::time::timeout_at(until.into(), work).await.ok().flatten()
 }
 
 fn prepare(stream: &TcpStream) {
@@ -319,6 +328,8 @@ fn prepare(stream: &TcpStream) {
     let (time, interval, retries) = KEEPALIVE;
     let probes = socket2::TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
     let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&probes);
+    let patience_ms = u32::try_from(UNACKNOWLEDGED.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, patience_ms);
 }
 
 fn stamps(config: &StreamConfig) -> Vec<Option<SystemTime>> {

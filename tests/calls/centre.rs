@@ -364,6 +364,12 @@ impl Centre {
     /// The centre answers; the phone acknowledges. Returns the 200.
     #[track_caller]
     pub fn answered(&mut self, leg: &mut Leg) -> String {
+        self.answered_with(leg, "")
+    }
+
+    /// As `answered`, with the phone's answer to the centre's offer in the ACK.
+    #[track_caller]
+    pub fn answered_with(&mut self, leg: &mut Leg, answer: &str) -> String {
         let mut ok = self.next(leg.at);
         while status(&ok).is_some_and(|code| code < 200) {
             ok = self.next(leg.at);
@@ -371,14 +377,20 @@ impl Centre {
         assert!(ok.starts_with("SIP/2.0 200"), "{ok}\n{}", self.story());
         leg.remote = header(&ok, "To").expect("To").to_owned();
         leg.target = contact(&ok);
-        self.ack(leg);
+        self.ack_with(leg, answer);
         ok
     }
 
     #[track_caller]
     pub fn ack(&mut self, leg: &Leg) {
+        self.ack_with(leg, "");
+    }
+
+    /// The ACK carries the phone's answer to an offer in the 200.
+    #[track_caller]
+    pub fn ack_with(&mut self, leg: &Leg, answer: &str) {
         self.number += 1;
-        let ack = leg.request("ACK", leg.cseq, &format!("z9hG4bKa{}", self.number), &leg.target, "");
+        let ack = leg.request("ACK", leg.cseq, &format!("z9hG4bKa{}", self.number), &leg.target, answer);
         self.send(leg.at, ack);
     }
 

@@ -158,16 +158,6 @@ fn when_no_port_opens_the_call_is_refused_and_says_what_to_do() {
     assert!(record.trouble[0].code == "no_port" && record.trouble[0].detail.contains("move [media] ports"));
 }
 
-#[test]
-fn an_invite_without_offer_is_488_with_a_warning() {
-    let mut centre = Centre::new();
-    let mut leg = centre.dial_with(trunk(), "1", "600", "Max-Forwards: 70", "");
-    let refusal = centre.refused(&mut leg, 488);
-    let warning = header(&refusal, "Warning").expect("a warning");
-    assert_eq!(warning, "399 10.0.0.1 \"an INVITE without an offer is not served yet\"");
-    centre.nothing_is_left();
-}
-
 /// The 200 waits until the call's first entry is on disk; a disk that says nothing holds it 200 ms.
 #[test]
 fn the_answer_waits_for_the_journal_but_not_for_ever() {

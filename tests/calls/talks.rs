@@ -76,12 +76,33 @@ fn an_offer_without_common_codec_is_refused_and_the_talk_goes_on() {
     centre.nothing_is_left();
 }
 
-/// An offer of ours in the 200 is not built yet.
+/// RFC 3261 §14.2: who asks for our offer gets it in the 200, and answers it in the ACK.
 #[test]
-fn a_re_invite_without_sdp_is_refused() {
+fn a_re_invite_without_sdp_is_answered_with_our_offer() {
     let mut centre = Centre::new();
-    let (mut customer, agent) = centre.talk(stranger(1));
-    assert!(centre.reinvites(&mut customer, "").starts_with("SIP/2.0 488"));
+    let (mut customer, mut agent) = centre.talk(stranger(1));
+    centre.offers(&mut customer, "");
+    centre.expect(stranger(1), "SIP/2.0 100");
+    let ok = centre.expect(stranger(1), "SIP/2.0 200");
+    // All we can do, and not only what is spoken now.
+    assert!(ok.contains("m=audio 20000 RTP/AVP 8 0 101\r\n") && direction(&ok) == "sendrecv", "{ok}");
+    let answer = sdp(stranger(1), "sendrecv").replace("m=audio 4000", "m=audio 4444");
+    centre.ack_with(&customer, &answer);
+    let moved = |c: &Media| matches!(c, Media::Update { remote: Some(remote), .. } if remote.port() == 4444);
+    assert!(centre.media.last().is_some_and(moved), "{:?}", centre.media.last());
+
+    // An agent's phone may hold that way.
+    centre.offers(&mut agent, "");
+    centre.expect(desk(101), "SIP/2.0 100");
+    centre.expect(desk(101), "SIP/2.0 200");
+    centre.ack_with(&agent, &sdp(desk(101), "sendonly"));
+    assert_eq!(centre.state("101"), AgentStateName::Hold);
+    // An answer that cannot be used changes nothing.
+    centre.offers(&mut agent, "");
+    centre.expect(desk(101), "SIP/2.0 100");
+    centre.expect(desk(101), "SIP/2.0 200");
+    centre.ack_with(&agent, "nonsense");
+    assert_eq!(centre.state("101"), AgentStateName::Hold);
     centre.bye(&mut customer);
     centre.ended(&agent);
     centre.nothing_is_left();

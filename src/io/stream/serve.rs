@@ -41,6 +41,15 @@ struct Clock {
     ping: Instant,
 }
 
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Opened {
+    /// The other end, then: it owes a message.
+    ByThem(Instant),
+    /// We, for what was to be sent over this flow.
+    ByUs(Flow),
+}
+
 impl Clock {
     /// The deadline, and what it means when it comes.
     fn deadline(&self) -> (Instant, Option<Refused>) {
@@ -74,24 +83,29 @@ impl Clock {
 }
 
 impl Streams {
-    /// Serves a connection to its end. `from_outside`: the other end opened it and owes a message.
+    /// Serves a connection to its end.
     pub(super) async fn serve<C: Carrier>(
         &self,
         mut seat: Seat,
         flow: Flow,
         mut carrier: C,
         peer: Option<String>,
-        from_outside: bool,
+        opened: Opened,
     ) {
         let (connection, remote) = (seat.connection, flow.remote);
         self.shared.inbox.send(Input::ConnectionOpened { connection, remote, peer });
-        let why = self.exchange(&mut seat, flow, &mut carrier, from_outside).await;
+        let why = self.exchange(&mut seat, flow, &mut carrier, opened).await;
         if let Some(why) = why {
             self.shared.stats.count(why);
             tracing::debug!(%remote, connection, why = why.label(), "a SIP connection is closed");
         }
         if self.table().remove(connection, seat.serial) {
             self.shared.inbox.send(Input::ConnectionClosed(connection));
+            // What was sent by address alone does not know the number of this connection. Told before the goodbye,
+            // so that what is sent over the next one to this address is not meant.
+            if let Opened::ByUs(asked @ Flow { connection: None, .. }) = opened {
+                self.shared.inbox.send(Input::SendFailed(asked));
+            }
         }
         let _ = tokio::time::timeout(LINGER, carrier.close()).await;
     }
@@ -102,15 +116,18 @@ impl Streams {
         seat: &mut Seat,
         flow: Flow,
         carrier: &mut C,
-        from_outside: bool,
+        opened: Opened,
     ) -> Option<Refused> {
-        let mut clock = self.clock(seat, from_outside);
+        let mut clock = self.clock(seat, opened);
+        // A message that the engine has no room for: the other end waits, as TCP lets it, and is still answered.
+        let mut held: Option<(Instant, Bytes)> = None;
+        let mut deaf = false;
         loop {
             let (deadline, meaning) = clock.deadline();
-            let reading = clock.ending.is_none();
+            let reading = held.is_none() && !deaf;
             tokio::select! {
                 biased;
-                message = seat.queue.recv() => match message {
+                message = seat.queue.next() => match message {
                     Some(bytes) => if !sent(carrier, bytes).await { return Some(Refused::Slow) },
                     // The table gave it up: too much waited for it.
                     None => return Some(Refused::Slow),
@@ -124,49 +141,56 @@ impl Streams {
                         }
                     }
                 },
+                () = self.room(), if held.is_some() => if let Some((received, bytes)) = held.take() {
+                    self.shared.inbox.send(Input::Message { received, from: flow, bytes });
+                },
                 heard = carrier.receive(), if reading => match heard {
                     Ok(heard) => {
                         let now = Instant::now();
                         clock.note(now, &heard, carrier.is_partial());
                         match heard {
-                            Heard::Message(bytes) => self.hand_on(now, flow, bytes).await,
+                            Heard::Message(bytes) => held = Some((now, bytes)),
                             Heard::Ping => if !sent(carrier, Bytes::from_static(b"\r\n")).await {
                                 return Some(Refused::Slow);
                             },
                             Heard::KeepAlive | Heard::Part => {}
                         }
                     }
+                    Err(Over::Closed) if clock.ending.is_some() => deaf = true,
                     Err(Over::Closed) => return None,
                     Err(Over::Frame) => return Some(Refused::Framing),
-                    // What was wrong may have an answer that is on its way.
+                    // What was wrong may have an answer that is on its way. What still comes is read and thrown
+                    // away: closed over unread bytes, the system would take the answer back with a reset.
                     Err(Over::Lost(_)) => clock.ending = Some(Instant::now()),
                 },
             }
         }
     }
 
-    fn clock(&self, seat: &Seat, from_outside: bool) -> Clock {
+    fn clock(&self, seat: &Seat, opened: Opened) -> Clock {
         let settings = self.shared.settings.load();
         let now = Instant::now();
         Clock {
             first_message: settings.config.first_message,
             idle: settings.config.idle,
             patience: seat.patience.clone(),
-            opened: now,
+            opened: match opened {
+                Opened::ByThem(since) => since,
+                Opened::ByUs(_) => now,
+            },
             alive: now,
-            heard: !from_outside,
+            heard: matches!(opened, Opened::ByUs(_)),
             partial: None,
             ending: None,
             ping: now + PING_EVERY,
         }
     }
 
-    /// Gives a message to the engine. When that is behind, the other end waits, as TCP lets it.
-    async fn hand_on(&self, received: Instant, from: Flow, bytes: Bytes) {
+    /// Waits until the engine is not behind any more.
+    async fn room(&self) {
         while self.shared.inbox.is_crowded() {
             tokio::time::sleep(NAP).await;
         }
-        self.shared.inbox.send(Input::Message { received, from, bytes });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -11,8 +11,10 @@ use tokio::sync::mpsc;
 use crate::sip::config::Transport;
 use crate::sip::{Flow, Standing};
 
-/// Messages that wait for one slow connection; one more closes it.
-pub const WRITE_QUEUE: usize = 256;
+/// Bytes that wait for one slow connection of a stranger; more closes it. One message always has room.
+const WAITING_BYTES_MAX: usize = 64 << 10;
+/// The same for a registered user, a trunk, and whom we called: a trunk's whole load may share one connection.
+const WAITING_BYTES_MAX_KNOWN: usize = 4 << 20;
 /// Connections of a source that holds a registered user or trunk, beside those that carry one.
 const KNOWN_SOURCE_MAX: u32 = 1_024;
 
@@ -50,12 +52,44 @@ struct Link {
     serial: u64,
     transport: Transport,
     remote: SocketAddr,
-    queue: mpsc::Sender<Bytes>,
+    queue: mpsc::UnboundedSender<Bytes>,
+    /// Bytes in the queue.
+    waiting: Arc<AtomicUsize>,
     patience: Patience,
     /// Whose limit it counts for; `None`: opened by us, or from where no limit holds.
     source: Option<IpAddr>,
     /// Requests to its address that name no connection may use it.
     shared: bool,
+}
+
+impl Link {
+    /// Puts a message into the queue. False when too much waits there, or nobody takes it any more.
+    fn push(&self, bytes: Bytes) -> bool {
+        let trusted = self.source.is_none() || self.patience.standing() == Standing::Known;
+        let most = if trusted { WAITING_BYTES_MAX_KNOWN } else { WAITING_BYTES_MAX };
+        let before = self.waiting.load(Ordering::Relaxed);
+        if before > 0 && before + bytes.len() > most {
+            return false;
+        }
+        self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.queue.send(bytes).is_ok()
+    }
+}
+
+/// What waits to be sent over one connection.
+#[derive(Debug)]
+pub struct Queue {
+    messages: mpsc::UnboundedReceiver<Bytes>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    /// Waits for the next message; `None` once the table gave the connection up. May be dropped while it waits.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        let bytes = self.messages.recv().await?;
+        self.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+        Some(bytes)
+    }
 }
 
 /// What the task of a connection is given.
@@ -66,7 +100,7 @@ pub struct Seat {
     /// Tells it from a later one of the same path.
     pub serial: u64,
     /// What it is to send; ends when the connection is to be closed.
-    pub queue: mpsc::Receiver<Bytes>,
+    pub queue: Queue,
     /// How it stands.
     pub patience: Patience,
 }
@@ -179,7 +213,7 @@ impl Table {
             (None, None) => self.shared.get(&(flow.transport, flow.remote)).copied(),
         };
         if let Some(id) = found {
-            let queued = self.links.get(&id).is_some_and(|link| link.queue.try_send(bytes).is_ok());
+            let queued = self.links.get(&id).is_some_and(|link| link.push(bytes));
             if !queued {
                 // Too slow for what it asks, or ending: without its queue its task ends.
                 self.forget(id);
@@ -196,7 +230,7 @@ impl Table {
         };
         let seat = self.seat(connection, flow.transport, flow.remote, Standing::Busy, None, shared);
         if let Some(link) = self.links.get(&connection) {
-            let _ = link.queue.try_send(bytes);
+            link.push(bytes);
         }
         Way::Open(seat, flow, name)
     }
@@ -252,11 +286,15 @@ impl Table {
         source: Option<IpAddr>,
         shared: bool,
     ) -> Seat {
-        let (sender, queue) = mpsc::channel(WRITE_QUEUE);
+        let (sender, messages) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue = Queue { messages, waiting: Arc::clone(&waiting) };
         let patience = Patience::new(standing);
         self.serials += 1;
         let serial = self.serials;
-        let link = Link { serial, transport, remote, queue: sender, patience: patience.clone(), source, shared };
+        let patience_of_link = patience.clone();
+        let link =
+            Link { serial, transport, remote, queue: sender, waiting, patience: patience_of_link, source, shared };
         if link.shared {
             self.shared.insert((transport, remote), connection);
         }
@@ -325,7 +363,7 @@ mod tests {
         table.add_path(a, "a.example".into());
         table.add_path(b, "b.example".into());
         let Way::Open(mut seat, _, name) = table.send(a, hello()) else { panic!() };
-        assert_eq!((name.as_deref(), seat.queue.try_recv().ok()), (Some("a.example"), Some(hello())));
+        assert_eq!((name.as_deref(), seat.queue.messages.try_recv().ok()), (Some("a.example"), Some(hello())));
         assert!(matches!(table.send(a, hello()), Way::Queued), "one connection, though it is not up yet");
         let Way::Open(_b, _, name) = table.send(b, hello()) else { panic!() };
         assert_eq!(name.as_deref(), Some("b.example"));
@@ -355,10 +393,31 @@ mod tests {
         let mut table = Table::default();
         let seat = table.admit(Transport::Tcp, at("10.0.0.1:1"), false, LIMITS).unwrap();
         let to = Flow { remote: at("10.0.0.1:1"), ..flow(Transport::Tcp, Some(seat.connection)) };
-        for _ in 0..WRITE_QUEUE {
-            assert!(matches!(table.send(to, hello()), Way::Queued));
+        let long = Bytes::from(vec![b'x'; WAITING_BYTES_MAX / 4]);
+        for _ in 0..4 {
+            assert!(matches!(table.send(to, long.clone()), Way::Queued));
         }
         assert!(matches!(table.send(to, hello()), Way::Nowhere));
         assert_eq!(table.count()[&Transport::Tcp], 0);
+    }
+
+    /// A burst of a trunk is no reason to end all its calls.
+    #[test]
+    fn who_is_known_may_be_behind_by_more_and_what_was_taken_does_not_count() {
+        let mut table = Table::default();
+        let mut seat = table.admit(Transport::Tcp, at("10.0.0.1:1"), false, LIMITS).unwrap();
+        let to = Flow { remote: at("10.0.0.1:1"), ..flow(Transport::Tcp, Some(seat.connection)) };
+        let long = Bytes::from(vec![b'x'; WAITING_BYTES_MAX]);
+        for _ in 0..3 {
+            assert!(matches!(table.send(to, long.clone()), Way::Queued));
+            let next = std::pin::pin!(seat.queue.next());
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(next.poll(&mut context).is_ready());
+        }
+        table.raise(seat.connection, Standing::Known);
+        for _ in 0..WAITING_BYTES_MAX_KNOWN / WAITING_BYTES_MAX {
+            assert!(matches!(table.send(to, long.clone()), Way::Queued));
+        }
+        assert!(matches!(table.send(to, long), Way::Nowhere));
     }
 }

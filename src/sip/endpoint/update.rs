@@ -40,6 +40,12 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(offer) = &sdp else { return self.accept_refresh(now, from, key, id, &request) };
         session.remote_sdp = offer.clone();
+        if let State::Calling { forks, .. } = &mut session.state
+            && let Some(fork) = forks.iter_mut().find(|fork| fork.dialog.matches(&request))
+        {
+            // What its answer said is over; its 2xx repeats nothing.
+            fork.sdp = offer.clone();
+        }
         let machine = ServerMachine::Other(Server::new(super::reliability(from)));
         let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), Some(id));
         self.receive_offer(id, server, request);

@@ -1,0 +1,136 @@
+//! The part of a call in which another phone takes the place of one of its own (RFC 3891).
+
+use super::config::RecordPolicy;
+use super::leg::Leg;
+use super::talk::{Peer, PeerKind};
+use super::{Action, Call, Context, Phase};
+use crate::id::{AgentId, RecordingId};
+use crate::journal::{Kind, LegRole};
+use crate::media;
+use crate::sip::SessionId;
+
+/// What the phone that leaves is told.
+const REPLACED: &str = "SIP;cause=200;text=\"Replaced\"";
+
+impl Call {
+    /// Whether `user` may take the place of who is in `session`, or of what `rings` for the customer; and whose place
+    /// that is. The customer's own place only he himself may take, from another phone of his.
+    ///
+    /// # Errors
+    ///
+    /// The SIP status that says why not: 403 not his; 481 nobody is there; 488 media does not pass through us; 491 a
+    /// transfer is under way.
+    pub fn may_take_place(&self, session: SessionId, rings: bool, user: &AgentId) -> Result<LegRole, u16> {
+        if self.customer.port.is_none() {
+            return Err(488);
+        }
+        if self.transfer.is_some() {
+            return Err(491);
+        }
+        let talks = matches!(self.phase, Phase::Talking(_));
+        if session == self.customer.session {
+            let moves = self.answered && (talks || matches!(self.phase, Phase::Waiting { .. }));
+            return match (self.user.as_ref() == Some(user), moves) {
+                (false, _) => Err(403),
+                (true, false) => Err(481),
+                (true, true) => Ok(LegRole::Customer),
+            };
+        }
+        match rings && self.can_connect() || talks {
+            true => Ok(LegRole::Agent),
+            false => Err(481),
+        }
+    }
+
+    /// `leg` of `user` takes the place of who is in `session`, or of what rang. Only after [`Call::may_take_place`].
+    pub fn handle_in_place(
+        &mut self,
+        context: &Context<'_>,
+        session: SessionId,
+        leg: Leg,
+        user: AgentId,
+        recording: RecordingId,
+    ) {
+        self.outputs.push_back(Action::Accept { session: leg.session, sdp: leg.sdp.clone() });
+        self.outputs.extend(leg.update_command().map(Action::Media));
+        if session == self.customer.session {
+            return self.move_customer_to(context, leg, recording);
+        }
+        let same = matches!(&self.phase, Phase::Talking(peer) if peer.kind.agent() == Some(&user));
+        match std::mem::replace(&mut self.phase, Phase::InFlow) {
+            Phase::Talking(peer) if same => self.move_peer_to(*peer, leg),
+            Phase::Talking(mut peer) => {
+                self.unbridge();
+                self.leave_talk(context, &peer.kind);
+                self.say_replaced(&mut peer.leg);
+                self.release(&peer);
+                self.take_over(context, leg, user, recording);
+            }
+            _ => self.take_over(context, leg, user, recording),
+        }
+    }
+
+    fn take_over(&mut self, context: &Context<'_>, leg: Leg, user: AgentId, recording: RecordingId) {
+        let target = format!("agent:{user}");
+        self.record = RecordPolicy::Never;
+        self.journal(Kind::Dialed { target: target.clone() });
+        self.begin_dialing(context, target);
+        let peer = Peer { leg, kind: PeerKind::Direct(user) };
+        self.handle_connect(context, peer, RecordPolicy::Never, recording);
+    }
+
+    /// The peer goes on at another phone of his; his talk and its recording go on.
+    fn move_peer_to(&mut self, mut peer: Peer, leg: Leg) {
+        let mut old = std::mem::replace(&mut peer.leg, leg);
+        let new = peer.leg.id;
+        self.phase = Phase::Talking(Box::new(peer));
+        self.media(media::Command::Bridge { a: self.customer.id, b: new });
+        if let Some(recording) = self.recording {
+            self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(new) });
+        }
+        self.leave_leg(&mut old);
+        self.heard_anew();
+    }
+
+    /// The customer goes on at another phone of his. A recording belongs to a customer's leg: another one begins.
+    fn move_customer_to(&mut self, context: &Context<'_>, leg: Leg, recording: RecordingId) {
+        let mut old = std::mem::replace(&mut self.customer, leg);
+        let recorded = self.recording.take();
+        if let Some(recording) = recorded {
+            self.media(media::Command::StopRecord { recording });
+        }
+        match &self.phase {
+            Phase::Talking(peer) => {
+                let (peer, on_hold) = (peer.leg.id, peer.leg.on_hold);
+                self.media(media::Command::Bridge { a: self.customer.id, b: peer });
+                if on_hold {
+                    self.play_hold(context, true);
+                }
+                if recorded.is_some() {
+                    self.start_recording(recording, peer);
+                }
+            }
+            _ => self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() }),
+        }
+        self.leave_leg(&mut old);
+        self.heard_anew();
+    }
+
+    /// Who listens to the agent hears the new leg.
+    fn heard_anew(&mut self) {
+        if let Some(agent) = self.peer().and_then(|peer| peer.kind.agent().cloned()) {
+            self.outputs.push_back(Action::Turned { before: Some(agent.clone()), agent });
+        }
+    }
+
+    fn leave_leg(&mut self, leg: &mut Leg) {
+        self.say_replaced(leg);
+        self.media(media::Command::Close { leg: leg.id });
+    }
+
+    fn say_replaced(&mut self, leg: &mut Leg) {
+        if std::mem::replace(&mut leg.alive, false) {
+            self.outputs.push_back(Action::HangUp { session: leg.session, reason: Some(REPLACED.to_owned()) });
+        }
+    }
+}
