@@ -417,10 +417,10 @@ impl Engine {
             sip::Event::Answered { session, sdp } => self.ring_answered(now, session, sdp),
             sip::Event::Failed { session, code, .. } => self.ring_failed(now, session, code),
             sip::Event::Acked { .. } => {}
-            sip::Event::Cancelled { session } => self.session_gone(now, session, None),
-            sip::Event::Ended { session, cause, .. } => {
-                let reason = matches!(cause, sip::EndCause::NoAck).then_some(EndReason::NoAck);
-                self.session_gone(now, session, reason);
+            sip::Event::Cancelled { session } => self.session_gone(now, session, None, None),
+            sip::Event::Ended { session, cause, reason } => {
+                let end = matches!(cause, sip::EndCause::NoAck).then_some(EndReason::NoAck);
+                self.session_gone(now, session, end, reason.as_deref());
             }
             sip::Event::Offer { session, sdp } => match self.sessions.get(&session) {
                 Some(Owner::Call(call)) => {
@@ -468,11 +468,15 @@ impl Engine {
         }
     }
 
-    /// A caller or a talking peer is gone.
-    fn session_gone(&mut self, now: Instant, session: SessionId, reason: Option<EndReason>) {
+    /// A caller or a talking peer is gone; `said` is the Reason of his BYE.
+    fn session_gone(&mut self, now: Instant, session: SessionId, reason: Option<EndReason>, said: Option<&str>) {
         match self.sessions.remove(&session) {
             Some(Owner::Call(call)) => self.with_call(now, call, |call, context| {
-                if call.customer().session == session {
+                let by_customer = call.customer().session == session;
+                if let Some(said) = said {
+                    call.note_reason(if by_customer { Party::Customer } else { Party::Agent }, said);
+                }
+                if by_customer {
                     call.handle_customer_gone(context, reason);
                 } else {
                     call.handle_peer_gone(context, session);

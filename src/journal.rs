@@ -60,7 +60,8 @@ pub enum Kind {
 
     /// An INVITE that is neither challenged nor refused at the door.
     CallStarted {
-        /// Who calls: the authenticated id, else the From user.
+        /// Who calls: the authenticated id, else what his trunk asserts or From says; `anonymous` when he asked not to
+        /// be shown.
         from: String,
         /// What was dialled.
         to: String,
@@ -70,6 +71,9 @@ pub enum Kind {
         purpose: Purpose,
         /// The language the call begins in, e.g. `ar`.
         language: String,
+        /// The number that sent him on to this one (Diversion, else History-Info), as the sender says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diverted_from: Option<String>,
     },
     /// The 200 OK went to the caller.
     CallAnswered,
@@ -303,6 +307,13 @@ pub enum Kind {
         code: String,
         /// What and what to do.
         detail: String,
+    },
+    /// One side said why it hangs up (RFC 3326).
+    ReasonGiven {
+        /// Which.
+        by: Party,
+        /// Protocol and cause, e.g. `Q.850;cause=16`.
+        reason: String,
     },
     /// The call is over.
     CallEnded {

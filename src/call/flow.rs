@@ -19,6 +19,7 @@ impl Call {
         let facts = ivr::Facts {
             caller: self.from.clone(),
             called: self.to.clone(),
+            diverted_from: self.diverted_from.clone().unwrap_or_default(),
             language: self.language.clone(),
             wall: context.wall,
             utc_offset_minutes: context.utc_offset_minutes,

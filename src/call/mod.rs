@@ -19,6 +19,7 @@ pub mod leg;
 pub mod number;
 mod offers;
 pub mod prompts;
+mod reason;
 mod replace;
 pub mod route;
 mod talk;
@@ -51,6 +52,9 @@ pub use transfer::{Asked, Party as Consulted};
 
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
 const OWN_PLAY: u64 = 1 << 63;
+
+/// Who calls, as told to everybody, when he does not want to be shown (RFC 3323 §4.1.1.3).
+pub const ANONYMOUS: &str = "anonymous";
 
 /// What a call asks of the engine, in order.
 #[derive(Debug)]
@@ -211,8 +215,12 @@ pub struct Setup {
     pub customer: Leg,
     /// Who calls, as told to the agent.
     pub from: String,
+    /// He does not want to be shown; `from` is [`ANONYMOUS`] then.
+    pub private: bool,
     /// What he dialled.
     pub to: String,
+    /// The number that sent him on to `to`.
+    pub diverted_from: Option<String>,
     /// By what right.
     pub origin: Origin,
     /// The language to begin in.
@@ -260,7 +268,9 @@ pub struct Call {
     shard: usize,
     customer: Leg,
     from: String,
+    private: bool,
     to: String,
+    diverted_from: Option<String>,
     origin: Origin,
     language: String,
     route: Route,
@@ -296,6 +306,8 @@ pub struct Call {
     missing_told: bool,
     /// The leg that rings and whose sounds the caller hears already.
     early: Option<LegId>,
+    /// Why one side hung up, for the other one (RFC 3326).
+    reason: Option<String>,
     /// The session whose re-INVITE was passed on and waits for its answer (bypass).
     offer_from: Option<(SessionId, bytes::Bytes)>,
     /// The session that asked for our offer and was told the other side's (bypass).
@@ -315,7 +327,9 @@ impl Call {
             shard: setup.shard,
             customer: setup.customer,
             from: setup.from,
+            private: setup.private,
             to: setup.to,
+            diverted_from: setup.diverted_from,
             origin: setup.origin,
             language: setup.language,
             route: setup.route,
@@ -340,6 +354,7 @@ impl Call {
             plays: 0,
             missing_told: false,
             early: None,
+            reason: None,
             offer_from: None,
             offered_to: None,
             outputs: VecDeque::new(),
@@ -564,8 +579,19 @@ impl Call {
         self.end(context, Party::Customer, reason, code);
     }
 
+    /// One side said why it hangs up: the journal keeps it and the other side hears it.
+    pub fn note_reason(&mut self, by: Party, reason: &str) {
+        if let Some(reason) = reason::passed_on(reason) {
+            self.journal(Kind::ReasonGiven { by, reason: reason.clone() });
+            self.reason = Some(reason);
+        }
+    }
+
     /// Ends the call, whatever it does. `code` answers an INVITE that is still open.
     pub fn end(&mut self, context: &Context<'_>, by: Party, reason: EndReason, code: u16) {
+        if self.reason.is_none() {
+            self.reason = reason::of(reason).map(str::to_owned);
+        }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
             Phase::Waiting { .. } => {
@@ -584,7 +610,8 @@ impl Call {
         if self.customer.alive {
             self.customer.alive = false;
             if self.answered {
-                self.outputs.push_back(Action::HangUp { session: self.customer.session, reason: None });
+                let reason = self.reason.clone();
+                self.outputs.push_back(Action::HangUp { session: self.customer.session, reason });
             } else {
                 let retry_after = matches!(code, 503).then_some(5);
                 self.outputs.push_back(Action::Reject { code, retry_after });

@@ -183,7 +183,8 @@ impl Call {
 
     fn drop_leg(&mut self, leg: &Leg) {
         if leg.alive {
-            self.outputs.push_back(Action::HangUp { session: leg.session, reason: None });
+            let reason = self.reason.clone();
+            self.outputs.push_back(Action::HangUp { session: leg.session, reason });
         }
         if leg.port.is_some() {
             self.media(media::Command::Close { leg: leg.id });

@@ -153,6 +153,7 @@ impl Call {
             }
             PeerKind::Direct(_) | PeerKind::Dialed { .. } => {}
         }
+        self.private = false;
         self.from = agent.as_ref().map_or_else(|| self.to.clone(), ToString::to_string);
         self.user.clone_from(&agent);
         self.outputs.push_back(Action::Turned { before: agent, agent: user });

@@ -29,6 +29,11 @@ impl Call {
         &self.from
     }
 
+    /// He does not want to be shown.
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
+
     /// By what right he calls.
     pub fn origin(&self) -> &Origin {
         &self.origin

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use crate::call::config::{MediaPath, RecordPolicy};
+use crate::call::config::{MediaPath, RecordPolicy, TrunkIdentity};
 use crate::call::leg::{Leg, Place};
 use crate::call::route::{Refusal, Route};
-use crate::call::{Call, Setup};
+use crate::call::{ANONYMOUS, Call, Setup};
 use crate::id::{AgentId, LegId};
 use crate::journal::{About, EndReason, Kind, LegRole, Origin, Party};
 use crate::sdp::Sdp;
@@ -141,10 +141,8 @@ impl Engine {
         if let Some(port) = port {
             self.legs.insert(leg_id, Home { call: id, shard, port, role, tries: 0 });
         }
-        let from = match &incoming.identity {
-            Identity::User(user) => user.clone(),
-            Identity::Trunk(_) | Identity::Stranger => incoming.from_user.clone(),
-        };
+        let (from, private) = self.caller(incoming);
+        let diverted_from = incoming.diversion.first().cloned();
         let language = self.settings.call.languages.first().cloned().unwrap_or_else(|| "en".to_owned());
         let started = Kind::CallStarted {
             from: from.clone(),
@@ -152,6 +150,7 @@ impl Engine {
             origin: origin.clone(),
             purpose: route.purpose(),
             language: language.clone(),
+            diverted_from: diverted_from.clone(),
         };
         let commit = self.next_seq;
         self.journal(now, About::Call(id), started);
@@ -168,13 +167,34 @@ impl Engine {
         };
         let to = incoming.to_user.clone();
         let hops = incoming.max_forwards;
-        let setup = Setup { id, shard, customer: leg, from, to, origin, language, route, record, hops };
+        let customer = leg;
+        let setup =
+            Setup { id, shard, customer, from, private, to, diverted_from, origin, language, route, record, hops };
         self.calls.insert(id, Call::new(now, setup));
         if let Some(agent) = own_call {
             self.begin_own_call(now, &agent, id);
         }
         self.with_call(now, id, |call, context| call.start(context));
         Ok(())
+    }
+
+    /// Who calls, as everybody is told, and whether that is nobody because he wants it so. A user of ours is who he proved
+    /// to be, whatever From says; of a trunk its `identity` says which header to believe, and where that one is missing
+    /// From counts.
+    fn caller(&self, incoming: &Incoming) -> (String, bool) {
+        let asserted = || incoming.asserted.clone().unwrap_or_else(|| incoming.from_user.clone());
+        let from = match &incoming.identity {
+            Identity::User(user) => return (user.clone(), false),
+            Identity::Trunk(name) => match self.settings.call.trunks.get(name).map(|trunk| trunk.identity) {
+                Some(TrunkIdentity::Asserted | TrunkIdentity::RemoteParty) => asserted(),
+                Some(TrunkIdentity::From) | None => incoming.from_user.clone(),
+            },
+            Identity::Stranger => incoming.from_user.clone(),
+        };
+        match incoming.private {
+            true => (ANONYMOUS.to_owned(), true),
+            false => (from, false),
+        }
     }
 
     /// A supervisor's leg must be where the talk is, and a user's where his other calls are, so that he can join them

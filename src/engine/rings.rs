@@ -166,6 +166,7 @@ impl Engine {
         }
         let codecs = known.customer().codecs_for_peer(&self.settings.media.codecs);
         let customer_sdp = known.customer().sdp.clone();
+        let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
         let port = match path {
             MediaPath::Bypass => None,
             MediaPath::Relay => Some(self.take_port(now).ok_or(503u16)?),
@@ -182,7 +183,8 @@ impl Engine {
             to: way.to,
             sdp: if port.is_some() { leg.sdp.clone() } else { customer_sdp },
             asserted: None,
-            private: false,
+            // Our own people see no number; further on nobody is to be told it either.
+            private,
             replaces: None,
             trunk: None,
             headers: vec![

@@ -99,6 +99,8 @@ pub struct Facts {
     pub caller: String,
     /// The number he dialled: `call.number`.
     pub called: String,
+    /// The number that sent him on to the one he reached, empty when none did: `call.diverted_from`.
+    pub diverted_from: String,
     /// The language the call begins in.
     pub language: String,
     /// Wall time at the beginning.
@@ -202,7 +204,7 @@ impl fmt::Debug for Expression {
 /// The fields of the things an expression can name.
 const FIELDS: [(&str, &[(&str, Type)]); 4] = [
     ("caller", &[("number", Type::Text)]),
-    ("call", &[("number", Type::Text)]),
+    ("call", &[("number", Type::Text), ("diverted_from", Type::Text)]),
     ("now", &[("hour", Type::Number), ("minute", Type::Number), ("weekday", Type::Number), ("date", Type::Text)]),
     ("queue", &[("waiting", Type::Number), ("agents_ready", Type::Number), ("longest_wait_s", Type::Number)]),
 ];
@@ -340,7 +342,10 @@ impl Expression {
             let value = match name.as_str() {
                 LANGUAGE_VARIABLE => scene.language.into(),
                 "caller" => map([("number", scene.facts.caller.as_str().into())]),
-                "call" => map([("number", scene.facts.called.as_str().into())]),
+                "call" => map([
+                    ("number", scene.facts.called.as_str().into()),
+                    ("diverted_from", scene.facts.diverted_from.as_str().into()),
+                ]),
                 "now" => now_fields(scene.wall, scene.facts.utc_offset_minutes),
                 "queue" => self.queue_fields(scene.world)?,
                 name => scene.vars.get(name).ok_or_else(|| format!("no variable \"{name}\""))?.to_cel(),

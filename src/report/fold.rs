@@ -175,8 +175,12 @@ impl Fold {
 
     fn handle_call(&mut self, call: CallId, at: Wall, kind: &Kind) -> Option<CallId> {
         match kind {
-            Kind::CallStarted { from, to, origin, purpose, language } => {
-                let record = begin(call, at, from, to, origin, *purpose, language);
+            Kind::CallStarted { from, to, origin, purpose, language, diverted_from } => {
+                let mut record = begin(call, at, from, to, origin, *purpose, language);
+                if let Some(before) = diverted_from {
+                    step(&mut record, at, format!("sent on by {before}"));
+                    record.diverted_from = Some(before.clone());
+                }
                 self.calls.insert(call, Tracked { record, ivr_since: None, closed: None });
                 return None;
             }
@@ -222,6 +226,7 @@ fn begin(
         direction,
         from: from.to_owned(),
         to: to.to_owned(),
+        diverted_from: None,
         language: language.to_owned(),
         started_at: at,
         answered_at: None,
@@ -292,6 +297,9 @@ impl Tracked {
             Kind::Trouble { code, detail } => {
                 push(&mut self.record.trouble, Trouble { at, code: code.clone(), detail: detail.clone() });
                 step(&mut self.record, at, format!("trouble {code}: {detail}"));
+            }
+            Kind::ReasonGiven { by, reason } => {
+                step(&mut self.record, at, format!("{} says {reason}", word(by)));
             }
             Kind::CallEnded { by, reason, sip_code } => {
                 self.end(at, End { by: *by, reason: *reason, sip_code: *sip_code })

@@ -202,7 +202,7 @@ impl Live {
     }
 
     fn handle_call(&mut self, id: CallId, at: Wall, kind: &Kind) {
-        if let Kind::CallStarted { from, to, origin, purpose, language } = kind {
+        if let Kind::CallStarted { from, to, origin, purpose, language, .. } = kind {
             let call = Call {
                 from: from.clone(),
                 to: to.clone(),

@@ -87,6 +87,9 @@ pub struct CallRecord {
     pub from: String,
     /// What was dialled.
     pub to: String,
+    /// The number that sent him on to that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverted_from: Option<String>,
     /// The caller's last language.
     pub language: String,
     /// The INVITE.

@@ -29,6 +29,7 @@ pub(crate) fn started() -> Kind {
         origin: Origin::Trunk("stc".into()),
         purpose: Purpose::Flow,
         language: "ar".into(),
+        diverted_from: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod direct;
 mod doors;
 mod flows;
 mod house;
+mod identity;
 mod keys;
 mod offers;
 mod phone;
