@@ -122,7 +122,8 @@ fn label(message: &Value) -> String {
 fn notes(out: &mut String, message: &Value, whole: bool) {
     if whole {
         for line in field(message, "text").lines() {
-            let _ = writeln!(out, "{:>MARGIN$}|   {}", "", line.trim_end());
+            let line = format!("{:>MARGIN$}|   {line}", "");
+            let _ = writeln!(out, "{}", line.trim_end());
         }
         return;
     }

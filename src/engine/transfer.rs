@@ -152,7 +152,7 @@ impl Engine {
             Door::unacceptable(&error.to_string())
         })?;
         self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });
-        self.sessions.insert(session, Owner::Call(id));
+        self.own(session, Owner::Call(id));
         if let Some(open) = made.open_command() {
             self.media(shard, open);
         }
