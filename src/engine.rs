@@ -222,7 +222,8 @@ pub struct Engine {
     dials: BTreeMap<CallId, LegId>,
     /// What the floor asked for and is not done yet.
     errands: VecDeque<acd::Output>,
-    talks: BTreeMap<AgentId, CallId>,
+    /// The talks of each agent in the order they began.
+    talks: BTreeMap<AgentId, Vec<CallId>>,
     /// Calls an agent made or was dialled for, beside the queues.
     own_calls: BTreeMap<AgentId, BTreeSet<CallId>>,
     listeners: BTreeMap<AgentId, BTreeSet<CallId>>,
@@ -449,21 +450,13 @@ impl Engine {
             sip::Event::Refer { session, refer, to_user, replaces, .. } => {
                 self.refer(now, session, refer, &to_user, replaces);
             }
-            sip::Event::Registered { user, transport, .. } => {
-                let agent = AgentId::from(user);
-                let transport = transport.label().to_owned();
-                self.journal(now, About::Agent(agent.clone()), Kind::Registered { transport, binding: None });
-                self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
-            }
+            sip::Event::Registered { user, binding, .. } => self.phone_registered(now, user, *binding),
+            sip::Event::ContactGone { user, uri, loss } => self.phone_gone(now, user, uri, loss),
+            sip::Event::Unregistered { user, loss } => self.phones_gone(now, user, loss),
             sip::Event::Banned { address, seconds, times } => {
                 let detail = format!("{address} is not heard for {seconds} s: too many wrong passwords (ban {times})");
                 tracing::warn!(seconds, times, "a source is banned: see `hatif bans list`");
                 self.journal(now, About::Node, Kind::Trouble { code: "source_banned".into(), detail });
-            }
-            sip::Event::Unregistered { user, expired } => {
-                let agent = AgentId::from(user);
-                self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired });
-                self.tell_floor(now, acd::Input::Reachable { agent, reachable: false });
             }
         }
     }

@@ -203,6 +203,35 @@ fn after_a_crash_a_leg_over_tcp_gets_its_bye_over_a_new_connection() {
     assert!(line_of(&bye, "CSeq:").ends_with(" BYE"), "{bye}");
 }
 
+/// An agent's phone that registered before the crash is rung after it, without a new REGISTER.
+#[test]
+fn after_a_crash_a_registered_agent_is_rung_without_registering_again() {
+    let mut server = Server::dev();
+    let agent = server.agent("101", 604.0, Answering::After(ms(100)));
+    server.agents_in("ready", 1.0);
+    let registered = agent.count(true, "REGISTER ");
+    // A group commit is due within 50 ms.
+    std::thread::sleep(ms(300));
+    server.crash();
+    server.restart();
+    server.agents_in("ready", 1.0);
+    let customer = server.customer("0801", Source::Silence);
+    let call = customer.invite("600").expect("sent");
+    let talk = agent.incoming(SOON).expect("it rings");
+    assert!(talk.answered(SOON).is_ok() && call.answered(SOON).is_ok());
+    assert_eq!(agent.count(true, "REGISTER "), registered, "it did not have to register again");
+    assert_eq!(call.hang_up_and_wait(SOON), Some(200));
+
+    // A phone that died meanwhile is asked whether it still lives, and found out.
+    std::thread::sleep(ms(300));
+    server.crash();
+    drop(agent);
+    server.restart();
+    assert_eq!(server.metric("hatif_registrations_active", &[]), 1.0);
+    wait_until(seconds(30), "the dead phone is seen", || server.metric("hatif_registrations_active", &[]) == 0.0);
+    server.agents_in("unreachable", 1.0);
+}
+
 /// The whole head of the next message on a stream that begins like this; others are skipped.
 #[track_caller]
 fn read_until(stream: &mut TcpStream, start: &str) -> String {

@@ -65,6 +65,10 @@ pub(super) struct Talk {
 }
 
 impl Talk {
+    pub(super) fn begin(now: Instant) -> Self {
+        Self { began: Some(now), ..Self::default() }
+    }
+
     pub(super) fn hold(&mut self, now: Instant, on: bool) {
         if let Some(since) = self.held_since.take() {
             self.held += now.saturating_duration_since(since);
@@ -73,7 +77,7 @@ impl Talk {
     }
 
     /// Its length and that of its holds, in ms.
-    fn figures(mut self, now: Instant) -> (u64, u64) {
+    pub(super) fn figures(mut self, now: Instant) -> (u64, u64) {
         self.hold(now, false);
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         (self.began.map_or(0, |at| ms(now.saturating_duration_since(at))), ms(self.held))
@@ -104,7 +108,7 @@ impl Call {
         }
         self.complete_transfer(context);
         self.served = true;
-        self.talk = Talk { began: Some(context.now), ..Talk::default() };
+        self.talk = Talk::begin(context.now);
         self.early = None;
         // Whatever plays is cut at once: an announcement never delays an answer.
         self.media(media::Command::Silence { leg: self.customer.id });

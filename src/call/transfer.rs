@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::config::RecordPolicy;
 use super::route::Route;
-use super::talk::{Peer, PeerKind, passed_on};
+use super::talk::{Peer, PeerKind, Talk, passed_on};
 use super::{Action, Call, Context, Phase};
 use crate::id::{AgentId, QueueName, RecordingId};
 use crate::ivr;
@@ -102,7 +102,7 @@ impl Call {
                 return self.outputs.push_back(Action::ReferProgress { refer, code: 403 });
             }
         };
-        if !self.begin_transfer(asked, to, false) {
+        if !self.begin_transfer(context.now, asked, to, false) {
             return self.outputs.push_back(Action::ReferProgress { refer, code: 480 });
         }
         match route {
@@ -120,12 +120,12 @@ impl Call {
     }
 
     /// Takes the customer out of the talk; false when there is none. The recording goes on until the talk is over.
-    fn begin_transfer(&mut self, asked: Asked, to: String, attended: bool) -> bool {
+    fn begin_transfer(&mut self, now: Instant, asked: Asked, to: String, attended: bool) -> bool {
         if self.may_transfer().is_err() {
             return false;
         }
         if asked.session == self.customer.session {
-            self.turn_round(asked.by.clone());
+            self.turn_round(now, asked.by.clone());
         }
         let Phase::Talking(peer) = std::mem::replace(&mut self.phase, Phase::InFlow) else { return false };
         self.unbridge();
@@ -139,7 +139,7 @@ impl Call {
     }
 
     /// Who called becomes the peer of the one he called.
-    fn turn_round(&mut self, user: AgentId) {
+    fn turn_round(&mut self, now: Instant, user: AgentId) {
         let Phase::Talking(peer) = &mut self.phase else { return };
         std::mem::swap(&mut self.customer, &mut peer.leg);
         std::mem::swap(&mut self.customer.role, &mut peer.leg.role);
@@ -151,8 +151,15 @@ impl Call {
                 self.outputs.push_back(Action::TalkEnded { agent: agent.clone(), own: false });
                 self.outputs.push_back(Action::OwnCall { agent: agent.clone() });
             }
-            PeerKind::Direct(_) | PeerKind::Dialed { .. } => {}
+            PeerKind::Direct(agent) => {
+                let (talk_ms, hold_ms) = std::mem::take(&mut self.talk).figures(now);
+                self.journal(Kind::TalkEnded { agent: agent.clone(), queue: None, talk_ms, hold_ms });
+            }
+            PeerKind::Dialed { .. } => {}
         }
+        // From here on it is the talk of who transfers.
+        self.talk = Talk::begin(now);
+        self.journal(Kind::Bridged { target: format!("agent:{user}") });
         self.private = false;
         self.from = agent.as_ref().map_or_else(|| self.to.clone(), ToString::to_string);
         self.user.clone_from(&agent);
@@ -293,7 +300,7 @@ impl Call {
         match party {
             Party::Waiting(queue) => self.handle_refer(context, asked, Route::Queue(queue)),
             Party::Ringing(target) => {
-                if self.begin_transfer(asked, target.clone(), true) {
+                if self.begin_transfer(context.now, asked, target.clone(), true) {
                     self.record = RecordPolicy::Never;
                     self.journal(Kind::Dialed { target: target.clone() });
                     self.begin_dialing(context, target);
@@ -309,7 +316,7 @@ impl Call {
                     PeerKind::Agent { agent, .. } | PeerKind::Direct(agent) => format!("agent:{agent}"),
                     PeerKind::Dialed { target } => target.clone(),
                 };
-                if !self.begin_transfer(asked, target.clone(), true) {
+                if !self.begin_transfer(context.now, asked, target.clone(), true) {
                     return self.release(&peer);
                 }
                 self.record = RecordPolicy::Never;

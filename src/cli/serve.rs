@@ -383,7 +383,8 @@ fn close_what_was_up(
 /// What the new engine takes over from the last one.
 fn remains(recovered: &Recovered) -> Remains {
     let legs = recovered.places.legs().map(|(call, open)| (call, open.clone()));
-    Remains { legs: legs.collect() }
+    let phones = recovered.places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
+    Remains { legs: legs.collect(), phones: phones.collect() }
 }
 
 fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(Recorder, Arc<MediaThreads>), Failure> {

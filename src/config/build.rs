@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
-use crate::sip::config::{Listener, SipConfig, TRACE_CALLS, Transport};
+use crate::sip::config::{Listener, SipConfig, TRACE_CALLS, Transport, Watched};
 
 use super::guard;
 use super::keys::{SECTIONS, Section, section};
@@ -53,6 +53,7 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
     let people = people::read(root, &centre.languages, &flow_names(&ivr, &flows_dir), problems);
     sip.config.guard = guard::read(&table("guard"));
     sip.config.users = people.users;
+    sip.config.watched.users = people.floor.agents.keys().map(ToString::to_string).collect();
     sip.config.fixed = people.fixed;
     sip.config.trunks = people.trunk_addresses;
     sip.config.trunk_accounts = people.trunk_accounts;
@@ -180,7 +181,9 @@ fn sip(reader: &Reader) -> Sip {
     });
     let domain = domain.map(|t| t.text).or_else(|| shown.map(host_text)).unwrap_or_default();
     let trace_calls = reader.number("trace_calls", 0..=100_000).unwrap_or(TRACE_CALLS);
-    Sip { config: SipConfig { listeners, domain, trace_calls, ..SipConfig::default() }, streams, shown }
+    let mut watched = Watched::default();
+    watched.expires_max = reader.duration("agent_expires", 60..=3_600).unwrap_or(watched.expires_max);
+    Sip { config: SipConfig { listeners, domain, watched, trace_calls, ..SipConfig::default() }, streams, shown }
 }
 
 /// An address as it stands in a URI.

@@ -11,7 +11,7 @@ use crate::call::config::{CallConfig, MediaPath, NumberAction, NumberConfig, Rec
 use crate::id::{AgentId, QueueName};
 use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
-use crate::sip::config::{Listener, SipConfig, Transport, UserConfig};
+use crate::sip::config::{Listener, SipConfig, Transport, UserConfig, Watched};
 
 use super::{CentreConfig, Config, LogConfig};
 
@@ -65,6 +65,7 @@ impl Config {
                 domain: loopback.to_string(),
                 users: ["101", "102", "103", "201"].map(user).into(),
                 trace_calls: crate::sip::config::TRACE_CALLS,
+                watched: Watched { users: ["101", "102", "103"].map(str::to_owned).into(), ..Watched::default() },
                 ..SipConfig::default()
             },
             streams: super::StreamConfig::default(),

@@ -90,6 +90,12 @@ pub const SECTIONS: &[Section] = &[
                 "What Via and Contact say, when phones reach this machine under another address (NAT).",
             ),
             key(
+                "agent_expires",
+                "duration 1 min–1 h",
+                "`\"2m\"`",
+                "Longest registration granted to an agent's phone; supervisors get up to an hour. A phone that asks for less than a minute is refused (423).",
+            ),
+            key(
                 "tls_certificate",
                 "PEM file",
                 "–",

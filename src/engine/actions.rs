@@ -229,7 +229,7 @@ impl Engine {
         for (leg, shard) in legs {
             self.media(shard, crate::media::Command::Close { leg });
         }
-        let talk = self.talks.iter().find(|(_, call)| **call == id).map(|(agent, _)| agent.clone());
+        let talk = self.talks.iter().find(|(_, calls)| calls.contains(&id)).map(|(agent, _)| agent.clone());
         if let Some(agent) = talk {
             self.forget_talk(now, id, &agent);
         }

@@ -202,13 +202,13 @@ impl Engine {
     fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
         if let Origin::User(user) = origin {
             let own = self.own_calls.get(user).into_iter().flatten();
-            let other = self.talks.get(user).into_iter().chain(own).find_map(|call| self.calls.get(call));
+            let other = self.talks.get(user).into_iter().flatten().chain(own).find_map(|call| self.calls.get(call));
             if let (Some(other), false) = (other, matches!(route, Route::Listen(_))) {
                 return other.shard();
             }
         }
         if let Route::Listen(agent) = route
-            && let Some(talk) = self.talks.get(agent).and_then(|call| self.calls.get(call))
+            && let Some(talk) = self.talk_of(agent).and_then(|call| self.calls.get(&call))
         {
             return talk.shard();
         }

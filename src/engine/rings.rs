@@ -60,6 +60,8 @@ struct Way {
     flow: Flow,
     uri: String,
     to: String,
+    /// Proxies on the way (RFC 3327).
+    routes: Vec<String>,
 }
 
 impl Engine {
@@ -113,7 +115,7 @@ impl Engine {
             return;
         };
         let uri = format!("sip:{user}@{address}");
-        let way = Way { flow: self.flow_to(address), to: uri.clone(), uri };
+        let way = Way { flow: self.flow_to(address), to: uri.clone(), uri, routes: Vec::new() };
         let purpose = Purpose::Dial { target: target.clone() };
         // Who has a port of ours already talks through it.
         let has_port = self.calls.get(&call).is_some_and(|call| call.customer().port.is_some());
@@ -141,12 +143,12 @@ impl Engine {
     fn way_to_agent(&self, now: Instant, agent: &AgentId) -> Option<Way> {
         let to = format!("sip:{agent}@{}", self.settings.sip.domain);
         if let Some(contact) = self.endpoint.contacts(now, agent.as_str()).into_iter().next() {
-            return Some(Way { flow: contact.flow, uri: contact.uri, to });
+            return Some(Way { flow: contact.flow, uri: contact.uri, to, routes: contact.path });
         }
         let config = self.settings.floor.agents.get(agent)?;
         let address = config.contact?;
         let user = config.contact_user.as_deref().unwrap_or(agent.as_str());
-        Some(Way { flow: self.flow_to(address), uri: format!("sip:{user}@{address}"), to })
+        Some(Way { flow: self.flow_to(address), uri: format!("sip:{user}@{address}"), to, routes: Vec::new() })
     }
 
     /// Takes a port, and sends the INVITE when it is open.
@@ -181,6 +183,7 @@ impl Engine {
             from_user,
             from_display: display.map(str::to_owned),
             to: way.to,
+            routes: way.routes,
             sdp: if port.is_some() { leg.sdp.clone() } else { customer_sdp },
             asserted: None,
             // Our own people see no number; further on nobody is to be told it either.

@@ -23,10 +23,26 @@ pub(super) struct Hearing {
 
 impl Engine {
     pub(super) fn talk_began(&mut self, now: Instant, call: CallId, agent: AgentId) {
-        self.talks.insert(agent.clone(), call);
-        let ears: Vec<CallId> = self.listeners.get(&agent).into_iter().flatten().copied().collect();
+        self.talks.entry(agent.clone()).or_default().push(call);
+        self.hear_present_talk(now, &agent);
+    }
+
+    /// The talk that an agent has now: of several, which only his transfers can bring about, the latest.
+    pub(super) fn talk_of(&self, agent: &AgentId) -> Option<CallId> {
+        self.talks.get(agent).and_then(|calls| calls.last()).copied()
+    }
+
+    /// Who listens to the agent hears the talk he has now, or none.
+    fn hear_present_talk(&mut self, now: Instant, agent: &AgentId) {
+        let talk = self.talk_of(agent);
+        let ears: Vec<CallId> = self.listeners.get(agent).into_iter().flatten().copied().collect();
         for ear in ears {
-            self.attach(now, ear, call, &agent);
+            if self.hearing.get(&ear).is_some_and(|hearing| Some(hearing.talk) != talk) {
+                self.detach(now, ear);
+            }
+            if let Some(talk) = talk {
+                self.attach(now, ear, talk, agent);
+            }
         }
     }
 
@@ -40,19 +56,17 @@ impl Engine {
 
     /// Who hears this talk hears it no longer.
     pub(super) fn forget_talk(&mut self, now: Instant, call: CallId, agent: &AgentId) {
-        if self.talks.get(agent) != Some(&call) {
-            return;
+        let Some(calls) = self.talks.get_mut(agent) else { return };
+        calls.retain(|known| *known != call);
+        if calls.is_empty() {
+            self.talks.remove(agent);
         }
-        self.talks.remove(agent);
-        let ears: Vec<CallId> = self.listeners.get(agent).into_iter().flatten().copied().collect();
-        for ear in ears {
-            self.detach(now, ear);
-        }
+        self.hear_present_talk(now, agent);
     }
 
     pub(super) fn begin_listening(&mut self, now: Instant, ear: CallId, agent: AgentId) {
         self.listeners.entry(agent.clone()).or_default().insert(ear);
-        if let Some(talk) = self.talks.get(&agent).copied() {
+        if let Some(talk) = self.talk_of(&agent) {
             self.attach(now, ear, talk, &agent);
         }
     }
@@ -103,7 +117,7 @@ impl Engine {
             return false;
         }
         let Some(Route::Listen(agent)) = self.calls.get(&home.call).map(Call::route) else { return false };
-        let talk = self.talks.get(agent).and_then(|talk| self.calls.get(talk));
+        let talk = self.talk_of(agent).and_then(|talk| self.calls.get(&talk));
         let shard = talk.map_or(home.shard, Call::shard);
         let id = self.new_leg_id();
         self.legs.insert(id, Home { shard, ..home });
@@ -116,7 +130,7 @@ impl Engine {
         let Some(Route::Listen(agent)) = self.calls.get(&ear).map(Call::route) else { return };
         let agent = agent.clone();
         let listens = self.listeners.get(&agent).is_some_and(|ears| ears.contains(&ear));
-        if let Some(talk) = self.talks.get(&agent).copied().filter(|_| listens) {
+        if let Some(talk) = self.talk_of(&agent).filter(|_| listens) {
             self.attach(now, ear, talk, &agent);
         }
     }

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::id::{CallId, LegId};
-use crate::journal::{About, DialogSeed, Hop, Kind, LegRole, OpenLeg};
-use crate::sip::{self, DialogNote, Flow, SessionId, Transport};
+use crate::acd;
+use crate::id::{AgentId, CallId, LegId};
+use crate::journal::{About, Binding, DialogSeed, Hop, Kind, LegRole, OpenLeg};
+use crate::sip::{self, DialogNote, Flow, Loss, SessionId, Transport};
 
 use super::{Engine, Owner};
 
@@ -18,6 +19,8 @@ const REASON: &str = "SIP;cause=503;text=\"Restarted\"";
 const BUNDLE_EVERY: Duration = Duration::from_millis(50);
 /// Least BYEs in a bundle: 200 a second.
 const BUNDLE_MIN: usize = 10;
+/// How long an agent whose phone lost its connection, or did not renew, keeps his place on the floor.
+const GRACE: Duration = Duration::from_secs(15);
 /// Bundles at most: all peers are told within five seconds, however many they are.
 const BUNDLES_MAX: usize = 100;
 
@@ -26,6 +29,8 @@ const BUNDLES_MAX: usize = 100;
 pub struct Remains {
     /// Dialogs whose peers were not told of their end, with their calls.
     pub legs: Vec<(CallId, OpenLeg)>,
+    /// Phones that were registered, each user's best last.
+    pub phones: Vec<(AgentId, Binding)>,
 }
 
 /// What this process has written down, and what it owes to the peers of the last one.
@@ -39,18 +44,25 @@ pub(super) struct Survival {
     bundle: usize,
     /// When the next bundle is due.
     next_at: Option<Instant>,
+    /// Agents without a phone whom the floor does not miss yet, and until when.
+    grace: BTreeMap<AgentId, Instant>,
 }
 
 impl Survival {
     /// When `survival_due` has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.next_at
+        self.grace.values().copied().chain(self.next_at).min()
     }
 }
 
 impl Engine {
     /// Takes over what a dead process left; said once, before all else.
     pub fn recover(&mut self, now: Instant, remains: Remains) {
+        for (agent, binding) in remains.phones {
+            if let Some(binding) = binding_of(binding) {
+                self.endpoint.restore_contact(now, agent.as_str(), binding);
+            }
+        }
         self.survival.bundle = remains.legs.len().div_ceil(BUNDLES_MAX).max(BUNDLE_MIN);
         self.survival.orphans = remains.legs.into();
         self.survival.next_at = (!self.survival.orphans.is_empty()).then_some(now);
@@ -58,8 +70,18 @@ impl Engine {
         self.pump(now);
     }
 
-    /// The next peers of the last process are told that their calls are over.
+    /// Lets deadlines act; calling it early does nothing.
     pub(super) fn survival_due(&mut self, now: Instant) {
+        self.end_orphans(now);
+        let late = self.survival.grace.iter().filter(|(_, until)| **until <= now);
+        for agent in late.map(|(agent, _)| agent.clone()).collect::<Vec<_>>() {
+            self.survival.grace.remove(&agent);
+            self.tell_floor(now, acd::Input::Reachable { agent, reachable: false });
+        }
+    }
+
+    /// The next peers of the last process are told that their calls are over.
+    fn end_orphans(&mut self, now: Instant) {
         if self.survival.next_at.is_none_or(|at| at > now) {
             return;
         }
@@ -102,6 +124,33 @@ impl Engine {
         }
     }
 
+    /// An agent's phone registered, or is reached another way.
+    pub(super) fn phone_registered(&mut self, now: Instant, user: String, binding: sip::Binding) {
+        let agent = AgentId::from(user);
+        let transport = binding.flow.transport.label().to_owned();
+        let kind = Kind::Registered { transport, binding: Some(written_binding(binding)) };
+        self.journal(now, About::Agent(agent.clone()), kind);
+        self.survival.grace.remove(&agent);
+        self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
+    }
+
+    /// One of an agent's phones is gone.
+    pub(super) fn phone_gone(&mut self, now: Instant, user: String, uri: String, loss: Loss) {
+        let expired = loss.is_involuntary();
+        self.journal(now, About::Agent(AgentId::from(user)), Kind::ContactGone { uri, expired });
+    }
+
+    /// An agent's last phone is gone. What may be a short trouble of the network does not cost him his place: the floor
+    /// hears of it after [`GRACE`]. Who said so himself, or was silent for longer than that, is gone at once.
+    pub(super) fn phones_gone(&mut self, now: Instant, user: String, loss: Loss) {
+        let agent = AgentId::from(user);
+        self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired: loss.is_involuntary() });
+        match loss {
+            Loss::Expired | Loss::Closed => _ = self.survival.grace.insert(agent, now + GRACE),
+            Loss::Asked | Loss::Silent => self.tell_floor(now, acd::Input::Reachable { agent, reachable: false }),
+        }
+    }
+
     fn leg_of(&mut self, id: CallId, session: SessionId) -> (Option<(CallId, LegId)>, LegRole) {
         let Some(call) = self.calls.get(&id) else { return (None, LegRole::Agent) };
         let customer = call.customer();
@@ -117,14 +166,36 @@ impl Engine {
 /// In the words of the journal.
 fn written(seed: sip::DialogSeed) -> DialogSeed {
     let sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow } = seed;
-    let hop = Hop { transport: flow.transport.label().to_owned(), listener: flow.listener, remote: flow.remote };
-    DialogSeed { call_id, local, remote, target, routes, cseq, hop }
+    DialogSeed { call_id, local, remote, target, routes, cseq, hop: written_hop(flow) }
+}
+
+fn written_hop(flow: Flow) -> Hop {
+    Hop { transport: flow.transport.label().to_owned(), listener: flow.listener, remote: flow.remote }
+}
+
+fn written_binding(binding: sip::Binding) -> Binding {
+    let sip::Binding { uri, flow, q, expires_s, path, instance, reg_id, call_id, cseq } = binding;
+    Binding { uri, hop: written_hop(flow), q, expires_s, path, instance, reg_id, call_id, cseq }
 }
 
 /// In the words of signalling; `None` for a transport that is not known here.
 fn seed_of(written: DialogSeed) -> Option<sip::DialogSeed> {
     let DialogSeed { call_id, local, remote, target, routes, cseq, hop } = written;
-    let transport = Transport::of_label(&hop.transport)?;
-    let flow = Flow { transport, listener: hop.listener, remote: hop.remote, connection: None };
+    let flow = flow_of(&hop)?;
     Some(sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow })
 }
+
+fn flow_of(hop: &Hop) -> Option<Flow> {
+    let transport = Transport::of_label(&hop.transport)?;
+    Some(Flow { transport, listener: hop.listener, remote: hop.remote, connection: None })
+}
+
+fn binding_of(written: Binding) -> Option<sip::Binding> {
+    let Binding { uri, hop, q, expires_s, path, instance, reg_id, call_id, cseq } = written;
+    let flow = flow_of(&hop)?;
+    Some(sip::Binding { uri, flow, q, expires_s, path, instance, reg_id, call_id, cseq })
+}
+
+#[cfg(test)]
+#[path = "survival_tests.rs"]
+mod tests;

@@ -12,7 +12,7 @@ use crate::sip::config::{Listener, Transport};
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 10.3.0.1\r\ns=-\r\nc=IN IP4 10.3.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let centre: std::net::SocketAddr = ([10, 0, 0, 1], 5060).into();
     let queue = QueueName::from("support");
     let agent = AgentConfig {

@@ -159,7 +159,7 @@ impl Engine {
         if let Some(ring) = ring {
             self.stop_ring(now, id, ring);
         }
-        if role == LegRole::Agent && self.talks.get(&user) != Some(&id) {
+        if role == LegRole::Agent && !self.talks.get(&user).is_some_and(|calls| calls.contains(&id)) {
             self.begin_own_call(now, &user, id);
         }
         let recording = self.new_recording_id(now);

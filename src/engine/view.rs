@@ -1,6 +1,6 @@
 //! The engine as seen from outside, and the proof that it is in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::acd::Floor;
 use crate::call::Call;
@@ -131,13 +131,14 @@ impl Engine {
     /// Agents talk in calls that know it; who listens hears the agent's present talk.
     fn check_talks(&self) -> Result<(), String> {
         let talking = |call: &Call| call.peer().and_then(|peer| peer.kind.agent().cloned()).map(|a| (a, call.id()));
-        let talks: BTreeMap<AgentId, CallId> = self.calls.values().filter_map(talking).collect();
-        if talks != self.talks {
+        let talks: BTreeSet<(AgentId, CallId)> = self.calls.values().filter_map(talking).collect();
+        let known = self.talks.iter().flat_map(|(agent, calls)| calls.iter().map(|call| (agent.clone(), *call)));
+        if talks != known.collect() || talks.len() != self.talks.values().map(Vec::len).sum::<usize>() {
             return Err(format!("agents talk in {talks:?}, the engine knows {:?}", self.talks));
         }
         for (ear, hearing) in &self.hearing {
             let listens = self.listeners.get(&hearing.agent).is_some_and(|ears| ears.contains(ear));
-            if !listens || self.talks.get(&hearing.agent) != Some(&hearing.talk) {
+            if !listens || self.talk_of(&hearing.agent) != Some(hearing.talk) {
                 return Err(format!("{ear} hears {}, which it should not", hearing.talk));
             }
         }

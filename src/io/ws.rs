@@ -13,6 +13,7 @@ use hyper::http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -118,6 +119,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Carrier for Frames<S> {
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Heard::KeepAlive),
             Some(Ok(Message::Frame(_))) => return Ok(Heard::Part),
             Some(Ok(Message::Close(_))) | None => return Err(Over::Closed),
+            // A tab that was closed says no goodbye: that is no fault of framing.
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Err(Over::Closed),
             Some(Err(Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_))) => return Err(Over::Frame),
             Some(Err(_)) => return Err(Over::Closed),
         };

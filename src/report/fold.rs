@@ -501,7 +501,7 @@ impl Tracked {
         match kind {
             Kind::Bridged { target } => {
                 if let Some(dial) = last {
-                    dial.bridged_at = Some(at);
+                    dial.bridged_at.get_or_insert(at);
                 }
                 step(&mut self.record, at, format!("talks with {target}"));
             }

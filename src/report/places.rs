@@ -1,16 +1,18 @@
-//! Folds the journal into what a new process has to know of the last one: dialogs that are up.
+//! Folds the journal into what a new process has to know of the last one: dialogs that are up, phones that are
+//! registered.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::CallId;
-use crate::journal::{About, Entry, Kind, OpenLeg};
+use crate::id::{AgentId, CallId};
+use crate::journal::{About, Binding, Entry, Kind, OpenLeg};
 
-/// Dialogs whose peers were not told of their end.
+/// Dialogs whose peers were not told of their end, and phones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Places {
     legs: BTreeMap<CallId, Vec<OpenLeg>>,
+    phones: BTreeMap<AgentId, Vec<Binding>>,
 }
 
 impl Places {
@@ -30,6 +32,19 @@ impl Places {
                     }
                 }
             }
+            (About::Agent(agent), Kind::Registered { binding: Some(binding), .. }) => {
+                let phones = self.phones.entry(agent.clone()).or_default();
+                phones.retain(|phone| !phone.is_replaced_by(binding));
+                phones.push(binding.clone());
+            }
+            (About::Agent(agent), Kind::ContactGone { uri, .. }) => {
+                if let Some(phones) = self.phones.get_mut(agent) {
+                    phones.retain(|phone| phone.uri != *uri);
+                }
+            }
+            (About::Agent(agent), Kind::Unregistered { .. }) => _ = self.phones.remove(agent),
+            // Whoever is still there is told again by the new process.
+            (About::Node, Kind::NodeStarted { .. }) => self.phones.clear(),
             (About::Call(_) | About::Agent(_) | About::Node, _) => {}
         }
     }
@@ -37,5 +52,49 @@ impl Places {
     /// The dialogs with their calls, oldest call first.
     pub fn legs(&self) -> impl Iterator<Item = (CallId, &OpenLeg)> {
         self.legs.iter().flat_map(|(call, legs)| legs.iter().map(|open| (*call, open)))
+    }
+
+    /// The phones with their users, of each the one registered last at the end.
+    pub fn phones(&self) -> impl Iterator<Item = (&AgentId, &Binding)> {
+        self.phones.iter().flat_map(|(agent, phones)| phones.iter().map(move |phone| (agent, phone)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::*;
+
+    fn phone(uri: &str, instance: Option<&str>) -> Kind {
+        let hop = crate::journal::Hop { transport: "udp".into(), listener: 0, remote: ([10, 0, 0, 7], 5060).into() };
+        let instance = instance.map(str::to_owned);
+        let reg_id = instance.as_ref().map(|_| 1);
+        let (q, expires_s, path, call_id, cseq) = (1_000, 120, Vec::new(), "r".to_owned(), 1);
+        let binding = Binding { uri: uri.into(), hop, q, expires_s, path, instance, reg_id, call_id, cseq };
+        Kind::Registered { transport: "udp".into(), binding: Some(binding) }
+    }
+
+    fn uris(places: &Places) -> Vec<&str> {
+        places.phones().map(|(_, phone)| phone.uri.as_str()).collect()
+    }
+
+    #[test]
+    fn phones_are_known_until_they_go_or_a_process_starts() {
+        let about = || About::Agent("101".into());
+        let mut places = Places::default();
+        let mut take = |kind: Kind| places.handle(&entry(1, 0, about(), kind));
+        take(phone("sip:a@h", None));
+        take(phone("sip:b@h", Some("<urn:x>")));
+        take(phone("sip:c@h", Some("<urn:x>")));
+        assert_eq!(uris(&places), ["sip:a@h", "sip:c@h"], "the same flow of the same phone");
+        let text = serde_json::to_string(&places).unwrap();
+        assert_eq!(serde_json::from_str::<Places>(&text).unwrap(), places);
+        places.handle(&entry(2, 0, about(), Kind::ContactGone { uri: "sip:a@h".into(), expired: true }));
+        assert_eq!(uris(&places), ["sip:c@h"]);
+        let mut gone = places.clone();
+        gone.handle(&entry(3, 0, about(), Kind::Unregistered { expired: true }));
+        assert_eq!(uris(&gone), [""; 0]);
+        places.handle(&entry(3, 0, About::Node, Kind::NodeStarted { version: "1".into() }));
+        assert_eq!(uris(&places), [""; 0]);
     }
 }

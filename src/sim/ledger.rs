@@ -200,6 +200,12 @@ impl Ledger {
             }
             Kind::DialFailed { .. } => self.counted("dial.failed"),
             Kind::Survey { .. } => self.counted("survey"),
+            Kind::Transferred { attended, .. } => {
+                self.counted(if *attended { "transfer.attended" } else { "transfer.blind" })
+            }
+            Kind::TransferFailed { returned, .. } => {
+                self.counted(if *returned { "transfer.returned" } else { "transfer.failed" })
+            }
             _ => Ok(()),
         }
     }

@@ -77,9 +77,14 @@ impl World {
         number: &str,
         patience: Duration,
     ) {
-        let holds = if self.dice.chance(5) { 1 } else { 0 };
+        let script = Script {
+            holds: u32::from(self.dice.chance(5)),
+            key_after: self.dice.chance(20).then(|| Duration::from_millis(self.dice.between(500, 30_000))),
+            late: self.dice.chance(10),
+            ..Script::patient(patience)
+        };
         let mut wishes = Wishes::default();
-        phone.dial(self.now, &format!("c{id}"), host, number, Script { patience, holds }, &mut wishes);
+        phone.dial(self.now, &format!("c{id}"), host, number, script, &mut wishes);
         self.phones.insert(address, phone);
         self.passing.insert(address);
         self.grant(address, wishes);
@@ -155,9 +160,11 @@ impl World {
         let id = self.next_caller();
         let patience = Duration::from_millis(self.dice.between(2_000, 90_000));
         let holds = if self.dice.chance(20) { 1 } else { 0 };
+        let to = agent_id(self.dice.below(self.plan.agents));
+        let transfer = self.dice.chance(15).then_some(to);
         let mut wishes = Wishes::default();
         if let Some(phone) = self.phones.get_mut(&address).filter(|phone| phone.is_on()) {
-            let script = Script { patience, holds };
+            let script = Script { holds, transfer, ..Script::patient(patience) };
             phone.dial(self.now, &format!("c{id}"), "10.0.0.1", number, script, &mut wishes);
         }
         self.grant(address, wishes);

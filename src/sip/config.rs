@@ -27,6 +27,8 @@ pub struct SipConfig {
     pub trunk_peers: BTreeMap<String, String>,
     /// Who is known by fixed address instead of a password: agents with a `contact`.
     pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
+    /// Whose phones are looked after closely.
+    pub watched: Watched,
     /// How long a session may go on without a sign of its peer (RFC 4028).
     pub session_timer: Intervals,
     /// Calls whose messages are kept to be looked at; 0 = none.
@@ -43,6 +45,29 @@ impl SipConfig {
     pub fn listener_for(&self, transport: Transport, remote: SocketAddr) -> Option<u16> {
         let fits = |l: &Listener| l.transport == transport && l.address.is_ipv4() == remote.is_ipv4();
         self.listeners.iter().position(fits).and_then(|index| u16::try_from(index).ok())
+    }
+}
+
+/// Users whose phones have to be there: agents. Their registrations are short, and a phone that is silent over UDP is
+/// asked for a sign of life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watched {
+    /// Who.
+    pub users: BTreeSet<String>,
+    /// Their longest registration.
+    pub expires_max: Duration,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self { users: BTreeSet::new(), expires_max: Duration::from_secs(120) }
+    }
+}
+
+impl Watched {
+    /// The longest registration in whole seconds.
+    pub fn expires_max_s(&self) -> u32 {
+        u32::try_from(self.expires_max.as_secs()).unwrap_or(u32::MAX)
     }
 }
 

@@ -119,6 +119,12 @@ impl Dialog {
         }
     }
 
+    /// The same, its requests going through these hops until the peer's answer names others (RFC 3327 §5.1).
+    #[must_use]
+    pub fn through(self, routes: &[String]) -> Dialog {
+        Dialog { routes: routes.iter().map(|route| route.as_bytes().to_vec()).collect(), ..self }
+    }
+
     /// The dialog that a 2xx to an INVITE of ours made besides the one we keep; it only lives for ACK and BYE. `cseq`: the
     /// highest number that was used in it.
     /// `None` when the response lacks what a dialog needs.
@@ -327,7 +333,7 @@ fn is_loose(route: &[u8]) -> bool {
 pub fn next_hop(routes: &[Vec<u8>], target: &[u8], source: Flow) -> Flow {
     let route = routes.first().and_then(|route| NameAddr::parse(route));
     let uri = route.map_or(target, |route| route.uri);
-    match Uri::parse(uri).and_then(|uri| Some((uri.ip()?, uri.port.unwrap_or(5060)))) {
+    match Uri::parse(uri).and_then(|uri| Some((uri.ip()?, uri.port.unwrap_or(source.transport.default_port())))) {
         Some((ip, port)) if ip == source.remote.ip().to_canonical() => {
             Flow { remote: SocketAddr::new(source.remote.ip(), port), ..source }
         }

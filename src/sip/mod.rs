@@ -17,8 +17,8 @@
 //! | [`identity`] | who calls, who was called before, what may be shown | RFC 3323, 3325, 3326, 3892, 5806, 7044 |
 //! | [`body`] | the session description among the parts of a body | RFC 5621 |
 //! | [`trunk`] | registering at a carrier, signs of life, answers to its challenges | RFC 3261 §10.2, §11, §22; RFC 8760 |
-//! | [`registrar`] | who can be reached where | RFC 3261 §10 |
 //! | [`trace`] | the last messages of each call, without secrets | |
+//! | [`registrar`] | who can be reached where | RFC 3261 §10; RFC 3327; RFC 5626 |
 //! | [`guard`] | who is heard at all: allowances, bans, back-off, load | RFC 3261 §21.5.4, §26.3.2.4; RFC 6357 |
 //! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26; RFC 3515, RFC 6086 |
 //!
@@ -55,6 +55,6 @@ pub use config::{Host, SipConfig, Target, Transport};
 pub use guard::{Ban, GUARD_LABELS};
 
 pub use endpoint::{
-    Contact, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder, METHODS,
-    Output, ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
+    Binding, Contact, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder,
+    Loss, METHODS, Output, ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
 };

@@ -1,40 +1,86 @@
-//! Registrar: which phones a user can be reached at (RFC 3261 §10.3).
+//! Registrar: which phones a user can be reached at (RFC 3261 §10.3, RFC 3327, RFC 5626).
 //!
 //! A contact is reached over the flow its REGISTER came on, not at the host its URI names, so that phones
-//! behind NAT are reached (RFC 5626 §5.3 without flow tokens). Who may register is decided before.
+//! behind NAT are reached (RFC 5626 §5.3 without flow tokens), and through the proxies that Path names. A phone that
+//! says its instance and the number of its flow has one contact for it, whatever URI it gives. Who may register is
+//! decided before.
+//!
+//! Contacts of watched users over UDP are asked after when they are silent ([`Pulse`]): a phone that lost its power
+//! says nothing, and its registration would run on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod pulse;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::config::Transport;
 use super::endpoint::Flow;
 use super::uri::Uri;
+
+pub use pulse::{ANSWER_WITHIN, SILENCE};
+
+use pulse::{Beat, Pulse};
 
 /// Most contacts of one user; a further one replaces the one renewed longest ago.
 pub const CONTACTS_MAX: usize = 10;
 /// Shortest registration granted; shorter ones get 423.
 pub const EXPIRES_MIN_S: u32 = 60;
-/// Longest registration granted, and what is granted when none is asked for.
+/// Longest registration granted, and what is granted when none is asked for; watched users get less.
 pub const EXPIRES_MAX_S: u32 = 3600;
 
 /// All registrations; bounded by the configured users.
 #[derive(Debug, Default)]
 pub struct Registrar {
-    users: BTreeMap<String, Vec<Binding>>,
+    users: BTreeMap<String, Account>,
     due: BTreeSet<(Instant, String)>,
     connections: BTreeMap<u64, BTreeSet<String>>,
+    /// Watched users by the address that they are heard from.
+    remotes: HashMap<SocketAddr, BTreeSet<String>>,
     renewals: u64,
     live: usize,
 }
 
+/// The contacts of one user, best first.
+#[derive(Debug, Default)]
+struct Account {
+    held: Vec<Held>,
+    /// Its place in `Registrar::due`: never later than something is due.
+    armed: Option<Instant>,
+}
+
 #[derive(Debug)]
-struct Binding {
-    uri: String,
-    flow: Flow,
-    call_id: Vec<u8>,
-    cseq: u32,
-    q: u16,
+struct Held {
+    binding: Binding,
     until: Instant,
     renewal: u64,
+    /// `None` when its silence says nothing.
+    pulse: Option<Pulse>,
+}
+
+/// One place that a user registered, whole: what a later process needs to reach him there again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Binding {
+    /// The Contact URI as written.
+    pub uri: String,
+    /// Where its REGISTER came from.
+    pub flow: Flow,
+    /// Preference in thousandths, 1000 best (`q`, RFC 3261 §20.10).
+    pub q: u16,
+    /// How long each renewal lasts, in seconds.
+    pub expires_s: u32,
+    /// Route values to it, first hop first (RFC 3327).
+    pub path: Vec<String>,
+    /// The phone's own name (`+sip.instance`, RFC 5626 §4.1).
+    pub instance: Option<String>,
+    /// Which of the phone's flows (`reg-id`, RFC 5626 §4.2).
+    pub reg_id: Option<u32>,
+    /// Call-ID of its last REGISTER.
+    pub call_id: String,
+    /// CSeq number of its last REGISTER.
+    pub cseq: u32,
 }
 
 /// One place a user can be reached at.
@@ -44,6 +90,8 @@ pub struct Contact {
     pub uri: String,
     /// Where to send.
     pub flow: Flow,
+    /// Route values, first hop first.
+    pub path: Vec<String>,
 }
 
 /// One REGISTER whose sender is proved to be `user`.
@@ -51,14 +99,27 @@ pub struct Contact {
 pub struct Registration<'a> {
     /// The address of record's user part.
     pub user: &'a str,
+    /// On what terms.
+    pub terms: Terms,
     /// Its Call-ID.
-    pub call_id: &'a [u8],
+    pub call_id: String,
     /// Its CSeq number.
     pub cseq: u32,
     /// Where it came from.
     pub flow: Flow,
+    /// Its Path values, first hop first.
+    pub path: Vec<String>,
     /// What it asks for.
     pub contacts: Wanted,
+}
+
+/// What is granted to a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Terms {
+    /// The longest registration, in seconds.
+    pub expires_max_s: u32,
+    /// His phones are asked after when they are silent.
+    pub watched: bool,
 }
 
 /// The Contact headers of a REGISTER.
@@ -79,6 +140,10 @@ pub struct WantedContact {
     pub expires_s: Option<u32>,
     /// Preference in thousandths, 1000 best (`q`, RFC 3261 §20.10).
     pub q: u16,
+    /// The phone's own name.
+    pub instance: Option<String>,
+    /// Which of the phone's flows; only together with `instance`.
+    pub reg_id: Option<u32>,
 }
 
 /// Why nothing was changed.
@@ -92,25 +157,85 @@ pub enum Refusal {
     OutOfOrder,
 }
 
-/// What a user's registrations came to.
+/// How a contact went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Loss {
+    /// It said so, or the user is no longer configured.
+    Asked,
+    /// Its time ran out.
+    Expired,
+    /// Its connection broke.
+    Closed,
+    /// It did not answer when it was asked after.
+    Silent,
+}
+
+/// What a user's registrations came to. A mere renewal is none.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Change {
-    /// A contact that was not there before, or the same one over another transport.
+    /// A contact that was not there before, or is reached another way. It takes the place of the one with the same
+    /// URI, or of the same flow of the same phone.
     Added {
         /// Whose.
         user: String,
-        /// Where it came from.
-        flow: Flow,
+        /// What.
+        binding: Box<Binding>,
         /// True when the user had no contact before.
         first: bool,
+    },
+    /// One of several contacts is gone.
+    Dropped {
+        /// Whose.
+        user: String,
+        /// Its URI.
+        uri: String,
+        /// How.
+        loss: Loss,
     },
     /// The last contact is gone.
     Gone {
         /// Whose.
         user: String,
-        /// True when its time ran out or its connection broke.
-        expired: bool,
+        /// How.
+        loss: Loss,
     },
+}
+
+/// What is due at a time.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub struct Due {
+    /// Contacts that are gone.
+    pub changes: Vec<Change>,
+    /// Contacts to ask for a sign of life.
+    pub asks: Vec<Contact>,
+}
+
+impl Loss {
+    /// True when nobody asked for it.
+    pub fn is_involuntary(self) -> bool {
+        match self {
+            Self::Asked => false,
+            Self::Expired | Self::Closed | Self::Silent => true,
+        }
+    }
+}
+
+impl Binding {
+    /// True when a contact of this URI, or of this flow of this phone, takes its place.
+    fn is_named(&self, uri: &str, instance: Option<&str>, reg_id: Option<u32>) -> bool {
+        let same_flow = reg_id.is_some() && (self.instance.as_deref(), self.reg_id) == (instance, reg_id);
+        same_flow || same_uri(&self.uri, uri)
+    }
+
+    /// True when a call to it goes the same way, and a later process would know it as well.
+    fn is_same_way(&self, other: &Binding) -> bool {
+        let way = |b: &Binding| (b.flow.transport, b.flow.listener, b.flow.remote, b.q, b.expires_s, b.reg_id);
+        way(self) == way(other) && (&self.uri, &self.path, &self.instance) == (&other.uri, &other.path, &other.instance)
+    }
+
+    fn contact(&self) -> Contact {
+        Contact { uri: self.uri.clone(), flow: self.flow, path: self.path.clone() }
+    }
 }
 
 impl Registrar {
@@ -119,101 +244,129 @@ impl Registrar {
     /// # Errors
     ///
     /// See [`Refusal`]; nothing is changed then.
-    pub fn register(&mut self, now: Instant, request: Registration<'_>) -> Result<Option<Change>, Refusal> {
-        let existing = self.users.get(request.user).map_or(&[][..], Vec::as_slice);
-        let stale = |b: &Binding| b.call_id == request.call_id && b.cseq >= request.cseq;
-        let brief = |c: &WantedContact| c.expires_s.is_some_and(|s| s > 0 && s < EXPIRES_MIN_S);
-        match &request.contacts {
-            Wanted::ForgetAll if existing.iter().any(stale) => return Err(Refusal::OutOfOrder),
-            Wanted::ForgetAll => {}
-            Wanted::Each(contacts) => {
-                if contacts.iter().any(brief) {
-                    return Err(Refusal::TooBrief);
-                }
-                let touched = |b: &&Binding| contacts.iter().any(|c| same_uri(&b.uri, &c.uri));
-                if existing.iter().filter(touched).any(stale) {
-                    return Err(Refusal::OutOfOrder);
-                }
-            }
-        }
-        let mut bindings = self.take(request.user);
-        let before = bindings.len();
-        let mut added = false;
-        match request.contacts {
-            Wanted::ForgetAll => bindings.clear(),
-            Wanted::Each(contacts) => {
-                for contact in contacts.into_iter().take(CONTACTS_MAX) {
-                    let old = bindings.iter().position(|b| same_uri(&b.uri, &contact.uri));
-                    let old = old.map(|at| bindings.remove(at));
-                    if contact.expires_s == Some(0) {
-                        continue;
-                    }
-                    added |= old.is_none_or(|old| old.flow.transport != request.flow.transport);
-                    let lifetime_s = contact.expires_s.unwrap_or(EXPIRES_MAX_S).min(EXPIRES_MAX_S);
-                    self.renewals += 1;
-                    bindings.push(Binding {
-                        uri: contact.uri,
-                        flow: request.flow,
-                        call_id: request.call_id.to_vec(),
-                        cseq: request.cseq,
-                        q: contact.q,
-                        until: now + Duration::from_secs(u64::from(lifetime_s)),
-                        renewal: self.renewals,
-                    });
-                }
-                // Best first: by q, then the one renewed last.
-                bindings.sort_by_key(|b| (std::cmp::Reverse(b.q), std::cmp::Reverse(b.renewal)));
-                while bindings.len() > CONTACTS_MAX {
-                    let oldest = bindings.iter().enumerate().min_by_key(|(_, b)| b.renewal).map(|(at, _)| at);
-                    bindings.remove(oldest.unwrap_or(0));
-                }
-            }
-        }
-        let left = bindings.len();
-        self.put(request.user, bindings);
+    pub fn register(&mut self, now: Instant, request: Registration<'_>) -> Result<Vec<Change>, Refusal> {
+        self.judge(&request)?;
         let user = request.user.to_owned();
-        Ok(match (before, left) {
-            (0, 0) => None,
-            (_, 0) => Some(Change::Gone { user, expired: false }),
-            _ if added => Some(Change::Added { user, flow: request.flow, first: before == 0 }),
-            _ => None,
-        })
+        let mut held = self.take(&user);
+        let had_none = held.is_empty();
+        let (mut added, mut dropped) = (Vec::new(), Vec::new());
+        let Registration { terms, call_id, cseq, flow, path, contacts, .. } = request;
+        let contacts = match contacts {
+            Wanted::ForgetAll => {
+                held.clear();
+                Vec::new()
+            }
+            Wanted::Each(contacts) => contacts,
+        };
+        for wanted in contacts.into_iter().take(CONTACTS_MAX) {
+            let named = |h: &Held| h.binding.is_named(&wanted.uri, wanted.instance.as_deref(), wanted.reg_id);
+            let (old, kept): (Vec<Held>, Vec<Held>) = held.into_iter().partition(named);
+            held = kept;
+            if wanted.expires_s == Some(0) {
+                dropped.extend(old.into_iter().map(|h| h.binding.uri));
+                continue;
+            }
+            let expires_s = wanted.expires_s.unwrap_or(terms.expires_max_s).min(terms.expires_max_s);
+            let WantedContact { uri, q, instance, reg_id, .. } = wanted;
+            let (call_id, path) = (call_id.clone(), path.clone());
+            let binding = Binding { uri, flow, q, expires_s, path, instance, reg_id, call_id, cseq };
+            if !old.iter().any(|h| h.binding.is_same_way(&binding)) {
+                added.push(binding.clone());
+            }
+            held.push(self.hold(binding, now, terms, SILENCE));
+        }
+        dropped.extend(sorted_and_cut(&mut held));
+        let left = held.len();
+        self.put(&user, held);
+        Ok(told(user, had_none, left, added, dropped))
+    }
+
+    /// A contact that the journal knows from an earlier process. It counts as renewed now, and a watched one has to
+    /// answer soon.
+    pub fn restore(&mut self, now: Instant, user: &str, binding: Binding, terms: Terms) -> Vec<Change> {
+        let mut held = self.take(user);
+        let had_none = held.is_empty();
+        held.retain(|h| !h.binding.is_named(&binding.uri, binding.instance.as_deref(), binding.reg_id));
+        let added = vec![binding.clone()];
+        // Spread out, for there may be a thousand.
+        let first_ask = Duration::from_millis(1_000 + 100 * (self.renewals % 50));
+        held.push(self.hold(binding, now, terms, first_ask));
+        let dropped = sorted_and_cut(&mut held);
+        let left = held.len();
+        self.put(user, held);
+        told(user.to_owned(), had_none, left, added, dropped)
     }
 
     /// The contacts of a user that are valid at `now`, best first.
     pub fn contacts(&self, now: Instant, user: &str) -> Vec<Contact> {
-        let live = self.users.get(user).into_iter().flatten().filter(|b| b.until > now);
-        live.map(|b| Contact { uri: b.uri.clone(), flow: b.flow }).collect()
+        let held = self.users.get(user).into_iter().flat_map(|account| &account.held);
+        held.filter(|h| h.until > now).map(|h| h.binding.contact()).collect()
     }
 
     /// The contacts with the whole seconds they still have, for the answer to REGISTER.
-    pub fn remaining(&self, now: Instant, user: &str) -> impl Iterator<Item = (&str, u64)> {
-        let live = self.users.get(user).into_iter().flatten();
-        live.map(move |b| (b.uri.as_str(), b.until.saturating_duration_since(now).as_secs()))
+    pub fn remaining(&self, now: Instant, user: &str) -> impl Iterator<Item = (&Binding, u64)> {
+        let held = self.users.get(user).into_iter().flat_map(|account| &account.held);
+        held.map(move |h| (&h.binding, h.until.saturating_duration_since(now).as_secs()))
+    }
+
+    /// Something came over this flow: who is registered there lives.
+    pub fn heard(&mut self, now: Instant, flow: Flow) {
+        if flow.transport != Transport::Udp {
+            return;
+        }
+        let Some(users) = self.remotes.get(&flow.remote) else { return };
+        for user in users {
+            let Some(account) = self.users.get_mut(user) else { continue };
+            for held in account.held.iter_mut().filter(|h| h.binding.flow.remote == flow.remote) {
+                if let Some(pulse) = &mut held.pulse {
+                    pulse.heard(now);
+                }
+            }
+        }
     }
 
     /// The connection is gone and with it all contacts that were reached over it (RFC 5626 §5.3).
     pub fn handle_closed(&mut self, connection: u64) -> Vec<Change> {
         let users = self.connections.remove(&connection).unwrap_or_default();
-        self.drop_where(users, true, |b| b.flow.connection == Some(connection))
+        self.drop_where(users, Loss::Closed, |h| h.binding.flow.connection == Some(connection))
     }
 
     /// Drops the contacts of all users that are not `known` any more.
     pub fn keep_users(&mut self, known: impl Fn(&str) -> bool) -> Vec<Change> {
         let gone = self.users.keys().filter(|user| !known(user)).cloned().collect::<BTreeSet<_>>();
-        self.drop_where(gone, false, |_| true)
+        self.drop_where(gone, Loss::Asked, |_| true)
     }
 
-    /// When the next contact expires.
+    /// When something is due at the earliest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Drops what has expired at `now`.
-    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Change> {
+    /// Drops what has expired at `now` or stayed silent, and says whom to ask for a sign of life.
+    pub fn handle_timeout(&mut self, now: Instant) -> Due {
         let due = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, user)| user.clone());
-        let users = due.collect::<BTreeSet<_>>();
-        self.drop_where(users, true, |b| b.until <= now)
+        let mut out = Due::default();
+        for user in due.collect::<BTreeSet<_>>() {
+            let mut held = self.take(&user);
+            let mut lost = Vec::new();
+            held.retain_mut(|h| {
+                let loss = match h.pulse.as_mut().map_or(Beat::Well, |pulse| pulse.beat(now)) {
+                    _ if h.until <= now => Some(Loss::Expired),
+                    Beat::Dead => Some(Loss::Silent),
+                    Beat::Ask => {
+                        out.asks.push(h.binding.contact());
+                        None
+                    }
+                    Beat::Well => None,
+                };
+                lost.extend(loss.map(|loss| (h.binding.uri.clone(), loss)));
+                loss.is_none()
+            });
+            let left = held.len();
+            self.put(&user, held);
+            out.changes.extend(lost_of(&user, left, lost));
+        }
+        out
     }
 
     /// Contacts of all users.
@@ -226,160 +379,131 @@ impl Registrar {
         self.live == 0
     }
 
-    fn drop_where(&mut self, users: BTreeSet<String>, expired: bool, gone: impl Fn(&Binding) -> bool) -> Vec<Change> {
+    fn judge(&self, request: &Registration<'_>) -> Result<(), Refusal> {
+        let mut held = self.users.get(request.user).into_iter().flat_map(|account| &account.held);
+        let stale = |h: &&Held| h.binding.call_id == request.call_id && h.binding.cseq >= request.cseq;
+        let out_of_order = match &request.contacts {
+            Wanted::ForgetAll => held.any(|h| stale(&h)),
+            Wanted::Each(contacts) => {
+                if contacts.iter().any(|c| c.expires_s.is_some_and(|s| s > 0 && s < EXPIRES_MIN_S)) {
+                    return Err(Refusal::TooBrief);
+                }
+                let touched =
+                    |h: &&Held| contacts.iter().any(|c| h.binding.is_named(&c.uri, c.instance.as_deref(), c.reg_id));
+                held.filter(touched).any(|h| stale(&h))
+            }
+        };
+        if out_of_order { Err(Refusal::OutOfOrder) } else { Ok(()) }
+    }
+
+    fn hold(&mut self, binding: Binding, now: Instant, terms: Terms, first_ask: Duration) -> Held {
+        self.renewals += 1;
+        let until = now + Duration::from_secs(u64::from(binding.expires_s));
+        let watched = terms.watched && binding.flow.transport == Transport::Udp;
+        Held { binding, until, renewal: self.renewals, pulse: watched.then(|| Pulse::new(now + first_ask)) }
+    }
+
+    fn drop_where(&mut self, users: BTreeSet<String>, loss: Loss, gone: impl Fn(&Held) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for user in users {
-            let mut bindings = self.take(&user);
-            let before = bindings.len();
-            bindings.retain(|b| !gone(b));
-            let left = bindings.len();
-            self.put(&user, bindings);
-            if before > 0 && left == 0 {
-                changes.push(Change::Gone { user, expired });
-            }
+            let mut held = self.take(&user);
+            let lost = held.iter().filter(|h| gone(h)).map(|h| (h.binding.uri.clone(), loss)).collect();
+            held.retain(|h| !gone(h));
+            let left = held.len();
+            self.put(&user, held);
+            changes.extend(lost_of(&user, left, lost));
         }
         changes
     }
 
-    /// Takes a user's bindings out, with all that points at them.
-    fn take(&mut self, user: &str) -> Vec<Binding> {
-        let Some((user, bindings)) = self.users.remove_entry(user) else { return Vec::new() };
-        self.live -= bindings.len();
-        for connection in bindings.iter().filter_map(|b| b.flow.connection) {
-            if let Some(users) = self.connections.get_mut(&connection) {
+    /// Takes a user's contacts out, with all that points at them.
+    fn take(&mut self, user: &str) -> Vec<Held> {
+        let Some((user, account)) = self.users.remove_entry(user) else { return Vec::new() };
+        self.live -= account.held.len();
+        for held in &account.held {
+            if let Some(connection) = held.binding.flow.connection
+                && let Some(users) = self.connections.get_mut(&connection)
+            {
                 users.remove(&user);
                 if users.is_empty() {
                     self.connections.remove(&connection);
                 }
             }
+            if held.pulse.is_some()
+                && let Some(users) = self.remotes.get_mut(&held.binding.flow.remote)
+            {
+                users.remove(&user);
+                if users.is_empty() {
+                    self.remotes.remove(&held.binding.flow.remote);
+                }
+            }
         }
-        if let Some(at) = bindings.iter().map(|b| b.until).min() {
+        if let Some(at) = account.armed {
             self.due.remove(&(at, user));
         }
-        bindings
+        account.held
     }
 
     /// Puts them back.
-    fn put(&mut self, user: &str, bindings: Vec<Binding>) {
-        let Some(at) = bindings.iter().map(|b| b.until).min() else { return };
+    fn put(&mut self, user: &str, held: Vec<Held>) {
+        let armed = held.iter().map(Held::due).min();
+        let Some(at) = armed else { return };
         self.due.insert((at, user.to_owned()));
-        for connection in bindings.iter().filter_map(|b| b.flow.connection) {
-            self.connections.entry(connection).or_default().insert(user.to_owned());
+        for h in &held {
+            if let Some(connection) = h.binding.flow.connection {
+                self.connections.entry(connection).or_default().insert(user.to_owned());
+            }
+            if h.pulse.is_some() {
+                self.remotes.entry(h.binding.flow.remote).or_default().insert(user.to_owned());
+            }
         }
-        self.live += bindings.len();
-        self.users.insert(user.to_owned(), bindings);
+        self.live += held.len();
+        self.users.insert(user.to_owned(), Account { held, armed });
     }
 }
 
-fn same_uri(a: &str, b: &str) -> bool {
+impl Held {
+    fn due(&self) -> Instant {
+        self.pulse.as_ref().map_or(self.until, |pulse| pulse.poll_timeout().min(self.until))
+    }
+}
+
+/// Best first: by q, then the one renewed last. Returns the URIs of those that are too many.
+fn sorted_and_cut(held: &mut Vec<Held>) -> Vec<String> {
+    held.sort_by_key(|h| (std::cmp::Reverse(h.binding.q), std::cmp::Reverse(h.renewal)));
+    let mut cut = Vec::new();
+    while held.len() > CONTACTS_MAX {
+        let oldest = held.iter().enumerate().min_by_key(|(_, h)| h.renewal).map(|(at, _)| at);
+        cut.push(held.remove(oldest.unwrap_or(0)).binding.uri);
+    }
+    cut
+}
+
+/// What one REGISTER came to, `left` contacts being there now.
+fn told(user: String, had_none: bool, left: usize, added: Vec<Binding>, dropped: Vec<String>) -> Vec<Change> {
+    if left == 0 {
+        return if had_none { Vec::new() } else { vec![Change::Gone { user, loss: Loss::Asked }] };
+    }
+    let one =
+        |(at, binding)| Change::Added { user: user.clone(), binding: Box::new(binding), first: had_none && at == 0 };
+    let mut changes: Vec<Change> = added.into_iter().enumerate().map(one).collect();
+    changes.extend(dropped.into_iter().map(|uri| Change::Dropped { user: user.clone(), uri, loss: Loss::Asked }));
+    changes
+}
+
+/// What the loss of some contacts comes to, `left` being there still.
+fn lost_of(user: &str, left: usize, lost: Vec<(String, Loss)>) -> Vec<Change> {
+    match (left, lost.last()) {
+        (0, Some((_, loss))) => vec![Change::Gone { user: user.to_owned(), loss: *loss }],
+        _ => lost.into_iter().map(|(uri, loss)| Change::Dropped { user: user.to_owned(), uri, loss }).collect(),
+    }
+}
+
+/// True for URIs that mean the same (RFC 3261 §19.1.4).
+pub(super) fn same_uri(a: &str, b: &str) -> bool {
     a == b
         || match (Uri::parse(a.as_bytes()), Uri::parse(b.as_bytes())) {
             (Some(a), Some(b)) => a.equivalent(&b),
             (Some(_) | None, _) => false,
         }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::config::Transport;
-    use super::*;
-
-    fn flow(transport: Transport, connection: Option<u64>) -> Flow {
-        Flow { transport, listener: 0, remote: "10.0.0.7:40000".parse().unwrap(), connection }
-    }
-
-    fn udp() -> Flow {
-        flow(Transport::Udp, None)
-    }
-
-    fn contact(uri: &str, expires_s: Option<u32>) -> WantedContact {
-        WantedContact { uri: uri.to_owned(), expires_s, q: 1000 }
-    }
-
-    fn ask(cseq: u32, flow: Flow, contacts: Vec<WantedContact>) -> Registration<'static> {
-        Registration { user: "101", call_id: b"c1", cseq, flow, contacts: Wanted::Each(contacts) }
-    }
-
-    fn uris(registrar: &Registrar, now: Instant) -> Vec<String> {
-        registrar.contacts(now, "101").into_iter().map(|c| c.uri).collect()
-    }
-
-    /// RFC 3261 §10.3: the time granted is ours to cut; when it is over the contact is gone.
-    #[test]
-    fn a_contact_lives_as_long_as_granted() {
-        let now = Instant::now();
-        let mut registrar = Registrar::default();
-        let change = registrar.register(now, ask(1, udp(), vec![contact("sip:101@a", Some(90_000))]));
-        assert_eq!(change, Ok(Some(Change::Added { user: "101".into(), flow: udp(), first: true })));
-        assert_eq!(registrar.remaining(now, "101").collect::<Vec<_>>(), [("sip:101@a", 3600)]);
-        let end = now + Duration::from_secs(3600);
-        assert_eq!(registrar.poll_timeout(), Some(end));
-        assert_eq!(registrar.handle_timeout(end - Duration::from_millis(1)), []);
-        assert_eq!(registrar.handle_timeout(end), [Change::Gone { user: "101".into(), expired: true }]);
-        assert_eq!((registrar.len(), registrar.poll_timeout()), (0, None));
-    }
-
-    /// RFC 3261 §10.3 step 7: an old request that arrives late changes nothing.
-    #[test]
-    fn a_late_request_of_the_same_call_id_is_out_of_order() {
-        let now = Instant::now();
-        let mut registrar = Registrar::default();
-        registrar.register(now, ask(5, udp(), vec![contact("sip:101@a", None)])).unwrap();
-        assert_eq!(
-            registrar.register(now, ask(5, udp(), vec![contact("sip:101@a", Some(0))])),
-            Err(Refusal::OutOfOrder)
-        );
-        let all = Registration { contacts: Wanted::ForgetAll, ..ask(4, udp(), vec![]) };
-        assert_eq!(registrar.register(now, all), Err(Refusal::OutOfOrder));
-        let other = Registration { call_id: b"c2", ..ask(1, udp(), vec![contact("sip:101@a", Some(0))]) };
-        let gone = Change::Gone { user: "101".into(), expired: false };
-        assert_eq!(registrar.register(now, other), Ok(Some(gone)));
-    }
-
-    /// RFC 3261 §10.2.8: 423 below the minimum, and nothing is changed.
-    #[test]
-    fn too_brief_is_refused_whole() {
-        let now = Instant::now();
-        let mut registrar = Registrar::default();
-        let both = vec![contact("sip:101@a", None), contact("sip:101@b", Some(59))];
-        assert_eq!(registrar.register(now, ask(1, udp(), both)), Err(Refusal::TooBrief));
-        assert!(registrar.is_empty());
-    }
-
-    #[test]
-    fn the_eleventh_contact_replaces_the_oldest() {
-        let now = Instant::now();
-        let mut registrar = Registrar::default();
-        for n in 1..=11 {
-            registrar.register(now, ask(n, udp(), vec![contact(&format!("sip:101@h{n}"), None)])).unwrap();
-        }
-        let uris = uris(&registrar, now);
-        assert_eq!((uris.len(), registrar.len()), (10, 10));
-        assert_eq!(uris.first().map(String::as_str), Some("sip:101@h11"), "the newest is the best guess");
-        assert!(!uris.contains(&"sip:101@h1".to_owned()));
-    }
-
-    #[test]
-    fn contacts_over_a_broken_connection_are_gone_and_others_stay() {
-        let now = Instant::now();
-        let mut registrar = Registrar::default();
-        let tcp = flow(Transport::Tcp, Some(9));
-        registrar.register(now, ask(1, tcp, vec![contact("sip:101@t;transport=tcp", None)])).unwrap();
-        registrar.register(now, ask(2, udp(), vec![contact("sip:101@u", None)])).unwrap();
-        assert_eq!(registrar.handle_closed(9), []);
-        assert_eq!(uris(&registrar, now), ["sip:101@u"]);
-        assert_eq!(registrar.handle_closed(9), []);
-        assert!(registrar.connections.is_empty());
-    }
-
-    #[test]
-    fn preference_comes_before_age_and_equal_uris_are_one() {
-        let now = Instant::now();
-        let mut registrar = Registrar::default();
-        let low = WantedContact { q: 100, ..contact("sip:101@low", None) };
-        registrar.register(now, ask(1, udp(), vec![contact("sip:101@HIGH;x=1", None), low])).unwrap();
-        registrar.register(now, ask(2, udp(), vec![contact("sip:101@high;x=1", None)])).unwrap();
-        assert_eq!(uris(&registrar, now), ["sip:101@high;x=1", "sip:101@low"]);
-        assert_eq!(registrar.keep_users(|_| false), [Change::Gone { user: "101".into(), expired: false }]);
-    }
 }

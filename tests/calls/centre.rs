@@ -283,6 +283,18 @@ impl Centre {
         assert!(next.is_none(), "{}\n{}", next.unwrap_or_default(), self.story());
     }
 
+    /// Takes the next message to anybody, and whom it is for.
+    pub fn post(&mut self) -> Option<(SocketAddr, String)> {
+        let (at, letters) = self.mail.iter_mut().find(|(_, letters)| !letters.is_empty())?;
+        Some((*at, letters.pop_front()?))
+    }
+
+    /// A number of its own for a branch or tag.
+    pub fn fresh(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
     /// Forgets what was sent to `at`.
     pub fn ignore(&mut self, at: SocketAddr) {
         self.mail.remove(&at);

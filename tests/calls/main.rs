@@ -18,6 +18,7 @@ mod phone;
 mod places;
 mod queues;
 mod settings;
+mod storms;
 mod supervision;
 mod talks;
 mod transfers;

@@ -44,6 +44,19 @@ pub struct Script {
     pub patience: Duration,
     /// Puts the other side on hold so many times before that.
     pub holds: u32,
+    /// Sends the other side there before that (REFER).
+    pub transfer: Option<String>,
+    /// Presses a key this long after dialling, told by INFO.
+    pub key_after: Option<Duration>,
+    /// Leaves the offer to the other side.
+    pub late: bool,
+}
+
+impl Script {
+    /// Hangs up after this long and does nothing else.
+    pub fn patient(patience: Duration) -> Self {
+        Self { patience, holds: 0, transfer: None, key_after: None, late: false }
+    }
 }
 
 /// A request that waits for its final response.
@@ -92,6 +105,8 @@ pub struct Line {
     challenged: bool,
     gives_up: bool,
     held: bool,
+    /// The INVITE that left the offer to the other side: its ACK answers.
+    late: Option<u32>,
     /// Final status of each INVITE that had one.
     finals: Vec<(u32, u16)>,
 }
@@ -123,6 +138,7 @@ impl Line {
             challenged: false,
             gives_up: false,
             held: false,
+            late: None,
             finals: Vec::new(),
         }
     }
@@ -145,8 +161,11 @@ impl Line {
         line.remote = format!("<sip:{number_dialled}@10.0.0.1>");
         line.target = format!("sip:{number_dialled}@10.0.0.1");
         line.password = password.map(str::to_owned);
-        line.send_invite(now, "", "sendrecv", wishes);
+        line.send_first_invite(now, "", wishes);
         line.later(now, line.script.patience, What::Act, wishes);
+        if let Some(after) = line.script.key_after {
+            line.later(now, after, What::Key, wishes);
+        }
         line
     }
 
@@ -193,9 +212,17 @@ impl Line {
         ))
     }
 
+    fn send_first_invite(&mut self, now: Instant, authorization: &str, wishes: &mut Wishes) {
+        self.late = self.script.late.then_some(self.cseq);
+        self.send_invite(now, authorization, "sendrecv", wishes);
+    }
+
     fn send_invite(&mut self, now: Instant, authorization: &str, direction: &str, wishes: &mut Wishes) {
-        let body = sdp(self.address, self.cseq, direction);
-        let extra = format!("{}Content-Type: application/sdp\r\n{authorization}", self.contact());
+        let (body, content) = match self.late == Some(self.cseq) {
+            true => (String::new(), ""),
+            false => (sdp(self.address, self.cseq, direction), "Content-Type: application/sdp\r\n"),
+        };
+        let extra = format!("{}{content}{authorization}", self.contact());
         let branch = format!("{}{}", self.tag(), self.cseq);
         let bytes = self.write("INVITE", self.cseq, &branch, &extra, &body);
         self.invite = Some((self.cseq, now));
@@ -215,7 +242,11 @@ impl Line {
         // An ACK to a 2xx is a transaction of its own (RFC 3261 §13.2.2.4).
         let suffix = if status < 300 { "a" } else { "" };
         let branch = format!("{}{cseq}{suffix}", self.tag());
-        wishes.send.push(self.write("ACK", cseq, &branch, "", ""));
+        let (content, answer) = match status < 300 && self.late == Some(cseq) {
+            true => ("Content-Type: application/sdp\r\n", sdp(self.address, cseq, "sendrecv")),
+            false => ("", String::new()),
+        };
+        wishes.send.push(self.write("ACK", cseq, &branch, content, &answer));
     }
 
     fn bye(&mut self, now: Instant, wishes: &mut Wishes) {
@@ -225,6 +256,14 @@ impl Line {
         self.cseq += 1;
         let bytes = self.write("BYE", self.cseq, &format!("{}{}", self.tag(), self.cseq), "", "");
         self.request(now, "BYE", bytes, wishes);
+    }
+
+    /// Asks something in the dialog, beside the call itself.
+    fn ask(&mut self, now: Instant, method: &'static str, extra: &str, body: &str, wishes: &mut Wishes) {
+        self.cseq += 1;
+        let extra = format!("{}{extra}", self.contact());
+        let bytes = self.write(method, self.cseq, &format!("{}{}", self.tag(), self.cseq), &extra, body);
+        self.request(now, method, bytes, wishes);
     }
 
     fn cancel(&mut self, now: Instant, wishes: &mut Wishes) {
@@ -254,8 +293,11 @@ impl Line {
             return;
         }
         self.request = None;
-        if method == "BYE" {
-            self.finish(now);
+        match (method, status) {
+            ("BYE", _) => self.finish(now),
+            ("REFER", 202) => wishes.told("phone.transfers"),
+            ("INFO", 200) => wishes.told("phone.key_told"),
+            _ => {}
         }
         // After a CANCEL the final response to the INVITE says how it ended; `What::Silence` sees that it comes.
         if method == "CANCEL" {
@@ -322,7 +364,7 @@ impl Line {
             self.cseq += 1;
             wishes.told("phone.challenged");
             let header = authorization(text.challenge_md5(), &self.user, &password, "INVITE", &self.target, self.cseq);
-            return self.send_invite(now, &header, "sendrecv", wishes);
+            return self.send_first_invite(now, &header, wishes);
         }
         wishes.told(match status {
             403 => "phone.403",
@@ -372,6 +414,10 @@ impl Line {
                     wishes.told("phone.was_cancelled");
                     self.say(now, "487 Request Terminated", false, wishes);
                 }
+            }
+            "NOTIFY" => {
+                wishes.told("phone.notified");
+                wishes.send.push(text.answer("200 OK", &self.tag(), "", ""));
             }
             "BYE" => {
                 wishes.send.push(text.answer("200 OK", "", "", ""));
@@ -435,6 +481,11 @@ impl Line {
             What::Resend(number) => self.resend(now, number, wishes),
             What::ResendWord => self.resend_word(now, wishes),
             What::Act => self.act(now, dice, wishes),
+            What::Key if self.state == State::Up && self.request.is_none() => {
+                let key = "Content-Type: application/dtmf-relay\r\n";
+                self.ask(now, "INFO", key, "Signal=1\r\nDuration=160\r\n", wishes);
+            }
+            What::Key => {}
             What::Silence => {
                 if let (State::Cancelling, Some((_, since))) = (self.state, self.invite) {
                     wishes.unanswered = Some(("INVITE", self.call_id.clone(), since));
@@ -472,6 +523,13 @@ impl Line {
                 let direction = if self.held { "sendrecv" } else { "sendonly" };
                 self.send_invite(now, "", direction, wishes);
                 self.later(now, Duration::from_millis(dice.between(500, 20_000)), What::Act, wishes);
+            }
+            State::Up if self.script.transfer.is_some() => {
+                let target = self.script.transfer.take().unwrap_or_default();
+                self.ask(now, "REFER", &format!("Refer-To: <sip:{target}@10.0.0.1>\r\n"), "", wishes);
+                // Most phones hang up at once; some wait for the outcome.
+                let wait = if dice.chance(50) { dice.between(10, 900) } else { dice.between(2_000, 60_000) };
+                self.later(now, Duration::from_millis(wait), What::Act, wishes);
             }
             State::Up => self.bye(now, wishes),
             State::Cancelling | State::Final { .. } | State::Ending | State::Done => {}

@@ -76,6 +76,8 @@ pub enum What {
     ResendWord,
     /// The person acts.
     Act,
+    /// The person presses a key.
+    Key,
     /// The final response to a cancelled INVITE must be there.
     Silence,
     /// It rang long enough.
@@ -234,7 +236,11 @@ impl Phone {
         let number = self.next_line;
         self.next_line += 1;
         let holds = if dice.chance(15) { dice.between(1, 2) as u32 } else { 0 };
-        let script = Script { patience: Duration::from_millis(dice.between(5_000, 180_000)), holds };
+        let to = ["600", "601", "500", "7901", "7123", "8400", "12345", "603"];
+        let to = usize::try_from(dice.below(to.len() as u64)).ok().and_then(|at| to.get(at));
+        let transfer = to.filter(|_| dice.chance(8)).map(|to| (*to).to_owned());
+        let patience = Duration::from_millis(dice.between(5_000, 180_000));
+        let script = Script { holds, transfer, ..Script::patient(patience) };
         let line = Line::called(number, now, (self.address, &self.user), text, script, wishes);
         self.lines.insert(id.to_owned(), line);
         // Some never answer: then no timer ends the ring, and the engine withdraws it.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::super::config::Transport;
 use super::super::dialog::DialogSeed;
+use super::super::registrar::{Binding, Loss};
 use super::links::LinkOrder;
 
 /// A path to a peer: how, from which of our listeners, to which address.
@@ -169,12 +170,12 @@ pub enum Event {
         /// The value of Referred-By.
         referred_by: Option<String>,
     },
-    /// A contact was added, or came back over another transport; a mere renewal is not told.
+    /// A contact was added, or is reached another way; a mere renewal is not told.
     Registered {
         /// Whose.
         user: String,
-        /// How it is reached.
-        transport: Transport,
+        /// What; it takes the place of the contact with the same URI, or of the same flow of the same phone.
+        binding: Box<Binding>,
         /// True when the user had no contact before.
         new: bool,
     },
@@ -209,12 +210,21 @@ pub enum Event {
         /// Seconds granted; 0 when not registered.
         expires_s: u32,
     },
+    /// One of several contacts is gone.
+    ContactGone {
+        /// Whose.
+        user: String,
+        /// Its URI.
+        uri: String,
+        /// How.
+        loss: Loss,
+    },
     /// The last contact is gone.
     Unregistered {
         /// Whose.
         user: String,
-        /// True when its time ran out or its connection broke.
-        expired: bool,
+        /// How.
+        loss: Loss,
     },
 }
 
@@ -325,6 +335,8 @@ pub struct Invite {
     pub from_display: Option<String>,
     /// The URI of To.
     pub to: String,
+    /// Route values, first hop first: the Path of a registered phone (RFC 3327).
+    pub routes: Vec<String>,
     /// The offer.
     pub sdp: Bytes,
     /// User part of the identity that we assert (P-Asserted-Identity); only for who may be told.

@@ -1,23 +1,21 @@
-//! Who somebody is, and REGISTER.
+//! Who somebody is.
 //!
 //! An INVITE with credentials is judged by them; else the fixed address of a user, then the certificate and then the
 //! address of a trunk decide; else a From in our own domain is challenged, whether the user exists or not; else it is a
 //! stranger. The challenge keeps no state (RFC 3261 §26.3.2.4 and §22.1).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::config::TrunkProof;
 use super::super::digest::{Algorithm, Authorization, Verdict, challenge};
 use super::super::guard::Answered;
-use super::super::header::{HeaderName, text};
+use super::super::header::HeaderName;
 use super::super::message::Message;
-use super::super::registrar::{EXPIRES_MIN_S, Refusal, Registration, Wanted, WantedContact};
-use super::super::uri::Scheme;
-use super::super::writer::{Writer, response_to};
-use super::{Endpoint, Flow, Identity, Standing, TRANSACTIONS_MAX};
+use super::super::writer::response_to;
+use super::{Endpoint, Flow, Identity};
 
 /// What the credentials of a request prove.
-enum Proof {
+pub(super) enum Proof {
     /// There are none for our realm.
     None,
     User(String),
@@ -88,7 +86,7 @@ impl Endpoint {
     }
 
     /// Judges the credentials for our realm. A phone may answer each of our challenges: one right one is enough.
-    fn proof(&mut self, now: Instant, from: Flow, request: &Message) -> Proof {
+    pub(super) fn proof(&mut self, now: Instant, from: Flow, request: &Message) -> Proof {
         let mut proof = Proof::None;
         for line in request.headers(HeaderName::Authorization) {
             let Some(answer) = Authorization::parse(line) else {
@@ -139,7 +137,7 @@ impl Endpoint {
     }
 
     /// 401, without state. MD5 stands first: many phones take the first challenge without looking further.
-    fn challenge(&mut self, now: Instant, from: Flow, request: &Message, stale: bool) {
+    pub(super) fn challenge(&mut self, now: Instant, from: Flow, request: &Message, stale: bool) {
         let nonce = self.nonces.issue(now, from.remote.ip());
         let realm = self.config.domain.clone();
         // libre before 2.1 (baresip in Debian 12) gives up when any challenge is not MD5.
@@ -161,128 +159,4 @@ impl Endpoint {
             }
         });
     }
-
-    /// REGISTER (RFC 3261 §10.3): always challenged, only for oneself.
-    pub(super) fn handle_register(&mut self, now: Instant, from: Flow, key: &[u8], request: &Message) {
-        if self.transactions.len() >= TRANSACTIONS_MAX {
-            return self.refuse_overload(from, request);
-        }
-        if !self.accepts_extensions(from, request) {
-            return;
-        }
-        // RFC 3261 §10.2: an address of record is a SIP URI.
-        let record = request.to().and_then(|to| to.uri());
-        if !record.is_some_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips)) {
-            return self.refuse_malformed(from, request, 400, "Address Of Record Is No SIP URI");
-        }
-        let user = match self.proof(now, from, request) {
-            Proof::User(user) => user,
-            // A trunk does not register here: it is where the configuration says.
-            Proof::Trunk(_) => return self.answer_register(now, from, key, request, 403, |_| {}),
-            Proof::None => {
-                self.stats.registrations.challenged += 1;
-                return self.challenge(now, from, request, false);
-            }
-            Proof::Stale => {
-                self.stats.registrations.challenged += 1;
-                return self.challenge(now, from, request, true);
-            }
-            Proof::Wrong => {
-                self.stats.rejected.auth += 1;
-                self.stats.registrations.denied += 1;
-                return self.challenge(now, from, request, false);
-            }
-            Proof::TooMany(seconds) => {
-                self.stats.rejected.auth += 1;
-                self.stats.registrations.denied += 1;
-                return self.refuse_tries(from, request, seconds);
-            }
-        };
-        let whom = request.to().and_then(|to| to.uri()?.user_text());
-        if whom.as_deref() != Some(user.as_str()) {
-            self.stats.rejected.auth += 1;
-            return self.answer_register(now, from, key, request, 403, |_| {});
-        }
-        let Some(contacts) = wanted(request) else {
-            return self.answer_register(now, from, key, request, 400, |_| {});
-        };
-        let registration = Registration {
-            user: &user,
-            call_id: request.call_id().unwrap_or_default(),
-            cseq: request.cseq().map_or(0, |cseq| cseq.number),
-            flow: from,
-            contacts,
-        };
-        match self.registrar.register(now, registration) {
-            Ok(change) => {
-                self.raise(from.connection, Standing::Known);
-                let list = self
-                    .registrar
-                    .remaining(now, &user)
-                    .map(|(uri, seconds)| format!("<{uri}>;expires={seconds}"))
-                    .collect::<Vec<_>>();
-                if let Some(longest) = self.registrar.remaining(now, &user).map(|(_, seconds)| seconds).max() {
-                    self.guard.registered(now, from.remote.ip(), Duration::from_secs(longest));
-                }
-                self.answer_register(now, from, key, request, 200, |w| {
-                    for contact in &list {
-                        w.header(HeaderName::Contact, contact);
-                    }
-                });
-                self.tell_changes(change);
-            }
-            Err(Refusal::TooBrief) => self.answer_register(now, from, key, request, 423, |w| {
-                w.header(HeaderName::MinExpires, EXPIRES_MIN_S.to_string());
-            }),
-            Err(Refusal::OutOfOrder) => self.answer_register(now, from, key, request, 500, |_| {}),
-        }
-    }
-
-    fn answer_register(
-        &mut self,
-        now: Instant,
-        from: Flow,
-        key: &[u8],
-        request: &Message,
-        code: u16,
-        more: impl FnOnce(&mut Writer),
-    ) {
-        match code {
-            200 => self.stats.registrations.ok += 1,
-            _ => self.stats.registrations.denied += 1,
-        }
-        let tag = self.stateless_tag(request);
-        let mut writer = response_to(request, code, None, Some(&tag), from.remote);
-        more(&mut writer);
-        self.respond(now, from, key, request, code, writer);
-    }
-}
-
-/// The Contact headers of a REGISTER. `None`: `*` with anything but `Expires: 0`, or an address we could never
-/// call.
-fn wanted(request: &Message) -> Option<Wanted> {
-    if request.contact_is_star() {
-        return (request.expires() == Some(0)).then_some(Wanted::ForgetAll);
-    }
-    let each = request.contacts().map(|contact| {
-        let contact = contact?;
-        let uri = contact.uri().filter(|uri| matches!(uri.scheme, Scheme::Sip))?;
-        // A Request-URI carries no headers (RFC 3261 §19.1.1).
-        uri.headers.is_none().then_some(())?;
-        let expires = contact.params.get("expires").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-        Some(WantedContact {
-            uri: text(contact.uri).into_owned(),
-            expires_s: expires.or(request.expires()),
-            q: contact.params.get("q").map_or(1000, q_value),
-        })
-    });
-    each.collect::<Option<Vec<_>>>().map(Wanted::Each)
-}
-
-/// `0.7` as 700; what is no q value counts as 1.
-fn q_value(value: &[u8]) -> u16 {
-    let q = std::str::from_utf8(value).ok().and_then(|v| v.parse::<f32>().ok()).filter(|q| (0.0..=1.0).contains(q));
-    // In range by the filter.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    q.map_or(1000, |q| (q * 1000.0) as u16)
 }

@@ -23,7 +23,7 @@ use super::digest::Nonces;
 use super::guard::{Count, Guard, Verdict};
 use super::header::{HeaderName, Method};
 use super::message::{Message, ParseError, validate};
-use super::registrar::{Change, Registrar};
+use super::registrar::Registrar;
 use super::session::{Session, State};
 use super::transaction::{self, Reliability};
 use super::writer::{Writer, response_to};
@@ -38,6 +38,7 @@ mod orphans;
 mod outbound;
 mod refer;
 mod refresh;
+mod register;
 mod reliable;
 mod replies;
 mod stats;
@@ -48,13 +49,14 @@ mod trunks;
 mod update;
 
 pub use super::dialog::DialogSeed;
-pub use super::registrar::Contact;
+pub use super::registrar::{Binding, Contact, Loss};
 pub use api::{DialogNote, EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use api::{TrunkHostView, TrunkView};
 pub use links::{LinkOrder, Standing};
 pub use stats::{METHODS, Registrations, Rejected, Stats};
 
 use links::Links;
+use orphans::Orphans;
 use refer::Refers;
 use table::{Id, Transactions};
 
@@ -67,7 +69,7 @@ const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE,
 /// Extensions offered, for Supported.
 const SUPPORTED: &str = "100rel, replaces, timer, norefersub";
 /// Extensions that may be required of us.
-const EXTENSIONS: [&str; 3] = ["100rel", "replaces", "timer"];
+const EXTENSIONS: [&str; 5] = ["100rel", "replaces", "timer", "path", "outbound"];
 
 /// The SIP side of one process.
 #[derive(Debug)]
@@ -86,6 +88,7 @@ pub struct Endpoint {
     timers: BTreeSet<(Instant, SessionId)>,
     last_session: u64,
     registrar: Registrar,
+    orphans: Orphans,
     refers: Refers,
     trunks: trunks::Trunks,
     links: Links,
@@ -123,6 +126,7 @@ impl Endpoint {
             timers: BTreeSet::new(),
             last_session: 0,
             registrar: Registrar::default(),
+            orphans: Orphans::default(),
             refers: Refers::default(),
             trunks: trunks::Trunks::default(),
             links: Links::default(),
@@ -153,6 +157,7 @@ impl Endpoint {
         if verdict == Verdict::Drop {
             return false;
         }
+        self.registrar.heard(now, from);
         match Message::parse(bytes) {
             Ok(message) if message.is_request() => {
                 self.stats.request_in(message.method());
@@ -185,7 +190,8 @@ impl Endpoint {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = self.timers.first().map(|(at, _)| *at);
         let others = [session, self.registrar.poll_timeout(), self.refers.poll_timeout(), self.trunks.poll_timeout()];
-        others.into_iter().chain([self.transactions.poll_timeout()]).flatten().min()
+        let more = [self.transactions.poll_timeout(), self.orphans.poll_timeout()];
+        others.into_iter().chain(more).flatten().min()
     }
 
     /// Does all that is due at `now`; calling it early does nothing.
@@ -215,8 +221,10 @@ impl Endpoint {
             }
         }
         self.refers_due(now);
-        let changes = self.registrar.handle_timeout(now);
-        self.tell_changes(changes);
+        self.orphans_due(now);
+        let due = self.registrar.handle_timeout(now);
+        self.tell_changes(due.changes);
+        self.ask_after(now, due.asks);
         self.handle_trunks_due(now);
     }
 
@@ -253,20 +261,6 @@ impl Endpoint {
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    fn tell_changes(&mut self, changes: impl IntoIterator<Item = Change>) {
-        for change in changes {
-            match change {
-                Change::Added { user, flow, first } => {
-                    self.event(Event::Registered { user, transport: flow.transport, new: first });
-                }
-                Change::Gone { user, expired } => {
-                    self.stats.registrations.expired += u64::from(expired);
-                    self.event(Event::Unregistered { user, expired });
-                }
-            }
-        }
     }
 
     fn fail_clients(&mut self, now: Instant, remote: SocketAddr, concerned: impl Fn(&Flow) -> bool) {

@@ -1,14 +1,39 @@
 //! Dialogs that outlive a process: what is told of them for the journal, and their end in the next process.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::super::config::{Listener, Transport};
 use super::super::dialog::{Dialog, DialogSeed};
 use super::super::header::{HeaderName, Method, NameAddr};
+use super::super::registrar::same_uri;
 use super::super::session::State;
 use super::super::uri::Uri;
 use super::table::Purpose;
 use super::{DialogNote, Endpoint, Flow, Output, SessionId};
+
+/// How long a phone that has to connect by itself is waited for.
+const RETURN_WITHIN: Duration = Duration::from_secs(60);
+
+/// Dialogs of an earlier process whose peers were reached by a connection of theirs, which died with it.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    waiting: BTreeMap<SessionId, Orphan>,
+}
+
+#[derive(Debug)]
+struct Orphan {
+    seed: DialogSeed,
+    reason: String,
+    until: Instant,
+}
+
+impl Orphans {
+    /// When `orphans_due` has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.waiting.values().map(|orphan| orphan.until).min()
+    }
+}
 
 impl Endpoint {
     /// Tells of the dialog of a session that came up, or whose peer is reached another way than was told.
@@ -26,44 +51,93 @@ impl Endpoint {
     }
 
     /// Ends a dialog of a process that is gone: BYE with this Reason, repeated until it is answered or 32 s have
-    /// passed. Its answer changes nothing: 481 is as good as 200.
+    /// passed. Its answer changes nothing: 481 is as good as 200. A peer that cannot be called, for it was reached by a
+    /// connection of its own, gets its BYE when it registers again within [`RETURN_WITHIN`].
     ///
     /// Returns the number by which [`DialogNote::Down`] tells that it is over.
     pub fn bye_orphan(&mut self, now: Instant, seed: DialogSeed, reason: &str) -> SessionId {
         self.last_session += 1;
         let id = SessionId(self.last_session);
-        let mut dialog = Dialog::orphan(seed);
-        let hop = dialog.hop(|_| false);
-        if matches!(hop.transport, Transport::Ws | Transport::Wss) {
-            // Browsers do not listen: the connection died with the process, and with it the way to the peer.
-            self.orphan_ended(id);
-            return id;
+        let transport = seed.flow.transport;
+        if transport.is_reliable() {
+            let orphan = Orphan { seed: seed.clone(), reason: reason.to_owned(), until: now + RETURN_WITHIN };
+            self.orphans.waiting.insert(id, orphan);
         }
-        let flow = self.way_back(hop, dialog.next_uri());
+        // Browsers do not listen.
+        if !matches!(transport, Transport::Ws | Transport::Wss) {
+            self.send_last_bye(now, id, seed, reason, None);
+        }
+        id
+    }
+
+    /// Somebody registered over this flow: his phone may be the peer of dialogs that wait for it.
+    pub(super) fn phone_returned(&mut self, now: Instant, flow: Flow, uris: &[String]) {
+        if self.orphans.waiting.is_empty() || flow.connection.is_none() {
+            return;
+        }
+        let is_his = |orphan: &Orphan| {
+            orphan.seed.flow.transport == flow.transport && uris.iter().any(|uri| same_uri(uri, &orphan.seed.target))
+        };
+        let his: Vec<SessionId> =
+            self.orphans.waiting.iter().filter(|(_, orphan)| is_his(orphan)).map(|(id, _)| *id).collect();
+        for id in his {
+            if let Some(Orphan { seed, reason, .. }) = self.orphans.waiting.remove(&id) {
+                self.send_last_bye(now, id, seed, &reason, Some(flow));
+            }
+        }
+    }
+
+    fn send_last_bye(&mut self, now: Instant, id: SessionId, seed: DialogSeed, reason: &str, back: Option<Flow>) {
+        let mut dialog = Dialog::orphan(seed);
+        let flow = match back {
+            Some(flow) => flow,
+            None => {
+                let hop = dialog.hop(|_| false);
+                self.way_back(hop, dialog.next_uri())
+            }
+        };
         let branch = self.new_branch();
         let mut request = dialog.request(Method::Bye, &self.via(flow, branch));
         request.header(HeaderName::Reason, reason);
         self.start_client(now, branch, flow, Method::Bye, request.finish(), Purpose::Orphan(id));
-        id
     }
 
     /// The BYE was answered, or never will be.
     pub(super) fn orphan_ended(&mut self, session: SessionId) {
+        self.orphans.waiting.remove(&session);
         self.outputs.push_back(Output::Dialog(DialogNote::Down { session }));
     }
 
-    /// The same way by the listeners of now, which may stand in another order. Over TLS the peer has to prove the name
-    /// that stands in the URI, if one does.
+    /// The BYE could not be sent, or was not answered: a peer that may come back is waited for.
+    pub(super) fn orphan_failed(&mut self, session: SessionId) {
+        if !self.orphans.waiting.contains_key(&session) {
+            self.orphan_ended(session);
+        }
+    }
+
+    /// Who did not come back in time is not waited for any more.
+    pub(super) fn orphans_due(&mut self, now: Instant) {
+        let late = self.orphans.waiting.iter().filter(|(_, orphan)| orphan.until <= now);
+        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.orphan_ended(id);
+        }
+    }
+
+    /// The same way by the listeners of now. Over TLS the peer has to prove the name that stands in the URI, if one does.
     fn way_back(&mut self, flow: Flow, uri: &[u8]) -> Flow {
-        let fits = |l: &Listener| l.transport == flow.transport && l.address.is_ipv4() == flow.remote.is_ipv4();
-        let same = self.config.listeners.get(usize::from(flow.listener)).is_some_and(fits);
-        let listener = match same {
-            true => flow.listener,
-            false => self.config.listener_for(flow.transport, flow.remote).unwrap_or(flow.listener),
-        };
+        let listener = self.same_listener(flow).unwrap_or(flow.listener);
         let name = NameAddr::parse(uri).map_or(uri, |route| route.uri);
         let name = Uri::parse(name).filter(|uri| uri.ip().is_none()).map(|uri| uri.host_text().into_owned());
         let named = name.filter(|_| flow.transport.is_secure());
         named.and_then(|name| self.flow_to(flow.transport, flow.remote, &name)).unwrap_or(Flow { listener, ..flow })
+    }
+
+    /// The listener that a flow of an earlier process leaves by now: they may stand in another order.
+    pub(super) fn same_listener(&self, flow: Flow) -> Option<u16> {
+        let fits = |l: &Listener| l.transport == flow.transport && l.address.is_ipv4() == flow.remote.is_ipv4();
+        match self.config.listeners.get(usize::from(flow.listener)).is_some_and(fits) {
+            true => Some(flow.listener),
+            false => self.config.listener_for(flow.transport, flow.remote),
+        }
     }
 }

@@ -29,7 +29,8 @@ impl Endpoint {
         let (tag, call_id) = (self.new_tag(), self.new_tag() + &self.new_tag());
         let contact = self.contact(flow, if invite.private { "" } else { &invite.from_user });
         let from = self.caller_of(&invite);
-        let dialog = Dialog::asking(call_id, tag, &from, &invite.to, &invite.uri, flow, contact);
+        let dialog =
+            Dialog::asking(call_id, tag, &from, &invite.to, &invite.uri, flow, contact).through(&invite.routes);
         let trunk = invite.trunk.clone();
         let state = State::Calling { client: 0, invite: Box::new(invite), forks: Vec::new() };
         let session = Session::new(dialog, state).with_trunk(trunk);
@@ -284,7 +285,7 @@ impl Endpoint {
                 self.remove_session(session);
             }
             Purpose::Probe | Purpose::Register => self.trunk_unanswered(now, id, purpose, code),
-            Purpose::Orphan(session) => self.orphan_ended(session),
+            Purpose::Orphan(session) => self.orphan_failed(session),
             Purpose::Nothing => {}
         }
     }

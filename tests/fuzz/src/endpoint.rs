@@ -202,6 +202,7 @@ fn an_invite() -> Invite {
         from_user: "500".to_owned(),
         from_display: None,
         to: "sip:9@203.0.113.1".to_owned(),
+        routes: Vec::new(),
         sdp: Bytes::from_static(SDP),
         asserted: None,
         private: false,

@@ -5,7 +5,7 @@ use super::super::super::header::Method;
 use super::*;
 
 /// The Authorization header that answers our 401 with one algorithm.
-fn authorization(
+pub(super) fn authorization(
     refusal: &Message,
     algorithm: Algorithm,
     user: &str,
@@ -23,7 +23,7 @@ fn is_stale(refusal: &Message) -> bool {
     refusal.code() == 401 && value(refusal, HeaderName::WwwAuthenticate).contains("stale=true")
 }
 
-fn ours(method: &'static str, branch: &'static str, cseq: u32) -> Ask {
+pub(super) fn ours(method: &'static str, branch: &'static str, cseq: u32) -> Ask {
     Ask { to: "<sip:101@hatif.test>".into(), ..Ask::new(method, branch, cseq) }.from("<sip:101@hatif.test>;tag=ft")
 }
 
@@ -151,15 +151,16 @@ fn a_phone_registers_renews_and_expires() {
     let sent = world.take_sent();
     assert_eq!(sent.iter().map(line).collect::<Vec<_>>(), ["200 REGISTER", "200 REGISTER"], "repeated: the same 200");
     assert_eq!(value(&sent[0], HeaderName::Contact), format!("<sip:+96650@{PHONE}>;expires=120"));
-    assert_eq!(world.take_events(), [Event::Registered { user: "101".into(), transport: Transport::Udp, new: true }]);
+    assert_eq!(registered(&world.take_events()), [(format!("sip:+96650@{PHONE}"), true)]);
     let contacts = world.endpoint.contacts(world.now, "101");
-    assert_eq!(contacts, [Contact { uri: format!("sip:+96650@{PHONE}"), flow: nat }], "over the flow it came on");
+    let contact = Contact { uri: format!("sip:+96650@{PHONE}"), flow: nat, path: Vec::new() };
+    assert_eq!(contacts, [contact], "over the flow it came on");
     world.pass(Duration::from_secs(100));
     world.receive(nat, &ours("REGISTER", "c", 3).more(&proof(2)).more("Expires: 120").text());
     world.pass(Duration::from_secs(119));
     assert_eq!((world.take_lines(), world.take_events()), (vec!["200 REGISTER".into()], vec![]));
     world.pass(Duration::from_secs(1));
-    assert_eq!(world.take_events(), [Event::Unregistered { user: "101".into(), expired: true }]);
+    assert_eq!(world.take_events(), [Event::Unregistered { user: "101".into(), loss: Loss::Expired }]);
     assert_eq!(world.endpoint.contacts(world.now, "101"), []);
     world.assert_rests();
 }
@@ -185,11 +186,9 @@ fn a_phone_unregisters_and_may_not_register_others() {
     world.receive(udp(PHONE), &star(ours("REGISTER", "f", 6).more(&proof(5)).more("Expires: 0")));
     let gone = world.take_one();
     assert_eq!((gone.code(), gone.header(HeaderName::Contact)), (200, None));
-    let expected = [
-        Event::Registered { user: "101".into(), transport: Transport::Udp, new: true },
-        Event::Unregistered { user: "101".into(), expired: false },
-    ];
-    assert_eq!(world.take_events(), expected);
+    let events = world.take_events();
+    assert_eq!(registered(&events), [(format!("sip:+96650@{PHONE}"), true)]);
+    assert_eq!(events.last(), Some(&Event::Unregistered { user: "101".into(), loss: Loss::Asked }));
     world.pass(NONCE_LIFE + Duration::from_millis(1));
     world.receive(udp(PHONE), &ours("REGISTER", "g", 7).more(&proof(6)).text());
     assert!(is_stale(&world.take_one()));
@@ -213,9 +212,9 @@ fn registrations_end_with_their_connection_or_user() {
     };
     register(&mut world, tcp(PHONE, 3));
     world.act(|e, now| e.handle_closed(now, 3));
-    assert_eq!(world.take_events().pop(), Some(Event::Unregistered { user: "101".into(), expired: true }));
+    assert_eq!(world.take_events().pop(), Some(Event::Unregistered { user: "101".into(), loss: Loss::Closed }));
     register(&mut world, tcp(PHONE, 4));
     world.act(|e, _| e.set_config(SipConfig { users: BTreeMap::new(), ..config() }));
-    assert_eq!(world.take_events().pop(), Some(Event::Unregistered { user: "101".into(), expired: false }));
+    assert_eq!(world.take_events().pop(), Some(Event::Unregistered { user: "101".into(), loss: Loss::Asked }));
     assert_eq!(world.endpoint.stats().contacts, 0);
 }

@@ -18,6 +18,7 @@ mod links;
 mod network;
 mod orphans;
 mod refusals;
+mod register;
 mod torture;
 mod trunks;
 
@@ -266,6 +267,7 @@ fn invite() -> Invite {
         from_user: "+96650".to_owned(),
         from_display: Some("support".to_owned()),
         to: "sip:101@hatif.test".to_owned(),
+        routes: Vec::new(),
         sdp: Bytes::from(SDP),
         asserted: None,
         private: false,
@@ -289,6 +291,15 @@ fn answered(world: &mut World) -> (SessionId, Message) {
     assert_eq!(world.take_lines(), ["ACK"]);
     assert_eq!(world.take_events(), [Event::Answered { session, sdp: Some(Bytes::from(SDP)) }]);
     (session, request)
+}
+
+/// The URIs of phones that registered, each with whether it is the user's first.
+fn registered(events: &[Event]) -> Vec<(String, bool)> {
+    let one = |event: &Event| match event {
+        Event::Registered { binding, new, .. } => Some((binding.uri.clone(), *new)),
+        _ => None,
+    };
+    events.iter().filter_map(one).collect()
 }
 
 fn remote(address: &str) -> SocketAddr {

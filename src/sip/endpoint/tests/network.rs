@@ -103,6 +103,7 @@ impl Network {
             Event::Dtmf { .. }
             | Event::Refer { .. }
             | Event::Registered { .. }
+            | Event::ContactGone { .. }
             | Event::Unregistered { .. }
             | Event::TrunkState { .. }
             | Event::TrunkRegistered { .. }

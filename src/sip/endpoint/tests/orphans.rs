@@ -75,20 +75,49 @@ fn a_moved_peer_is_told_again_and_the_end_once() {
     world.assert_rests();
 }
 
-/// Streams died with the process: a new connection goes to the address that the Contact names; a browser has none.
+/// Streams died with the process: a new connection goes to the address that the Contact names.
 #[test]
-fn streams_are_opened_anew_and_browsers_cannot_be_reached() {
+fn a_peer_on_a_stream_is_called_at_its_contact() {
     let mut world = World::new();
     let (session, _) = established(&mut world);
-    let seed = seed_in(&mut world, session);
-    let over =
-        |transport, remote: &str| Flow { transport, listener: 1, remote: remote.parse().unwrap(), connection: None };
+    let over = |remote: &str| Flow { connection: None, ..tcp(remote, 1) };
+    let seed = DialogSeed {
+        flow: over("10.0.0.7:49152"),
+        target: "sip:x@10.0.0.7:5080;transport=tcp".into(),
+        ..seed_in(&mut world, session)
+    };
     let mut next = World::new();
-    let tcp = DialogSeed { flow: over(Transport::Tcp, "10.0.0.7:49152"), ..seed.clone() };
-    let tcp = DialogSeed { target: "sip:x@10.0.0.7:5080;transport=tcp".into(), ..tcp };
-    next.act(|e, now| _ = e.bye_orphan(now, tcp, "SIP;cause=503"));
-    assert_eq!(next.sent.pop().map(|(_, flow, _)| flow), Some(over(Transport::Tcp, "10.0.0.7:5080")));
-    let browser = DialogSeed { flow: over(Transport::Ws, "10.0.0.7:49152"), ..seed };
-    next.act(|e, now| _ = e.bye_orphan(now, browser, "SIP;cause=503"));
-    assert!(next.sent.is_empty() && matches!(next.notes.as_slice(), [DialogNote::Down { .. }]));
+    next.act(|e, now| _ = e.bye_orphan(now, seed, "SIP;cause=503"));
+    assert_eq!(next.sent.pop().map(|(_, flow, _)| flow), Some(over("10.0.0.7:5080")));
+}
+
+/// Who cannot be called, a browser or a phone behind NAT, gets its BYE when it registers again; after a minute it is not
+/// waited for any more.
+#[test]
+fn a_peer_that_cannot_be_called_gets_its_bye_when_it_returns() {
+    let mut world = World::new();
+    let (session, _) = established(&mut world);
+    let told = seed_in(&mut world, session);
+    let before = Flow { connection: None, ..tcp("10.0.0.7:49152", 1) };
+    let target = format!("sip:+96650@{PHONE};ob");
+    for comes_back in [true, false] {
+        let mut next = World::new();
+        let mut orphan = None;
+        let seed = DialogSeed { flow: before, target: target.clone(), ..told.clone() };
+        next.act(|e, now| orphan = Some(e.bye_orphan(now, seed, "SIP;cause=503")));
+        let (_, flow, _) = next.sent.remove(0);
+        next.act(|e, now| e.handle_send_failed(now, flow));
+        assert_eq!(next.notes, [], "it may come back");
+        if comes_back {
+            let here = tcp(PHONE, 8);
+            let answer = super::register::register_again(&mut next, here, "", |text| text.replace("/UDP", "/TCP"), 1);
+            assert_eq!(answer.code(), 200);
+            let (_, flow, bye) = next.sent.remove(0);
+            assert_eq!((line(&bye), flow), ("BYE".to_owned(), here));
+            next.receive(here, &respond(&bye, 200, "", "", ""));
+        } else {
+            next.pass(Duration::from_secs(61));
+        }
+        assert_eq!(next.notes, [DialogNote::Down { session: orphan.unwrap() }]);
+    }
 }
