@@ -1,6 +1,6 @@
 //! Digest authentication: the challenging side with its nonces, and the answering side.
 //!
-//! RFC 3261 §22 with RFC 8760: MD5 and SHA-256, `qop=auth` and the legacy form without qop. Only `auth` is
+//! RFC 3261 §22 with RFC 8760: MD5, SHA-256 and SHA-512-256, `qop=auth` and the legacy form without qop. Only `auth` is
 //! offered. `auth-int` and the `-sess` algorithms are refused: no phone needs them.
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512_256};
 
 use super::guard::source_of;
 use super::header::{Method, split_outside, text, trim, unquote};
@@ -27,20 +27,27 @@ pub enum Algorithm {
     Md5,
     /// `SHA-256`.
     Sha256,
+    /// `SHA-512-256`.
+    Sha512Of256,
 }
 
 impl Algorithm {
+    /// All that are served, in the order of our challenges. MD5 stands first: many phones take the first challenge
+    /// without looking further.
+    pub const ALL: [Algorithm; 3] = [Self::Md5, Self::Sha256, Self::Sha512Of256];
+
     /// The token on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
             Self::Sha256 => "SHA-256",
+            Self::Sha512Of256 => "SHA-512-256",
         }
     }
 
     /// Reads the token in any case; `None` for one that is not served.
     pub fn from_bytes(token: &[u8]) -> Option<Algorithm> {
-        [Self::Md5, Self::Sha256].into_iter().find(|a| a.as_str().as_bytes().eq_ignore_ascii_case(token))
+        Self::ALL.into_iter().find(|a| a.as_str().as_bytes().eq_ignore_ascii_case(token))
     }
 
     /// The hash in lower-case hex of the parts joined by colons.
@@ -49,6 +56,7 @@ impl Algorithm {
         match self {
             Self::Md5 => hex(&Md5::digest(joined)),
             Self::Sha256 => hex(&Sha256::digest(joined)),
+            Self::Sha512Of256 => hex(&Sha512_256::digest(joined)),
         }
     }
 }
@@ -443,7 +451,7 @@ mod tests {
     #[test]
     fn a_nonce_is_good_for_rising_counts_only() {
         let (mut nonces, now) = (Nonces::new([7; 32]), Instant::now());
-        for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+        for algorithm in Algorithm::ALL {
             let challenge = challenge("hatif \"x\"", &nonces.issue(now, PEER), false, algorithm);
             assert_eq!(play(&mut nonces, now, &challenge, 1, "wrong"), Verdict::Wrong);
             assert_eq!(play(&mut nonces, now, &challenge, 1, "secret"), Verdict::Accepted);
@@ -514,7 +522,7 @@ mod tests {
         let read = Challenge::parse(text.as_bytes()).unwrap();
         assert_eq!((&*read.realm, &*read.nonce), (&b"ha\\tif"[..], &b"n"[..]));
         assert_eq!((read.algorithm, read.auth, read.stale), (Some(Algorithm::Sha256), true, true));
-        let other = Challenge::parse(b"digest realm=r,nonce=n,qop=\"auth-int, AUTH\",algorithm=SHA-512-256").unwrap();
+        let other = Challenge::parse(b"digest realm=r,nonce=n,qop=\"auth-int, AUTH\",algorithm=AKAv1-MD5").unwrap();
         assert_eq!((other.algorithm, other.auth, other.stale), (None, true, false));
     }
 

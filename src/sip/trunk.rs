@@ -557,7 +557,7 @@ mod tests {
         let several = challenge(
             407,
             &[
-                &format!("{realm}, algorithm=SHA-512-256, qop=\"auth\""),
+                &format!("{realm}, algorithm=AKAv1-MD5, qop=\"auth\""),
                 &format!("{realm}, algorithm=SHA-256, qop=\"auth-int\""),
                 &format!("{realm}, algorithm=SHA-256, qop=\"auth-int,auth\""),
                 &format!("{realm}, algorithm=MD5, qop=\"auth\""),

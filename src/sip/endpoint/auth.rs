@@ -136,26 +136,30 @@ impl Endpoint {
         proof
     }
 
-    /// 401, without state. MD5 stands first: many phones take the first challenge without looking further.
+    /// 401, without state: a challenge for each algorithm, as far as there is room for them.
     pub(super) fn challenge(&mut self, now: Instant, from: Flow, request: &Message, stale: bool) {
         let nonce = self.nonces.issue(now, from.remote.ip());
         let realm = self.config.domain.clone();
         // libre before 2.1 (baresip in Debian 12) gives up when any challenge is not MD5.
         let agent = request.header(HeaderName::UserAgent).unwrap_or_default();
         let md5_only = [b"baresip v0", b"baresip v1", b"baresip v2"].iter().any(|old| agent.starts_with(*old));
-        let md5 = challenge(&realm, &nonce, stale, Algorithm::Md5);
-        let sha256 = challenge(&realm, &nonce, stale, Algorithm::Sha256);
         // An answer of more than twice its question would let others flood third parties through us.
-        let bare = response_to(request, 401, None, Some("0123456789abcdef"), from.remote).finish().len();
-        let line = |challenge: &str| HeaderName::WwwAuthenticate.as_str().len() + challenge.len() + 4;
-        if self.amplifies(from, request, bare + line(&md5)) {
+        let mut length = response_to(request, 401, None, Some("0123456789abcdef"), from.remote).finish().len();
+        let mut challenges = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let line = challenge(&realm, &nonce, stale, algorithm);
+            length += HeaderName::WwwAuthenticate.as_str().len() + line.len() + 4;
+            if (md5_only && algorithm != Algorithm::Md5) || self.amplifies(from, request, length) {
+                break;
+            }
+            challenges.push(line);
+        }
+        if challenges.is_empty() {
             return self.reply(from, request, 400, Some("Too short to be challenged"), |_| {});
         }
-        let roomy = !self.amplifies(from, request, bare + line(&md5) + line(&sha256));
         self.reply(from, request, 401, None, |w| {
-            w.header(HeaderName::WwwAuthenticate, md5);
-            if roomy && !md5_only {
-                w.header(HeaderName::WwwAuthenticate, sha256);
+            for line in challenges {
+                w.header(HeaderName::WwwAuthenticate, line);
             }
         });
     }

@@ -37,7 +37,7 @@ fn identity_of(world: &mut World) -> Identity {
 /// A From in our own domain is challenged, whether the user exists or not, and without state.
 #[test]
 fn our_own_domain_is_challenged_and_credentials_decide() {
-    for (algorithm, nc) in [(Algorithm::Md5, 1), (Algorithm::Sha256, 10)] {
+    for (algorithm, nc) in [(Algorithm::Md5, 1), (Algorithm::Sha256, 10), (Algorithm::Sha512Of256, 20)] {
         let mut world = World::new();
         world.receive(udp(PHONE), &Ask::new("INVITE", "a", 1).sdp().from("<sip:nobody@hatif.test>;tag=ft").text());
         let nobody = world.take_one();
