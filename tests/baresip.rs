@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod common;
+#[path = "common/wire.rs"]
+mod wire;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -23,6 +25,11 @@ struct Baresip {
 impl Baresip {
     /// `account` as in its accounts file. Uses ports from `port` to `port + 29`.
     fn start(account: &str, hz: f64, port: u16) -> Self {
+        Self::start_with(account, hz, port, "")
+    }
+
+    /// With these lines more in its configuration.
+    fn start_with(account: &str, hz: f64, port: u16, lines: &str) -> Self {
         let folder = temp_folder();
         let microphone = folder.join("microphone.wav");
         write_wav(&microphone, &tone(hz, -16.0, 120_000)).expect("a tone");
@@ -34,7 +41,7 @@ impl Baresip {
              audio_source aufile,{}\naudio_player aubridge,nobody\naudio_alert aubridge,nobody\n\
              ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\naudio_level no\n\
              rtp_ports {rtp}-{}\nsnd_path {}\nctrl_tcp_listen 127.0.0.1:{control}\n\
-             module_path {}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
+             {lines}module_path {}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
             microphone.display(),
             rtp + 20,
@@ -176,4 +183,52 @@ fn baresip_as_the_agent() {
     assert!(stands_above(late(&baresip.heard()), 1_004.0, 604.0, MARGIN_DB), "baresip hears the customer");
     server.ended_call("0502");
     server.idle(seconds(10));
+}
+
+/// Over TLS, with an authority of its own, and over TCP: registers with digest, takes a call over the connection it
+/// registered on, talks, is hung up; then dials the echo and hears itself.
+#[test]
+fn baresip_over_tls_and_tcp() {
+    let (ports, folder) = (free_ports(), temp_folder());
+    let authority = wire::Authority::new("test authority");
+    authority.server().write(&folder, "server");
+    fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
+    let (sip, tls) = (ports.sip, ports.sip + 3);
+    let plain = format!("listen = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\"]");
+    let keys = format!(
+        "listen = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\", \"tls:127.0.0.1:{tls}\"]\n\
+         tls_certificate = \"{0}/server.pem\"\ntls_key = \"{0}/server.key\"",
+        folder.display()
+    );
+    let server = Server::configured(ports, &config(ports, &floor("")).replace(&plain, &keys));
+    for (transport, port, own, number) in [("tls", tls, sip + 6, "0503"), ("tcp", sip, sip + 23, "0504")] {
+        let account = format!(
+            "<sip:101@127.0.0.1:{port};transport={transport}>;auth_user=101;auth_pass={PASSWORD};answermode=auto;\
+             regint=120;audio_codecs=pcmu,pcma\n"
+        );
+        let lines = format!("sip_cafile {}/ca.pem\n", folder.display());
+        let baresip = Baresip::start_with(&account, 604.0, own, &lines);
+        server.agents_in("ready", 1.0);
+        assert_eq!(server.metric("hatif_sip_connections", &[("transport", transport)]), 1.0, "its connection");
+        let customer = server.customer(number, Source::Tone(1_004.0));
+        let out = customer.invite("600").expect("sent");
+        out.answered(SOON).expect("in the queue");
+        server.agents_in("busy", 1.0);
+        std::thread::sleep(seconds(1));
+        let heard = out.listen(seconds(3));
+        assert!(stands_above(&heard, 604.0, 1_004.0, MARGIN_DB), "{transport}: the customer hears baresip");
+        assert_eq!(out.hang_up_and_wait(SOON), Some(200));
+        wait_until(SOON, "baresip is hung up", || baresip.log().contains("terminated"));
+        std::thread::sleep(ms(300));
+        assert!(stands_above(late(&baresip.heard()), 1_004.0, 604.0, MARGIN_DB), "{transport}: baresip hears");
+        baresip.command("dial", &format!("sip:9196@127.0.0.1:{port};transport={transport}"));
+        wait_until(SOON, "the echo answers", || baresip.log().matches("Call established").count() >= 2);
+        baresip.command("hangup", "");
+        server.idle(seconds(10));
+        drop(baresip);
+        wait_until(SOON, "its connection is gone", || {
+            server.metric("hatif_sip_connections", &[("transport", transport)]) == 0.0
+        });
+    }
+    let _ = fs::remove_dir_all(folder);
 }

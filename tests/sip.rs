@@ -57,6 +57,13 @@ struct Play {
     port: u16,
 }
 
+impl Play {
+    /// A user of its own: `[user]` in the files.
+    fn user(&self) -> String {
+        format!("u{}", self.port)
+    }
+}
+
 /// Names of all scenarios.
 fn scenarios() -> BTreeSet<String> {
     let files = fs::read_dir(root().join("tests/sip")).expect("tests/sip");
@@ -90,6 +97,10 @@ fn start(ports: Ports, plays: &[Play]) -> Server {
          [[number]]\nmatch = \"500\"\nflow = \"wait\"\npublic = true\n\
          [[number]]\nmatch = \"501\"\nflow = \"leave\"\npublic = true\n",
     );
+    for play in plays {
+        let user = play.user();
+        let _ = write!(text, "[[agent]]\nid = \"{user}\"\npassword = \"{PASSWORD}\"\n");
+    }
     for play in plays.iter().filter(|play| play.callee) {
         let Play { number, port, way, .. } = play;
         let _ = write!(
@@ -114,6 +125,7 @@ fn sipp(play: &Play, name: &str, tcp: bool, port: u16, folder: &Path) -> Command
         .args(["-sf", &root().join("tests/sip").join(format!("{name}.xml")).display().to_string()])
         .args(["-i", play.way.host, "-p", &port.to_string(), "-mp", &(port + 2).to_string()])
         .args(["-t", if tcp { "t1" } else { "u1" }, "-m", "1", "-nostdin", "-recv_timeout", "10000"])
+        .args(["-key", "user", &play.user(), "-au", &play.user(), "-ap", PASSWORD])
         .args(["-timeout", &PATIENCE.as_secs().to_string(), "-timeout_error"])
         .args(["-trace_err", "-error_file", &file("err"), "-trace_msg", "-message_file", &file("msg")])
         .stdin(Stdio::null())

@@ -10,6 +10,7 @@
 //!     | dial, direct                    |                                                     |
 //!     +--------------> Dialing          +------------------- talk over, flow goes on ---------+
 //!                                       any --hang-up, end of flow, limit--> Ended
+//!                   a transfer (REFER) leads from Talking to Dialing or Waiting, and back when it fails
 //! ```
 
 pub mod config;

@@ -102,7 +102,7 @@ impl Call {
                 return self.outputs.push_back(Action::ReferProgress { refer, code: 403 });
             }
         };
-        if !self.begin_transfer(context.now, asked, to, false) {
+        if !self.begin_transfer(context, asked, to, false) {
             return self.outputs.push_back(Action::ReferProgress { refer, code: 480 });
         }
         match route {
@@ -120,12 +120,15 @@ impl Call {
     }
 
     /// Takes the customer out of the talk; false when there is none. The recording goes on until the talk is over.
-    fn begin_transfer(&mut self, now: Instant, asked: Asked, to: String, attended: bool) -> bool {
+    fn begin_transfer(&mut self, context: &Context<'_>, asked: Asked, to: String, attended: bool) -> bool {
         if self.may_transfer().is_err() {
             return false;
         }
         if asked.session == self.customer.session {
-            self.turn_round(now, asked.by.clone());
+            // The flow served him, not the one he leaves behind.
+            self.leave_flow(context);
+            self.in_transfer = false;
+            self.turn_round(context.now, asked.by.clone());
         }
         let Phase::Talking(peer) = std::mem::replace(&mut self.phase, Phase::InFlow) else { return false };
         self.unbridge();
@@ -300,7 +303,7 @@ impl Call {
         match party {
             Party::Waiting(queue) => self.handle_refer(context, asked, Route::Queue(queue)),
             Party::Ringing(target) => {
-                if self.begin_transfer(context.now, asked, target.clone(), true) {
+                if self.begin_transfer(context, asked, target.clone(), true) {
                     self.record = RecordPolicy::Never;
                     self.journal(Kind::Dialed { target: target.clone() });
                     self.begin_dialing(context, target);
@@ -316,7 +319,7 @@ impl Call {
                     PeerKind::Agent { agent, .. } | PeerKind::Direct(agent) => format!("agent:{agent}"),
                     PeerKind::Dialed { target } => target.clone(),
                 };
-                if !self.begin_transfer(context.now, asked, target.clone(), true) {
+                if !self.begin_transfer(context, asked, target.clone(), true) {
                     return self.release(&peer);
                 }
                 self.record = RecordPolicy::Never;

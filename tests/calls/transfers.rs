@@ -335,6 +335,24 @@ fn a_user_transfers_a_colleague_or_the_agent_of_a_queue() {
     centre.nothing_is_left();
 }
 
+/// The flow that a colleague dialled served him: whom he transfers is not its caller.
+#[test]
+fn a_flow_ends_with_the_caller_who_transfers() {
+    let mut centre = Centre::new();
+    let mut user = centre.connect(desk(103), "103", "510");
+    let colleague = centre.rung(desk(102));
+    centre.picks_up(&colleague);
+    centre.refers(&mut user, &uri("7001"));
+    let mut far = centre.rung(addr(FAR));
+    centre.picks_up(&far);
+    assert_eq!(centre.notified(&user), 200);
+    centre.ended(&user);
+    centre.bye(&mut far);
+    centre.ended(&colleague);
+    assert_eq!((centre.state("102"), centre.state("103")), (AgentStateName::Ready, AgentStateName::Ready));
+    centre.nothing_is_left();
+}
+
 /// RFC 5589 §7.1 as a B2BUA sees it: the agent consults, then both others talk and he is free.
 #[test]
 fn an_agent_consults_a_colleague_and_joins_him_with_the_caller() {

@@ -189,6 +189,22 @@ impl Softphone {
         )
     }
 
+    /// An OPTIONS request and its Call-ID.
+    pub fn options(&self) -> (String, String) {
+        let (call_id, target) = (token(), format!("sip:{}", self.domain));
+        let (from, to) = (format!("<sip:probe@probe.example>;tag={}", token()), format!("<{target}>"));
+        (self.request("OPTIONS", &target, &token(), &from, &to, &call_id, 1, "", ""), call_id)
+    }
+
+    /// Sends OPTIONS; true when it is answered with a final response.
+    #[track_caller]
+    pub fn is_served(&mut self) -> bool {
+        let (text, call_id) = self.options();
+        self.send(&text);
+        let answer = self.next(Duration::from_secs(5), |m| header(m, "Call-ID") == Some(&call_id));
+        matches!(answer, Ok(Some(answer)) if code(&answer) >= 200)
+    }
+
     // ---- calling -----------------------------------------------------------------------------------------------
 
     /// INVITE with the answer to its challenge; what comes after is up to the test.

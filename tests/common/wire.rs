@@ -167,12 +167,17 @@ impl Wire {
         if way == Way::Udp {
             let any = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
             let socket = UdpSocket::bind(any)?;
-            socket.connect(server)?;
-            let local = socket.local_addr()?;
-            return Ok(Self::made(way, local, server, None, Carrier::Datagrams(socket), None));
+            return Self::from_socket(socket, server);
         }
         let stream = TcpStream::connect_timeout(&server, PATIENCE)?;
         Self::over(way, stream, tls, headers)
+    }
+
+    /// From this socket, to be reached at its port.
+    pub fn from_socket(socket: UdpSocket, server: SocketAddr) -> io::Result<Self> {
+        socket.connect(server)?;
+        let local = socket.local_addr()?;
+        Ok(Self::made(Way::Udp, local, server, None, Carrier::Datagrams(socket), None))
     }
 
     /// Over a TCP connection that is up.

@@ -116,7 +116,11 @@ impl Endpoint {
             }
             State::Up { hang_up: Some(_) } | State::Leaving => {}
             // The side that answered may not send BYE before the ACK (RFC 3261 §15).
-            State::Up { hang_up } if session.unacknowledged.is_some() => *hang_up = Some(reason),
+            State::Up { hang_up } if session.unacknowledged.is_some() => {
+                *hang_up = Some(reason);
+                // The user owes no answers any more.
+                self.refuse_exchange(now, id, 487);
+            }
             State::Up { .. } => self.send_bye(now, id, reason),
         }
     }
@@ -242,7 +246,7 @@ impl Endpoint {
             (Purpose::Invite(session), 200..=299) => self.success(now, id, session, source, response),
             (Purpose::Invite(session), code) => {
                 if !self.asks_again(now, session, code, response) {
-                    self.failed(session, code, Some(response));
+                    self.failed(now, session, code, Some(response));
                 }
             }
             (Purpose::Reinvite(session), 0..=199) => {
@@ -277,7 +281,7 @@ impl Endpoint {
     /// A transaction got no final response.
     pub(super) fn client_failed(&mut self, now: Instant, id: u64, flow: Flow, purpose: Purpose, code: u16) {
         match purpose {
-            Purpose::Invite(session) => self.failed(session, code, None),
+            Purpose::Invite(session) => self.failed(now, session, code, None),
             Purpose::Reinvite(session) | Purpose::Update(session) => self.offer_refused(now, id, session, code, None),
             Purpose::Refresh(session) => self.refresh_answered(now, session, flow, code, None),
             Purpose::Notify(refer) => self.notify_answered(refer, code),
@@ -408,7 +412,9 @@ impl Endpoint {
     }
 
     /// Our first INVITE came to nothing.
-    fn failed(&mut self, id: SessionId, code: u16, response: Option<&Message>) {
+    fn failed(&mut self, now: Instant, id: SessionId, code: u16, response: Option<&Message>) {
+        // An early dialog may have offered a change, which nobody will answer any more.
+        self.refuse_exchange(now, id, 487);
         let Some(session) = self.remove_session(id) else { return };
         if !session.heard {
             return;

@@ -68,6 +68,18 @@ impl Refers {
         }
     }
 
+    /// A request was sent in the dialog that this one keeps: the others of its session go on with the next number.
+    fn share_dialog(&mut self, id: ReferId) {
+        let Some((session, dialog)) = self.all.get(&id).map(|refer| (refer.session, refer.dialog.clone())) else {
+            return;
+        };
+        if dialog.is_some() {
+            for other in self.all.values_mut().filter(|other| other.session == session) {
+                other.dialog.clone_from(&dialog);
+            }
+        }
+    }
+
     fn of_session(&self, session: SessionId) -> impl Iterator<Item = (&ReferId, &Refer)> {
         self.all.iter().filter(move |(_, refer)| refer.session == session)
     }
@@ -214,6 +226,7 @@ impl Endpoint {
         }
         let fragment = format!("SIP/2.0 {} {}\r\n", refer.code, reason_phrase(refer.code));
         let request = writer.finish_with("message/sipfrag;version=2.0", fragment.as_bytes());
+        self.refers.share_dialog(id);
         self.start_client(now, branch, flow, Method::Notify, request, Purpose::Notify(id));
     }
 

@@ -15,6 +15,8 @@ pub mod client;
 pub mod client_invite;
 pub mod server;
 pub mod server_invite;
+#[cfg(test)]
+mod tests;
 
 pub use client::Client;
 pub use client_invite::ClientInvite;

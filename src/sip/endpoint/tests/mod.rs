@@ -16,6 +16,7 @@ mod calls;
 mod identity;
 mod links;
 mod network;
+mod orders;
 mod orphans;
 mod refusals;
 mod register;
