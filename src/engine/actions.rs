@@ -171,6 +171,7 @@ impl Engine {
     fn call_ended(&mut self, now: Instant, id: CallId) {
         let Some(call) = self.calls.remove(&id) else { return };
         self.sessions.remove(&call.customer().session);
+        self.trace.ended(id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
