@@ -17,6 +17,7 @@ mod supervise;
 mod survival;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod transfer;
 mod trunks;
 mod view;
@@ -40,12 +41,14 @@ use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
 use crate::ivr;
 use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause};
 use crate::media::{self, PortRange, config::MediaConfig};
+use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
 use rings::Ring;
 use supervise::Hearing;
 pub use survival::Remains;
 use survival::Survival;
+pub use trace::{Kept, Ladder, Rung};
 use trunks::TrunkLoad;
 pub use view::Stats;
 
@@ -201,6 +204,7 @@ pub struct Engine {
     clock: Clock,
     random: ChaCha8Rng,
     endpoint: Endpoint,
+    trace: Trace,
     floor: Floor,
     ports: PortRange,
     calls: BTreeMap<CallId, Call>,
@@ -253,6 +257,7 @@ impl Engine {
         random.fill_bytes(&mut endpoint_seed);
         let mut engine = Self {
             endpoint: Endpoint::new(settings.sip.clone(), endpoint_seed),
+            trace: Trace::new(settings.sip.trace_calls),
             floor: Floor::new(now, FloorConfig::default()),
             ports: PortRange::new(settings.media.ports.clone()),
             calls: BTreeMap::new(),
@@ -298,7 +303,14 @@ impl Engine {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Message { received, from, bytes } => self.endpoint.handle_message(now, received, from, bytes),
+            Input::Message { received, from, bytes } => {
+                let noted = self.trace.is_on().then(|| bytes.clone());
+                let heard = self.endpoint.handle_message(now, received, from, bytes);
+                // Noted before `pump` moves the answers out: a trace tells things in their order.
+                if let Some(bytes) = noted.filter(|_| heard) {
+                    self.trace.note(now, Direction::In, from, &bytes);
+                }
+            }
             Input::ConnectionOpened { connection, remote, peer } => {
                 self.endpoint.handle_opened(connection, remote, peer);
             }
@@ -374,7 +386,10 @@ impl Engine {
         loop {
             if let Some(output) = self.endpoint.poll_output() {
                 match output {
-                    sip::Output::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
+                    sip::Output::Send { flow, bytes } => {
+                        self.trace.note(now, Direction::Out, flow, &bytes);
+                        self.outputs.push_back(Output::Send { flow, bytes });
+                    }
                     sip::Output::Link(order) => self.outputs.push_back(Output::Link(order)),
                     sip::Output::Dialog(note) => self.note_dialog(now, note),
                     sip::Output::Event(event) => self.handle_sip(now, event),
@@ -549,6 +564,7 @@ impl Engine {
             Command::Agent { agent, wish, by } => self.tell_floor(now, acd::Input::Want { agent, wish, by }),
             Command::Reload(settings) => {
                 self.endpoint.set_config(settings.sip.clone());
+                self.trace.set_calls_max(settings.sip.trace_calls);
                 self.settings = *settings;
                 self.journal(now, About::Node, Kind::ConfigReloaded { accepted: true });
                 self.floor.apply(now, self.settings.floor.clone());

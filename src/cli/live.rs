@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::client::Target;
+use super::trace;
 
 /// `hatif calls …`
 #[derive(Subcommand)]
@@ -28,6 +29,18 @@ pub enum Calls {
     Show {
         /// Its id, `call_…`.
         id: String,
+    },
+    /// Its SIP messages as a ladder, with those that came before it was a call.
+    Trace {
+        /// Its id, `call_…`.
+        #[arg(required_unless_present = "sip_call_id")]
+        id: Option<String>,
+        /// The Call-ID of SIP instead: also of an attempt that was refused, or of a registration.
+        #[arg(long, value_name = "CALL-ID", conflicts_with = "id")]
+        sip_call_id: Option<String>,
+        /// Whole messages; secrets are masked.
+        #[arg(short, long)]
+        verbose: bool,
     },
     /// End a call.
     Hangup {
@@ -85,7 +98,7 @@ pub enum Keys {
     },
 }
 
-/// `calls list|show|hangup`.
+/// `calls list|show|trace|hangup`.
 pub fn calls(what: &Calls, target: &Target) -> Result<(), Failure> {
     match what {
         Calls::List { live, limit, queue, agent } => {
@@ -112,6 +125,20 @@ pub fn calls(what: &Calls, target: &Target) -> Result<(), Failure> {
                 say!("{answer}");
             } else {
                 show_call(&answer);
+            }
+            Ok(())
+        }
+        Calls::Trace { id, sip_call_id, verbose } => {
+            let path = match (id, sip_call_id) {
+                (_, Some(call_id)) => format!("/api/v1/sip/trace?call_id={}", escape(call_id)),
+                (id, None) => format!("/api/v1/calls/{}/trace", escape(id.as_deref().unwrap_or_default())),
+            };
+            let answer = target.get(&path)?;
+            match target.json {
+                true => {
+                    answer.get("messages").and_then(Value::as_array).into_iter().flatten().for_each(|m| say!("{m}"))
+                }
+                false => say!("{}", trace::ladder(&answer, *verbose).trim_end()),
             }
             Ok(())
         }

@@ -13,6 +13,7 @@ mod live;
 mod offline;
 pub mod prompts;
 mod serve;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
-use crate::sip::config::{Listener, SipConfig, Transport, Watched};
+use crate::sip::config::{Listener, SipConfig, TRACE_CALLS, Transport, Watched};
 
 use super::guard;
 use super::keys::{SECTIONS, Section, section};
@@ -180,9 +180,10 @@ fn sip(reader: &Reader) -> Sip {
         good
     });
     let domain = domain.map(|t| t.text).or_else(|| shown.map(host_text)).unwrap_or_default();
+    let trace_calls = reader.number("trace_calls", 0..=100_000).unwrap_or(TRACE_CALLS);
     let mut watched = Watched::default();
     watched.expires_max = reader.duration("agent_expires", 60..=3_600).unwrap_or(watched.expires_max);
-    Sip { config: SipConfig { listeners, domain, watched, ..SipConfig::default() }, streams, shown }
+    Sip { config: SipConfig { listeners, domain, watched, trace_calls, ..SipConfig::default() }, streams, shown }
 }
 
 /// An address as it stands in a URI.

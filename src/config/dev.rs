@@ -64,6 +64,7 @@ impl Config {
                 listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
                 domain: loopback.to_string(),
                 users: ["101", "102", "103", "201"].map(user).into(),
+                trace_calls: crate::sip::config::TRACE_CALLS,
                 watched: Watched { users: ["101", "102", "103"].map(str::to_owned).into(), ..Watched::default() },
                 ..SipConfig::default()
             },

@@ -157,6 +157,12 @@ pub const SECTIONS: &[Section] = &[
                 "`10000`",
                 "Connections in all; one more is closed at once.",
             ),
+            key(
+                "trace_calls",
+                "whole number 0–100000",
+                "`2000`",
+                "Calls whose SIP messages are kept in memory for `hatif calls trace`, and a quarter as many attempts that became no call: at most 64 messages a call, 64 MB of all; 0 keeps none.",
+            ),
         ],
         not_built: &["certificate", "private_key", "session_expires"],
     },

@@ -177,6 +177,7 @@ impl Engine {
     fn call_ended(&mut self, now: Instant, id: CallId) {
         let Some(call) = self.calls.remove(&id) else { return };
         self.forget_session(&call.customer().session);
+        self.trace.ended(id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }

@@ -164,7 +164,7 @@ impl Engine {
         self.journal(now, About::Call(id), started);
         self.outputs.push_back(Output::Commit(commit));
         self.commits.insert(commit, (now + COMMIT_PATIENCE, id));
-        self.sessions.insert(session, Owner::Call(id));
+        self.own(session, Owner::Call(id));
         let own_call = match &origin {
             Origin::User(agent) if occupies(&route) => Some(agent.clone()),
             Origin::User(_) | Origin::Trunk(_) | Origin::Stranger => None,

@@ -265,8 +265,12 @@ impl Engine {
         let Some(leg) = self.dials.remove(&from) else { return };
         let Some(ring) = self.rings.get_mut(&leg) else { return };
         ring.call = to;
-        let purpose = ring.purpose.clone();
+        let (session, purpose) = (ring.leg.session, ring.purpose.clone());
         self.dials.insert(to, leg);
+        // Its messages belong to both calls from now on.
+        if let Some(owner) = self.sessions.get(&session).copied() {
+            self.own(session, owner);
+        }
         if let Some(home) = self.legs.get_mut(&leg) {
             home.call = to;
         }
@@ -294,7 +298,7 @@ impl Engine {
             let session = self.endpoint.invite(now, *invite);
             ring.leg.session = session;
             ring.stage = Stage::Ringing;
-            self.sessions.insert(session, Owner::Ring(leg));
+            self.own(session, Owner::Ring(leg));
             if let Some(trunk) = trunk {
                 self.await_sign(now, &trunk, leg);
                 self.trunk_sessions.insert(session, trunk);
@@ -355,8 +359,9 @@ impl Engine {
             return;
         }
         ring.stage = Stage::Answered;
-        self.sessions.insert(session, Owner::Call(ring.call));
-        match ring.purpose.clone() {
+        let (call, purpose) = (ring.call, ring.purpose.clone());
+        self.own(session, Owner::Call(call));
+        match purpose {
             Purpose::Offer { offer, .. } => self.tell_floor(now, acd::Input::Answered { offer }),
             Purpose::Direct(agent) => self.connect(now, leg_id, PeerKind::Direct(agent), RecordPolicy::Never),
             Purpose::Dial { target } => self.connect(now, leg_id, PeerKind::Dialed { target }, RecordPolicy::Never),

@@ -90,7 +90,7 @@ impl Engine {
         self.with_call(now, give, |call, context| party = call.give_up_consulted(context));
         let Some(party) = party else { return };
         if let Consulted::Peer(peer) = &party {
-            self.sessions.insert(peer.leg.session, Owner::Call(keep));
+            self.own(peer.leg.session, Owner::Call(keep));
             if let Some(home) = self.legs.get_mut(&peer.leg.id) {
                 home.call = keep;
             }
@@ -152,7 +152,7 @@ impl Engine {
             Door::unacceptable(&error.to_string())
         })?;
         self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });
-        self.sessions.insert(session, Owner::Call(id));
+        self.own(session, Owner::Call(id));
         if let Some(open) = made.open_command() {
             self.media(shard, open);
         }

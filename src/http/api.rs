@@ -26,11 +26,11 @@ use super::App;
 use super::problem::Problem;
 
 /// How long the engine may take to answer; it answers in microseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The largest piece of audio sent in one answer, in bytes: the client asks for the next range.
 const AUDIO_MAX: u64 = 8 << 20;
 
-type Answer<T> = Result<T, Problem>;
+pub(super) type Answer<T> = Result<T, Problem>;
 
 /// Query of `GET /calls`.
 #[derive(Debug, Deserialize)]
@@ -109,7 +109,7 @@ pub async fn call(State(app): State<App>, Path(id): Path<String>) -> Answer<Json
     live.map(Json).ok_or_else(|| Problem::not_found(format!("there is no call {call}")))
 }
 
-fn parse_call(id: &str) -> Answer<CallId> {
+pub(super) fn parse_call(id: &str) -> Answer<CallId> {
     id.parse().map_err(|_| Problem::not_found(format!("there is no call {id}")))
 }
 

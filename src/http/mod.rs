@@ -9,6 +9,7 @@ mod api;
 pub use api::random_word;
 mod problem;
 mod sip;
+mod trace;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -173,6 +174,8 @@ fn routes() -> Router<App> {
         .route("/", get(page))
         .route("/api/v1/calls", get(api::calls))
         .route("/api/v1/calls/{id}", get(api::call).delete(api::hang_up))
+        .route("/api/v1/calls/{id}/trace", get(trace::of_call))
+        .route("/api/v1/sip/trace", get(trace::of_call_id))
         .route("/api/v1/queues", get(api::queues))
         .route("/api/v1/queues/{name}", get(api::queue))
         .route("/api/v1/queues/{name}/live", get(api::queue))

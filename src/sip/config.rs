@@ -7,6 +7,9 @@ use std::time::Duration;
 pub use super::guard::{GuardConfig, Network};
 pub use super::session_timer::Intervals;
 
+/// Calls whose messages are kept when the configuration says nothing.
+pub const TRACE_CALLS: usize = 2_000;
+
 /// Everything the endpoint needs to know; taken whole at start and at each reload.
 #[derive(Clone, Debug, Default)]
 pub struct SipConfig {
@@ -28,6 +31,8 @@ pub struct SipConfig {
     pub watched: Watched,
     /// How long a session may go on without a sign of its peer (RFC 4028).
     pub session_timer: Intervals,
+    /// Calls whose messages are kept to be looked at; 0 = none.
+    pub trace_calls: usize,
     /// Limits on what strangers and load may do.
     pub guard: GuardConfig,
     /// Host names that somebody may be called at; they are resolved outside (RFC 3263).

@@ -243,6 +243,11 @@ impl Dialog {
         self.asked && request.call_id() == Some(&self.call_id) && request.from_tag() == Some(self.local_tag.as_bytes())
     }
 
+    /// Its Call-ID.
+    pub fn call_id(&self) -> &[u8] {
+        &self.call_id
+    }
+
     /// Our tag.
     pub fn local_tag(&self) -> &str {
         &self.local_tag

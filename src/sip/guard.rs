@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 pub use back_off::Answered;
 pub use bans::Ban;
 pub use config::{GuardConfig, Network};
+pub(super) use peek::line;
 pub use peek::{Peek, peek};
 
 use back_off::BackOff;

@@ -11,19 +11,24 @@
 //! | [`digest`] | challenges, nonces, answers | RFC 3261 §22; RFC 8760 |
 //! | [`transaction`] | the four transactions | RFC 3261 §17; RFC 6026; RFC 4320 |
 //! | [`dialog`] | tags, sequence, route set, target; where requests and responses go | RFC 3261 §12, §18.2; RFC 3581 |
-//! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15 |
+//! | [`session`] | the INVITE usage: answer, ACK, re-INVITE, BYE | RFC 3261 §9, §13–15; RFC 3262, RFC 3311 |
+//! | [`session_timer`] | sessions that nobody refreshes end | RFC 4028 |
+//! | [`replaces`] | the dialog whose place a call takes | RFC 3891 |
+//! | [`identity`] | who calls, who was called before, what may be shown | RFC 3323, 3325, 3326, 3892, 5806, 7044 |
+//! | [`body`] | the session description among the parts of a body | RFC 5621 |
 //! | [`trunk`] | registering at a carrier, signs of life, answers to its challenges | RFC 3261 §10.2, §11, §22; RFC 8760 |
+//! | [`trace`] | the last messages of each call, without secrets | |
 //! | [`registrar`] | who can be reached where | RFC 3261 §10; RFC 3327; RFC 5626 |
 //! | [`guard`] | who is heard at all: allowances, bans, back-off, load | RFC 3261 §21.5.4, §26.3.2.4; RFC 6357 |
-//! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26 |
+//! | [`endpoint`] | all of it behind four doors: who may call, what is refused | RFC 3261 §8, §11, §26; RFC 3515, RFC 6086 |
 //!
 //! The path of a message: `io` → [`endpoint::Endpoint::handle_message`] → parse and validate → transaction by
 //! branch → session by tag → [`endpoint::Event`]. Back: a command → session → dialog writes → transaction →
 //! [`endpoint::Output::Send`].
 //!
-//! In sessions: reliable provisional responses (RFC 3262), UPDATE (RFC 3311), session timers (RFC 4028), REFER with its
-//! events (RFC 3515), Replaces (RFC 3891), digits by INFO (RFC 6086). Refused as the RFC says: MESSAGE and PUBLISH (405),
-//! other events (489), extensions beyond those (420). There is no Timer C: it belongs to proxies.
+//! What is served of each RFC, what is refused and how, and the test that shows it: the table of `docs/sip.md`. In short:
+//! MESSAGE and PUBLISH get 405, event packages other than `refer` 489, `sips:` over a clear way 416. There is no Timer C:
+//! it belongs to proxies.
 
 pub mod body;
 pub mod config;
@@ -40,6 +45,7 @@ pub mod replaces;
 pub mod session;
 pub mod session_timer;
 pub mod stream;
+pub mod trace;
 pub mod transaction;
 pub mod trunk;
 pub mod uri;

@@ -149,11 +149,13 @@ impl Endpoint {
 
     /// One datagram, or one message framed from a stream. `received` is when the machine got it: what waited long
     /// before it was looked at tells the load.
-    pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) {
+    ///
+    /// False when the guard dropped it unread.
+    pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) -> bool {
         self.links.heard(from);
         let verdict = self.admit(now, received, from, &bytes);
         if verdict == Verdict::Drop {
-            return;
+            return false;
         }
         self.registrar.heard(now, from);
         match Message::parse(bytes) {
@@ -181,6 +183,7 @@ impl Endpoint {
                 }
             }
         }
+        true
     }
 
     /// When to call `handle_timeout` next; `None` when no timer runs.
@@ -233,6 +236,11 @@ impl Endpoint {
     /// The contacts registered for a user, best first.
     pub fn contacts(&self, now: Instant, user: &str) -> Vec<Contact> {
         self.registrar.contacts(now, user)
+    }
+
+    /// The Call-ID of a session's dialog.
+    pub fn call_id(&self, session: SessionId) -> Option<&[u8]> {
+        self.sessions.get(&session).map(|session| session.dialog.call_id())
     }
 
     /// A copy of all counters.

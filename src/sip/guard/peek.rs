@@ -36,7 +36,7 @@ pub fn peek(bytes: &[u8]) -> Peek<'_> {
 }
 
 /// The first line without its end, and what follows.
-fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(in super::super) fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
     match bytes.iter().position(|b| *b == b'\n') {
         Some(end) => {
             let (line, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
