@@ -331,3 +331,32 @@ fn a_certificate_proves_a_trunk() {
     let wire = Wire::open(Way::Tls, strict.address(Way::Tls, "127.0.0.1"), &strict.authority.client(Some(&own)));
     assert!(Softphone::new(wire.expect("connected"), "s", "").is_served());
 }
+
+/// `/sip` of the HTTP listener, behind a proxy: a browser registers and is called there, and who it is decides the
+/// limit, not the proxy that all come through.
+#[test]
+fn browsers_behind_a_proxy_are_told_apart() {
+    let place = Place::new("trusted_proxies = [\"127.0.0.1\"]", "");
+    let tls = place.authority.client(None);
+    let open = |client: &str| {
+        let headers = [("Sec-WebSocket-Protocol", "sip"), ("X-Forwarded-For", client)];
+        Wire::open_with(Way::Ws, place.server.http, &tls, &headers)
+    };
+    let mut browser = Softphone::new(open("203.0.113.9").expect("a handshake"), "101", PASSWORD);
+    assert_eq!(browser.register(300), 200);
+    let mut caller = place.phone(Way::Udp, "127.0.0.1", "102");
+    let mut out = caller.invite("101");
+    let inside = browser.called();
+    browser.answer(&inside);
+    caller.answered(&mut out);
+    caller.hang_up(&mut out);
+    browser.hung_up(&inside);
+    let strangers: Vec<Wire> =
+        (0..64).map(|n| open("198.51.100.1, 203.0.113.7").unwrap_or_else(|e| panic!("{n}: {e}"))).collect();
+    assert_eq!(open("203.0.113.7").err().map(|e| e.to_string()).as_deref(), Some("503"), "the 65th of one client");
+    assert!(open("203.0.113.8").is_ok(), "another client of the same proxy");
+    drop(strangers);
+    let headers = [("Sec-WebSocket-Protocol", "sip"), ("Origin", "https://elsewhere.example")];
+    let foreign = Wire::open_with(Way::Ws, place.server.http, &tls, &headers);
+    assert_eq!(foreign.err().map(|e| e.to_string()).as_deref(), Some("403"));
+}

@@ -208,7 +208,7 @@ impl Wire {
         let carrier = match way {
             Way::Udp | Way::Tcp | Way::Tls => Carrier::Bytes(bytes),
             Way::Ws | Way::Wss => {
-                let mut request = format!("ws://{server}/").into_client_request().map_err(io::Error::other)?;
+                let mut request = format!("ws://{server}/sip").into_client_request().map_err(io::Error::other)?;
                 for (name, value) in headers {
                     request.headers_mut().insert(*name, HeaderValue::from_str(value).map_err(io::Error::other)?);
                 }
