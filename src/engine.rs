@@ -453,7 +453,8 @@ impl Engine {
                     self.with_call(now, call, |call, context| call.handle_info_digit(context, session, digit));
                 }
             }
-            sip::Event::TrunkState { .. } | sip::Event::TrunkRegistered { .. } => {}
+            sip::Event::TrunkState { trunk, host, up, detail } => self.trunk_state(now, &trunk, host, up, &detail),
+            sip::Event::TrunkRegistered { trunk, ok, code, .. } => self.trunk_registered(now, &trunk, ok, code),
             sip::Event::Refer { session, refer, to_user, replaces, .. } => {
                 self.refer(now, session, refer, &to_user, replaces);
             }

@@ -10,6 +10,7 @@
 //! A place is taken for each try and belongs to its ring, then to its session, and goes with the session.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand_core::Rng;
@@ -18,6 +19,7 @@ use crate::call::Call;
 use crate::call::config::{TrunkConfig, TrunkDirection, TrunkHost, TrunkIdentity};
 use crate::call::route::Dial;
 use crate::id::{CallId, LegId};
+use crate::journal::{About, Kind};
 use crate::sip::{self, Flow, Host, SessionId, Target, Transport};
 
 use super::rings::{Shown, Way};
@@ -288,6 +290,26 @@ impl Engine {
                 Shown { from: number.clone(), asserted: None, remote_party: Some(number).filter(|_| known) }
             }
         }
+    }
+
+    /// OPTIONS found a host to be down, or to be back.
+    pub(super) fn trunk_state(&mut self, now: Instant, trunk: &str, host: SocketAddr, up: bool, detail: &str) {
+        if up {
+            return tracing::info!(trunk, %host, "a host of a trunk is up again");
+        }
+        tracing::warn!(trunk, %host, detail, "a host of a trunk is down: calls go to the others");
+        let detail = format!("trunk {trunk}: {host} is down ({detail}); calls go to its other hosts");
+        self.journal(now, About::Node, Kind::Trouble { code: "trunk_host_down".into(), detail });
+    }
+
+    /// A carrier granted or refused our registration.
+    pub(super) fn trunk_registered(&mut self, now: Instant, trunk: &str, ok: bool, code: u16) {
+        if ok {
+            return tracing::debug!(trunk, "registered at the carrier");
+        }
+        tracing::warn!(trunk, code, "the carrier does not register us: see its username, password and realm");
+        let detail = format!("trunk {trunk}: the registration failed ({code}); it is tried again");
+        self.journal(now, About::Node, Kind::Trouble { code: "trunk_not_registered".into(), detail });
     }
 
     /// When a host that stays wholly silent is given up.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use hatif::call::config::*;
 use hatif::call::number::{Format, Numbering};
 use hatif::engine::{Command, Settings};
-use hatif::journal::Kind;
+use hatif::journal::{Entry, Kind};
 use hatif::sip::config::{Host, TrunkAccount};
 
 use crate::centre::*;
@@ -233,6 +233,12 @@ fn a_host_that_options_found_down_is_passed_over_unless_all_are() {
         }
     }
     centre.ignore(addr(A1));
+    let down = |entry: &Entry| match &entry.kind {
+        Kind::Trouble { code, detail } if code == "trunk_host_down" => Some(detail.clone()),
+        _ => None,
+    };
+    let told: Vec<String> = centre.journal.iter().filter_map(down).collect();
+    assert!(matches!(told.as_slice(), [once] if once.starts_with("trunk a: 10.6.0.1:5060 is down")), "{told:?}");
     let mut caller = out(&mut centre);
     let far = centre.rung(addr(A2));
     centre.says(&far, "486 Busy Here");
@@ -354,5 +360,43 @@ fn a_number_is_reached_however_its_carrier_writes_it() {
         let mut caller = centre.connect(trunk(), "1", dialled);
         centre.bye(&mut caller);
         centre.nothing_is_left();
+    }
+}
+
+/// A stranger who wants to telephone at our cost: however he writes the number, nothing goes out and nobody rings.
+#[test]
+fn no_way_of_writing_a_number_lets_a_stranger_out() {
+    let tricks = [
+        ("sip:00966501234567@10.0.0.1", ""),
+        ("sip:+966501234567@10.0.0.1", ""),
+        ("sip:90501234567@10.0.0.1", ""),
+        ("sip:011966501234567@10.0.0.1", ""),
+        ("sip:0501234567;phone-context=+966@10.0.0.1", ""),
+        ("sip:%30501234567@10.0.0.1", ""),
+        ("sip:0501234567@10.6.0.1", ""),
+        ("sip:0501234567@10.0.0.1;maddr=10.6.0.1", ""),
+        ("sip:0501234567@10.0.0.1", "Route: <sip:10.6.0.1;lr>\r\n"),
+        ("tel:+966501234567", ""),
+        ("sip:500@10.6.0.1@10.0.0.1", ""),
+        ("sip:0501234567@10.6.0.1", "Route: <sip:10.0.0.1;lr>, <sip:10.6.0.1;lr>\r\n"),
+    ];
+    for (number, (uri, route)) in tricks.into_iter().enumerate() {
+        let mut centre = Centre::with(two_carriers);
+        let (at, offer) = (stranger(9), crate::phone::sdp(stranger(9), "sendrecv"));
+        let invite = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKx{number}\r\nMax-Forwards: 70\r\n{route}\
+             From: <sip:x@phones.example>;tag=x\r\nTo: <{uri}>\r\nCall-ID: trick{number}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:x@{at}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+            offer.len()
+        );
+        centre.send(at, invite);
+        while let Some(answer) = centre.take(at) {
+            let code = crate::phone::status(&answer).unwrap_or(0);
+            assert!(code == 100 || code >= 300, "{uri} {route}: {answer}");
+        }
+        centre.pass(seconds(10));
+        for other in [A1, A2, B1, FAR] {
+            centre.silent(addr(other));
+        }
     }
 }
