@@ -1,11 +1,13 @@
 //! The shell around the engine and the shards: sockets, threads, the clock.
 //!
 //! - [`driver`]: the engine's thread with its SIP datagram sockets and the inbox for everybody else.
+//! - [`datagram`]: its datagrams, with the kernel's time of receipt.
 //! - [`stream`]: SIP over TCP and TLS, with [`ws`] over WebSocket: limits, reuse, the life of a connection.
 //! - [`tls`]: certificates, ours and theirs.
 //! - [`resolve`]: host names to addresses (RFC 3263).
 //! - [`media`]: the media threads and their RTP sockets.
 
+pub mod datagram;
 pub mod driver;
 pub mod media;
 pub mod resolve;

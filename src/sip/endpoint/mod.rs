@@ -63,7 +63,7 @@ use table::{Id, Transactions};
 /// Most live transactions; new requests beyond get 503.
 pub const TRANSACTIONS_MAX: usize = 200_000;
 /// Most live sessions; new INVITEs beyond get 503.
-pub const SESSIONS_MAX: usize = 50_000;
+pub const SESSIONS_MAX: usize = 100_000;
 /// Methods served, for Allow.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, SUBSCRIBE";
 /// Extensions offered, for Supported.
