@@ -311,7 +311,8 @@ impl Message {
 
     /// The top Via; `None` when there is none or it cannot be read.
     pub fn via(&self) -> Option<Via<'_>> {
-        Via::parse(self.list(HeaderName::Via).next()?)
+        // Of the first line alone: when that one is empty nobody knows where the message came from.
+        Via::parse(split_outside(self.header(HeaderName::Via)?, b',').next()?)
     }
 
     /// The branch of the top Via.
