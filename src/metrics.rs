@@ -100,6 +100,7 @@ pub struct Metrics {
     registration_attempts: IntCounterVec,
     trunk_in_use: IntGaugeVec,
     trunk_limit: IntGaugeVec,
+    trunk_up: IntGaugeVec,
     trunk_calls: IntCounterVec,
     queue_waiting: IntGaugeVec,
     queue_longest: GaugeVec,
@@ -236,6 +237,7 @@ impl Metrics {
             registrations: m.gauge("registrations_active", "Registered contacts"),
             registration_attempts: m.counters("registration_attempts_total", "REGISTER by result", &["result"]),
             trunk_in_use: m.gauges("trunk_channels_in_use", "Calls of a trunk now", &["trunk"]),
+            trunk_up: m.gauges("trunk_up", "1 when a host of the trunk takes calls", &["trunk"]),
             trunk_limit: m.gauges("trunk_channels_limit", "Most calls of a trunk", &["trunk"]),
             trunk_calls: m.counters("trunk_calls_total", "Ended calls of a trunk", &["trunk", "direction", "result"]),
             queue_waiting: m.gauges("queue_waiting", "Callers in the queue now", &["queue"]),
@@ -542,6 +544,9 @@ impl Metrics {
             let calls = stats.trunk_calls.get(trunk).copied().unwrap_or(0);
             self.trunk_in_use.with_label_values(&[trunk]).set(i64::from(calls));
             self.trunk_limit.with_label_values(&[trunk]).set(i64::from(*limit));
+            if let Some(up) = stats.trunks_up.get(trunk) {
+                self.trunk_up.with_label_values(&[trunk]).set(i64::from(*up));
+            }
         }
     }
 

@@ -140,7 +140,7 @@ impl Place {
     /// A trunk `carrier.example` under 7XXX, and a trunk whose name servers never answer under 8XXX.
     fn new(names: NameServer) -> Self {
         let ports = free_ports();
-        let extra = "[[trunk]]\nname = \"carrier\"\nhosts = [\"carrier.example\"]\n\
+        let extra = "[[trunk]]\nname = \"carrier\"\nhosts = [\"carrier.example\"]\noptions_interval = \"0s\"\n\
                      [[trunk]]\nname = \"slow\"\nhosts = [\"slow.example\"]\n\
                      [[number]]\nmatch = \"7XXX\"\ndial = \"trunk:carrier\"\n\
                      [[number]]\nmatch = \"8XXX\"\ndial = \"trunk:slow\"\n";

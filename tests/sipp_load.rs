@@ -70,7 +70,7 @@ fn three_thousand_calls_leave_nothing_behind() {
     let ports = many_ports();
     let (caller_port, agent_port) = (ports.spare, ports.spare + 2);
     let mut text = format!(
-        "[log]\nlevel = \"warn\"\n[[trunk]]\nname = \"sipp\"\nhosts = [\"127.0.0.1:{caller_port}\"]\n\
+        "[log]\nlevel = \"warn\"\n[[trunk]]\nname = \"sipp\"\nhosts = [\"127.0.0.1:{caller_port}\"]\noptions_interval = \"0s\"\n\
          max_calls = 5000\nmax_calls_per_second = 1000\n[[number]]\nmatch = \"1020\"\nqueue = \"load\"\n\
          [[queue]]\nname = \"load\"\nwrap_up = \"0s\"\nannounce_every = \"0s\"\n\
          [[queue]]\nname = \"support\"\n[[queue]]\nname = \"vip\"\n"

@@ -30,6 +30,8 @@ pub struct Stats {
     pub panics: u64,
     /// Calls by trunk.
     pub trunk_calls: BTreeMap<String, u32>,
+    /// Whether a trunk has a host that takes calls, for trunks with hosts.
+    pub trunks_up: BTreeMap<String, bool>,
     /// No new calls are taken.
     pub draining: bool,
 }
@@ -46,6 +48,7 @@ impl Engine {
             ports_reused_early: self.ports.reused_early(),
             panics: self.panics,
             trunk_calls: self.trunks.iter().map(|(name, load)| (name.clone(), load.calls)).collect(),
+            trunks_up: self.endpoint.trunks_up(),
             draining: self.draining,
         }
     }

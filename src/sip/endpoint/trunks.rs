@@ -111,6 +111,12 @@ impl Endpoint {
         })
     }
 
+    /// Whether each trunk with hosts has one that takes calls.
+    pub fn trunks_up(&self) -> BTreeMap<String, bool> {
+        let placed = self.trunks.named.iter().filter(|(_, trunk)| !trunk.hosts().is_empty());
+        placed.map(|(name, trunk)| (name.clone(), trunk.hosts().iter().any(|host| host.up))).collect()
+    }
+
     /// True when no response came to our INVITE yet, not even 100.
     pub fn is_silent(&mut self, session: SessionId) -> bool {
         let Some(State::Calling { client, .. }) = self.sessions.get(&session).map(|session| &session.state) else {
