@@ -32,8 +32,10 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\
 
 const NO_ANSWER: &[u8] = b"SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP 10.0.0.2\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
 
+type Turn = fn(&mut World, usize);
+
 /// What is measured; messages in and out of one turn.
-const KINDS: [(&str, fn(&mut World, usize), usize); 3] = [
+const KINDS: [(&str, Turn, usize); 3] = [
     ("REGISTER, renewal over a live nonce", World::renew, 1),
     ("a call: INVITE, ACK, BYE with their answers", World::call, 3),
     ("INFO inside a dialog", World::inside, 1),
@@ -132,7 +134,7 @@ impl World {
     }
 
     /// Mean CPU of one message in the sample, in µs.
-    fn sample(&mut self, turn: fn(&mut World, usize), each: usize) -> f64 {
+    fn sample(&mut self, turn: Turn, each: usize) -> f64 {
         self.spent = Duration::ZERO;
         (0..MESSAGES).for_each(|n| turn(self, n));
         self.spent.as_secs_f64() * 1e6 / (MESSAGES * each) as f64
