@@ -19,6 +19,7 @@ mod survival;
 mod tests;
 mod trace;
 mod transfer;
+mod trunk_view;
 mod trunks;
 mod view;
 
@@ -49,6 +50,7 @@ use supervise::Hearing;
 pub use survival::Remains;
 use survival::Survival;
 pub use trace::{Kept, Ladder, Rung};
+pub use trunk_view::TrunkStatus;
 use trunks::TrunkLoad;
 pub use view::Stats;
 
@@ -231,6 +233,8 @@ pub struct Engine {
     trunks: BTreeMap<String, TrunkLoad>,
     /// Sessions that have a place on a trunk because we call over it.
     trunk_sessions: BTreeMap<SessionId, String>,
+    /// What went wrong last at each trunk.
+    trunk_failures: BTreeMap<String, (crate::clock::Wall, String)>,
     /// When hosts of trunks must have said something to these rings.
     silences: BTreeSet<(Instant, LegId)>,
     /// Where host names lead, by their text; absent until they are looked up.
@@ -278,6 +282,7 @@ impl Engine {
             deadline_of: BTreeMap::new(),
             trunks: BTreeMap::new(),
             trunk_sessions: BTreeMap::new(),
+            trunk_failures: BTreeMap::new(),
             silences: BTreeSet::new(),
             names: BTreeMap::new(),
             acting: Vec::new(),
