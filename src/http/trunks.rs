@@ -4,10 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
-use crate::call::config::TrunkDirection;
 use crate::engine::TrunkStatus;
 use crate::io::driver;
-use crate::sip::TrunkHostView;
 
 use super::App;
 use super::api::{Answer, PATIENCE};
@@ -33,29 +31,24 @@ async fn statuses(app: App) -> Answer<Vec<TrunkStatus>> {
 }
 
 fn value(trunk: &TrunkStatus) -> Value {
-    let direction = match trunk.direction {
-        TrunkDirection::Both => "both",
-        TrunkDirection::In => "in",
-        TrunkDirection::Out => "out",
-    };
-    let host = |host: &TrunkHostView| {
+    let hosts = trunk.hosts.iter().map(|host| {
         json!({
             "address": host.flow.remote.to_string(),
             "transport": host.flow.transport.label(),
             "up": host.up,
             "round_trip_ms": host.round_trip.map(|time| time.as_secs_f64() * 1_000.0),
         })
-    };
+    });
     json!({
         "name": trunk.name,
         "state": trunk.state(),
-        "direction": direction,
+        "direction": trunk.direction.label(),
         "calls_in": trunk.calls_in,
         "calls_out": trunk.calls_out,
         "max_calls": trunk.max_calls,
         "registered_for_seconds": trunk.registered_for.map(|time| time.as_secs()),
         "last_failure": trunk.failure.as_ref().map(|(_, what)| what),
         "last_failure_at": trunk.failure.as_ref().map(|(at, _)| at.to_string()),
-        "hosts": trunk.hosts.iter().map(host).collect::<Vec<_>>(),
+        "hosts": hosts.collect::<Vec<_>>(),
     })
 }
