@@ -19,6 +19,7 @@ use hatif::sip::config::{GuardConfig, Listener, SipConfig, Transport, UserConfig
 use hatif::sip::digest::{Answer, Challenge, answer_challenge};
 use hatif::sip::header::{HeaderName, Method};
 use hatif::sip::message::Message;
+use hatif::sip::writer::response_to;
 use hatif::sip::{Endpoint, Event, Flow, Output, SessionId};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -125,12 +126,25 @@ impl World {
         while let Some(at) = world.endpoint.poll_timeout().filter(|at| *at <= end) {
             world.now = world.now.max(at);
             world.endpoint.handle_timeout(world.now);
-            while world.endpoint.poll_output().is_some() {}
+            world.answer_probes();
         }
         world.now = end;
         let stats = world.endpoint.stats();
         assert_eq!((stats.contacts, stats.sessions, stats.transactions), (alive, alive, 0), "all are there");
         world
+    }
+
+    /// Phones give the sign of life that they are asked for.
+    fn answer_probes(&mut self) {
+        while let Some(output) = self.endpoint.poll_output() {
+            let Output::Send { flow, bytes } = output else { continue };
+            if !bytes.starts_with(b"OPTIONS ") {
+                continue;
+            }
+            let request = Message::parse(bytes).unwrap_or_else(|malformed| panic!("{malformed}"));
+            let answer = response_to(&request, 200, None, Some("phone"), flow.remote).finish();
+            self.endpoint.handle_message(self.now, self.now, flow, answer);
+        }
     }
 
     /// Mean CPU of one message in the sample, in µs.
