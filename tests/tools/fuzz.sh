@@ -10,8 +10,8 @@ cd "$(dirname "$0")/../.."
 export PATH="$PWD/target/tools/bin:$HOME/.cargo/bin:$PATH" RUSTC_BOOTSTRAP=1
 [ $# -ge 1 ] || { sed -n '5p' "$0" >&2; exit 2; }
 seconds=${2:-1200}
-# What a corpus may hold in the repository, in bytes: the seeds come first, then the smallest finds.
-most=60000
+# What a corpus may hold in the repository, in bytes and in files: the seeds come first, then the smallest finds.
+most=60000 most_files=200
 
 command -v cargo-fuzz >/dev/null 2>&1 || cargo install cargo-fuzz --locked --quiet --root target/tools
 targets=$1
@@ -35,9 +35,10 @@ for target in $targets; do
     rm -rf "$least" && mkdir -p "$least"
     nice -n 19 cargo fuzz run --fuzz-dir tests/fuzz "$target" "$least" "tests/fuzz/corpus/$target" "$work" -- -merge=1 >>"$log" 2>&1 || true
     size=$(cat "tests/fuzz/corpus/$target"/* | wc -c)
+    files=$(find "tests/fuzz/corpus/$target" -type f | wc -l)
     while read -r bytes file; do
-        [ $((size + bytes)) -le $most ] || break
-        size=$((size + bytes))
+        [ $((size + bytes)) -le $most ] && [ "$files" -lt $most_files ] || break
+        size=$((size + bytes)) files=$((files + 1))
         cp "$file" "tests/fuzz/corpus/$target/$(sha1sum "$file" | cut -c1-12)"
     done < <(find "$least" -type f -printf '%s %p\n' | sort -n)
     printf '%-9s %10s executions in %s s, commit %s: %s\n' "$target" "${executions:-?}" "$seconds" \
