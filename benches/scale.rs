@@ -117,7 +117,7 @@ impl World {
             let (answer, _) = world.ask(n, register(n, 0, ""));
             let challenge = answer.header(HeaderName::WwwAuthenticate).map(String::from_utf8_lossy);
             world.phones[n].challenge = challenge.expect("a challenge").into_owned();
-            world.renew(n);
+            world.register(n);
             world.phones[n].tag = world.begin(n, &format!("live{n}"));
         }
         // Most of what the beginning left behind is over; nobody is asked for a sign of life before 30 s.
@@ -142,7 +142,11 @@ impl World {
 
     /// Some phone renews.
     fn renew(&mut self, n: usize) {
-        let n = self.someone(n);
+        self.register(self.someone(n));
+    }
+
+    /// Registers with the challenge that it has.
+    fn register(&mut self, n: usize) {
         let phone = &mut self.phones[n];
         (phone.uses, phone.cseq) = (phone.uses + 1, phone.cseq + 1);
         let challenge = Challenge::parse(phone.challenge.as_bytes()).expect("a challenge");

@@ -109,6 +109,10 @@ fn guessing_a_password_is_slowed_then_banned() {
     assert!(guard("refuse", "back_off") >= 5.0 && guard("drop", "banned") >= 10.0);
     assert_eq!(server.metric("hatif_sip_banned_sources", &[]), 1.0);
     assert_eq!(server.metric("hatif_registrations_active", &[]), 0.0);
+    let listed = server.command(&["bans", "list", "--json"]);
+    assert!(listed.stdout.contains("\"127.70.0.1\""), "{listed:?}");
+    assert_eq!(server.command(&["bans", "remove", "127.70.0.1"]).code, Some(0));
+    assert!(server.command(&["bans", "list", "--json"]).stdout.trim().is_empty());
     // Nobody else is locked out of the account.
     let owner = Stranger::at(server.sip, [127, 70, 0, 2], 0);
     assert_eq!(attempt(&owner, "101", PASSWORD).map(|(code, ..)| code), Some(200));

@@ -95,6 +95,18 @@ pub enum Trunks {
     },
 }
 
+/// `hatif bans …`
+#[derive(Subcommand)]
+pub enum Bans {
+    /// Sources that are not listened to, for how long, and the how manieth time.
+    List,
+    /// Listen to one again.
+    Remove {
+        /// Its address.
+        address: String,
+    },
+}
+
 /// `hatif key …`
 #[derive(Subcommand)]
 pub enum Keys {
@@ -210,6 +222,19 @@ pub fn trunks(what: &Trunks, target: &Target) -> Result<(), Failure> {
         Trunks::Show { name } => {
             show(&target.get(&format!("/api/v1/trunks/{}", escape(name)))?, target.json);
             Ok(())
+        }
+    }
+}
+
+/// `bans list|remove`.
+pub fn bans(what: &Bans, target: &Target) -> Result<(), Failure> {
+    match what {
+        Bans::List => {
+            list(&target.get("/api/v1/bans")?, &["address", "left_seconds", "times"], target.json);
+            Ok(())
+        }
+        Bans::Remove { address } => {
+            target.send("DELETE", &format!("/api/v1/bans/{}", escape(address)), &json!({})).map(drop)
         }
     }
 }

@@ -96,6 +96,13 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Sources that are not listened to after too many wrong passwords.
+    Bans {
+        #[command(subcommand)]
+        what: live::Bans,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Read the configuration again, whole or not at all.
     Reload {
         #[command(flatten)]
@@ -144,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Agents { what, target } => live::agents(&what, &target),
         Command::Queues { what, target } => live::queues(&what, &target),
         Command::Trunks { what, target } => live::trunks(&what, &target),
+        Command::Bans { what, target } => live::bans(&what, &target),
         Command::Reload { target } => live::reload(&target),
         Command::Key { what, target } => live::keys(&what, &target),
         Command::Ivr { what } => offline::ivr(&what),

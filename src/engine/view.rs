@@ -1,6 +1,8 @@
 //! The engine as seen from outside, and the proof that it is in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Instant;
 
 use crate::acd::Floor;
 use crate::call::Call;
@@ -51,6 +53,16 @@ impl Engine {
             trunks_up: self.endpoint.trunks_up(),
             draining: self.draining,
         }
+    }
+
+    /// Sources that signalling does not listen to.
+    pub fn bans(&self, now: Instant) -> Vec<sip::Ban> {
+        self.endpoint.bans(now)
+    }
+
+    /// Listens to a source again; false when it is not banned.
+    pub fn unban(&mut self, now: Instant, address: IpAddr) -> bool {
+        self.endpoint.unban(now, address)
     }
 
     /// The floor, to look at.

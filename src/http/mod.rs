@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the listeners and reads the clock")]
 
 mod api;
+mod bans;
 pub use api::random_word;
 mod problem;
 mod sip;
@@ -177,6 +178,8 @@ fn routes() -> Router<App> {
         .route("/api/v1/calls/{id}", get(api::call).delete(api::hang_up))
         .route("/api/v1/calls/{id}/trace", get(trace::of_call))
         .route("/api/v1/sip/trace", get(trace::of_call_id))
+        .route("/api/v1/bans", get(bans::bans))
+        .route("/api/v1/bans/{address}", delete(bans::unban))
         .route("/api/v1/trunks", get(trunks::trunks))
         .route("/api/v1/trunks/{name}", get(trunks::trunk))
         .route("/api/v1/queues", get(api::queues))
