@@ -11,6 +11,7 @@
 //! ```
 
 mod actions;
+mod caps;
 mod inbound;
 mod rings;
 mod supervise;
@@ -44,6 +45,7 @@ use crate::media::{self, PortRange, config::MediaConfig};
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
+use caps::{Account, OnTrunk};
 use rings::Ring;
 use supervise::Hearing;
 pub use survival::Remains;
@@ -230,7 +232,9 @@ pub struct Engine {
     deadline_of: BTreeMap<CallId, Instant>,
     trunks: BTreeMap<String, TrunkLoad>,
     /// Sessions that have a place on a trunk because we call over it.
-    trunk_sessions: BTreeMap<SessionId, String>,
+    trunk_sessions: BTreeMap<SessionId, OnTrunk>,
+    /// What each user has going over trunks.
+    accounts: BTreeMap<AgentId, Account>,
     /// When hosts of trunks must have said something to these rings.
     silences: BTreeSet<(Instant, LegId)>,
     /// Where host names lead, by their text; absent until they are looked up.
@@ -278,6 +282,7 @@ impl Engine {
             deadline_of: BTreeMap::new(),
             trunks: BTreeMap::new(),
             trunk_sessions: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             silences: BTreeSet::new(),
             names: BTreeMap::new(),
             acting: Vec::new(),
