@@ -20,6 +20,7 @@ mod survival;
 mod tests;
 mod trace;
 mod transfer;
+mod trunk_view;
 mod trunks;
 mod view;
 
@@ -51,6 +52,7 @@ use supervise::Hearing;
 pub use survival::Remains;
 use survival::Survival;
 pub use trace::{Kept, Ladder, Rung};
+pub use trunk_view::TrunkStatus;
 use trunks::TrunkLoad;
 pub use view::Stats;
 
@@ -235,6 +237,8 @@ pub struct Engine {
     trunk_sessions: BTreeMap<SessionId, OnTrunk>,
     /// What each user has going over trunks.
     accounts: BTreeMap<AgentId, Account>,
+    /// What went wrong last at each trunk.
+    trunk_failures: BTreeMap<String, (crate::clock::Wall, String)>,
     /// When hosts of trunks must have said something to these rings.
     silences: BTreeSet<(Instant, LegId)>,
     /// Where host names lead, by their text; absent until they are looked up.
@@ -283,6 +287,7 @@ impl Engine {
             trunks: BTreeMap::new(),
             trunk_sessions: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            trunk_failures: BTreeMap::new(),
             silences: BTreeSet::new(),
             names: BTreeMap::new(),
             acting: Vec::new(),

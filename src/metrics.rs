@@ -74,6 +74,8 @@ pub struct Readings {
     pub reload_ok: bool,
     /// When a configuration was taken last.
     pub reload_at: Wall,
+    /// Trunks as they are now.
+    pub trunks: Vec<engine::TrunkStatus>,
     /// Limits of trunks by name.
     pub trunk_limits: BTreeMap<String, u32>,
 }
@@ -101,6 +103,8 @@ pub struct Metrics {
     trunk_in_use: IntGaugeVec,
     trunk_limit: IntGaugeVec,
     trunk_up: IntGaugeVec,
+    trunk_registered: IntGaugeVec,
+    trunk_rtt: GaugeVec,
     trunk_calls: IntCounterVec,
     outbound_refused: IntCounterVec,
     queue_waiting: IntGaugeVec,
@@ -239,6 +243,12 @@ impl Metrics {
             registration_attempts: m.counters("registration_attempts_total", "REGISTER by result", &["result"]),
             trunk_in_use: m.gauges("trunk_channels_in_use", "Calls of a trunk now", &["trunk"]),
             trunk_up: m.gauges("trunk_up", "1 when a host of the trunk takes calls", &["trunk"]),
+            trunk_registered: m.gauges("trunk_registered", "1 while we are registered at the trunk", &["trunk"]),
+            trunk_rtt: m.seconds(
+                "trunk_options_rtt_seconds",
+                "Answer time of the last OPTIONS of its best host",
+                &["trunk"],
+            ),
             trunk_limit: m.gauges("trunk_channels_limit", "Most calls of a trunk", &["trunk"]),
             trunk_calls: m.counters("trunk_calls_total", "Ended calls of a trunk", &["trunk", "direction", "result"]),
             outbound_refused: m.counters("outbound_refused_total", "Calls that [outbound] held back", &["reason"]),
@@ -558,6 +568,16 @@ impl Metrics {
     }
 
     fn carry_others(&mut self, readings: &Readings) {
+        for trunk in &readings.trunks {
+            let name = trunk.name.as_str();
+            if trunk.registers {
+                let registered = trunk.registered_for.is_some();
+                self.trunk_registered.with_label_values(&[name]).set(i64::from(registered));
+            }
+            if let Some(time) = trunk.hosts.iter().find_map(|host| host.round_trip) {
+                self.trunk_rtt.with_label_values(&[name]).set(time.as_secs_f64());
+            }
+        }
         self.rtp_streams.set(readings.rtp_streams as i64);
         for (way, at) in [("in", 0), ("out", 1)] {
             carry(&self.rtp_packets.with_label_values(&[way]), readings.rtp_packets[at]);

@@ -208,6 +208,17 @@ pub enum TrunkDirection {
     Out,
 }
 
+impl TrunkDirection {
+    /// The word of the configuration and of the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
 /// Where a trunk is told, and tells, who calls.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TrunkIdentity {

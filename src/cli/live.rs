@@ -83,6 +83,18 @@ pub enum Queues {
     },
 }
 
+/// `hatif trunks …`
+#[derive(Subcommand)]
+pub enum Trunks {
+    /// All trunks: state, calls, last failure.
+    List,
+    /// One trunk with its hosts.
+    Show {
+        /// Its name.
+        name: String,
+    },
+}
+
 /// `hatif key …`
 #[derive(Subcommand)]
 pub enum Keys {
@@ -180,6 +192,23 @@ pub fn queues(what: &Queues, target: &Target) -> Result<(), Failure> {
         }
         Queues::Show { name } => {
             show(&target.get(&format!("/api/v1/queues/{}/live", escape(name)))?, target.json);
+            Ok(())
+        }
+    }
+}
+
+/// `trunks list|show`.
+pub fn trunks(what: &Trunks, target: &Target) -> Result<(), Failure> {
+    match what {
+        Trunks::List => {
+            let answer = target.get("/api/v1/trunks")?;
+            let columns =
+                ["name", "state", "direction", "calls_in", "calls_out", "max_calls", "last_failure_at", "last_failure"];
+            list(&answer, &columns, target.json);
+            Ok(())
+        }
+        Trunks::Show { name } => {
+            show(&target.get(&format!("/api/v1/trunks/{}", escape(name)))?, target.json);
             Ok(())
         }
     }

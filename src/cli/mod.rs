@@ -89,6 +89,13 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Trunks: state, calls, last failure.
+    Trunks {
+        #[command(subcommand)]
+        what: live::Trunks,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Read the configuration again, whole or not at all.
     Reload {
         #[command(flatten)]
@@ -136,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Calls { what, target } => live::calls(&what, &target),
         Command::Agents { what, target } => live::agents(&what, &target),
         Command::Queues { what, target } => live::queues(&what, &target),
+        Command::Trunks { what, target } => live::trunks(&what, &target),
         Command::Reload { target } => live::reload(&target),
         Command::Key { what, target } => live::keys(&what, &target),
         Command::Ivr { what } => offline::ivr(&what),

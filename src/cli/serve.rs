@@ -444,7 +444,10 @@ struct Sources {
 
 impl Sources {
     fn read(&self) -> Readings {
-        let engine = driver::ask(&self.inbox, Duration::from_secs(1), |engine, _| engine.stats());
+        let asked = driver::ask(&self.inbox, Duration::from_secs(1), |engine, now| {
+            (engine.stats(), engine.trunk_statuses(now))
+        });
+        let (engine, trunks) = asked.unwrap_or_default();
         let (counters, journal, recorder) = (&self.media, &self.journal, &self.recorder);
         let load = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
         let config = self.config.load();
@@ -456,7 +459,8 @@ impl Sources {
         let commits =
             commit_bounds.iter().copied().chain([over(&commit_bounds)]).zip(journal.commit_buckets.iter().map(load));
         Readings {
-            engine: engine.unwrap_or_default(),
+            engine,
+            trunks,
             rtp_streams: load(&counters.legs),
             rtp_packets: [load(&counters.packets_in), load(&counters.packets_out)],
             rtp_bytes: [load(&counters.bytes_in), load(&counters.bytes_out)],

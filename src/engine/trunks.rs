@@ -121,10 +121,21 @@ impl Engine {
         if let Err(held) = self.may_go_out(now, call, &dial.number, names) {
             return self.hold_back(now, call, dial, held);
         }
-        let trunks = names.iter().cloned().collect();
+        let trunks = self.awake_first(now, names);
         let (hosts, trunk) = (VecDeque::new(), String::new());
         let search = Search { dial: dial.clone(), trunks, hosts, trunk, flow: None, code: 503 };
         self.try_next(now, call, search, None);
+    }
+
+    /// In their order, but those without any host that is up only after the others: one may be back before its next sign
+    /// of life.
+    fn awake_first(&self, now: Instant, names: &[String]) -> VecDeque<String> {
+        let sleeps = |name: &&String| {
+            let hosts = self.endpoint.trunk(now, name).unwrap_or_default().hosts;
+            !hosts.is_empty() && hosts.iter().all(|host| !host.up)
+        };
+        let (last, first): (Vec<&String>, Vec<&String>) = names.iter().partition(sleeps);
+        first.into_iter().chain(last).cloned().collect()
     }
 
     /// Rings the next host; when there is none, the call hears how the last one ended. `failed` is the try before.
@@ -167,6 +178,9 @@ impl Engine {
     pub(super) fn try_failed(&mut self, now: Instant, call: CallId, search: Search, target: String, code: u16) {
         let trunk = self.settings.call.trunks.get(&search.trunk);
         let goes_on = code == 408 || trunk.is_some_and(|trunk| trunk.failover.contains(&code));
+        if goes_on && let Some(flow) = search.flow {
+            self.note_trunk_failure(now, &search.trunk, format!("{code} from {} to a call", flow.remote));
+        }
         match goes_on {
             true => self.try_next(now, call, Search { code, ..search }, Some(target)),
             false => self.dial_failed(now, call, target, code),
@@ -303,6 +317,7 @@ impl Engine {
             return tracing::info!(trunk, %host, "a host of a trunk is up again");
         }
         tracing::warn!(trunk, %host, detail, "a host of a trunk is down: calls go to the others");
+        self.note_trunk_failure(now, trunk, format!("{host} is down: {detail}"));
         let detail = format!("trunk {trunk}: {host} is down ({detail}); calls go to its other hosts");
         self.journal(now, About::Node, Kind::Trouble { code: "trunk_host_down".into(), detail });
     }
@@ -313,6 +328,7 @@ impl Engine {
             return tracing::debug!(trunk, "registered at the carrier");
         }
         tracing::warn!(trunk, code, "the carrier does not register us: see its username, password and realm");
+        self.note_trunk_failure(now, trunk, format!("{code} to REGISTER"));
         let detail = format!("trunk {trunk}: the registration failed ({code}); it is tried again");
         self.journal(now, About::Node, Kind::Trouble { code: "trunk_not_registered".into(), detail });
     }

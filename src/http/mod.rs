@@ -10,6 +10,7 @@ pub use api::random_word;
 mod problem;
 mod sip;
 mod trace;
+mod trunks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -176,6 +177,8 @@ fn routes() -> Router<App> {
         .route("/api/v1/calls/{id}", get(api::call).delete(api::hang_up))
         .route("/api/v1/calls/{id}/trace", get(trace::of_call))
         .route("/api/v1/sip/trace", get(trace::of_call_id))
+        .route("/api/v1/trunks", get(trunks::trunks))
+        .route("/api/v1/trunks/{name}", get(trunks::trunk))
         .route("/api/v1/queues", get(api::queues))
         .route("/api/v1/queues/{name}", get(api::queue))
         .route("/api/v1/queues/{name}/live", get(api::queue))

@@ -245,12 +245,14 @@ fn a_host_that_options_found_down_is_passed_over_unless_all_are() {
     centre.refused(&mut caller, 486);
     centre.silent(addr(A1));
     assert_eq!(centre.engine.stats().trunks_up.get("a"), Some(&true));
-    // Now both are silent: the first is tried after all.
+    // Now both are silent: the other trunk goes before, then the first host is tried after all.
     centre.pass(seconds(60));
     assert_eq!(centre.engine.stats().trunks_up.get("a"), Some(&false));
     centre.ignore(addr(A1));
     centre.ignore(addr(A2));
     let mut caller = out(&mut centre);
+    let far = centre.rung(addr(B1));
+    centre.says(&far, "503 Service Unavailable");
     let far = centre.rung(addr(A1));
     centre.says(&far, "486 Busy Here");
     centre.refused(&mut caller, 486);
