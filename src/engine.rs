@@ -11,6 +11,7 @@
 //! ```
 
 mod actions;
+mod caps;
 mod inbound;
 mod rings;
 mod supervise;
@@ -45,6 +46,7 @@ use crate::media::{self, PortRange, config::MediaConfig};
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
+use caps::{Account, OnTrunk};
 use rings::Ring;
 use supervise::Hearing;
 pub use survival::Remains;
@@ -232,7 +234,9 @@ pub struct Engine {
     deadline_of: BTreeMap<CallId, Instant>,
     trunks: BTreeMap<String, TrunkLoad>,
     /// Sessions that have a place on a trunk because we call over it.
-    trunk_sessions: BTreeMap<SessionId, String>,
+    trunk_sessions: BTreeMap<SessionId, OnTrunk>,
+    /// What each user has going over trunks.
+    accounts: BTreeMap<AgentId, Account>,
     /// What went wrong last at each trunk.
     trunk_failures: BTreeMap<String, (crate::clock::Wall, String)>,
     /// When hosts of trunks must have said something to these rings.
@@ -282,6 +286,7 @@ impl Engine {
             deadline_of: BTreeMap::new(),
             trunks: BTreeMap::new(),
             trunk_sessions: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             trunk_failures: BTreeMap::new(),
             silences: BTreeSet::new(),
             names: BTreeMap::new(),

@@ -106,6 +106,7 @@ pub struct Metrics {
     trunk_registered: IntGaugeVec,
     trunk_rtt: GaugeVec,
     trunk_calls: IntCounterVec,
+    outbound_refused: IntCounterVec,
     queue_waiting: IntGaugeVec,
     queue_longest: GaugeVec,
     queue_entered: IntCounterVec,
@@ -250,6 +251,7 @@ impl Metrics {
             ),
             trunk_limit: m.gauges("trunk_channels_limit", "Most calls of a trunk", &["trunk"]),
             trunk_calls: m.counters("trunk_calls_total", "Ended calls of a trunk", &["trunk", "direction", "result"]),
+            outbound_refused: m.counters("outbound_refused_total", "Calls that [outbound] held back", &["reason"]),
             queue_waiting: m.gauges("queue_waiting", "Callers in the queue now", &["queue"]),
             queue_longest: m.seconds("queue_longest_wait_seconds", "The longest wait of those who wait", &["queue"]),
             queue_entered: m.counters("queue_entered_total", "Callers who entered", &["queue"]),
@@ -352,6 +354,11 @@ impl Metrics {
                 self.queue_answered.with_label_values(&[queue.as_str()]).inc();
                 if wait_ms <= service_level_ms {
                     self.queue_within.with_label_values(&[queue.as_str()]).inc();
+                }
+            }
+            Kind::Trouble { code, .. } => {
+                if let Some(reason @ ("denied" | "cap")) = code.strip_prefix("outbound_") {
+                    self.outbound_refused.with_label_values(&[reason]).inc();
                 }
             }
             Kind::Bridged { .. } => {

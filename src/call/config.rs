@@ -26,7 +26,41 @@ pub struct CallConfig {
     pub recording: BTreeMap<QueueName, RecordPolicy>,
     /// The number that calls of a queue's agents show outside.
     pub queue_caller_ids: BTreeMap<QueueName, String>,
+    /// What may go out over trunks.
+    pub outbound: OutboundConfig,
 }
+
+/// `[outbound]`: what a stolen account or a careless flow may cost. Emergency numbers are never held back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OutboundConfig {
+    /// Calls of one user over trunks at once; 0 = no limit. Default 2.
+    pub calls_per_user: u32,
+    /// Calls that one user begins over trunks within 60 s; 0 = no limit. Default 30.
+    pub calls_per_minute_per_user: u32,
+    /// Numbers nobody may call over a trunk, as in [`NumberConfig::pattern`]. Default: premium rates, satellites.
+    pub deny: Vec<String>,
+    /// Whether numbers of other countries than the trunk's may be called. Default no.
+    pub allow_international: bool,
+    /// Numbers that may be called in spite of both, as in [`NumberConfig::pattern`].
+    pub allow: Vec<String>,
+}
+
+impl Default for OutboundConfig {
+    fn default() -> Self {
+        Self {
+            calls_per_user: 2,
+            calls_per_minute_per_user: 30,
+            deny: PREMIUM.map(str::to_owned).into(),
+            allow_international: false,
+            allow: Vec::new(),
+        }
+    }
+}
+
+/// Premium rates at home, and the shared codes of the world: 979 premium rate, 882 and 883 networks of no country
+/// (ITU-T E.164.1), where calls cost most.
+const PREMIUM: [&str; 10] =
+    ["0900*", "900XXXXXX*", "0700*", "+1900*", "+979*", "00979*", "+882*", "00882*", "+883*", "00883*"];
 
 /// One `[[number]]`.
 #[derive(Clone, Debug, PartialEq)]

@@ -25,7 +25,7 @@ use crate::sip::{ReferId, SessionId};
 #[derive(Debug)]
 pub(super) struct Transfer {
     pub refer: ReferId,
-    by: AgentId,
+    pub by: AgentId,
     to: String,
     attended: bool,
     /// Who transfers, while he is there to take the customer back.

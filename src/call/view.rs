@@ -73,6 +73,13 @@ impl Call {
         self.user.as_ref()
     }
 
+    /// The user of ours by whose right the call rings somebody now: who transfers it, else who made it. `None` when it
+    /// is nobody's of ours, or a flow's.
+    pub fn dials_for(&self) -> Option<&AgentId> {
+        let own = || self.user.as_ref().filter(|_| self.run.is_none());
+        self.transfer.as_ref().map(|transfer| &transfer.by).or_else(own)
+    }
+
     /// The 200 went to the caller.
     pub fn is_answered(&self) -> bool {
         self.answered

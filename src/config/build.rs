@@ -12,6 +12,7 @@ use crate::sip::config::{Listener, SipConfig, TRACE_CALLS, Transport, Watched};
 
 use super::guard;
 use super::keys::{SECTIONS, Section, section};
+use super::outbound;
 use super::people;
 use super::reader::{Reader, Text, check_top};
 use super::source::{Document, Entry, Place, Problems, merge};
@@ -50,8 +51,9 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         let help = "put a reverse proxy with TLS before it, or listen on 127.0.0.1".to_owned();
         problems.warning(http_place, "config::plain-http", "API keys travel unencrypted on this address", help);
     }
-    let people = people::read(root, &centre.languages, &flow_names(&ivr, &flows_dir), problems);
-    sip.config.guard = guard::read(&table("guard"));
+    let mut people = people::read(root, &centre.languages, &flow_names(&ivr, &flows_dir), problems);
+    people.call.outbound = outbound::read(&table("outbound"));
+    sip.config.guard = guard::read(&table("guard"), &table("centre"));
     sip.config.users = people.users;
     sip.config.watched.users = people.floor.agents.keys().map(ToString::to_string).collect();
     sip.config.fixed = people.fixed;

@@ -1,13 +1,15 @@
 //! `[guard]`: what strangers and load may do to signalling.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::sip::config::{GuardConfig, Network};
 
+use super::build::duplicate;
 use super::reader::Reader;
 
-/// Reads `[guard]`. The emergency numbers are not its own: they stay as they are by default.
-pub fn read(reader: &Reader) -> GuardConfig {
+/// Reads `[guard]`, and the emergency numbers of `[centre]`.
+pub fn read(reader: &Reader, centre: &Reader) -> GuardConfig {
     let default = GuardConfig::default();
     let rate = |key: &'static str, or: u32| reader.number(key, 0..=1_000_000).unwrap_or(or);
     let ban_time = reader.duration("ban_time", 1..=86_400).unwrap_or(default.ban_time);
@@ -39,6 +41,21 @@ pub fn read(reader: &Reader) -> GuardConfig {
         failures_before_back_off: rate("failures_before_back_off", default.failures_before_back_off),
         max_message_age: age,
         trusted,
-        emergency: default.emergency,
+        emergency: emergency(centre).unwrap_or(default.emergency),
     }
+}
+
+/// `[centre] emergency`: whole numbers, as they are dialled.
+fn emergency(reader: &Reader) -> Option<BTreeSet<String>> {
+    let mut numbers = BTreeSet::new();
+    for text in reader.texts("emergency")? {
+        let known = text.text.len() <= 15 && text.text.bytes().all(|b| b.is_ascii_digit());
+        if !known {
+            let help = "its digits alone, as \"112\"".to_owned();
+            reader.bad(text.place, format!("\"{}\" is not an emergency number", text.text), help);
+        } else if !numbers.insert(text.text.clone()) {
+            duplicate(reader, &text, "number");
+        }
+    }
+    Some(numbers)
 }

@@ -18,6 +18,7 @@ mod dev;
 mod guard;
 pub mod keys;
 mod numbers;
+mod outbound;
 mod people;
 mod reader;
 mod source;

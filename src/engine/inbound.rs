@@ -95,7 +95,7 @@ impl Engine {
         }
         let offer = offer_of(&incoming)?;
         if let Origin::Trunk(name) = &origin {
-            self.take_trunk_place(now, name).map_err(Door::full)?;
+            self.take_trunk_place(now, name, &incoming.to_user).map_err(Door::full)?;
         }
         let made = self.make_call(now, session, &incoming, origin.clone(), route, offer.as_ref());
         if let (Err(_), Origin::Trunk(name)) = (&made, &origin) {

@@ -292,6 +292,7 @@ impl Engine {
     /// The port is open: the INVITE goes out.
     pub(super) fn ring_opened(&mut self, now: Instant, leg: LegId) {
         let Some(ring) = self.rings.get_mut(&leg) else { return };
+        let call = ring.call;
         ring.leg.opened = true;
         if let Stage::Opening(invite) = std::mem::replace(&mut ring.stage, Stage::Answered) {
             let trunk = invite.trunk.clone();
@@ -301,7 +302,8 @@ impl Engine {
             self.own(session, Owner::Ring(leg));
             if let Some(trunk) = trunk {
                 self.await_sign(now, &trunk, leg);
-                self.trunk_sessions.insert(session, trunk);
+                let place = self.on_trunk(call, trunk);
+                self.trunk_sessions.insert(session, place);
             }
         }
     }

@@ -52,7 +52,7 @@ impl Engine {
             let view = self.endpoint.trunk(now, name).unwrap_or_default();
             let calls = self.trunks.get(name).map_or(0, |load| load.calls);
             let opening = self.rings.values().filter(|ring| ring.place() == Some(name.as_str())).count();
-            let out = self.trunk_sessions.values().filter(|trunk| *trunk == name).count() + opening;
+            let out = self.trunk_sessions.values().filter(|place| place.trunk == *name).count() + opening;
             let out = u32::try_from(out).unwrap_or(u32::MAX);
             TrunkStatus {
                 name: name.clone(),

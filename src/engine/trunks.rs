@@ -78,8 +78,9 @@ impl Engine {
         self.endpoint.set_trunks(now, hosts);
     }
 
-    /// Takes a place on a trunk for a new call.
-    pub(super) fn take_trunk_place(&mut self, now: Instant, name: &str) -> Result<(), Full> {
+    /// Takes a place on a trunk for a new call to `number`: there always is one for an emergency call.
+    pub(super) fn take_trunk_place(&mut self, now: Instant, name: &str, number: &str) -> Result<(), Full> {
+        let urgent = self.is_emergency(number);
         let trunk = self.settings.call.trunks.get(name);
         let rate = trunk.map_or(f64::INFINITY, |trunk| f64::from(trunk.max_calls_per_second));
         let most = trunk.map_or(u32::MAX, |trunk| trunk.max_calls);
@@ -89,13 +90,13 @@ impl Engine {
         let since = now.saturating_duration_since(load.filled).as_secs_f64();
         load.tokens = (load.tokens + since * rate).min(rate.max(1.0));
         load.filled = now;
-        if load.calls >= most {
+        if load.calls >= most && !urgent {
             return Err(Full::Calls);
         }
-        if load.tokens < 1.0 {
+        if load.tokens < 1.0 && !urgent {
             return Err(Full::Rate);
         }
-        load.tokens -= 1.0;
+        load.tokens = (load.tokens - 1.0).max(0.0);
         load.calls += 1;
         Ok(())
     }
@@ -108,14 +109,18 @@ impl Engine {
 
     /// A session is nobody's any more; its place on a trunk is free.
     pub(super) fn forget_session(&mut self, session: &SessionId) -> Option<Owner> {
-        if let Some(trunk) = self.trunk_sessions.remove(session) {
-            self.leave_trunk(&trunk);
+        if let Some(place) = self.trunk_sessions.remove(session) {
+            self.leave_trunk(&place.trunk);
+            self.leave_account(place.by.as_ref());
         }
         self.sessions.remove(session)
     }
 
     /// The call wants a number rung over the first of these trunks that takes it.
     pub(super) fn search_trunks(&mut self, now: Instant, call: CallId, dial: &Dial, names: &[String]) {
+        if let Err(held) = self.may_go_out(now, call, &dial.number, names) {
+            return self.hold_back(now, call, dial, held);
+        }
         let trunks = self.awake_first(now, names);
         let (hosts, trunk) = (VecDeque::new(), String::new());
         let search = Search { dial: dial.clone(), trunks, hosts, trunk, flow: None, code: 503 };
@@ -193,7 +198,7 @@ impl Engine {
             let name = search.trunks.pop_front()?;
             let carries = self.settings.call.trunks.get(&name).is_some_and(|t| t.direction != TrunkDirection::In);
             let hosts = if carries { self.hosts_in_turn(now, &name) } else { Vec::new() };
-            if hosts.is_empty() || self.take_trunk_place(now, &name).is_err() {
+            if hosts.is_empty() || self.take_trunk_place(now, &name, &search.dial.number).is_err() {
                 continue;
             }
             self.leave_trunk(&name);

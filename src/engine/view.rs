@@ -172,12 +172,13 @@ impl Engine {
             }
         }
         let opening = self.rings.values().filter_map(|ring| ring.place());
-        for name in self.trunk_sessions.values().map(String::as_str).chain(opening) {
+        for name in self.trunk_sessions.values().map(|place| place.trunk.as_str()).chain(opening) {
             *live.entry(name).or_default() += 1;
         }
         if let Some(lost) = self.trunk_sessions.keys().find(|session| !self.sessions.contains_key(session)) {
             return Err(format!("{lost:?} has a place on a trunk but is nobody's"));
         }
+        self.check_accounts()?;
         let taken = self.trunks.iter().filter(|(_, load)| load.calls > 0);
         let taken: BTreeMap<&str, u32> = taken.map(|(name, load)| (name.as_str(), load.calls)).collect();
         match live == taken {

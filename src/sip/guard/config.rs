@@ -22,7 +22,7 @@ pub struct GuardConfig {
     pub max_message_age: Duration,
     /// Networks that are neither counted nor banned: proxies of one's own.
     pub trusted: Vec<Network>,
-    /// Numbers that are never refused for load.
+    /// Numbers that are never refused for load, nor for want of a place on a trunk.
     pub emergency: BTreeSet<String>,
 }
 
@@ -36,7 +36,7 @@ impl Default for GuardConfig {
             failures_before_back_off: 10,
             max_message_age: Duration::from_millis(500),
             trusted: Vec::new(),
-            emergency: BTreeSet::new(),
+            emergency: ["112", "911", "997", "998", "999"].map(str::to_owned).into(),
         }
     }
 }
