@@ -1,6 +1,10 @@
 //! The cores under their own names, and the bodies that feed them.
 #![allow(missing_docs)]
 
+#[path = "../../../src/clock.rs"]
+pub mod clock;
+#[path = "../../../src/id.rs"]
+pub mod id;
 #[path = "../../../src/sdp/mod.rs"]
 pub mod sdp;
 #[path = "../../../src/sip/mod.rs"]
