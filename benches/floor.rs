@@ -16,6 +16,10 @@ use hatif::acd::{Floor, Input, Output, Wish};
 use hatif::id::{AgentId, CallId, OfferId, QueueName};
 use hatif::journal::{OfferResult, StateCause};
 
+/// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const DECISIONS: usize = 200_000;
 const WARM_UP: usize = 20_000;
 const BAR: Duration = Duration::from_micros(20);

@@ -20,6 +20,10 @@ use hatif::media::config::MediaConfig;
 use hatif::media::{Codec, Command, Event, LegRole, PortRange, rtp};
 use rustix::event::{Timespec, epoll};
 
+/// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const WARM: Duration = Duration::from_millis(1_000);
 const MEASURE: Duration = Duration::from_millis(4_000);
 const FRAME: Duration = Duration::from_millis(20);

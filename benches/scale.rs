@@ -20,7 +20,11 @@ use hatif::sip::digest::{Answer, Challenge, answer_challenge};
 use hatif::sip::header::{HeaderName, Method};
 use hatif::sip::message::Message;
 use hatif::sip::{Endpoint, Event, Flow, Output, SessionId};
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
+
+/// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const FEW: usize = 10;
 const MANY: usize = 50_000;
@@ -120,8 +124,8 @@ impl World {
             world.register(n);
             world.phones[n].tag = world.begin(n, &format!("live{n}"));
         }
-        // Most of what the beginning left behind is over; nobody is asked for a sign of life before 30 s.
-        let end = world.now + Duration::from_secs(29);
+        // What the beginning left behind is over.
+        let end = world.now + Duration::from_secs(40);
         while let Some(at) = world.endpoint.poll_timeout().filter(|at| *at <= end) {
             world.now = world.now.max(at);
             world.endpoint.handle_timeout(world.now);
@@ -188,8 +192,8 @@ impl World {
 
     /// Calls and is answered; gives our tag.
     fn begin(&mut self, n: usize, id: &str) -> String {
-        let (_, session) = self.ask(n, invite(n, id));
-        let session = session.expect("an incoming call");
+        let (refused, session) = self.ask(n, invite(n, id));
+        let session = session.unwrap_or_else(|| panic!("{refused:?}"));
         let (answer, _) = self.serve(|endpoint, now| {
             endpoint.take_up(session);
             endpoint.ring(now, session, None);
@@ -289,6 +293,6 @@ fn in_dialog(n: usize, method: &str, cseq: u32, id: &str, tag: &str, more: &str)
 }
 
 fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock");
+    Duration::new(u64::try_from(time.tv_sec()).unwrap_or(0), u32::try_from(time.tv_nsec()).unwrap_or(0))
 }

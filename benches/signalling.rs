@@ -32,13 +32,17 @@ use hatif::sip::Flow;
 use hatif::sip::config::{GuardConfig, Listener, SipConfig, TRACE_CALLS, Transport};
 use hatif::storage::journal::Journal;
 use hatif::storage::records::Records;
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 
 /// Rounds measured of each row, after one to warm up.
+/// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 7;
 /// Calls in a round of the pure engine, and how many of them are in the same phase at once.
 const PURE_CALLS: u64 = 2_000;
-const PURE_BATCH: u64 = 100;
+const PURE_BATCH: u64 = 2_000;
 /// Calls in a round of the real thread, and how many begin in a second.
 const REAL_CALLS: u64 = 1_000;
 const REAL_RATE: u64 = 250;
@@ -458,16 +462,16 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
 }
 
 fn cpu(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    let time = clock_gettime(clock).expect("a clock");
+    Duration::new(u64::try_from(time.tv_sec()).unwrap_or(0), u32::try_from(time.tv_nsec()).unwrap_or(0))
 }
 
 fn thread_cpu() -> Duration {
-    cpu(ClockId::ThreadCPUTime)
+    cpu(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
 fn process_cpu() -> Duration {
-    cpu(ClockId::ProcessCPUTime)
+    cpu(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 /// CPU of the threads named `engine` so far, by the kernel's own account.

@@ -9,6 +9,10 @@ use bytes::Bytes;
 use hatif::sip::message::Message;
 use rustix::time::{ClockId, clock_gettime};
 
+/// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SAMPLES: usize = 15;
 const ROUNDS: u32 = 50_000;
 

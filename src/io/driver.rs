@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -25,15 +26,8 @@ use crate::sip::{Flow, LinkOrder};
 
 use super::datagram::Datagrams;
 
-/// Datagrams read from one socket before timers and the inbox get their turn.
+/// Datagrams read from one socket before timers, the inbox and media get their turn.
 const BATCH: usize = 64;
-
-/// From so many wake-ups within [`WINDOW`] on the thread takes a breath before each: what comes meanwhile is done in one
-/// go, which costs a third of waking up for each datagram.
-const BUSY_WAKES: u32 = 64;
-const WINDOW: Duration = Duration::from_millis(100);
-/// How long that breath is, counted from the wake-up before.
-const BREATH: Duration = Duration::from_millis(1);
 
 /// Letters in the inbox from which on streams wait.
 const CROWD: usize = 4_096;
@@ -186,7 +180,7 @@ impl Driver {
             .into_iter()
             .map(|(index, socket)| Ok((index, Datagrams::new(socket)?)))
             .collect::<io::Result<Vec<_>>>()?;
-        let running = Running { engine, mail, sockets, outlets, poll, pace: Pace::new(Instant::now()) };
+        let running = Running { engine, mail, sockets, outlets, poll, told: BTreeSet::new() };
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || running.run())?;
         Ok(Self { inbox, thread: Some(thread) })
     }
@@ -211,38 +205,8 @@ struct Running {
     sockets: Vec<(u16, Datagrams)>,
     outlets: Outlets,
     poll: OwnedFd,
-    pace: Pace,
-}
-
-/// How often the thread wakes up.
-struct Pace {
-    woken: Instant,
-    window: Instant,
-    wakes: u32,
-    busy: bool,
-}
-
-impl Pace {
-    fn new(now: Instant) -> Self {
-        Self { woken: now, window: now, wakes: 0, busy: false }
-    }
-
-    /// The thread woke up.
-    fn wake(&mut self, now: Instant) {
-        self.woken = now;
-        self.wakes += 1;
-        if now.saturating_duration_since(self.window) >= WINDOW {
-            self.busy = self.wakes >= BUSY_WAKES;
-            self.window = now;
-            self.wakes = 0;
-        }
-    }
-
-    /// How long to let things gather before waiting for them.
-    fn breath(&self, now: Instant) -> Option<Duration> {
-        let left = BREATH.checked_sub(now.saturating_duration_since(self.woken));
-        left.filter(|left| self.busy && !left.is_zero())
-    }
+    /// Media shards that were told something in this turn: each is woken once, at its end.
+    told: BTreeSet<usize>,
 }
 
 impl Running {
@@ -250,11 +214,8 @@ impl Running {
         let mut events = Vec::with_capacity(64);
         self.flush();
         loop {
-            if let Some(breath) = self.pace.breath(Instant::now()) {
-                std::thread::sleep(breath);
-            }
+            self.wake_media();
             self.wait(&mut events);
-            self.pace.wake(Instant::now());
             let mut mail = false;
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -319,6 +280,7 @@ impl Running {
                     self.flush();
                     self.engine.stop(now);
                     self.flush();
+                    self.wake_media();
                     return true;
                 }
             }
@@ -328,16 +290,12 @@ impl Running {
     }
 
     fn flush(&mut self) {
-        let mut told = None;
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { flow, bytes } => self.send(flow, bytes),
                 Output::Media { shard, command } => {
                     (self.outlets.media)(shard, command);
-                    // One wake-up for all that one input asks of a shard; rarely are there two shards.
-                    if let Some(other) = told.replace(shard).filter(|other| *other != shard) {
-                        (self.outlets.wake_media)(other);
-                    }
+                    self.told.insert(shard);
                 }
                 Output::Journal(entry) => (self.outlets.journal)(entry),
                 Output::Commit(seq) => (self.outlets.commit)(seq),
@@ -345,7 +303,10 @@ impl Running {
                 Output::Drained => (self.outlets.drained)(),
             }
         }
-        if let Some(shard) = told {
+    }
+
+    fn wake_media(&mut self) {
+        while let Some(shard) = self.told.pop_first() {
             (self.outlets.wake_media)(shard);
         }
     }
