@@ -149,8 +149,9 @@ fn kamailio_in_front_stays_in_the_way_of_registrations_and_calls() {
         server.idle(SOON);
         server.agents_in("ready", 1.0);
         assert_eq!(kamailio.relayed("INVITE", true, "by path"), n, "Hatif calls by the Path");
-        assert_eq!(kamailio.relayed("ACK", true, "in a call"), n, "and acknowledges by the route");
-        assert_eq!(kamailio.relayed("ACK", false, "in a call"), n, "as the caller does");
+        // A 200 that came late comes again, and is acknowledged again.
+        assert!(kamailio.relayed("ACK", true, "in a call") >= n, "and acknowledges by the route\n{}", kamailio.log());
+        assert!(kamailio.relayed("ACK", false, "in a call") >= n, "as the caller does\n{}", kamailio.log());
         assert_eq!(kamailio.relayed("BYE", true, "in a call"), n, "BYE of Hatif");
         assert_eq!(kamailio.relayed("BYE", false, "in a call"), n, "BYE of a phone");
     }
@@ -195,7 +196,6 @@ struct Linphone {
 impl Linphone {
     /// Registers as this user with his password. Uses `port` for SIP and `port + 2` for RTP.
     fn start(server: &Server, user: &str, hz: f64, port: u16) -> Self {
-        on_line();
         let folder = temp_folder();
         // It opens a database there, and makes no folder for it.
         fs::create_dir_all(folder.join(".local/share/linphone")).expect("a folder");
@@ -211,11 +211,10 @@ impl Linphone {
         );
         fs::write(folder.join("linphonerc"), config).expect("written");
         let out = File::create(folder.join("stdout.txt")).expect("log");
-        let child = Command::new("linphonec")
-            .args(["-d", "6", "-c"])
-            .arg(folder.join("linphonerc"))
-            .arg("-l")
-            .arg(folder.join("log.txt"))
+        let mut command = Command::new("linphonec");
+        command.args(["-d", "6", "-c"]).arg(folder.join("linphonerc")).arg("-l").arg(folder.join("log.txt"));
+        told_that_it_is_on_line(&folder, &mut command);
+        let child = command
             .env("HOME", &folder)
             .env_remove("XDG_DATA_HOME")
             .stdin(Stdio::piped())
@@ -277,17 +276,20 @@ impl Drop for Linphone {
     }
 }
 
-/// linphone takes a machine that has only loopback addresses for one without network, and then opens no socket at all.
-fn on_line() {
+/// linphone takes a machine that has only loopback addresses for one without network, and closes its sockets there.
+/// Then it is told otherwise (`tests/interop/online.c`); on any other machine nothing is done to it.
+fn told_that_it_is_on_line(folder: &Path, linphone: &mut Command) {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     // A datagram socket sends nothing when it connects; it only asks for a route.
-    let _ = socket.connect("192.0.2.1:9");
-    let ours = socket.local_addr().expect("an address").ip();
-    assert!(
-        !ours.is_unspecified() && !ours.is_loopback(),
-        "linphone needs an address beside the loopback one and a default route, though it calls over loopback; \
-         in a network namespace: ip addr add 10.9.9.9/32 dev lo; ip route add default dev lo src 10.9.9.9"
-    );
+    if socket.connect("192.0.2.1:9").is_ok() {
+        return;
+    }
+    let library = folder.join("online.so");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(root().join("tests/interop/online.c")).arg("-ldl");
+    let built = finish(cc, None, seconds(30));
+    assert_eq!(built.code, Some(0), "{built:?}");
+    linphone.env("LD_PRELOAD", library);
 }
 
 /// What linphone recorded at 8 kHz, without its first and last half second. Read without the length in the header:
