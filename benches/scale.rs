@@ -10,7 +10,6 @@
 // Measures with the real clock.
 #![allow(clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -109,7 +108,7 @@ impl World {
         let config = SipConfig {
             listeners: vec![Listener { transport: Transport::Udp, address, advertised: None }],
             domain: "bench.example".to_owned(),
-            users: (0..alive).map(user).collect::<BTreeMap<_, _>>(),
+            users: (0..alive).map(user).collect(),
             guard: GuardConfig::unlimited(),
             ..SipConfig::default()
         };

@@ -1,6 +1,6 @@
 //! Agents, supervisors, queues and trunks, and what they say of each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,7 +23,7 @@ const PASSWORD_LETTERS: usize = 8;
 #[derive(Default)]
 pub struct People {
     /// Who may register, with passwords.
-    pub users: BTreeMap<String, UserConfig>,
+    pub users: HashMap<String, UserConfig>,
     /// Agents by fixed address.
     pub fixed: BTreeMap<SocketAddr, BTreeSet<String>>,
     /// Trunks by source address.

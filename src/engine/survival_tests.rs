@@ -1,5 +1,7 @@
 //! One process dies, the next takes over: on virtual time.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::acd::config::AgentConfig;
 use crate::clock::{Clock, Wall};
@@ -24,7 +26,7 @@ fn settings() -> Settings {
         sip: SipConfig {
             listeners: vec![listener],
             domain: "10.0.0.1".into(),
-            users: BTreeMap::from([("101".to_owned(), UserConfig { password: "secret".into() })]),
+            users: HashMap::from([("101".to_owned(), UserConfig { password: "secret".into() })]),
             ..SipConfig::default()
         },
         floor: crate::acd::config::FloorConfig {

@@ -1,6 +1,6 @@
 //! The simulated centre's configuration, and where everybody is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +86,7 @@ pub fn settings(plan: &Plan, edition: u32) -> Result<Settings, String> {
     let numbers = (0..=plan.agents).filter(|n| if other { *n != 7 } else { *n != plan.agents });
     let agents: Vec<AgentConfig> = numbers.clone().map(|n| agent(n, &queues, other)).collect();
     let user = |number: u64| (agent_id(number), UserConfig { password: format!("pw-{}", agent_id(number)) });
-    let mut users: BTreeMap<_, _> = numbers.clone().map(user).collect();
+    let mut users: HashMap<_, _> = numbers.clone().map(user).collect();
     users.insert(SUPERVISOR.to_owned(), UserConfig { password: format!("pw-{SUPERVISOR}") });
     let fixed = numbers.filter(|n| !registers(*n));
     Ok(Settings {

@@ -1,6 +1,6 @@
 //! What signalling is told: its addresses, users and trunks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct SipConfig {
     /// Our domain: realm of challenges, host of our URIs.
     pub domain: String,
     /// Users who may register and call, with what proves it.
-    pub users: BTreeMap<String, UserConfig>,
+    pub users: HashMap<String, UserConfig>,
     /// Trunk names by source address, as far as the file writes addresses.
     pub trunks: BTreeMap<IpAddr, String>,
     /// What is done for each trunk, and how it proves itself; by trunk name.
@@ -53,14 +53,14 @@ impl SipConfig {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watched {
     /// Who.
-    pub users: BTreeSet<String>,
+    pub users: HashSet<String>,
     /// Their longest registration.
     pub expires_max: Duration,
 }
 
 impl Default for Watched {
     fn default() -> Self {
-        Self { users: BTreeSet::new(), expires_max: Duration::from_secs(120) }
+        Self { users: HashSet::new(), expires_max: Duration::from_secs(120) }
     }
 }
 

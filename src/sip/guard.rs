@@ -152,7 +152,7 @@ pub struct Guard {
     config: GuardConfig,
     sources: Recent<IpAddr, Source>,
     /// Sources that hold a registered user, with the end of the registration.
-    registered: BTreeMap<IpAddr, Instant>,
+    registered: HashMap<IpAddr, Instant>,
     bans: Bans,
     back_off: BackOff,
     counts: Counts,
@@ -181,7 +181,7 @@ impl Guard {
         Self {
             config,
             sources: Recent::new(SOURCES_MAX),
-            registered: BTreeMap::new(),
+            registered: HashMap::new(),
             bans: Bans::default(),
             back_off: BackOff::new(seed),
             counts: Counts::default(),

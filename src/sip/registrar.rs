@@ -34,7 +34,7 @@ pub const EXPIRES_MAX_S: u32 = 3600;
 /// All registrations; bounded by the configured users.
 #[derive(Debug, Default)]
 pub struct Registrar {
-    users: BTreeMap<String, Account>,
+    users: HashMap<String, Account>,
     due: BTreeSet<(Instant, String)>,
     connections: BTreeMap<u64, BTreeSet<String>>,
     /// Watched users by the address that they are heard from.
@@ -333,7 +333,7 @@ impl Registrar {
 
     /// Drops the contacts of all users that are not `known` any more.
     pub fn keep_users(&mut self, known: impl Fn(&str) -> bool) -> Vec<Change> {
-        let gone = self.users.keys().filter(|user| !known(user)).cloned().collect::<BTreeSet<_>>();
+        let gone = self.due.iter().map(|(_, user)| user).filter(|user| !known(user)).cloned().collect::<BTreeSet<_>>();
         self.drop_where(gone, Loss::Asked, |_| true)
     }
 

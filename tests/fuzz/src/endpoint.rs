@@ -5,7 +5,7 @@
 //! byte), `C` a command on the last session (one letter). In messages `@TAG@` is the tag we last gave and `@AUTH@` the
 //! right answer to the last challenge.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ fn config() -> SipConfig {
     SipConfig {
         listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
         domain: "example.com".to_owned(),
-        users: BTreeMap::from([("101".to_owned(), UserConfig { password: "secret".to_owned() })]),
+        users: HashMap::from([("101".to_owned(), UserConfig { password: "secret".to_owned() })]),
         trunks: BTreeMap::from([([203, 0, 113, 1].into(), "carrier".to_owned())]),
         ..SipConfig::default()
     }

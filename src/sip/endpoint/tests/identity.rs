@@ -214,7 +214,7 @@ fn registrations_end_with_their_connection_or_user() {
     world.act(|e, now| e.handle_closed(now, 3));
     assert_eq!(world.take_events().pop(), Some(Event::Unregistered { user: "101".into(), loss: Loss::Closed }));
     register(&mut world, tcp(PHONE, 4));
-    world.act(|e, _| e.set_config(SipConfig { users: BTreeMap::new(), ..config() }));
+    world.act(|e, _| e.set_config(SipConfig { users: HashMap::new(), ..config() }));
     assert_eq!(world.take_events().pop(), Some(Event::Unregistered { user: "101".into(), loss: Loss::Asked }));
     assert_eq!(world.endpoint.stats().contacts, 0);
 }

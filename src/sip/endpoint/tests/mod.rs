@@ -1,6 +1,6 @@
 //! Whole calls in real bytes on virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn config() -> SipConfig {
     SipConfig {
         listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
         domain: "hatif.test".to_owned(),
-        users: BTreeMap::from([("101".to_owned(), user("secret")), ("102".to_owned(), user("other"))]),
+        users: HashMap::from([("101".to_owned(), user("secret")), ("102".to_owned(), user("other"))]),
         trunks: BTreeMap::from([("203.0.113.1".parse().unwrap(), "carrier".to_owned())]),
         fixed: BTreeMap::from([("203.0.113.1:6001".parse().unwrap(), BTreeSet::from(["102".to_owned()]))]),
         session_timer: Intervals::default(),
