@@ -6,6 +6,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
+
 use super::config::Transport;
 use super::endpoint::Flow;
 use super::header::{HeaderName, Method, NameAddr, text};
@@ -41,12 +43,13 @@ pub struct DialogSeed {
     pub flow: Flow,
 }
 
-/// One dialog; early until the first 2xx when it is ours.
+/// One dialog; early until the first 2xx when it is ours. What every request in it is compared with lies in it and not
+/// elsewhere in memory: among many dialogs each look elsewhere takes longer than the comparison.
 #[derive(Clone, Debug)]
 pub struct Dialog {
-    call_id: Vec<u8>,
+    call_id: SmallVec<[u8; 48]>,
     local_tag: String,
-    remote_tag: Vec<u8>,
+    remote_tag: SmallVec<[u8; 24]>,
     /// From of our requests, with its tag.
     local: Vec<u8>,
     /// To of our requests, with its tag once there is one.
@@ -76,9 +79,9 @@ impl Dialog {
         // Without a Contact, as RFC 2543 allowed, From is where to call back.
         let target = invite.contact().or_else(|| invite.from())?.uri.to_vec();
         Some(Dialog {
-            call_id: invite.call_id()?.to_vec(),
+            call_id: invite.call_id()?.into(),
             local_tag,
-            remote_tag: invite.from_tag().unwrap_or_default().to_vec(),
+            remote_tag: invite.from_tag().unwrap_or_default().into(),
             local,
             remote: invite.header(HeaderName::From)?.to_vec(),
             flow: source,
@@ -104,9 +107,9 @@ impl Dialog {
     ) -> Dialog {
         let local = [local, ";tag=", local_tag.as_str()].concat().into_bytes();
         Dialog {
-            call_id: call_id.into_bytes(),
+            call_id: call_id.into_bytes().into(),
             local_tag,
-            remote_tag: Vec::new(),
+            remote_tag: SmallVec::new(),
             local,
             remote: ["<", remote, ">"].concat().into_bytes(),
             target: target.as_bytes().to_vec(),
@@ -130,9 +133,9 @@ impl Dialog {
     /// `None` when the response lacks what a dialog needs.
     pub fn stray(response: &Message, flow: Flow, cseq: u32) -> Option<Dialog> {
         let mut dialog = Dialog {
-            call_id: response.call_id()?.to_vec(),
+            call_id: response.call_id()?.into(),
             local_tag: String::new(),
-            remote_tag: Vec::new(),
+            remote_tag: SmallVec::new(),
             local: response.header(HeaderName::From)?.to_vec(),
             remote: Vec::new(),
             target: response.to()?.uri.to_vec(),
@@ -171,9 +174,9 @@ impl Dialog {
     /// A dialog of a process that is gone. It only lives for its BYE, whose number is above all that were sent.
     pub fn orphan(seed: DialogSeed) -> Dialog {
         Dialog {
-            call_id: seed.call_id.into_bytes(),
+            call_id: seed.call_id.into_bytes().into(),
             local_tag: String::new(),
-            remote_tag: Vec::new(),
+            remote_tag: SmallVec::new(),
             local: seed.local.into_bytes(),
             remote: seed.remote.into_bytes(),
             target: seed.target.into_bytes(),
@@ -191,7 +194,7 @@ impl Dialog {
         if let Some(to) = response.header(HeaderName::To) {
             self.remote = to.to_vec();
         }
-        self.remote_tag = response.to_tag().unwrap_or_default().to_vec();
+        self.remote_tag = response.to_tag().unwrap_or_default().into();
         self.routes = routes(response);
         self.routes.reverse();
         self.refresh(response, source);
@@ -220,12 +223,12 @@ impl Dialog {
 
     /// True when a request with our tag in To belongs here: the other tag and the Call-ID are right too.
     pub fn matches(&self, request: &Message) -> bool {
-        request.call_id() == Some(&self.call_id) && request.from_tag().unwrap_or_default() == self.remote_tag
+        request.call_id() == Some(&self.call_id) && request.from_tag().unwrap_or_default() == &self.remote_tag[..]
     }
 
     /// True when this is the dialog with these tags.
     pub fn is(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> bool {
-        self.call_id == call_id && self.local_tag.as_bytes() == local_tag && self.remote_tag == remote_tag
+        self.call_id[..] == *call_id && self.local_tag.as_bytes() == local_tag && self.remote_tag[..] == *remote_tag
     }
 
     /// The peer's tag; empty before its first response.

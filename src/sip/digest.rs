@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -226,15 +227,11 @@ impl Nonces {
         }
         let Some(Fresh(stamp)) = nonce else { return Verdict::Stale };
         let count = answer.qop.as_ref().map_or(u32::MAX, |qop| qop.nc);
-        let last = match self.used.get(&stamp) {
-            Some(last) => Some(*last),
-            None if self.forgotten.is_some_and(|forgotten| stamp <= forgotten) => return Verdict::Stale,
-            None => None,
-        };
-        if last.is_some_and(|last| count <= last) {
-            return Verdict::Stale;
+        match self.used.entry(stamp) {
+            Entry::Occupied(used) if count <= *used.get() => return Verdict::Stale,
+            Entry::Vacant(_) if self.forgotten.is_some_and(|forgotten| stamp <= forgotten) => return Verdict::Stale,
+            used => *used.or_default() = count,
         }
-        self.used.insert(stamp, count);
         if self.used.len() > NONCES_MAX {
             self.forgotten = self.used.pop_first().map(|(stamp, _)| stamp).max(self.forgotten);
         }

@@ -47,7 +47,7 @@ pub struct Registrar {
 #[derive(Debug, Default)]
 struct Account {
     held: Vec<Held>,
-    /// Its place in `Registrar::due`: never later than something is due.
+    /// Its place in `Registrar::due`: never later than something is due, often earlier. A renewal leaves it where it is.
     armed: Option<Instant>,
 }
 
@@ -247,7 +247,7 @@ impl Registrar {
     pub fn register(&mut self, now: Instant, request: Registration<'_>) -> Result<Vec<Change>, Refusal> {
         self.judge(&request)?;
         let user = request.user.to_owned();
-        let mut held = self.take(&user);
+        let Account { mut held, armed } = self.take(&user);
         let had_none = held.is_empty();
         let (mut added, mut dropped) = (Vec::new(), Vec::new());
         let Registration { terms, call_id, cseq, flow, path, contacts, .. } = request;
@@ -277,14 +277,14 @@ impl Registrar {
         }
         dropped.extend(sorted_and_cut(&mut held));
         let left = held.len();
-        self.put(&user, held);
+        self.put(&user, Account { held, armed });
         Ok(told(user, had_none, left, added, dropped))
     }
 
     /// A contact that the journal knows from an earlier process. It counts as renewed now, and a watched one has to
     /// answer soon.
     pub fn restore(&mut self, now: Instant, user: &str, binding: Binding, terms: Terms) -> Vec<Change> {
-        let mut held = self.take(user);
+        let Account { mut held, armed } = self.take(user);
         let had_none = held.is_empty();
         held.retain(|h| !h.binding.is_named(&binding.uri, binding.instance.as_deref(), binding.reg_id));
         let added = vec![binding.clone()];
@@ -293,7 +293,7 @@ impl Registrar {
         held.push(self.hold(binding, now, terms, first_ask));
         let dropped = sorted_and_cut(&mut held);
         let left = held.len();
-        self.put(user, held);
+        self.put(user, Account { held, armed });
         told(user.to_owned(), had_none, left, added, dropped)
     }
 
@@ -344,10 +344,10 @@ impl Registrar {
 
     /// Drops what has expired at `now` or stayed silent, and says whom to ask for a sign of life.
     pub fn handle_timeout(&mut self, now: Instant) -> Due {
-        let due = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, user)| user.clone());
         let mut out = Due::default();
-        for user in due.collect::<BTreeSet<_>>() {
-            let mut held = self.take(&user);
+        while self.due.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, user)) = self.due.pop_first() else { break };
+            let mut held = self.take(&user).held;
             let mut lost = Vec::new();
             held.retain_mut(|h| {
                 let loss = match h.pulse.as_mut().map_or(Beat::Well, |pulse| pulse.beat(now)) {
@@ -363,7 +363,7 @@ impl Registrar {
                 loss.is_none()
             });
             let left = held.len();
-            self.put(&user, held);
+            self.put(&user, Account { held, armed: None });
             out.changes.extend(lost_of(&user, left, lost));
         }
         out
@@ -406,25 +406,25 @@ impl Registrar {
     fn drop_where(&mut self, users: BTreeSet<String>, loss: Loss, gone: impl Fn(&Held) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for user in users {
-            let mut held = self.take(&user);
+            let Account { mut held, armed } = self.take(&user);
             let lost = held.iter().filter(|h| gone(h)).map(|h| (h.binding.uri.clone(), loss)).collect();
             held.retain(|h| !gone(h));
             let left = held.len();
-            self.put(&user, held);
+            self.put(&user, Account { held, armed });
             changes.extend(lost_of(&user, left, lost));
         }
         changes
     }
 
-    /// Takes a user's contacts out, with all that points at them.
-    fn take(&mut self, user: &str) -> Vec<Held> {
-        let Some((user, account)) = self.users.remove_entry(user) else { return Vec::new() };
+    /// Takes a user's contacts out, with all that points at them but the user's place in `due`.
+    fn take(&mut self, user: &str) -> Account {
+        let account = self.users.get_mut(user).map(std::mem::take).unwrap_or_default();
         self.live -= account.held.len();
         for held in &account.held {
             if let Some(connection) = held.binding.flow.connection
                 && let Some(users) = self.connections.get_mut(&connection)
             {
-                users.remove(&user);
+                users.remove(user);
                 if users.is_empty() {
                     self.connections.remove(&connection);
                 }
@@ -432,23 +432,27 @@ impl Registrar {
             if held.pulse.is_some()
                 && let Some(users) = self.remotes.get_mut(&held.binding.flow.remote)
             {
-                users.remove(&user);
+                users.remove(user);
                 if users.is_empty() {
                     self.remotes.remove(&held.binding.flow.remote);
                 }
             }
         }
-        if let Some(at) = account.armed {
-            self.due.remove(&(at, user));
-        }
-        account.held
+        account
     }
 
     /// Puts them back.
-    fn put(&mut self, user: &str, held: Vec<Held>) {
-        let armed = held.iter().map(Held::due).min();
-        let Some(at) = armed else { return };
-        self.due.insert((at, user.to_owned()));
+    fn put(&mut self, user: &str, Account { held, armed }: Account) {
+        let due = held.iter().map(Held::due).min();
+        let next = armed.filter(|at| due.is_some_and(|due| *at <= due)).or(due);
+        if armed != next {
+            armed.map(|at| self.due.remove(&(at, user.to_owned())));
+            next.map(|at| self.due.insert((at, user.to_owned())));
+        }
+        if held.is_empty() {
+            self.users.remove(user);
+            return;
+        }
         for h in &held {
             if let Some(connection) = h.binding.flow.connection {
                 self.connections.entry(connection).or_default().insert(user.to_owned());
@@ -458,7 +462,11 @@ impl Registrar {
             }
         }
         self.live += held.len();
-        self.users.insert(user.to_owned(), Account { held, armed });
+        let account = Account { held, armed: next };
+        match self.users.get_mut(user) {
+            Some(place) => *place = account,
+            None => drop(self.users.insert(user.to_owned(), account)),
+        }
     }
 }
 

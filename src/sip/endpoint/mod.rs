@@ -8,7 +8,7 @@
 //! most [`TRANSACTIONS_MAX`], sessions at most [`SESSIONS_MAX`], registrations ten a configured user. What is
 //! refused out of a dialog is refused without state (RFC 3261 §8.2.7).
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -58,7 +58,7 @@ pub use stats::{METHODS, Registrations, Rejected, Stats};
 use links::Links;
 use orphans::Orphans;
 use refer::Refers;
-use table::{Id, Transactions};
+use table::{ByOwnId, Id, Transactions};
 
 /// Most live transactions; new requests beyond get 503.
 pub const TRANSACTIONS_MAX: usize = 200_000;
@@ -82,9 +82,9 @@ pub struct Endpoint {
     nonces: Nonces,
     guard: Guard,
     transactions: Transactions,
-    sessions: HashMap<SessionId, Session>,
+    sessions: ByOwnId<SessionId, Session>,
     /// Sessions by our tag.
-    tags: HashMap<u64, SessionId>,
+    tags: ByOwnId<u64, SessionId>,
     timers: BTreeSet<(Instant, SessionId)>,
     last_session: u64,
     registrar: Registrar,
@@ -121,8 +121,8 @@ impl Endpoint {
             nonces: Nonces::new(nonce_secret),
             guard,
             transactions: Transactions::default(),
-            sessions: HashMap::new(),
-            tags: HashMap::new(),
+            sessions: ByOwnId::default(),
+            tags: ByOwnId::default(),
             timers: BTreeSet::new(),
             last_session: 0,
             registrar: Registrar::default(),

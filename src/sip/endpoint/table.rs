@@ -1,6 +1,7 @@
 //! The live transactions: found by key, woken by time, forgotten when terminated.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -12,12 +13,34 @@ use super::super::message::Message;
 use super::super::transaction::{Client, ClientInvite, Output, Server, ServerInvite};
 use super::api::{Flow, ReferId, SessionId};
 
+/// A table by numbers that we give out: nobody outside can choose ones that fall together, so they are spread and no more.
+pub(super) type ByOwnId<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
+
+/// Fibonacci hashing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its place from the low bits, which the product leaves poor.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
 /// All transactions. A client's id is the random part of its branch; a CANCEL shares that of its INVITE, so the
 /// lowest bit tells them apart (RFC 3261 §17.1.3: the method of CSeq is part of the match).
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
-    clients: HashMap<u64, ClientEntry>,
-    servers: HashMap<u64, ServerEntry>,
+    clients: ByOwnId<u64, ClientEntry>,
+    servers: ByOwnId<u64, ServerEntry>,
     keys: HashMap<Key, u64>,
     /// INVITEs under way, by what they keep when they come by several ways.
     calls: HashMap<u64, u64>,
