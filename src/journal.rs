@@ -508,7 +508,7 @@ pub enum EndReason {
     MediaTimeout,
     /// The flow failed.
     FlowError,
-    /// A limit of the trunk or of the machine.
+    /// It was up for as long as a user's call over a trunk may last.
     Limit,
     /// Hatif is shutting down.
     Shutdown,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::acd::config::FloorConfig;
@@ -19,7 +19,7 @@ use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
 use crate::report::live::{Live, Phase};
 use crate::report::word;
-use crate::sip::{GUARD_LABELS, METHODS};
+use crate::sip::{self, DURATION_BOUNDS_MS, GUARD_LABELS, METHODS, Transport};
 
 const SETUP: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 const WAIT: &[f64] =
@@ -31,6 +31,12 @@ const TICK: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 const LOSS: &[f64] = &[0.0, 0.001, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
 const MOS: &[f64] = &[1.0, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4, 4.5];
 const SCORE: &[f64] = &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
+
+/// Classes of responses, as signalling counts them.
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "6xx"];
+/// When a request of ours is given up, in seconds (RFC 3261 Timers B and F): what stands for all that takes longer than
+/// the last bucket.
+const GIVE_UP_S: f64 = 32.0;
 
 /// An abandoned call shorter than this is a short one: a wrong number, not impatience.
 const SHORT_ABANDON: Duration = Duration::from_secs(5);
@@ -90,6 +96,7 @@ pub struct Metrics {
     sip_requests: IntCounterVec,
     sip_responses: IntCounterVec,
     sip_retransmissions: IntCounterVec,
+    sip_transaction: HistogramVec,
     sip_parse_errors: IntCounter,
     sip_rejected: IntCounterVec,
     sip_guard: IntCounterVec,
@@ -161,6 +168,8 @@ pub struct Metrics {
     served: BTreeMap<CallId, bool>,
     ticks_seen: Vec<u64>,
     commits_seen: Vec<u64>,
+    /// What each histogram of transactions had at the last scrape, by method and direction.
+    transactions_seen: BTreeMap<(&'static str, &'static str), Vec<u64>>,
 }
 
 /// Registers families as they are made.
@@ -220,9 +229,19 @@ impl Metrics {
             calls: m.counters("calls_total", "Ended calls by result", &["direction", "result"]),
             call_setup: m.histogram("call_setup_seconds", "INVITE to our 200", &["direction", "trunk"], SETUP),
             call_duration: m.histogram("call_duration_seconds", "Answer to end", &["direction"], TALK),
-            sip_requests: m.counters("sip_requests_total", "SIP requests", &["method", "direction"]),
-            sip_responses: m.counters("sip_responses_total", "SIP responses", &["class", "direction"]),
-            sip_retransmissions: m.counters("sip_retransmissions_total", "Messages seen or sent again", &["direction"]),
+            sip_requests: m.counters("sip_requests_total", "SIP requests", &["method", "direction", "transport"]),
+            sip_responses: m.counters("sip_responses_total", "SIP responses", &["method", "class", "direction"]),
+            sip_retransmissions: m.counters(
+                "sip_retransmissions_total",
+                "Messages seen or sent again",
+                &["method", "direction"],
+            ),
+            sip_transaction: m.histogram(
+                "sip_transaction_seconds",
+                "Request to final response; the sum is an upper bound",
+                &["method", "direction"],
+                &transaction_bounds(),
+            ),
             sip_parse_errors: m.counter("sip_parse_errors_total", "Datagrams and frames that are no SIP message"),
             sip_rejected: m.counters("sip_rejected_total", "Requests refused at the door", &["reason"]),
             sip_guard: m.counters(
@@ -251,7 +270,11 @@ impl Metrics {
             ),
             trunk_limit: m.gauges("trunk_channels_limit", "Most calls of a trunk", &["trunk"]),
             trunk_calls: m.counters("trunk_calls_total", "Ended calls of a trunk", &["trunk", "direction", "result"]),
-            outbound_refused: m.counters("outbound_refused_total", "Calls that [outbound] held back", &["reason"]),
+            outbound_refused: m.counters(
+                "outbound_refused_total",
+                "Calls that [outbound] held back, or ended",
+                &["reason"],
+            ),
             queue_waiting: m.gauges("queue_waiting", "Callers in the queue now", &["queue"]),
             queue_longest: m.seconds("queue_longest_wait_seconds", "The longest wait of those who wait", &["queue"]),
             queue_entered: m.counters("queue_entered_total", "Callers who entered", &["queue"]),
@@ -308,6 +331,7 @@ impl Metrics {
             served: BTreeMap::new(),
             ticks_seen: Vec::new(),
             commits_seen: Vec::new(),
+            transactions_seen: BTreeMap::new(),
             registry,
         }
     }
@@ -357,7 +381,7 @@ impl Metrics {
                 }
             }
             Kind::Trouble { code, .. } => {
-                if let Some(reason @ ("denied" | "cap")) = code.strip_prefix("outbound_") {
+                if let Some(reason @ ("denied" | "cap" | "max_call")) = code.strip_prefix("outbound_") {
                     self.outbound_refused.with_label_values(&[reason]).inc();
                 }
             }
@@ -513,21 +537,7 @@ impl Metrics {
     fn carry_engine(&mut self, readings: &Readings) {
         let stats = &readings.engine;
         let sip = &stats.sip;
-        for (at, method) in METHODS.iter().enumerate() {
-            for (way, counts) in [("in", &sip.requests_in), ("out", &sip.requests_out)] {
-                let count = counts.get(at).copied().unwrap_or(0);
-                if count > 0 {
-                    carry(&self.sip_requests.with_label_values(&[*method, way]), count);
-                }
-            }
-        }
-        for (at, class) in ["1xx", "2xx", "3xx", "4xx", "5xx", "6xx"].iter().enumerate() {
-            for (way, counts) in [("in", &sip.responses_in), ("out", &sip.responses_out)] {
-                carry(&self.sip_responses.with_label_values(&[*class, way]), counts.get(at).copied().unwrap_or(0));
-            }
-        }
-        carry(&self.sip_retransmissions.with_label_values(&["in"]), sip.retransmissions_in);
-        carry(&self.sip_retransmissions.with_label_values(&["out"]), sip.retransmissions_out);
+        self.carry_messages(sip);
         carry(&self.sip_parse_errors, sip.parse_errors);
         let rejected = &sip.rejected;
         for (reason, count) in [
@@ -563,6 +573,34 @@ impl Metrics {
             self.trunk_limit.with_label_values(&[trunk]).set(i64::from(*limit));
             if let Some(up) = stats.trunks_up.get(trunk) {
                 self.trunk_up.with_label_values(&[trunk]).set(i64::from(*up));
+            }
+        }
+    }
+
+    /// What signalling counts by method: only what happened has a series, for most methods hardly ever come.
+    fn carry_messages(&mut self, sip: &sip::Stats) {
+        for (way, requests, responses, again, times) in [
+            ("in", &sip.requests_in, &sip.responses_in, &sip.retransmissions_in, &sip.served),
+            ("out", &sip.requests_out, &sip.responses_out, &sip.retransmissions_out, &sip.answered),
+        ] {
+            for (method, counts) in METHODS.iter().zip(requests) {
+                for (transport, count) in Transport::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                    carry(&self.sip_requests.with_label_values(&[method, way, transport.label()]), *count);
+                }
+            }
+            for (method, counts) in METHODS.iter().zip(responses) {
+                for (class, count) in CLASSES.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                    carry(&self.sip_responses.with_label_values(&[*method, class, way]), *count);
+                }
+            }
+            for (method, count) in METHODS.iter().zip(again).filter(|(_, count)| **count > 0) {
+                carry(&self.sip_retransmissions.with_label_values(&[*method, way]), *count);
+            }
+            for (method, counts) in METHODS.iter().zip(times).filter(|(_, counts)| counts.iter().any(|c| *c > 0)) {
+                let bounds = transaction_bounds().into_iter().chain([GIVE_UP_S]);
+                let readings: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
+                let seen = self.transactions_seen.entry((*method, way)).or_default();
+                carry_into(&self.sip_transaction.with_label_values(&[*method, way]), seen, &readings);
             }
         }
     }
@@ -620,7 +658,10 @@ fn carry(counter: &IntCounter, reading: u64) {
 
 /// Observes what each bucket gained since `seen`, at its upper bound.
 fn carry_buckets(histogram: &HistogramVec, seen: &mut Vec<u64>, readings: &[(f64, u64)]) {
-    let child = histogram.with_label_values::<&str>(&[]);
+    carry_into(&histogram.with_label_values::<&str>(&[]), seen, readings);
+}
+
+fn carry_into(child: &Histogram, seen: &mut Vec<u64>, readings: &[(f64, u64)]) {
     seen.resize(readings.len(), 0);
     for ((bound, count), before) in readings.iter().zip(seen.iter_mut()) {
         for _ in *before..*count {
@@ -628,6 +669,11 @@ fn carry_buckets(histogram: &HistogramVec, seen: &mut Vec<u64>, readings: &[(f64
         }
         *before = *count;
     }
+}
+
+/// Buckets of transactions in seconds, as signalling counts them.
+fn transaction_bounds() -> Vec<f64> {
+    DURATION_BOUNDS_MS.iter().map(|ms| seconds(*ms)).collect()
 }
 
 fn seconds(ms: u64) -> f64 {
@@ -654,9 +700,9 @@ fn result(reason: EndReason, answered: bool, served: bool) -> &'static str {
         EndReason::Abandoned => "abandoned",
         EndReason::Busy => "busy",
         EndReason::NoAnswer => "no_answer",
-        EndReason::Rejected | EndReason::Limit | EndReason::Shutdown => "rejected",
-        EndReason::Normal if answered || served => "answered",
-        EndReason::Normal => "no_answer",
+        EndReason::Rejected | EndReason::Shutdown => "rejected",
+        EndReason::Normal | EndReason::Limit if answered || served => "answered",
+        EndReason::Normal | EndReason::Limit => "no_answer",
         EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents => "rejected",
         EndReason::NoAck | EndReason::NoPort | EndReason::NoCodec | EndReason::MediaTimeout => "failed",
         EndReason::FlowError | EndReason::InternalError | EndReason::NodeFailure => "failed",

@@ -11,6 +11,7 @@ use super::super::header::Method;
 use super::super::message::Message;
 use super::super::transaction::{Client, ClientInvite, Output, Server, ServerInvite};
 use super::api::{Flow, ReferId, SessionId};
+use super::stats::Timing;
 
 /// All transactions. A client's id is the random part of its branch; a CANCEL shares that of its INVITE, so the
 /// lowest bit tells them apart (RFC 3261 §17.1.3: the method of CSeq is part of the match).
@@ -50,6 +51,7 @@ pub(super) struct ClientEntry {
     pub acks: SmallVec<[(Vec<u8>, Flow, Bytes); 1]>,
     /// The highest CSeq number that requests in early dialogs of this INVITE used.
     pub cseq: u32,
+    pub timing: Timing,
     due: Option<Instant>,
 }
 
@@ -106,6 +108,7 @@ pub(super) struct ServerEntry {
     pub flow: Flow,
     /// The session of an INVITE.
     pub session: Option<SessionId>,
+    pub timing: Timing,
     key: Key,
     /// Its place in `Transactions::calls`.
     call: Option<u64>,
@@ -127,7 +130,15 @@ impl Transactions {
         self.clients.contains_key(&id)
     }
 
-    pub fn add_client(&mut self, id: u64, machine: ClientMachine, flow: Flow, purpose: Purpose, request: Bytes) {
+    pub fn add_client(
+        &mut self,
+        id: u64,
+        machine: ClientMachine,
+        flow: Flow,
+        purpose: Purpose,
+        request: Bytes,
+        timing: Timing,
+    ) {
         let entry = ClientEntry {
             machine,
             flow,
@@ -137,16 +148,25 @@ impl Transactions {
             cancel: Cancel::No,
             acks: SmallVec::new(),
             cseq: 0,
+            timing,
             due: None,
         };
         self.remotes.insert((flow.remote, id));
         self.clients.insert(id, entry);
     }
 
-    pub fn add_server(&mut self, key: Key, machine: ServerMachine, flow: Flow, session: Option<SessionId>) -> u64 {
+    pub fn add_server(
+        &mut self,
+        key: Key,
+        machine: ServerMachine,
+        flow: Flow,
+        session: Option<SessionId>,
+        timing: Timing,
+    ) -> u64 {
         self.last_server += 1;
         self.keys.insert(key.clone(), self.last_server);
-        self.servers.insert(self.last_server, ServerEntry { machine, flow, session, key, call: None, due: None });
+        self.servers
+            .insert(self.last_server, ServerEntry { machine, flow, session, timing, key, call: None, due: None });
         self.last_server
     }
 
