@@ -8,7 +8,7 @@ mod softphone;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use softphone::{Leg, Softphone};
 use wire::{Authority, Way, Wire, code};
 
 const A: u16 = 1;
+const AAAA: u16 = 28;
 const SRV: u16 = 33;
 const NAPTR: u16 = 35;
 
@@ -50,6 +51,15 @@ impl NameServer {
 
     fn set(&self, name: &str, kind: u16, data: Vec<Vec<u8>>) {
         self.records.lock().expect("records").insert((name.to_owned(), kind), data);
+    }
+
+    /// This service is at a.carrier.example on the first port, when that fails at b.carrier.example on the second.
+    fn leads_to(&self, service: &str, first: u16, second: u16) {
+        let both = [srv(20, 1, second, "b.carrier.example"), srv(10, 1, first, "a.carrier.example")];
+        self.set(service, SRV, both.to_vec());
+        for host in ["a.carrier.example", "b.carrier.example"] {
+            self.set(host, A, vec![vec![127, 0, 0, 1]]);
+        }
     }
 
     fn times_asked(&self, name: &str) -> usize {
@@ -110,14 +120,21 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        Self::at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn at(ip: IpAddr) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).expect("a socket");
         let port = socket.local_addr().expect("an address").port();
         Self { socket, port }
     }
 
     /// True when a call comes within this time; it is refused with 486.
     fn is_called(&self, place: &Place, within: Duration) -> bool {
-        let wire = Wire::from_socket(self.socket.try_clone().expect("cloned"), place.sip).expect("a wire");
+        let ours = self.socket.local_addr().expect("an address");
+        // Hatif calls from its listener of the same family, on the same port.
+        let server = SocketAddr::new(ours.ip(), place.sip.port());
+        let wire = Wire::from_socket(self.socket.try_clone().expect("cloned"), server).expect("a wire");
         let mut host = Softphone::new(wire, "carrier", "");
         if !matches!(host.wire.receive(within), Ok(Some(invite)) if invite.starts_with("INVITE ")) {
             return false;
@@ -140,12 +157,13 @@ impl Place {
     /// A trunk `carrier.example` under 7XXX, and a trunk whose name servers never answer under 8XXX.
     fn new(names: NameServer) -> Self {
         let ports = free_ports();
-        let extra = "[[trunk]]\nname = \"carrier\"\nhosts = [\"carrier.example\"]\noptions_interval = \"0s\"\n\
+        let extra = "[[trunk]]\nname = \"carrier\"\nhosts = [\"carrier.example\"]\noptions_interval = \"0s\"\ndial_timeout = \"3s\"\n\
                      [[trunk]]\nname = \"slow\"\nhosts = [\"slow.example\"]\n\
                      [[number]]\nmatch = \"7XXX\"\ndial = \"trunk:carrier\"\n\
                      [[number]]\nmatch = \"8XXX\"\ndial = \"trunk:slow\"\n";
         let text = config(ports, &format!("{}{extra}", floor("")))
-            .replace("domain = \"127.0.0.1\"", &format!("domain = \"127.0.0.1\"\ndns = [\"{}\"]", names.address));
+            .replace("domain = \"127.0.0.1\"", &format!("domain = \"127.0.0.1\"\ndns = [\"{}\"]", names.address))
+            .replace("listen = [\"udp:", &format!("listen = [\"udp:[::1]:{}\", \"udp:", ports.sip));
         let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.sip));
         Self { server: Server::configured(ports, &text), names, sip }
     }
@@ -175,11 +193,7 @@ fn a_trunks_name_leads_by_naptr_and_srv_to_its_first_host() {
         vec![naptr(20, "SIP+D2T", "_sip._tcp.carrier.example"), naptr(10, "SIP+D2U", "_here.carrier.example")],
     );
     let service = "_here.carrier.example";
-    let both = [srv(20, 1, second.port, "b.carrier.example"), srv(10, 1, first.port, "a.carrier.example")];
-    names.set(service, SRV, both.to_vec());
-    for host in ["a", "b"] {
-        names.set(&format!("{host}.carrier.example"), A, vec![vec![127, 0, 0, 1]]);
-    }
+    names.leads_to(service, first.port, second.port);
     let place = Place::new(names);
     wait_until(SOON, "the name was looked up", || place.names.times_asked("b.carrier.example") > 0);
     std::thread::sleep(ms(500));
@@ -214,4 +228,83 @@ fn silent_name_servers_delay_no_call() {
     phone.answered(&mut echo);
     phone.hang_up(&mut echo);
     assert!(from.elapsed() < seconds(3), "{:?}", from.elapsed());
+}
+
+/// RFC 3263 §4.1, §4.3: NAPTR chooses TCP, and the next server is called when the first one refuses the connection.
+#[test]
+fn a_dead_host_is_passed_over_and_tcp_is_spoken_where_naptr_says_so() {
+    let names = NameServer::start();
+    let alive = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+    let dead = TcpListener::bind("127.0.0.1:0").map(|l| port(&l)).expect("a port");
+    let service = "_sip._tcp.carrier.example";
+    names.set(
+        "carrier.example",
+        NAPTR,
+        vec![naptr(20, "SIP+D2U", "_sip._udp.carrier.example"), naptr(10, "SIP+D2T", service)],
+    );
+    names.leads_to(service, dead, port(&alive));
+    let place = Place::new(names);
+    wait_until(SOON, "the name was looked up", || place.names.times_asked("b.carrier.example") > 0);
+    std::thread::sleep(ms(500));
+    let mut phone = place.phone("101");
+    let leg = phone.invite("7001");
+    alive.set_nonblocking(true).expect("set");
+    let mut accepted = None;
+    wait_until(SOON, "the living host is called", || {
+        accepted = alive.accept().ok();
+        accepted.is_some()
+    });
+    let (stream, _) = accepted.expect("a connection");
+    stream.set_nonblocking(false).expect("set");
+    let wire = Wire::over(Way::Tcp, stream, &Authority::new("none").client(None), &[]).expect("a wire");
+    let mut host = Softphone::new(wire, "carrier", "");
+    let inside = host.called();
+    assert!(inside.invite.contains("Via: SIP/2.0/TCP"), "{}", inside.invite);
+    host.answer(&inside);
+    let mut out = leg;
+    phone.answered(&mut out);
+    host.hang_up(&mut inside.clone());
+    phone.hung_up(&out);
+    place.server.idle(SOON);
+}
+
+/// RFC 3263 §4.3: over UDP a server that says nothing for `dial_timeout` is as dead as one that refuses.
+#[test]
+fn a_silent_host_is_passed_over() {
+    let names = NameServer::start();
+    let (silent, alive) = (Host::new(), Host::new());
+    let service = "_sip._udp.carrier.example";
+    names.set("carrier.example", NAPTR, vec![naptr(10, "SIP+D2U", service)]);
+    names.leads_to(service, silent.port, alive.port);
+    let place = Place::new(names);
+    wait_until(SOON, "the name was looked up", || place.names.times_asked("b.carrier.example") > 0);
+    std::thread::sleep(ms(500));
+    let mut phone = place.phone("101");
+    let leg = phone.invite("7001");
+    assert!(alive.is_called(&place, seconds(10)), "the living host is called: {:#?}", phone.trace);
+    assert_eq!(refused(&mut phone, &leg), 486);
+    let mut buffer = [0; 1_500];
+    let length = silent.socket.recv(&mut buffer).expect("the silent one was called first");
+    assert!(buffer[..length].starts_with(b"INVITE "));
+    place.server.idle(seconds(40));
+}
+
+/// RFC 3263 §4.2 with RFC 3596: a host that has only an AAAA record is called over IPv6.
+#[test]
+fn a_host_with_an_ipv6_address_alone_is_called_there() {
+    let names = NameServer::start();
+    let host = Host::at(Ipv6Addr::LOCALHOST.into());
+    let service = "_sip._udp.carrier.example";
+    names.set("carrier.example", NAPTR, vec![naptr(10, "SIP+D2U", service)]);
+    names.set(service, SRV, vec![srv(10, 1, host.port, "six.carrier.example")]);
+    names.set("six.carrier.example", AAAA, vec![Ipv6Addr::LOCALHOST.octets().to_vec()]);
+    let place = Place::new(names);
+    wait_until(SOON, "the name was looked up", || place.names.times_asked("six.carrier.example") >= 2);
+    std::thread::sleep(ms(500));
+    let mut phone = place.phone("101");
+    let leg = phone.invite("7001");
+    assert!(host.is_called(&place, seconds(5)), "over IPv6: {:#?}", phone.trace);
+    assert_eq!(refused(&mut phone, &leg), 486);
+    place.server.idle(SOON);
 }

@@ -111,7 +111,8 @@ fn centre(first: &Carrier, second: &Carrier) -> Server {
         "[[trunk]]\nname = \"first\"\nhosts = [\"{}\"]\nusername = \"acme\"\npassword = \"{PASSWORD}\"\n\
          realm = \"carrier.example\"\nregister = true\noptions_interval = \"5s\"\n\
          [[trunk]]\nname = \"second\"\nhosts = [\"{}\"]\ncaller_id = \"+966112000000\"\n\
-         [[number]]\nmatch = \"05*\"\ndial = [\"trunk:first\", \"trunk:second\"]\nfrom = [\"agents\"]\n",
+         [[number]]\nmatch = \"05*\"\ndial = [\"trunk:first\", \"trunk:second\"]\nfrom = [\"agents\"]\n\
+         [[number]]\nmatch = \"00*\"\ndial = \"trunk:second\"\n",
         first.address, second.address
     );
     let text = config(ports, &format!("{}{trunks}", floor("")));
@@ -182,4 +183,38 @@ fn a_host_that_answers_no_options_is_down_until_it_does() {
     assert!(first.heard("INVITE").is_empty());
     *first.awake.lock().expect("flag") = true;
     wait_until(seconds(60), "up again", || trunk(&server, "first")["state"] == "up");
+}
+
+/// A stolen account is held back and seen: the third call at once and a number abroad are refused before a carrier hears
+/// of them, each is counted under its reason, and the record says why.
+#[test]
+fn calls_held_back_from_the_trunks_are_counted() {
+    let (first, second) = (Carrier::start("127.0.0.2", Mood::Answers), Carrier::start("127.0.0.3", Mood::Answers));
+    let server = centre(&first, &second);
+    let held_back = |reason: &str| server.metric("hatif_outbound_refused_total", &[("reason", reason)]);
+    let phone = Phone::start(server.user("101")).expect("a phone");
+    let calls = ["0501234561", "0501234562"].map(|number| {
+        let call = phone.invite(number).expect("sent");
+        call.answered(SOON).expect("within the cap");
+        call
+    });
+    assert_eq!((held_back("cap"), held_back("denied")), (0.0, 0.0));
+    assert_eq!(phone.invite("0501234563").expect("sent").refused(SOON), Some(503), "the third at once");
+    wait_until(SOON, "it is counted", || held_back("cap") == 1.0);
+    assert_eq!(phone.invite("00971501234567").expect("sent").refused(SOON), Some(403), "a number abroad");
+    wait_until(SOON, "it is counted too", || held_back("denied") == 1.0);
+    assert_eq!(held_back("cap"), 1.0, "each under its own reason");
+    assert_eq!(first.heard("INVITE").len() + second.heard("INVITE").len(), 2, "no carrier hears of either");
+    for (number, code) in [("0501234563", "outbound_cap"), ("00971501234567", "outbound_denied")] {
+        let mut record = serde_json::Value::Null;
+        wait_until(SOON, &format!("the record of {number}"), || {
+            record = items(&server.json("/api/v1/calls")).into_iter().find(|c| c["to"] == number).unwrap_or_default();
+            !record.is_null()
+        });
+        assert_eq!((&record["from"], &record["trouble"][0]["code"]), (&"101".into(), &code.into()), "{record:#}");
+    }
+    for call in calls {
+        assert_eq!(call.hang_up_and_wait(SOON), Some(200));
+    }
+    server.idle(SOON);
 }
