@@ -19,7 +19,7 @@ use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
 use crate::report::live::{Live, Phase};
 use crate::report::word;
-use crate::sip::{self, DURATION_BOUNDS_MS, GUARD_LABELS, METHODS, Transport};
+use crate::sip::{DURATION_BOUNDS_MS, GUARD_LABELS, METHODS, TRANSPORTS};
 
 const SETUP: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 const WAIT: &[f64] =
@@ -537,7 +537,7 @@ impl Metrics {
     fn carry_engine(&mut self, readings: &Readings) {
         let stats = &readings.engine;
         let sip = &stats.sip;
-        self.carry_messages(sip);
+        self.carry_messages(stats);
         carry(&self.sip_parse_errors, sip.parse_errors);
         let rejected = &sip.rejected;
         for (reason, count) in [
@@ -578,14 +578,15 @@ impl Metrics {
     }
 
     /// What signalling counts by method: only what happened has a series, for most methods hardly ever come.
-    fn carry_messages(&mut self, sip: &sip::Stats) {
+    fn carry_messages(&mut self, stats: &engine::Stats) {
+        let sip = &stats.sip;
         for (way, requests, responses, again, times) in [
             ("in", &sip.requests_in, &sip.responses_in, &sip.retransmissions_in, &sip.served),
             ("out", &sip.requests_out, &sip.responses_out, &sip.retransmissions_out, &sip.answered),
         ] {
             for (method, counts) in METHODS.iter().zip(requests) {
-                for (transport, count) in Transport::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {
-                    carry(&self.sip_requests.with_label_values(&[method, way, transport.label()]), *count);
+                for (transport, count) in TRANSPORTS.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                    carry(&self.sip_requests.with_label_values(&[*method, way, transport]), *count);
                 }
             }
             for (method, counts) in METHODS.iter().zip(responses) {

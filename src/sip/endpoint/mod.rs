@@ -53,7 +53,7 @@ pub use super::registrar::{Binding, Contact, Loss};
 pub use api::{DialogNote, EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use api::{TrunkHostView, TrunkView};
 pub use links::{LinkOrder, Standing};
-pub use stats::{DURATION_BOUNDS_MS, Durations, METHODS, Registrations, Rejected, Stats};
+pub use stats::{DURATION_BOUNDS_MS, Durations, METHODS, Registrations, Rejected, Stats, TRANSPORTS};
 
 use links::Links;
 use orphans::Orphans;

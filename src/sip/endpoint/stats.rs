@@ -26,6 +26,9 @@ pub const METHODS: [&str; 15] = [
     "OTHER",
 ];
 
+/// Labels of transports in [`Stats::requests_in`] and [`Stats::requests_out`], by index.
+pub const TRANSPORTS: [&str; 5] = ["udp", "tcp", "tls", "ws", "wss"];
+
 /// Upper bounds of [`Durations`] in ms; what took longer is counted beyond the last.
 pub const DURATION_BOUNDS_MS: [u64; 14] =
     [20, 50, 100, 200, 300, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 20_000];
@@ -36,9 +39,9 @@ pub type Durations = [u64; 15];
 /// A copy of all counters.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Stats {
-    /// Requests received, by [`METHODS`] and [`Transport::ALL`]; retransmissions included.
+    /// Requests received, by [`METHODS`] and [`TRANSPORTS`]; retransmissions included.
     pub requests_in: [[u64; 5]; 15],
-    /// Requests sent, by [`METHODS`] and [`Transport::ALL`]; retransmissions not included.
+    /// Requests sent, by [`METHODS`] and [`TRANSPORTS`]; retransmissions not included.
     pub requests_out: [[u64; 5]; 15],
     /// Responses received, by the [`METHODS`] they answer and by class: index 0 = 1xx … 5 = 6xx.
     pub responses_in: [[u64; 6]; 15],
@@ -184,7 +187,7 @@ impl Timing {
     }
 }
 
-/// The place of a transport in [`Transport::ALL`].
+/// The place of a transport in [`TRANSPORTS`].
 fn place(transport: Transport) -> usize {
     match transport {
         Transport::Udp => 0,
