@@ -13,6 +13,7 @@ fn counted<const N: usize>(counters: &[u64; N]) -> Vec<(usize, u64)> {
 
 #[test]
 fn messages_are_counted_by_method_class_and_transport() {
+    assert_eq!(Transport::ALL.map(Transport::label), TRANSPORTS);
     let mut world = World::new();
     established(&mut world);
     world.receive(tcp(PHONE, 3), &Ask::new("OPTIONS", "opt", 7).text().replace("/UDP", "/TCP"));
