@@ -270,6 +270,9 @@ impl Endpoint {
             (Purpose::Nothing, _) | (Purpose::Probe | Purpose::Register, 0..=199) => {}
             (Purpose::Probe, _) => self.probe_answered(now, id, response),
             (Purpose::Register, _) => self.register_answered(now, id, source, response),
+            (Purpose::Orphan(session), 200..=299) if response.cseq().is_some_and(|c| c.method == Method::Invite) => {
+                self.orphan_answered(now, id, session, source, response);
+            }
             (Purpose::Orphan(session), code) => {
                 if code >= 200 {
                     self.orphan_ended(session);

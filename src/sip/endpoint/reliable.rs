@@ -177,6 +177,7 @@ impl Endpoint {
             let reason = reason.take();
             return self.cancel(now, client, reason);
         }
+        self.note_ringing(id);
         let code = response.code();
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.heard && code > 100) else { return };
         let base = &session.dialog;
