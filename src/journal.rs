@@ -280,7 +280,7 @@ pub enum Kind {
         /// Whom he listened to.
         agent: AgentId,
     },
-    /// The dialog of a leg is up: a new process ends it by what stands here.
+    /// The dialog of a leg is up, or its phone rings: a new process ends it by what stands here.
     LegUp {
         /// Which; unique together with the call.
         leg: LegId,
