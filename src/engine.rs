@@ -237,6 +237,8 @@ pub struct Engine {
     trunk_sessions: BTreeMap<SessionId, OnTrunk>,
     /// What each user has going over trunks.
     accounts: BTreeMap<AgentId, Account>,
+    /// When users' talks over trunks have been up for as long as they may.
+    longest: BTreeSet<(Instant, SessionId)>,
     /// What went wrong last at each trunk.
     trunk_failures: BTreeMap<String, (crate::clock::Wall, String)>,
     /// When hosts of trunks must have said something to these rings.
@@ -287,6 +289,7 @@ impl Engine {
             trunks: BTreeMap::new(),
             trunk_sessions: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            longest: BTreeSet::new(),
             trunk_failures: BTreeMap::new(),
             silences: BTreeSet::new(),
             names: BTreeMap::new(),
@@ -362,8 +365,9 @@ impl Engine {
         let call = self.deadlines.first().map(|(at, _)| *at);
         let survival = self.survival.poll_timeout();
         let silence = self.silences.first().map(|(at, _)| *at);
+        let longest = self.longest.first().map(|(at, _)| *at);
         let cores = [self.endpoint.poll_timeout(), self.floor.poll_timeout()];
-        cores.into_iter().chain([commit, call, survival, silence]).flatten().min()
+        cores.into_iter().chain([commit, call, survival, silence, longest]).flatten().min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
@@ -371,6 +375,7 @@ impl Engine {
         self.endpoint.handle_timeout(now);
         self.survival_due(now);
         self.silences_due(now);
+        self.longest_due(now);
         self.pump(now);
         self.floor.handle_timeout(now);
         self.hear_floor(now);
@@ -435,7 +440,7 @@ impl Engine {
             sip::Event::Answered { session, sdp } => self.ring_answered(now, session, sdp),
             sip::Event::Failed { session, code, .. } => self.ring_failed(now, session, code),
             sip::Event::Acked { .. } => {}
-            sip::Event::Cancelled { session } => self.session_gone(now, session, None, None),
+            sip::Event::Cancelled { session, reason } => self.session_gone(now, session, None, reason.as_deref()),
             sip::Event::Ended { session, cause, reason } => {
                 let end = matches!(cause, sip::EndCause::NoAck).then_some(EndReason::NoAck);
                 self.session_gone(now, session, end, reason.as_deref());
@@ -479,7 +484,7 @@ impl Engine {
         }
     }
 
-    /// A caller or a talking peer is gone; `said` is the Reason of his BYE.
+    /// A caller or a talking peer is gone; `said` is the Reason of his BYE or CANCEL.
     fn session_gone(&mut self, now: Instant, session: SessionId, reason: Option<EndReason>, said: Option<&str>) {
         match self.forget_session(&session) {
             Some(Owner::Call(call)) => self.with_call(now, call, |call, context| {

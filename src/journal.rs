@@ -280,7 +280,7 @@ pub enum Kind {
         /// Whom he listened to.
         agent: AgentId,
     },
-    /// The dialog of a leg is up: a new process ends it by what stands here.
+    /// The dialog of a leg is up, or its phone rings: a new process ends it by what stands here.
     LegUp {
         /// Which; unique together with the call.
         leg: LegId,
@@ -508,7 +508,7 @@ pub enum EndReason {
     MediaTimeout,
     /// The flow failed.
     FlowError,
-    /// A limit of the trunk or of the machine.
+    /// It was up for as long as a user's call over a trunk may last.
     Limit,
     /// Hatif is shutting down.
     Shutdown,

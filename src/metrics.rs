@@ -19,7 +19,10 @@ use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
 use crate::report::live::{Live, Phase};
 use crate::report::word;
-use crate::sip::{GUARD_LABELS, METHODS};
+
+mod carry;
+
+use carry::transaction_bounds;
 
 const SETUP: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 const WAIT: &[f64] =
@@ -90,6 +93,7 @@ pub struct Metrics {
     sip_requests: IntCounterVec,
     sip_responses: IntCounterVec,
     sip_retransmissions: IntCounterVec,
+    sip_transaction: HistogramVec,
     sip_parse_errors: IntCounter,
     sip_rejected: IntCounterVec,
     sip_guard: IntCounterVec,
@@ -161,6 +165,8 @@ pub struct Metrics {
     served: BTreeMap<CallId, bool>,
     ticks_seen: Vec<u64>,
     commits_seen: Vec<u64>,
+    /// What each histogram of transactions had at the last scrape, by method and direction.
+    transactions_seen: BTreeMap<(&'static str, &'static str), Vec<u64>>,
 }
 
 /// Registers families as they are made.
@@ -220,9 +226,19 @@ impl Metrics {
             calls: m.counters("calls_total", "Ended calls by result", &["direction", "result"]),
             call_setup: m.histogram("call_setup_seconds", "INVITE to our 200", &["direction", "trunk"], SETUP),
             call_duration: m.histogram("call_duration_seconds", "Answer to end", &["direction"], TALK),
-            sip_requests: m.counters("sip_requests_total", "SIP requests", &["method", "direction"]),
-            sip_responses: m.counters("sip_responses_total", "SIP responses", &["class", "direction"]),
-            sip_retransmissions: m.counters("sip_retransmissions_total", "Messages seen or sent again", &["direction"]),
+            sip_requests: m.counters("sip_requests_total", "SIP requests", &["method", "direction", "transport"]),
+            sip_responses: m.counters("sip_responses_total", "SIP responses", &["method", "class", "direction"]),
+            sip_retransmissions: m.counters(
+                "sip_retransmissions_total",
+                "Messages seen or sent again",
+                &["method", "direction"],
+            ),
+            sip_transaction: m.histogram(
+                "sip_transaction_seconds",
+                "Request to final response; the sum is an upper bound",
+                &["method", "direction"],
+                &transaction_bounds(),
+            ),
             sip_parse_errors: m.counter("sip_parse_errors_total", "Datagrams and frames that are no SIP message"),
             sip_rejected: m.counters("sip_rejected_total", "Requests refused at the door", &["reason"]),
             sip_guard: m.counters(
@@ -251,7 +267,11 @@ impl Metrics {
             ),
             trunk_limit: m.gauges("trunk_channels_limit", "Most calls of a trunk", &["trunk"]),
             trunk_calls: m.counters("trunk_calls_total", "Ended calls of a trunk", &["trunk", "direction", "result"]),
-            outbound_refused: m.counters("outbound_refused_total", "Calls that [outbound] held back", &["reason"]),
+            outbound_refused: m.counters(
+                "outbound_refused_total",
+                "Calls that [outbound] held back, or ended",
+                &["reason"],
+            ),
             queue_waiting: m.gauges("queue_waiting", "Callers in the queue now", &["queue"]),
             queue_longest: m.seconds("queue_longest_wait_seconds", "The longest wait of those who wait", &["queue"]),
             queue_entered: m.counters("queue_entered_total", "Callers who entered", &["queue"]),
@@ -308,6 +328,7 @@ impl Metrics {
             served: BTreeMap::new(),
             ticks_seen: Vec::new(),
             commits_seen: Vec::new(),
+            transactions_seen: BTreeMap::new(),
             registry,
         }
     }
@@ -357,7 +378,7 @@ impl Metrics {
                 }
             }
             Kind::Trouble { code, .. } => {
-                if let Some(reason @ ("denied" | "cap")) = code.strip_prefix("outbound_") {
+                if let Some(reason @ ("denied" | "cap" | "max_call")) = code.strip_prefix("outbound_") {
                     self.outbound_refused.with_label_values(&[reason]).inc();
                 }
             }
@@ -510,123 +531,10 @@ impl Metrics {
         }
     }
 
-    fn carry_engine(&mut self, readings: &Readings) {
-        let stats = &readings.engine;
-        let sip = &stats.sip;
-        for (at, method) in METHODS.iter().enumerate() {
-            for (way, counts) in [("in", &sip.requests_in), ("out", &sip.requests_out)] {
-                let count = counts.get(at).copied().unwrap_or(0);
-                if count > 0 {
-                    carry(&self.sip_requests.with_label_values(&[*method, way]), count);
-                }
-            }
-        }
-        for (at, class) in ["1xx", "2xx", "3xx", "4xx", "5xx", "6xx"].iter().enumerate() {
-            for (way, counts) in [("in", &sip.responses_in), ("out", &sip.responses_out)] {
-                carry(&self.sip_responses.with_label_values(&[*class, way]), counts.get(at).copied().unwrap_or(0));
-            }
-        }
-        carry(&self.sip_retransmissions.with_label_values(&["in"]), sip.retransmissions_in);
-        carry(&self.sip_retransmissions.with_label_values(&["out"]), sip.retransmissions_out);
-        carry(&self.sip_parse_errors, sip.parse_errors);
-        let rejected = &sip.rejected;
-        for (reason, count) in [
-            ("auth", rejected.auth),
-            ("malformed", rejected.malformed),
-            ("unsupported", rejected.unsupported),
-            ("no_dialog", rejected.no_dialog),
-            ("hops", rejected.hops),
-            ("overload", rejected.overload),
-        ] {
-            carry(&self.sip_rejected.with_label_values(&[reason]), count);
-        }
-        for ((action, reason), count) in GUARD_LABELS.iter().zip(sip.guard.by_label) {
-            carry(&self.sip_guard.with_label_values(&[action, reason]), count);
-        }
-        self.sip_banned.set(i64::try_from(sip.guard.banned).unwrap_or(i64::MAX));
-        let tries = &sip.registrations;
-        for (result, count) in
-            [("ok", tries.ok), ("challenged", tries.challenged), ("denied", tries.denied), ("expired", tries.expired)]
-        {
-            carry(&self.registration_attempts.with_label_values(&[result]), count);
-        }
-        self.registrations.set(sip.contacts as i64);
-        self.sip_transactions.set(sip.transactions as i64);
-        self.sip_sessions.set(sip.sessions as i64);
-        self.ports_in_use.set(stats.ports_in_use as i64);
-        self.ports_limit.set(stats.ports_limit as i64);
-        carry(&self.ports_early, stats.ports_reused_early);
-        carry(&self.panics, stats.panics);
-        for (trunk, limit) in &readings.trunk_limits {
-            let calls = stats.trunk_calls.get(trunk).copied().unwrap_or(0);
-            self.trunk_in_use.with_label_values(&[trunk]).set(i64::from(calls));
-            self.trunk_limit.with_label_values(&[trunk]).set(i64::from(*limit));
-            if let Some(up) = stats.trunks_up.get(trunk) {
-                self.trunk_up.with_label_values(&[trunk]).set(i64::from(*up));
-            }
-        }
-    }
-
-    fn carry_others(&mut self, readings: &Readings) {
-        for trunk in &readings.trunks {
-            let name = trunk.name.as_str();
-            if trunk.registers {
-                let registered = trunk.registered_for.is_some();
-                self.trunk_registered.with_label_values(&[name]).set(i64::from(registered));
-            }
-            if let Some(time) = trunk.hosts.iter().find_map(|host| host.round_trip) {
-                self.trunk_rtt.with_label_values(&[name]).set(time.as_secs_f64());
-            }
-        }
-        self.rtp_streams.set(readings.rtp_streams as i64);
-        for (way, at) in [("in", 0), ("out", 1)] {
-            carry(&self.rtp_packets.with_label_values(&[way]), readings.rtp_packets[at]);
-            carry(&self.rtp_bytes.with_label_values(&[way]), readings.rtp_bytes[at]);
-        }
-        carry(&self.rtp_lost.with_label_values(&["in"]), readings.rtp_lost);
-        carry(&self.rtp_dropped.with_label_values(&["not_accepted"]), readings.rtp_dropped);
-        carry_buckets(&self.tick_late, &mut self.ticks_seen, &readings.tick_late);
-        carry_buckets(&self.commit, &mut self.commits_seen, &readings.commits);
-        self.stalled.set(i64::from(readings.journal_stalled));
-        self.recordings_active.set(readings.recordings_active as i64);
-        carry(&self.recording_bytes, readings.recording_bytes);
-        carry(&self.recording_failures, readings.recording_failures);
-        let lost = readings.recording_lost_ms as f64 / 1_000.0;
-        self.recording_loss.inc_by((lost - self.recording_loss.get()).max(0.0));
-        if let Some(free) = readings.storage_free {
-            self.storage_free.set(i64::try_from(free).unwrap_or(i64::MAX));
-        }
-        for (transport, count) in &readings.sip_connections {
-            self.sip_connections.with_label_values(&[*transport]).set(i64::try_from(*count).unwrap_or(i64::MAX));
-        }
-        for (reason, count) in &readings.sip_connections_refused {
-            carry(&self.sip_connections_refused.with_label_values(&[*reason]), *count);
-        }
-        self.reload_ok.set(i64::from(readings.reload_ok));
-        self.reload_at.set(readings.reload_at.0 / 1_000_000);
-    }
-
     /// One request to the API; `route` is its template.
     pub fn count_http(&self, route: &str, method: &str, status: u16) {
         let class = ["1xx", "2xx", "3xx", "4xx", "5xx"].get(usize::from(status / 100).wrapping_sub(1));
         self.http_requests.with_label_values(&[route, method, class.copied().unwrap_or("other")]).inc();
-    }
-}
-
-/// Brings our counter to where the other one is.
-fn carry(counter: &IntCounter, reading: u64) {
-    counter.inc_by(reading.saturating_sub(counter.get()));
-}
-
-/// Observes what each bucket gained since `seen`, at its upper bound.
-fn carry_buckets(histogram: &HistogramVec, seen: &mut Vec<u64>, readings: &[(f64, u64)]) {
-    let child = histogram.with_label_values::<&str>(&[]);
-    seen.resize(readings.len(), 0);
-    for ((bound, count), before) in readings.iter().zip(seen.iter_mut()) {
-        for _ in *before..*count {
-            child.observe(*bound);
-        }
-        *before = *count;
     }
 }
 
@@ -654,9 +562,9 @@ fn result(reason: EndReason, answered: bool, served: bool) -> &'static str {
         EndReason::Abandoned => "abandoned",
         EndReason::Busy => "busy",
         EndReason::NoAnswer => "no_answer",
-        EndReason::Rejected | EndReason::Limit | EndReason::Shutdown => "rejected",
-        EndReason::Normal if answered || served => "answered",
-        EndReason::Normal => "no_answer",
+        EndReason::Rejected | EndReason::Shutdown => "rejected",
+        EndReason::Normal | EndReason::Limit if answered || served => "answered",
+        EndReason::Normal | EndReason::Limit => "no_answer",
         EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents => "rejected",
         EndReason::NoAck | EndReason::NoPort | EndReason::NoCodec | EndReason::MediaTimeout => "failed",
         EndReason::FlowError | EndReason::InternalError | EndReason::NodeFailure => "failed",

@@ -159,6 +159,36 @@ fn after_a_crash_the_next_call_is_taken_and_every_leg_of_the_old_ones_gets_bye()
     assert_eq!(customers[0].count(false, "BYE "), told);
 }
 
+/// A phone that rang when the process died rings no more: CANCEL of the same INVITE, within 10 s.
+#[test]
+fn after_a_crash_a_phone_that_rang_is_cancelled() {
+    let mut server = Server::dev();
+    let agent = server.agent("101", 604.0, Answering::RingForever);
+    server.agents_in("ready", 1.0);
+    let customer = server.customer("0710", Source::Silence);
+    let call = customer.invite("600").expect("sent");
+    call.answered(SOON).expect("answered by the queue");
+    let ring = agent.incoming(SOON).expect("it rings");
+    // A group commit is due within 50 ms.
+    std::thread::sleep(ms(300));
+    server.crash();
+    server.restart();
+    assert!(ring.ended(seconds(10)), "{}", agent.trace());
+    assert!(call.ended(SOON));
+    let trace = agent.trace();
+    let cancel = trace.split("<- ").find(|message| message.contains(" ms\nCANCEL ")).expect("a CANCEL");
+    assert!(cancel.contains("Reason: SIP;cause=503"), "{cancel}");
+    server.idle(SOON);
+
+    // It is told once.
+    let told = agent.count(false, "CANCEL ");
+    std::thread::sleep(ms(300));
+    server.crash();
+    server.restart();
+    std::thread::sleep(seconds(1));
+    assert_eq!(agent.count(false, "CANCEL "), told);
+}
+
 /// Over TCP the old connection is gone: the BYE comes over a new one, to the address that the Contact names.
 #[test]
 fn after_a_crash_a_leg_over_tcp_gets_its_bye_over_a_new_connection() {

@@ -61,6 +61,12 @@ fn each_fault_gets_its_status() {
 
     server.idle(seconds(5));
     assert!(server.metric("hatif_sip_responses_total", &[("class", "4xx")]) >= 10.0);
+    let figures = server.metrics();
+    let series = |name: &str, labels: &[(&str, &str)]| figures.sum(&format!("hatif_sip_{name}"), labels);
+    assert_eq!(series("responses_total", &[("method", "CANCEL"), ("class", "4xx"), ("direction", "out")]), 1.0);
+    assert_eq!(series("responses_total", &[("method", "OTHER"), ("class", "5xx"), ("direction", "out")]), 1.0);
+    assert_eq!(series("requests_total", &[("method", "INVITE"), ("direction", "in"), ("transport", "udp")]), 4.0);
+    assert!(series("transaction_seconds_count", &[("method", "INVITE"), ("direction", "in")]) >= 1.0);
 }
 
 /// RFC 3261 §16.3, §21.4.1, §21.5.6: a request that cannot be right is answered where that is possible.

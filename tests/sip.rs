@@ -22,6 +22,11 @@ use common::*;
 const SLOW: [&str; 3] = ["timer_expires", "timer_ours", "ringing_long"];
 /// Those that dial the flow which hangs up by itself.
 const LEAVING: [&str; 1] = ["bye_from_us"];
+/// Those whose called side is called twice.
+const TWICE: [&str; 1] = ["attended"];
+/// Those whose called side is a carrier. A trunk is known by its address, so each has one of its own; IPv6 has only one
+/// loopback address, so they are of IPv4.
+const CARRIED: [&str; 2] = ["carrier_identity", "carrier_privacy"];
 /// How many of the short ones run at once.
 const AT_ONCE: usize = 8;
 /// Longer than any of them may take.
@@ -53,6 +58,10 @@ struct Play {
     callee: bool,
     /// What is dialled.
     number: String,
+    /// Where who is called listens.
+    callee_host: String,
+    /// Who is called is a carrier.
+    carried: bool,
     /// The first port of the callee; the caller's follow.
     port: u16,
 }
@@ -84,7 +93,9 @@ fn plays(first_port: u16) -> Vec<Play> {
                 (false, false) => "500".to_owned(),
             };
             let port = first_port + index * 2 * PORTS;
-            plays.push(Play { scenario: scenario.clone(), way, callee, number, port });
+            let carried = CARRIED.contains(&scenario.as_str());
+            let callee_host = if carried { format!("127.0.1.{index}") } else { way.host.to_owned() };
+            plays.push(Play { scenario: scenario.clone(), way, callee, number, callee_host, carried, port });
         }
     }
     plays
@@ -102,12 +113,19 @@ fn start(ports: Ports, plays: &[Play]) -> Server {
         let _ = write!(text, "[[agent]]\nid = \"{user}\"\npassword = \"{PASSWORD}\"\n");
     }
     for play in plays.iter().filter(|play| play.callee) {
-        let Play { number, port, way, .. } = play;
-        let _ = write!(
-            text,
-            "[[number]]\nmatch = \"{number}\"\ndial = \"sip:{number}@{}:{port}\"\npublic = true\n",
-            way.host
-        );
+        let Play { number, port, callee_host: host, .. } = play;
+        let dial = match play.carried {
+            true => format!("trunk:{number}"),
+            false => format!("sip:{number}@{host}:{port}"),
+        };
+        let _ = write!(text, "[[number]]\nmatch = \"{number}\"\ndial = \"{dial}\"\npublic = true\n");
+        if play.carried {
+            let _ = write!(
+                text,
+                "[[trunk]]\nname = \"{number}\"\nhosts = [\"{host}:{port}\"]\noptions_interval = \"0s\"\n\
+                 identity = \"pai\"\ncaller_id = \"+966112345678\"\n"
+            );
+        }
     }
     let listen = |ip: &str| format!("\"udp:{ip}:{0}\", \"tcp:{ip}:{0}\"", ports.sip);
     let text = config(ports, &text)
@@ -119,12 +137,17 @@ fn start(ports: Ports, plays: &[Play]) -> Server {
 /// One sipp with this file; its log is in `folder`.
 fn sipp(play: &Play, name: &str, tcp: bool, port: u16, folder: &Path) -> Command {
     let mut command = Command::new("sipp");
+    let callee = name.ends_with(".callee");
+    let host = if callee { &play.callee_host } else { play.way.host };
+    let calls = if callee && TWICE.contains(&play.scenario.as_str()) { "2" } else { "1" };
     let file = |kind: &str| folder.join(format!("{name}.{}.{kind}", play.way.name)).display().to_string();
     command
         .current_dir(folder)
         .args(["-sf", &root().join("tests/sip").join(format!("{name}.xml")).display().to_string()])
-        .args(["-i", play.way.host, "-p", &port.to_string(), "-mp", &(port + 2).to_string()])
-        .args(["-t", if tcp { "t1" } else { "u1" }, "-m", "1", "-nostdin", "-recv_timeout", "10000"])
+        // Without "@": a Call-ID that stands in Replaces is written as it is.
+        .args(["-cid_str", "%u-%p"])
+        .args(["-i", host, "-p", &port.to_string(), "-mp", &(port + 2).to_string()])
+        .args(["-t", if tcp { "t1" } else { "u1" }, "-m", calls, "-nostdin", "-recv_timeout", "10000"])
         .args(["-key", "user", &play.user(), "-au", &play.user(), "-ap", PASSWORD])
         .args(["-timeout", &PATIENCE.as_secs().to_string(), "-timeout_error"])
         .args(["-trace_err", "-error_file", &file("err"), "-trace_msg", "-message_file", &file("msg")])
@@ -180,7 +203,7 @@ impl Drop for Running {
 
 /// Waits until a callee has its port.
 fn is_listening(play: &Play) -> bool {
-    let address: SocketAddr = format!("{}:{}", play.way.host, play.port).parse().expect("an address");
+    let address: SocketAddr = format!("{}:{}", play.callee_host, play.port).parse().expect("an address");
     UdpSocket::bind(address).is_err()
 }
 

@@ -47,7 +47,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("storage", &["engine", "report", "config", "media"]),
     ("http", &["engine", "report", "config", "storage", "metrics", "io::driver", "io::stream", "io::ws", "acd::Wish"]),
-    ("metrics", &["engine", "report", "config", "acd::config", "sip::GUARD_LABELS", "sip::METHODS"]),
+    (
+        "metrics",
+        &[
+            "engine",
+            "report",
+            "config",
+            "acd::config",
+            "sip::GUARD_LABELS",
+            "sip::METHODS",
+            "sip::TRANSPORTS",
+            "sip::DURATION_BOUNDS_MS",
+        ],
+    ),
     ("cluster", &["engine", "report", "config"]),
     // Robot phones are the other side of the wire: they share no code with the engine they call.
     ("robot", &[]),

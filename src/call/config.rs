@@ -37,6 +37,8 @@ pub struct OutboundConfig {
     pub calls_per_user: u32,
     /// Calls that one user begins over trunks within 60 s; 0 = no limit. Default 30.
     pub calls_per_minute_per_user: u32,
+    /// How long a user's call over a trunk may last from its answer on; 0 = no limit. Default 60 min.
+    pub max_call: Duration,
     /// Numbers nobody may call over a trunk, as in [`NumberConfig::pattern`]. Default: premium rates, satellites.
     pub deny: Vec<String>,
     /// Whether numbers of other countries than the trunk's may be called. Default no.
@@ -50,6 +52,7 @@ impl Default for OutboundConfig {
         Self {
             calls_per_user: 2,
             calls_per_minute_per_user: 30,
+            max_call: Duration::from_secs(3_600),
             deny: PREMIUM.map(str::to_owned).into(),
             allow_international: false,
             allow: Vec::new(),

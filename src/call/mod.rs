@@ -177,7 +177,10 @@ pub enum Action {
         agent: AgentId,
     },
     /// Give up the ring begun by `Dial` or `Direct`.
-    DropDial,
+    DropDial {
+        /// What the phone that rings is told (RFC 3326).
+        reason: Option<String>,
+    },
     /// Do what an agent's feature code says.
     Feature(Feature),
     /// Write this about the call.
@@ -562,7 +565,7 @@ impl Call {
             }
             Phase::Dialing { target, give_up_at } if *give_up_at <= context.now => {
                 let target = target.clone();
-                self.outputs.push_back(Action::DropDial);
+                self.outputs.push_back(Action::DropDial { reason: None });
                 self.handle_dial_failed(context, target, 408);
             }
             Phase::Starting | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
@@ -605,7 +608,7 @@ impl Call {
                 };
                 self.outputs.push_back(Action::LeaveQueue { outcome });
             }
-            Phase::Dialing { .. } => self.outputs.push_back(Action::DropDial),
+            Phase::Dialing { .. } => self.outputs.push_back(Action::DropDial { reason: self.reason.clone() }),
             Phase::Talking(peer) => self.part(context, *peer, true),
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }

@@ -23,7 +23,8 @@ pub(super) fn of(reason: EndReason) -> Option<&'static str> {
     match reason {
         EndReason::MediaTimeout => Some("Q.850;cause=102;text=\"No audio\""),
         EndReason::NoCodec => Some("SIP;cause=488;text=\"No usable answer in SDP\""),
-        EndReason::NoPort | EndReason::Limit => Some("Q.850;cause=42;text=\"No room\""),
+        EndReason::NoPort => Some("Q.850;cause=42;text=\"No room\""),
+        EndReason::Limit => Some("Q.850;cause=31;text=\"Longest call\""),
         EndReason::Shutdown => Some("Q.850;cause=41;text=\"Shutting down\""),
         EndReason::FlowError | EndReason::InternalError | EndReason::NodeFailure => Some("Q.850;cause=41"),
         EndReason::Normal

@@ -67,7 +67,7 @@ pub const SECTIONS: &[Section] = &[
                 "emergency",
                 "list of digits",
                 "`[\"112\", \"911\", \"997\", \"998\", \"999\"]`",
-                "Numbers that are never held back: not for load, not by `[outbound]`, not by a trunk's `max_calls` or `max_calls_per_second`. Where they go a `[[number]]` says.",
+                "Numbers that are never held back: not for load, not by `[outbound]`, not by a trunk's `max_calls` or `max_calls_per_second`, not while Hatif drains. Where they go a `[[number]]` says.",
             ),
         ],
         not_built: &[],
@@ -238,6 +238,12 @@ pub const SECTIONS: &[Section] = &[
                 "whole number 0–10000",
                 "`30`",
                 "Calls that one user begins over trunks within 60 s; more get 503. `0` = no limit.",
+            ),
+            key(
+                "max_call",
+                "duration, `\"0s\"` or 1 s–24 h",
+                "`\"1h\"`",
+                "How long a user's call over a trunk may last from its answer on, those he transferred included; then it ends on both sides. Calls that are up keep the value they were answered with. `\"0s\"` = no limit.",
             ),
             key(
                 "deny",

@@ -14,6 +14,7 @@ pub fn read(reader: &Reader) -> OutboundConfig {
         calls_per_minute_per_user: reader
             .number("calls_per_minute_per_user", 0..=10_000)
             .unwrap_or(default.calls_per_minute_per_user),
+        max_call: reader.duration("max_call", 0..=86_400).unwrap_or(default.max_call),
         deny: patterns(reader, "deny").unwrap_or(default.deny),
         allow_international: reader.boolean("allow_international").unwrap_or(default.allow_international),
         allow: patterns(reader, "allow").unwrap_or(default.allow),

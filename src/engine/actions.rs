@@ -108,7 +108,7 @@ impl Engine {
             Action::ReferProgress { refer, code } => self.endpoint.refer_progress(now, refer, code),
             Action::Turned { before, agent } => self.turned(now, id, before, agent),
             Action::OwnCall { agent } => self.begin_own_call(now, &agent, id),
-            Action::DropDial => self.drop_dial(now, id),
+            Action::DropDial { reason } => self.drop_dial(now, id, reason.as_deref()),
             Action::Feature(feature) => self.feature(now, id, feature),
             Action::Journal(kind) => {
                 if let Kind::RecordingStarted { recording, .. } = &kind {
@@ -218,7 +218,7 @@ impl Engine {
             self.call_ended(now, id);
         }
         // The call may have lost sight of what it had. Slow, and never done in health.
-        self.drop_dial(now, id);
+        self.drop_dial(now, id, None);
         let own = |(session, owner): (&SessionId, &Owner)| match owner {
             Owner::Call(call) if *call == id => Some(*session),
             Owner::Call(_) | Owner::Ring(_) => None,

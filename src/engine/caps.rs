@@ -5,21 +5,23 @@
 //!   `allow` does not name it, and `deny` does, or it is of another country --> 403
 //!   by a user's right, who has calls_per_user going ------------------------> 503
 //!                      or began calls_per_minute_per_user within 60 s -------> 503
+//!                      when it has been up for max_call ---------------------> ends
 //! ```
 //!
 //! Whose right counts: of who dialled, or of who transfers (REFER). A flow's transfer is the centre's own doing, and
 //! only the number is asked after. A user's place goes with the session over the trunk, whoever talks there by then:
 //! who sends his calls on to each other keeps paying for them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::call::config::TrunkConfig;
 use crate::call::route::{Dial, matches};
 use crate::id::{AgentId, CallId};
-use crate::journal::{About, Kind};
+use crate::journal::{About, EndReason, Kind, Party};
+use crate::sip::SessionId;
 
-use super::Engine;
+use super::{Engine, Owner};
 
 /// How far back calls that a user began are counted.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -30,6 +32,8 @@ pub(super) struct OnTrunk {
     pub(super) trunk: String,
     /// The user by whose right it goes out.
     pub(super) by: Option<AgentId>,
+    /// When it has been up for as long as it may.
+    until: Option<Instant>,
 }
 
 /// What one user has going over trunks.
@@ -140,9 +144,38 @@ impl Engine {
     }
 
     /// A session of this user over a trunk is over.
-    pub(super) fn leave_account(&mut self, by: Option<&AgentId>) {
-        if let Some(account) = by.and_then(|by| self.accounts.get_mut(by)) {
+    pub(super) fn leave_account(&mut self, session: SessionId, place: &OnTrunk) {
+        if let Some(at) = place.until {
+            self.longest.remove(&(at, session));
+        }
+        if let Some(account) = place.by.as_ref().and_then(|by| self.accounts.get_mut(by)) {
             account.live = account.live.saturating_sub(1);
+        }
+    }
+
+    /// Somebody picked up who was dialled at `number`: from now on it costs. An emergency call may last.
+    pub(super) fn limit_talk(&mut self, now: Instant, session: SessionId, number: &str) {
+        let most = self.settings.call.outbound.max_call;
+        if most.is_zero() || self.is_emergency(number) {
+            return;
+        }
+        if let Some(place) = self.trunk_sessions.get_mut(&session).filter(|place| place.by.is_some()) {
+            place.until = Some(now + most);
+            self.longest.insert((now + most, session));
+        }
+    }
+
+    /// Users' calls over trunks that have been up for as long as they may are ended.
+    pub(super) fn longest_due(&mut self, now: Instant) {
+        while let Some((at, session)) = self.longest.first().copied().filter(|(at, _)| *at <= now) {
+            self.longest.remove(&(at, session));
+            if let Some(place) = self.trunk_sessions.get_mut(&session) {
+                place.until = None;
+            }
+            let Some(Owner::Call(call)) = self.sessions.get(&session).copied() else { continue };
+            let detail = "the user's call over a trunk was up for [outbound] max_call".to_owned();
+            self.journal(now, About::Call(call), Kind::Trouble { code: "outbound_max_call".into(), detail });
+            self.with_call(now, call, |call, context| call.end(context, Party::System, EndReason::Limit, 480));
         }
     }
 
@@ -152,7 +185,7 @@ impl Engine {
         if let Some(by) = &by {
             self.accounts.entry(by.clone()).or_default().live += 1;
         }
-        OnTrunk { trunk, by }
+        OnTrunk { trunk, by, until: None }
     }
 
     /// Each user's calls over trunks are the sessions that go by his right.
@@ -163,6 +196,11 @@ impl Engine {
         }
         let counted = self.accounts.iter().filter(|(_, account)| account.live > 0);
         let counted: BTreeMap<&AgentId, u32> = counted.map(|(user, account)| (user, account.live)).collect();
+        let limits: BTreeSet<(Instant, SessionId)> =
+            self.trunk_sessions.iter().filter_map(|(session, place)| Some((place.until?, *session))).collect();
+        if limits != self.longest {
+            return Err(format!("users' talks end at {limits:?}, awaited are {:?}", self.longest));
+        }
         match live == counted {
             true => Ok(()),
             false => Err(format!("users have {live:?} going over trunks, counted are {counted:?}")),

@@ -76,7 +76,8 @@ impl Engine {
         if let Some(replaced) = incoming.replaces {
             return self.admit_in_place(now, session, &incoming, replaced);
         }
-        if self.draining {
+        // Whoever calls for help cannot wait for the next process.
+        if self.draining && !self.is_emergency(&incoming.to_user) {
             return Err(Door::later("Shutting down"));
         }
         let origin = match &incoming.identity {

@@ -362,6 +362,9 @@ impl Engine {
         }
         ring.stage = Stage::Answered;
         let (call, purpose) = (ring.call, ring.purpose.clone());
+        if let Some(number) = ring.search.as_ref().map(|search| search.number().to_owned()) {
+            self.limit_talk(now, session, &number);
+        }
         self.own(session, Owner::Call(call));
         match purpose {
             Purpose::Offer { offer, .. } => self.tell_floor(now, acd::Input::Answered { offer }),
@@ -436,13 +439,13 @@ impl Engine {
     }
 
     /// The call gives up what it dialled.
-    pub(super) fn drop_dial(&mut self, now: Instant, call: CallId) {
+    pub(super) fn drop_dial(&mut self, now: Instant, call: CallId, reason: Option<&str>) {
         if let Some(leg) = self.dials.get(&call).copied() {
             if let Some(Ring { purpose: Purpose::Direct(agent), .. }) = self.rings.get(&leg) {
                 let agent = agent.clone();
                 self.end_own_call(now, &agent, call);
             }
-            self.drop_ring(now, leg, None);
+            self.drop_ring(now, leg, reason);
         }
     }
 
@@ -453,7 +456,7 @@ impl Engine {
                 let outcome = crate::journal::QueueOutcome::Transferred;
                 self.tell_floor(now, acd::Input::LeaveAs { call, outcome });
             }
-            Some(Purpose::Direct(_) | Purpose::Dial { .. }) => self.drop_dial(now, call),
+            Some(Purpose::Direct(_) | Purpose::Dial { .. }) => self.drop_dial(now, call, None),
             None => {}
         }
     }

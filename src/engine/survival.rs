@@ -1,7 +1,7 @@
 //! What outlives the process: dialogs and registrations go to the journal, and come back from it at the next start.
 //!
 //! The dialogs of a process that died are ended by its successor: BYE to each of their peers, so that nobody talks
-//! into a dead line. They are spread over a few seconds, for the successor has new calls to take meanwhile.
+//! into a dead line, and CANCEL to each phone that rings. They are spread over a few seconds, for the successor has new calls to take meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ impl Engine {
             let leg = open.leg;
             match seed_of(open.dialog) {
                 Some(seed) => {
-                    let session = self.endpoint.bye_orphan(now, seed, REASON);
+                    let session = self.endpoint.end_orphan(now, seed, REASON);
                     self.survival.up.insert(session, (call, leg));
                 }
                 // A transport of a later version: nobody here can reach it.
@@ -165,8 +165,8 @@ impl Engine {
 
 /// In the words of the journal.
 fn written(seed: sip::DialogSeed) -> DialogSeed {
-    let sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow } = seed;
-    DialogSeed { call_id, local, remote, target, routes, cseq, hop: written_hop(flow) }
+    let sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow, unanswered } = seed;
+    DialogSeed { call_id, local, remote, target, routes, cseq, hop: written_hop(flow), unanswered }
 }
 
 fn written_hop(flow: Flow) -> Hop {
@@ -180,9 +180,9 @@ fn written_binding(binding: sip::Binding) -> Binding {
 
 /// In the words of signalling; `None` for a transport that is not known here.
 fn seed_of(written: DialogSeed) -> Option<sip::DialogSeed> {
-    let DialogSeed { call_id, local, remote, target, routes, cseq, hop } = written;
+    let DialogSeed { call_id, local, remote, target, routes, cseq, hop, unanswered } = written;
     let flow = flow_of(&hop)?;
-    Some(sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow })
+    Some(sip::DialogSeed { call_id, local, remote, target, routes, cseq, flow, unanswered })
 }
 
 fn flow_of(hop: &Hop) -> Option<Flow> {

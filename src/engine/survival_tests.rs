@@ -114,6 +114,7 @@ fn leg(n: u64) -> (CallId, OpenLeg) {
         routes: Vec::new(),
         cseq: 3,
         hop: hop(),
+        unanswered: None,
     };
     (CallId::new(0, u128::from(n)), OpenLeg { leg: LegId(n), dialog })
 }

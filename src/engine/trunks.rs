@@ -59,6 +59,13 @@ pub(super) struct Search {
     code: u16,
 }
 
+impl Search {
+    /// Who is searched.
+    pub(super) fn number(&self) -> &str {
+        &self.dial.number
+    }
+}
+
 impl Engine {
     /// Tells signalling where the hosts of all trunks are: after each change of them.
     pub(super) fn tell_trunks(&mut self, now: Instant) {
@@ -111,7 +118,7 @@ impl Engine {
     pub(super) fn forget_session(&mut self, session: &SessionId) -> Option<Owner> {
         if let Some(place) = self.trunk_sessions.remove(session) {
             self.leave_trunk(&place.trunk);
-            self.leave_account(place.by.as_ref());
+            self.leave_account(*session, &place);
         }
         self.sessions.remove(session)
     }

@@ -71,6 +71,9 @@ pub struct DialogSeed {
     pub cseq: u32,
     /// Where the peer was seen.
     pub hop: Hop,
+    /// While our INVITE is not answered: what tells its branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<u64>,
 }
 
 /// One leg whose dialog is up.

@@ -6,6 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::config::Transport;
@@ -41,6 +42,8 @@ pub struct DialogSeed {
     pub cseq: u32,
     /// Where the peer was seen.
     pub flow: Flow,
+    /// While our INVITE is not answered: what tells its branch. `remote` has no tag then, and `cseq` is its number.
+    pub unanswered: Option<u64>,
 }
 
 /// One dialog; early until the first 2xx when it is ours. What every request in it is compared with lies in it and not
@@ -161,6 +164,7 @@ impl Dialog {
             routes: self.routes.iter().map(|route| owned(route)).collect(),
             cseq: self.local_cseq,
             flow: self.flow,
+            unanswered: None,
         }
     }
 
@@ -169,6 +173,12 @@ impl Dialog {
         let mut hasher = DefaultHasher::new();
         (self.flow.transport, self.flow.listener, self.flow.remote, &self.target).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// An INVITE of a process that is gone, as far as CANCEL and the ACK to its refusal repeat it. It is never sent.
+    pub fn lost_invite(seed: DialogSeed, via: &str) -> Bytes {
+        let number = seed.cseq;
+        Self::orphan(seed).write(Method::Invite, number, via, MAX_FORWARDS).finish()
     }
 
     /// A dialog of a process that is gone. It only lives for its BYE, whose number is above all that were sent.

@@ -55,6 +55,7 @@ pub use config::{Host, SipConfig, Target, Transport};
 pub use guard::{Ban, GUARD_LABELS};
 
 pub use endpoint::{
-    Binding, Contact, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming, Invite, LinkOrder,
-    Loss, METHODS, Output, ReferId, Rejection, SessionId, Standing, Stats, TrunkHostView, TrunkView,
+    Binding, Contact, DURATION_BOUNDS_MS, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming,
+    Invite, LinkOrder, Loss, METHODS, Output, ReferId, Rejection, SessionId, Standing, Stats, TRANSPORTS,
+    TrunkHostView, TrunkView,
 };

@@ -2,8 +2,8 @@
 
 use hatif::call::config::*;
 use hatif::call::number::Numbering;
-use hatif::engine::Settings;
-use hatif::journal::{Kind, Origin};
+use hatif::engine::{Command, Settings};
+use hatif::journal::{EndReason, Kind, Origin, Party};
 
 use crate::centre::*;
 use crate::phone::{Leg, header};
@@ -236,5 +236,99 @@ fn calls_that_a_user_transfers_to_the_outside_are_his() {
     centre.cancel(&again);
     centre.cancelled(&far);
     centre.ignore(desk(101));
+    centre.nothing_is_left();
+}
+
+/// It came before the signal, or the next process is not up yet: help is called all the same.
+#[test]
+fn an_emergency_call_goes_out_while_the_centre_drains() {
+    let mut centre = Centre::with(outside);
+    let (mut first, far) = talks(&mut centre, "0501234567");
+    centre.command(Command::Drain);
+    refuses(&mut centre, "0501234567", 503);
+    let (mut urgent, help) = talks(&mut centre, "112");
+    centre.bye(&mut first);
+    centre.ended(&far);
+    assert_eq!(centre.drained, 0, "the call for help is waited for");
+    centre.bye(&mut urgent);
+    centre.ended(&help);
+    assert_eq!(centre.drained, 1);
+    centre.nothing_is_left();
+}
+
+/// An hour from the answer: that it rang before costs nothing.
+#[test]
+fn a_users_call_over_a_trunk_ends_after_an_hour_and_says_why() {
+    let mut centre = Centre::with(outside);
+    let mut caller = centre.dial(desk(103), "103", "0501234567");
+    let far = centre.rung(addr(OUT));
+    centre.says(&far, "180 Ringing");
+    centre.pass(seconds(1_800));
+    centre.picks_up(&far);
+    centre.answered(&mut caller);
+    centre.pass(seconds(3_599));
+    centre.silent(addr(OUT));
+    centre.silent(desk(103));
+    centre.pass(seconds(1));
+    for leg in [&caller, &far] {
+        let bye = centre.ended(leg);
+        assert_eq!(header(&bye, "Reason"), Some("Q.850;cause=31;text=\"Longest call\""));
+    }
+    centre.nothing_is_left();
+    assert_eq!(centre.record(0).end.map(|end| (end.by, end.reason)), Some((Party::System, EndReason::Limit)));
+    assert_eq!(troubles(&centre), ["outbound_max_call"]);
+}
+
+/// Nor does one that only the centre's own flow sends out, or that comes in over a trunk.
+#[test]
+fn a_call_for_help_does_not_end_after_an_hour() {
+    let mut centre = Centre::with(outside);
+    let (mut urgent, help) = talks(&mut centre, "112");
+    let mut sent = centre.connect(desk(102), "102", "511");
+    let far = centre.rung(addr(OUT));
+    centre.picks_up(&far);
+    let mut into = centre.dial(trunk(), "4", "0501234567");
+    let out = centre.rung(addr(OUT));
+    centre.picks_up(&out);
+    centre.answered(&mut into);
+    centre.pass(seconds(7_200));
+    for (caller, far) in [(&mut urgent, &help), (&mut sent, &far), (&mut into, &out)] {
+        centre.silent(far.at);
+        centre.bye(caller);
+        centre.ended(far);
+    }
+    centre.nothing_is_left();
+    assert_eq!(troubles(&centre), [""; 0]);
+}
+
+/// It is his whoever talks by then.
+#[test]
+fn a_call_that_a_user_sent_outside_ends_too() {
+    let mut centre = Centre::with(|settings| {
+        outside(settings);
+        settings.call.outbound.max_call = seconds(600);
+    });
+    let (customer, mut agent) = centre.talk(stranger(1));
+    centre.pass(seconds(900));
+    centre.silent(desk(101));
+    centre.refers(&mut agent, "sip:0501234567@10.0.0.1");
+    let far = centre.rung(addr(OUT));
+    centre.picks_up(&far);
+    assert_eq!(centre.notified(&agent), 200);
+    centre.ended(&agent);
+    centre.pass(seconds(600));
+    centre.ended(&customer);
+    centre.ended(&far);
+    centre.nothing_is_left();
+
+    let mut centre = Centre::with(|settings| {
+        outside(settings);
+        settings.call.outbound.max_call = seconds(0);
+    });
+    let (mut caller, far) = talks(&mut centre, "0501234567");
+    centre.pass(seconds(86_400));
+    centre.silent(addr(OUT));
+    centre.bye(&mut caller);
+    centre.ended(&far);
     centre.nothing_is_left();
 }

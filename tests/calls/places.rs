@@ -15,7 +15,7 @@ fn replaces(leg: &Leg) -> String {
 }
 
 #[track_caller]
-fn take_place(centre: &mut Centre, user: u16, of: &Leg) -> Leg {
+pub fn take_place(centre: &mut Centre, user: u16, of: &Leg) -> Leg {
     let offer = sdp(desk(user), "sendrecv");
     let mut leg = centre.dial_with(desk(user), &user.to_string(), "x", &replaces(of), &offer);
     centre.answered(&mut leg);

@@ -6,6 +6,7 @@ use hatif::media::Command as Media;
 
 use crate::centre::*;
 use crate::phone::{Leg, header, sdp};
+use crate::places::take_place;
 
 const CENTRE_HOST: &str = "10.0.0.1";
 
@@ -500,4 +501,56 @@ fn an_agent_joins_only_his_own_calls() {
     centre.bye(&mut customer);
     centre.ended(&agent);
     centre.nothing_is_left();
+}
+
+/// A user's calls are on one media thread, however many there are: he can join them.
+#[test]
+fn a_consultation_is_where_the_talk_is() {
+    let mut centre = Centre::with(|settings| settings.media.shards = 3);
+    centre.want("102", Wish::Pause("x".into()));
+    for round in 1..=4 {
+        let (mut customer, mut agent) = centre.talk(stranger(round));
+        let mut consult = centre.dial(desk(101), "101", "7001");
+        let far = centre.rung(addr(FAR));
+        centre.picks_up(&far);
+        centre.answered(&mut consult);
+        centre.refers(&mut agent, &replacing("7001", &consult));
+        centre.ended(&consult);
+        assert_eq!(centre.notified(&agent), 200, "round {round}");
+        centre.ended(&agent);
+        centre.bye(&mut customer);
+        centre.ended(&far);
+        centre.pass(seconds(20));
+    }
+    centre.nothing_is_left();
+}
+
+/// Who takes over a colleague's talk while he has a call of his own may have them on two media threads. They cannot be
+/// joined; he hears that, and both go on.
+#[test]
+fn calls_on_two_media_threads_are_not_joined_and_both_go_on() {
+    let mut centre = Centre::with(|settings| settings.media.shards = 2);
+    let (mut customer, agent) = centre.talk(stranger(1));
+    let mut own = centre.dial(desk(102), "102", "7001");
+    let far = centre.rung(addr(FAR));
+    centre.picks_up(&far);
+    centre.answered(&mut own);
+    let mut taken = take_place(&mut centre, 102, &agent);
+    centre.ended(&agent);
+    let shards: Vec<usize> = centre.engine.calls().map(|call| call.shard()).collect();
+    assert_ne!(shards[0], shards[1]);
+    centre.refers(&mut taken, &replacing("7001", &own));
+    assert_eq!(centre.notified(&taken), 503);
+    centre.refers(&mut own, &replacing("0551234", &taken));
+    assert_eq!(centre.notified(&own), 503);
+    assert_eq!(centre.engine.calls().count(), 2);
+    for leg in [&customer, &taken, &own, &far] {
+        centre.silent(leg.at);
+    }
+    centre.bye(&mut customer);
+    centre.ended(&taken);
+    centre.bye(&mut own);
+    centre.ended(&far);
+    centre.nothing_is_left();
+    assert_eq!(transferred(&centre), []);
 }

@@ -25,11 +25,11 @@ pub const SILENT_DBM0: f64 = -46.0;
 /// The margin by which the wanted tone must stand above every other, in dB.
 pub const MARGIN_DB: f64 = 30.0;
 
-pub fn ms(ms: u64) -> Duration {
+pub const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-pub fn seconds(s: u64) -> Duration {
+pub const fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 

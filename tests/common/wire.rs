@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
@@ -222,6 +222,27 @@ impl Wire {
             }
         };
         Ok(Self::made(way, local, server, certificate, carrier, Some(control)))
+    }
+
+    /// A TLS connection that the server opened to us, who show this certificate.
+    pub fn accepted(stream: TcpStream, shows: &Identity) -> io::Result<Self> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let (local, server, control) = (stream.local_addr()?, stream.peer_addr()?, stream.try_clone()?);
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(shows.key_der.clone()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_single_cert(vec![CertificateDer::from(shows.der.clone())], key)
+            .map_err(io::Error::other)?;
+        let mut connection = ServerConnection::new(Arc::new(config)).map_err(io::Error::other)?;
+        let mut stream = stream;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut stream)?;
+        }
+        let carrier = Carrier::Bytes(Box::new(StreamOwned::new(connection, stream)));
+        Ok(Self::made(Way::Tls, local, server, None, carrier, Some(control)))
     }
 
     fn made(

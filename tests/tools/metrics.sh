@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts the demo tenant with busy robots, takes /metrics, and lets promtool judge its names and types.
+# Starts the demo tenant with busy robots, takes /metrics, and lets promtool judge its names and types. What only a centre
+# with a trunk serves comes from a second one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/target/tools/bin:$HOME/.cargo/bin:$PATH"
@@ -7,8 +8,9 @@ export PATH="$PWD/target/tools/bin:$HOME/.cargo/bin:$PATH"
 cargo build --quiet
 data=$(mktemp -d)
 pid=
+trunked=
 finish() {
-    [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+    for one in $pid $trunked; do kill -KILL "$one" 2>/dev/null || true; done
     rm -rf "$data"
 }
 trap finish EXIT
@@ -34,10 +36,35 @@ for zero in hatif_agent_state_repaired_total hatif_panics_total; do
         exit 1
     fi
 done
+cat >"$data/trunk.toml" <<TOML
+[sip]
+listen = ["udp:127.0.0.1:25062"]
+domain = "127.0.0.1"
+[http]
+listen = "127.0.0.1:28082"
+[media]
+address = "127.0.0.1"
+ports = "25300-25399"
+[ivr]
+flows = "$PWD/tests/sip/flows"
+prompts = "$data/hatif/prompts"
+[[trunk]]
+name = "carrier"
+hosts = ["127.0.0.9"]
+TOML
+target/debug/hatif serve --config "$data/trunk.toml" --data-dir "$data/trunked" >"$data/trunk.out" 2>&1 &
+trunked=$!
+for _ in $(seq 300); do
+    curl -fsS --max-time 5 http://127.0.0.1:28082/metrics >"$data/trunk.metrics" 2>/dev/null && break
+    kill -0 "$trunked" 2>/dev/null || { cat "$data/trunk.out" >&2; echo 'hatif with a trunk did not start' >&2; exit 1; }
+    sleep 0.1
+done
+promtool check metrics <"$data/trunk.metrics"
+kill -KILL "$trunked"
 # An alert on a metric that nobody serves never fires.
 unserved=0
 for name in $(grep -o 'hatif_[a-z_]*' docker/prometheus/rules.yml | sort -u); do
-    grep -q "^$name[{ ]" "$data/metrics" || { echo "rules.yml names $name, which is not served" >&2; unserved=1; }
+    grep -q "^$name[{ ]" "$data/metrics" "$data/trunk.metrics" || { echo "rules.yml names $name, which is not served" >&2; unserved=1; }
 done
 [ $unserved -eq 0 ]
 echo "$(grep -c '^hatif_' "$data/metrics") series, $(grep -c '^# TYPE hatif_' "$data/metrics") families"

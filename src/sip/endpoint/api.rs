@@ -113,6 +113,8 @@ pub enum Event {
     Cancelled {
         /// Which session.
         session: SessionId,
+        /// The Reason header of their CANCEL.
+        reason: Option<String>,
     },
     /// The session is over. Terminal.
     Ended {

@@ -40,7 +40,7 @@ impl Endpoint {
         match (known, method) {
             (_, Method::Ack) => self.handle_ack(now, known, &request),
             (Some(id), _) => {
-                self.stats.retransmissions_in += 1;
+                self.stats.seen_again(method);
                 if let Some(entry) = self.transactions.server(id) {
                     entry.machine.handle_repeated();
                 }
@@ -100,12 +100,13 @@ impl Endpoint {
         let reliability = super::reliability(from);
         let machine = ServerMachine::Invite(match identity {
             Identity::User(_) | Identity::Trunk(_) => {
-                self.stats.response_out(100);
+                self.stats.response_out(Method::Invite, 100);
                 ServerInvite::new(trying, reliability)
             }
             Identity::Stranger => ServerInvite::quiet(trying, reliability),
         });
-        let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), None);
+        let timing = self.timing(now, &request);
+        let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), None, timing);
         self.transactions.note_call(server, self.call_hash(&request));
         let incoming = Incoming { replaces, ..incoming(&request, from, to_user, identity) };
         let offer = if incoming.sdp.is_some() { EarlyOffer::Theirs } else { EarlyOffer::Nobody };
@@ -130,7 +131,7 @@ impl Endpoint {
         if let Some(ServerMachine::Invite(machine)) = self.transactions.server(server).map(|entry| &mut entry.machine)
             && machine.proceed()
         {
-            self.stats.response_out(100);
+            self.stats.response_out(Method::Invite, 100);
             self.drive_server(server);
         }
     }
@@ -314,9 +315,10 @@ impl Endpoint {
             session.remote_sdp = sdp.clone();
         }
         let trying = response_to(&request, 100, None, None, from.remote).finish();
-        self.stats.response_out(100);
+        self.stats.response_out(Method::Invite, 100);
         let machine = ServerMachine::Invite(ServerInvite::new(trying, super::reliability(from)));
-        let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), Some(id));
+        let timing = self.timing(now, &request);
+        let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), Some(id), timing);
         self.receive_offer(id, server, request);
         self.settle_session(id);
         self.drive_server(server);
@@ -382,12 +384,12 @@ impl Endpoint {
         let ok = response_to(request, 200, None, Some(&tag), from.remote);
         self.respond(now, from, key, request, 200, ok);
         if let Some(id) = session.filter(|_| pending) {
-            self.cancelled(now, id);
+            self.cancelled(now, id, identity::reason(request));
         }
     }
 
     /// The pending INVITE of a session is cancelled by its sender.
-    fn cancelled(&mut self, now: Instant, id: SessionId) {
+    fn cancelled(&mut self, now: Instant, id: SessionId, reason: Option<String>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         match &mut session.state {
             State::Incoming { .. } => {
@@ -395,7 +397,7 @@ impl Endpoint {
                 self.refuse_pending(now, id, 487, None, |_| {});
                 self.remove_session(id);
                 if heard {
-                    self.event(Event::Cancelled { session: id });
+                    self.event(Event::Cancelled { session: id, reason });
                 }
             }
             State::Up { .. } | State::Calling { .. } | State::Leaving => {
@@ -424,7 +426,7 @@ impl Endpoint {
         let Some(session) = self.remove_session(id) else { return };
         let reason = identity::reason(request);
         match session.state {
-            State::Incoming { .. } if session.heard => self.event(Event::Cancelled { session: id }),
+            State::Incoming { .. } if session.heard => self.event(Event::Cancelled { session: id, reason }),
             State::Up { hang_up: None } if session.heard => {
                 self.event(Event::Ended { session: id, cause: EndCause::Bye, reason });
             }
@@ -474,7 +476,7 @@ impl Endpoint {
     ) {
         if self.transactions.len() >= TRANSACTIONS_MAX {
             // Without state: a repetition is then judged anew.
-            self.stats.response_out(code);
+            self.stats.response_out(request.method(), code);
             return self.send(reply_to(request, from), answer.finish());
         }
         let machine = match request.method() {
@@ -491,9 +493,11 @@ impl Endpoint {
                 ServerMachine::Other(machine)
             }
         };
-        self.stats.response_out(code);
+        self.stats.response_out(request.method(), code);
         let flow = reply_to(request, from);
-        let id = self.transactions.add_server(key.into(), machine, flow, None);
+        let mut timing = self.timing(now, request);
+        self.stats.has_served(now, &mut timing);
+        let id = self.transactions.add_server(key.into(), machine, flow, None, timing);
         self.drive_server(id);
     }
 }

@@ -53,11 +53,12 @@ pub use super::registrar::{Binding, Contact, Loss};
 pub use api::{DialogNote, EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
 pub use api::{TrunkHostView, TrunkView};
 pub use links::{LinkOrder, Standing};
-pub use stats::{METHODS, Registrations, Rejected, Stats};
+pub use stats::{DURATION_BOUNDS_MS, Durations, METHODS, Registrations, Rejected, Stats, TRANSPORTS};
 
 use links::Links;
 use orphans::Orphans;
 use refer::Refers;
+use stats::Timing;
 use table::{ByOwnId, Id, Transactions};
 
 /// Most live transactions; new requests beyond get 503.
@@ -93,6 +94,8 @@ pub struct Endpoint {
     trunks: trunks::Trunks,
     links: Links,
     outputs: VecDeque<Output>,
+    /// When the machine got the message that is being handled.
+    heard: Option<Instant>,
     stats: Stats,
 }
 
@@ -131,6 +134,7 @@ impl Endpoint {
             trunks: trunks::Trunks::default(),
             links: Links::default(),
             outputs: VecDeque::new(),
+            heard: None,
             stats: Stats::default(),
         };
         endpoint.set_config(config);
@@ -158,9 +162,10 @@ impl Endpoint {
             return false;
         }
         self.registrar.heard(now, from);
+        self.heard = Some(received);
         match Message::parse(bytes) {
             Ok(message) if message.is_request() => {
-                self.stats.request_in(message.method());
+                self.stats.request_in(message.method(), from.transport);
                 match validate(&message) {
                     Ok(()) => match verdict {
                         Verdict::Later(seconds) => self.put_off(from, &message, seconds),
@@ -170,7 +175,7 @@ impl Endpoint {
                 }
             }
             Ok(message) => {
-                self.stats.response_in(message.code());
+                self.stats.response_in(&message);
                 self.handle_response(now, from, &message);
             }
             // A keep-alive.
@@ -183,6 +188,7 @@ impl Endpoint {
                 }
             }
         }
+        self.heard = None;
         true
     }
 
@@ -274,6 +280,11 @@ impl Endpoint {
         }
     }
 
+    /// The clock of a transaction for this request, which is being handled.
+    fn timing(&self, now: Instant, request: &Message) -> Timing {
+        Timing::new(request.method(), self.heard.unwrap_or(now))
+    }
+
     /// Sends what a server transaction has to say.
     fn drive_server(&mut self, id: u64) {
         while let Some(entry) = self.transactions.server(id) {
@@ -281,7 +292,7 @@ impl Endpoint {
             match entry.machine.poll_output() {
                 Some(transaction::Output::Send(bytes)) => self.send(flow, bytes),
                 Some(transaction::Output::Resend(bytes)) => {
-                    self.stats.retransmissions_out += 1;
+                    self.stats.sent_again(entry.timing.method);
                     self.send(flow, bytes);
                 }
                 // Nobody acknowledged a refusal: nobody misses it.
@@ -305,7 +316,7 @@ impl Endpoint {
             match entry.machine.poll_output() {
                 Some(transaction::Output::Send(bytes)) => self.send(flow, bytes),
                 Some(transaction::Output::Resend(bytes)) => {
-                    self.stats.retransmissions_out += 1;
+                    self.stats.sent_again(entry.timing.method);
                     self.send(flow, bytes);
                 }
                 Some(transaction::Output::Deliver) => {
@@ -458,7 +469,7 @@ impl Endpoint {
                 return self.guard.count(Count::DropAmplification);
             }
         }
-        self.stats.response_out(code);
+        self.stats.response_out(request.method(), code);
         self.send(reply_to(request, from), answer);
     }
 

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use super::super::config::{Listener, Transport};
 use super::super::dialog::{Dialog, DialogSeed};
 use super::super::header::{HeaderName, Method, NameAddr};
+use super::super::message::Message;
 use super::super::registrar::same_uri;
 use super::super::session::State;
+use super::super::transaction::ClientInvite;
 use super::super::uri::Uri;
-use super::table::Purpose;
-use super::{DialogNote, Endpoint, Flow, Output, SessionId};
+use super::stats::Timing;
+use super::table::{ClientMachine, Purpose};
+use super::{DialogNote, Endpoint, Flow, Output, SessionId, reliability};
 
 /// How long a phone that has to connect by itself is waited for.
 const RETURN_WITHIN: Duration = Duration::from_secs(60);
@@ -50,14 +53,33 @@ impl Endpoint {
         }
     }
 
+    /// Tells of an INVITE of ours that its peer works on, so that a next process can cancel it. Before the first 1xx it
+    /// could not (RFC 3261 §9.1).
+    pub(super) fn note_ringing(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let State::Calling { client, .. } = &session.state else { return };
+        // Unlike any mark of the dialog, so that its answer is told too.
+        let mark = Some(!(session.dialog.place() ^ client));
+        if session.noted != mark {
+            session.noted = mark;
+            let seed = Box::new(DialogSeed { unanswered: Some(*client), ..session.dialog.seed() });
+            self.outputs.push_back(Output::Dialog(DialogNote::Up { session: id, seed }));
+        }
+    }
+
     /// Ends a dialog of a process that is gone: BYE with this Reason, repeated until it is answered or 32 s have
     /// passed. Its answer changes nothing: 481 is as good as 200. A peer that cannot be called, for it was reached by a
-    /// connection of its own, gets its BYE when it registers again within [`RETURN_WITHIN`].
+    /// connection of its own, gets its BYE when it registers again within [`RETURN_WITHIN`]. An INVITE that is not
+    /// answered gets CANCEL instead, once: a phone that lost its connection and comes back rings no more.
     ///
     /// Returns the number by which [`DialogNote::Down`] tells that it is over.
-    pub fn bye_orphan(&mut self, now: Instant, seed: DialogSeed, reason: &str) -> SessionId {
+    pub fn end_orphan(&mut self, now: Instant, seed: DialogSeed, reason: &str) -> SessionId {
         self.last_session += 1;
         let id = SessionId(self.last_session);
+        if let Some(client) = seed.unanswered {
+            self.cancel_orphan(now, id, seed, client, reason);
+            return id;
+        }
         let transport = seed.flow.transport;
         if transport.is_reliable() {
             let orphan = Orphan { seed: seed.clone(), reason: reason.to_owned(), until: now + RETURN_WITHIN };
@@ -100,6 +122,35 @@ impl Endpoint {
         let mut request = dialog.request(Method::Bye, &self.via(flow, branch));
         request.header(HeaderName::Reason, reason);
         self.start_client(now, branch, flow, Method::Bye, request.finish(), Purpose::Orphan(id));
+    }
+
+    /// CANCEL to an INVITE of a process that is gone. Its transaction goes on here: a refusal is acknowledged, an answer
+    /// that crosses the CANCEL gets ACK and BYE.
+    fn cancel_orphan(&mut self, now: Instant, id: SessionId, seed: DialogSeed, client: u64, reason: &str) {
+        if self.transactions.has_client(client) {
+            return self.orphan_ended(id);
+        }
+        // It goes where the INVITE went; over streams that connection is gone.
+        let flow = match seed.flow.transport.is_reliable() {
+            false => Flow { listener: self.same_listener(seed.flow).unwrap_or(seed.flow.listener), ..seed.flow },
+            true => {
+                let dialog = Dialog::orphan(seed.clone());
+                self.way_back(dialog.hop(|_| false), dialog.next_uri())
+            }
+        };
+        let invite = Dialog::lost_invite(seed, &self.via(flow, client));
+        let machine = ClientMachine::Invite(ClientInvite::taken_over(reliability(flow)));
+        let timing = Timing::new(Method::Invite, now);
+        self.transactions.add_client(client, machine, flow, Purpose::Orphan(id), invite, timing);
+        self.cancel(now, client, Some(reason.to_owned()));
+    }
+
+    /// A 2xx to such an INVITE: nobody is there to talk.
+    pub(super) fn orphan_answered(&mut self, now: Instant, client: u64, id: SessionId, source: Flow, ok: &Message) {
+        if !self.acknowledge_again(client, ok) {
+            self.refuse_fork(now, client, source, ok, true);
+            self.orphan_ended(id);
+        }
     }
 
     /// The BYE was answered, or never will be.

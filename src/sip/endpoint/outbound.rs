@@ -15,6 +15,7 @@ use super::super::transaction::{Client, ClientInvite};
 use super::super::uri::escape_user;
 use super::super::writer::{Writer, reason_phrase};
 use super::refresh::{self, Retry};
+use super::stats::{self, Timing};
 use super::table::{self, Cancel, ClientMachine, Purpose};
 use super::update::is_sent;
 use super::{ALLOW, Endpoint, Event, Flow, Invite, SUPPORTED, SessionId, reliability};
@@ -164,8 +165,9 @@ impl Endpoint {
 
     pub(super) fn start_invite(&mut self, now: Instant, branch: u64, flow: Flow, request: Bytes, purpose: Purpose) {
         let machine = ClientMachine::Invite(ClientInvite::new(now, request.clone(), reliability(flow)));
-        self.stats.request_out(Method::Invite);
-        self.transactions.add_client(branch, machine, flow, purpose, request);
+        self.stats.request_out(Method::Invite, flow.transport);
+        let timing = Timing::new(Method::Invite, now);
+        self.transactions.add_client(branch, machine, flow, purpose, request, timing);
         self.drive_client(now, branch, None);
     }
 
@@ -180,8 +182,8 @@ impl Endpoint {
     ) {
         let kept = if self.may_be_challenged(purpose) { request.clone() } else { Bytes::new() };
         let machine = ClientMachine::Other(Client::new(now, request, reliability(flow)));
-        self.stats.request_out(method);
-        self.transactions.add_client(id, machine, flow, purpose, kept);
+        self.stats.request_out(method, flow.transport);
+        self.transactions.add_client(id, machine, flow, purpose, kept, Timing::new(method, now));
         self.drive_client(now, id, None);
     }
 
@@ -220,6 +222,9 @@ impl Endpoint {
             }
             (ClientMachine::Other(other), false) => other.handle_response(now, code),
             (ClientMachine::Invite(_), false) | (ClientMachine::Other(_), true) => return,
+        }
+        if code >= 200 {
+            self.stats.was_answered(now, &mut entry.timing);
         }
         self.drive_client(now, id, Some((response, from)));
         if code >= 200
@@ -265,6 +270,9 @@ impl Endpoint {
             (Purpose::Nothing, _) | (Purpose::Probe | Purpose::Register, 0..=199) => {}
             (Purpose::Probe, _) => self.probe_answered(now, id, response),
             (Purpose::Register, _) => self.register_answered(now, id, source, response),
+            (Purpose::Orphan(session), 200..=299) if response.cseq().is_some_and(|c| c.method == Method::Invite) => {
+                self.orphan_answered(now, id, session, source, response);
+            }
             (Purpose::Orphan(session), code) => {
                 if code >= 200 {
                     self.orphan_ended(session);
@@ -280,6 +288,9 @@ impl Endpoint {
 
     /// A transaction got no final response.
     pub(super) fn client_failed(&mut self, now: Instant, id: u64, flow: Flow, purpose: Purpose, code: u16) {
+        if let Some(entry) = self.transactions.client(id) {
+            self.stats.was_answered(now, &mut entry.timing);
+        }
         match purpose {
             Purpose::Invite(session) => self.failed(now, session, code, None),
             Purpose::Reinvite(session) | Purpose::Update(session) => self.offer_refused(now, id, session, code, None),
@@ -376,7 +387,7 @@ impl Endpoint {
         if let Some(entry) = self.transactions.client(client) {
             entry.acks.push((response.to_tag().unwrap_or_default().to_vec(), flow, ack.clone()));
         }
-        self.stats.request_out(Method::Ack);
+        self.stats.request_out(Method::Ack, flow.transport);
         self.send(flow, ack);
     }
 
@@ -388,7 +399,7 @@ impl Endpoint {
             return entry.acks.len() >= FORKS_MAX;
         };
         let (flow, ack) = (*flow, ack.clone());
-        self.stats.retransmissions_out += 1;
+        self.stats.sent_again(stats::index(Method::Ack));
         self.send(flow, ack);
         true
     }

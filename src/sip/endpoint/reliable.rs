@@ -98,7 +98,7 @@ impl Endpoint {
         }
         if let ServerMachine::Invite(invite) = &mut entry.machine {
             invite.progress(response);
-            self.stats.response_out(code);
+            self.stats.response_out(Method::Invite, code);
         }
         self.drive_server(server);
         self.settle_session(id);
@@ -134,7 +134,8 @@ impl Endpoint {
             session.remote_sdp = offer.clone();
             let machine = ServerMachine::Other(Server::new(super::reliability(from)));
             let flow = super::super::dialog::reply_to(&request, from);
-            let server = self.transactions.add_server(key.into(), machine, flow, Some(id));
+            let timing = self.timing(now, &request);
+            let server = self.transactions.add_server(key.into(), machine, flow, Some(id), timing);
             self.receive_offer(id, server, request);
             self.event(Event::Offer { session: id, sdp });
         } else {
@@ -176,6 +177,7 @@ impl Endpoint {
             let reason = reason.take();
             return self.cancel(now, client, reason);
         }
+        self.note_ringing(id);
         let code = response.code();
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.heard && code > 100) else { return };
         let base = &session.dialog;

@@ -11,7 +11,7 @@ use super::super::message::Message;
 use super::super::session::{Due, EarlyOffer, Exchange, Session, State, Unacknowledged};
 use super::super::writer::{Writer, response_to};
 use super::table::ServerMachine;
-use super::{ALLOW, EndCause, Endpoint, Event, Flow, Rejection, SUPPORTED, SessionId, refresh};
+use super::{ALLOW, EndCause, Endpoint, Event, Flow, Rejection, SUPPORTED, SessionId, refresh, stats};
 
 impl Endpoint {
     /// 200 to their INVITE with this SDP, repeated until its ACK; without one for 64·T1 the session ends with
@@ -128,7 +128,8 @@ impl Endpoint {
             ServerMachine::Invite(invite) => invite.accept(now, ok.clone()),
             ServerMachine::Other(other) => other.respond(now, ok.clone()),
         }
-        self.stats.response_out(200);
+        self.stats.response_out(request.method(), 200);
+        self.stats.has_served(now, &mut entry.timing);
         if let Some((initial, offered)) = ack {
             let cseq = request.cseq().map_or(0, |cseq| cseq.number);
             session.unacknowledged = Some(Unacknowledged::new(now, flow, ok, cseq, initial, offered));
@@ -172,7 +173,8 @@ impl Endpoint {
             ServerMachine::Invite(invite) => invite.reject(now, writer.finish()),
             ServerMachine::Other(other) => other.respond(now, writer.finish()),
         }
-        self.stats.response_out(code);
+        self.stats.response_to(entry.timing.method, code);
+        self.stats.has_served(now, &mut entry.timing);
         self.drive_server(server);
     }
 
@@ -182,7 +184,7 @@ impl Endpoint {
         match due {
             Some(Due::Ring) => self.ring_again(now, id),
             Some(Due::Resend(flow, bytes)) => {
-                self.stats.retransmissions_out += 1;
+                self.stats.sent_again(stats::index(Method::Invite));
                 self.send(flow, bytes);
             }
             Some(Due::NoAck) => self.unacknowledged(now, id),

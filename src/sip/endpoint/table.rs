@@ -12,6 +12,7 @@ use super::super::header::Method;
 use super::super::message::Message;
 use super::super::transaction::{Client, ClientInvite, Output, Server, ServerInvite};
 use super::api::{Flow, ReferId, SessionId};
+use super::stats::Timing;
 
 /// A table by numbers that we give out: nobody outside can choose ones that fall together, so they are spread and no more.
 pub(super) type ByOwnId<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
@@ -73,6 +74,7 @@ pub(super) struct ClientEntry {
     pub acks: SmallVec<[(Vec<u8>, Flow, Bytes); 1]>,
     /// The highest CSeq number that requests in early dialogs of this INVITE used.
     pub cseq: u32,
+    pub timing: Timing,
     due: Option<Instant>,
 }
 
@@ -129,6 +131,7 @@ pub(super) struct ServerEntry {
     pub flow: Flow,
     /// The session of an INVITE.
     pub session: Option<SessionId>,
+    pub timing: Timing,
     key: Key,
     /// Its place in `Transactions::calls`.
     call: Option<u64>,
@@ -150,7 +153,15 @@ impl Transactions {
         self.clients.contains_key(&id)
     }
 
-    pub fn add_client(&mut self, id: u64, machine: ClientMachine, flow: Flow, purpose: Purpose, request: Bytes) {
+    pub fn add_client(
+        &mut self,
+        id: u64,
+        machine: ClientMachine,
+        flow: Flow,
+        purpose: Purpose,
+        request: Bytes,
+        timing: Timing,
+    ) {
         let entry = ClientEntry {
             machine,
             flow,
@@ -160,16 +171,25 @@ impl Transactions {
             cancel: Cancel::No,
             acks: SmallVec::new(),
             cseq: 0,
+            timing,
             due: None,
         };
         self.remotes.insert((flow.remote, id));
         self.clients.insert(id, entry);
     }
 
-    pub fn add_server(&mut self, key: Key, machine: ServerMachine, flow: Flow, session: Option<SessionId>) -> u64 {
+    pub fn add_server(
+        &mut self,
+        key: Key,
+        machine: ServerMachine,
+        flow: Flow,
+        session: Option<SessionId>,
+        timing: Timing,
+    ) -> u64 {
         self.last_server += 1;
         self.keys.insert(key.clone(), self.last_server);
-        self.servers.insert(self.last_server, ServerEntry { machine, flow, session, key, call: None, due: None });
+        self.servers
+            .insert(self.last_server, ServerEntry { machine, flow, session, timing, key, call: None, due: None });
         self.last_server
     }
 

@@ -47,7 +47,8 @@ impl Endpoint {
             fork.sdp = offer.clone();
         }
         let machine = ServerMachine::Other(Server::new(super::reliability(from)));
-        let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), Some(id));
+        let timing = self.timing(now, &request);
+        let server = self.transactions.add_server(key.into(), machine, reply_to(&request, from), Some(id), timing);
         self.receive_offer(id, server, request);
         self.settle_session(id);
         self.event(Event::Offer { session: id, sdp });

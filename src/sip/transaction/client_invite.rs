@@ -62,6 +62,11 @@ impl ClientInvite {
         Self { state: State::Calling { invite, resend, give_up_at: now + GIVE_UP }, reliability, outputs }
     }
 
+    /// An INVITE that an earlier process sent, and that its peer was working on.
+    pub fn taken_over(reliability: Reliability) -> Self {
+        Self { state: State::Proceeding { give_up_at: None }, reliability, outputs: Outputs::new() }
+    }
+
     /// A response with this branch and the method INVITE arrived.
     ///
     /// `ack` builds the ACK to a 300–699 (RFC 3261 §17.1.1.3); it is called at most once, for the first.

@@ -20,6 +20,7 @@ mod orders;
 mod orphans;
 mod refusals;
 mod register;
+mod stats;
 mod torture;
 mod trunks;
 

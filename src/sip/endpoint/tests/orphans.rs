@@ -25,7 +25,7 @@ fn a_dialog_is_told_and_ended_by_the_next_process() {
 
     let mut next = World::new();
     let mut orphan = None;
-    next.act(|e, now| orphan = Some(e.bye_orphan(now, seed, "SIP;cause=503")));
+    next.act(|e, now| orphan = Some(e.end_orphan(now, seed, "SIP;cause=503")));
     let (_, flow, bye) = next.sent.remove(0);
     assert_eq!((line(&bye), flow.connection), ("BYE".to_owned(), None));
     assert_eq!(bye.call_id(), ok.call_id());
@@ -47,7 +47,7 @@ fn a_peer_that_is_gone_too_is_given_up() {
     let (session, _) = answered(&mut world);
     let seed = seed_in(&mut world, session);
     let mut next = World::new();
-    next.act(|e, now| _ = e.bye_orphan(now, seed, "SIP;cause=503"));
+    next.act(|e, now| _ = e.end_orphan(now, seed, "SIP;cause=503"));
     next.pass(Duration::from_millis(31_900));
     assert_eq!(next.notes, []);
     next.pass(Duration::from_millis(200));
@@ -87,7 +87,7 @@ fn a_peer_on_a_stream_is_called_at_its_contact() {
         ..seed_in(&mut world, session)
     };
     let mut next = World::new();
-    next.act(|e, now| _ = e.bye_orphan(now, seed, "SIP;cause=503"));
+    next.act(|e, now| _ = e.end_orphan(now, seed, "SIP;cause=503"));
     assert_eq!(next.sent.pop().map(|(_, flow, _)| flow), Some(over("10.0.0.7:5080")));
 }
 
@@ -104,7 +104,7 @@ fn a_peer_that_cannot_be_called_gets_its_bye_when_it_returns() {
         let mut next = World::new();
         let mut orphan = None;
         let seed = DialogSeed { flow: before, target: target.clone(), ..told.clone() };
-        next.act(|e, now| orphan = Some(e.bye_orphan(now, seed, "SIP;cause=503")));
+        next.act(|e, now| orphan = Some(e.end_orphan(now, seed, "SIP;cause=503")));
         let (_, flow, _) = next.sent.remove(0);
         next.act(|e, now| e.handle_send_failed(now, flow));
         assert_eq!(next.notes, [], "it may come back");
@@ -120,4 +120,82 @@ fn a_peer_that_cannot_be_called_gets_its_bye_when_it_returns() {
         }
         assert_eq!(next.notes, [DialogNote::Down { session: orphan.unwrap() }]);
     }
+}
+
+/// RFC 3261 §9.1: a phone that rings is told by CANCEL of the same branch, and its 487 is acknowledged; who picks up in that
+/// moment gets ACK and BYE.
+#[test]
+fn a_phone_that_rings_for_a_dead_process_is_cancelled_by_the_next() {
+    for answers in [false, true] {
+        let mut world = World::new();
+        let (session, request) = calling(&mut world);
+        assert_eq!(world.notes, [], "nobody has heard of it: CANCEL would be out of place");
+        for code in [100, 180, 180] {
+            world.receive(udp(PHONE), &respond(&request, code, "t1", "", ""));
+        }
+        let seed = seed_in(&mut world, session);
+
+        let mut next = World::new();
+        let mut orphan = None;
+        next.act(|e, now| orphan = Some(e.end_orphan(now, seed, "SIP;cause=503")));
+        let cancel = next.take_one();
+        assert_eq!((line(&cancel), cancel.branch()), ("CANCEL".to_owned(), request.branch()));
+        for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId] {
+            assert_eq!(value(&cancel, name), value(&request, name), "{name:?}");
+        }
+        assert_eq!(cancel.cseq().unwrap().number, request.cseq().unwrap().number);
+        assert_eq!(cancel.request_uri(), request.request_uri());
+        assert_eq!(value(&cancel, HeaderName::Reason), "SIP;cause=503");
+        next.receive(udp(PHONE), &respond(&cancel, 200, "", "", ""));
+        assert_eq!(next.notes, []);
+        if answers {
+            let ok = respond(&request, 200, "t1", &format!("Contact: <sip:101@{PHONE}>\r\n"), SDP);
+            next.receive(udp(PHONE), &ok);
+            let sent = next.take_sent();
+            assert_eq!(sent.iter().map(line).collect::<Vec<_>>(), ["ACK", "BYE"]);
+            next.receive(udp(PHONE), &ok);
+            assert_eq!(next.take_lines(), ["ACK"]);
+            next.receive(udp(PHONE), &respond(&sent[1], 200, "", "", ""));
+        } else {
+            next.receive(udp(PHONE), &respond(&request, 487, "t1", "", ""));
+            let ack = next.take_one();
+            assert_eq!((line(&ack), ack.branch()), ("ACK".to_owned(), request.branch()));
+        }
+        assert_eq!(next.notes, [DialogNote::Down { session: orphan.unwrap() }]);
+        next.assert_rests();
+    }
+}
+
+/// It is told when it ends, whoever ends it; an answer is told as a dialog that is up.
+#[test]
+fn what_no_longer_rings_is_told() {
+    let mut world = World::new();
+    let (session, request) = calling(&mut world);
+    world.receive(udp(PHONE), &respond(&request, 180, "t1", "", ""));
+    assert!(seed_in(&mut world, session).unanswered.is_some());
+    world.receive(udp(PHONE), &respond(&request, 486, "t1", "", ""));
+    assert_eq!(world.notes, [DialogNote::Down { session }]);
+
+    let mut world = World::new();
+    let (session, request) = calling(&mut world);
+    world.receive(udp(PHONE), &respond(&request, 180, "t1", "", ""));
+    assert!(seed_in(&mut world, session).unanswered.is_some());
+    let ok = respond(&request, 200, "t1", &format!("Contact: <sip:101@{PHONE}>\r\n"), SDP);
+    world.receive(udp(PHONE), &ok);
+    let seed = seed_in(&mut world, session);
+    assert_eq!((seed.unanswered, tag_of(&seed.remote)), (None, "t1".to_owned()));
+}
+
+/// Nobody answers the CANCEL: after 32 s it is given up.
+#[test]
+fn a_phone_that_rang_and_is_gone_is_given_up() {
+    let mut world = World::new();
+    let (session, request) = calling(&mut world);
+    world.receive(udp(PHONE), &respond(&request, 180, "t1", "", ""));
+    let seed = seed_in(&mut world, session);
+    let mut next = World::new();
+    next.act(|e, now| _ = e.end_orphan(now, seed, "SIP;cause=503"));
+    next.pass(Duration::from_millis(32_100));
+    assert!(matches!(next.notes.as_slice(), [DialogNote::Down { .. }]));
+    next.assert_rests();
 }
