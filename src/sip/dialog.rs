@@ -50,7 +50,7 @@ pub struct DialogSeed {
 /// elsewhere in memory: among many dialogs each look elsewhere takes longer than the comparison.
 #[derive(Clone, Debug)]
 pub struct Dialog {
-    call_id: SmallVec<[u8; 48]>,
+    call_id: SmallVec<[u8; 64]>,
     local_tag: String,
     remote_tag: SmallVec<[u8; 24]>,
     /// From of our requests, with its tag.
