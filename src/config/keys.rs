@@ -211,7 +211,7 @@ pub const SECTIONS: &[Section] = &[
                 "max_message_age",
                 "duration, `\"0s\"` or 10 ms–60 s",
                 "`\"500ms\"`",
-                "New requests that waited longer are dropped; from a fifth of it on, the more are refused with 503. Never ACK, BYE, responses or requests of a call that is up. `\"0s\"` = never.",
+                "New requests that waited longer are dropped; when all have waited for more than a tenth of it for some time, the more get 503 the older they are. Never ACK, BYE, responses or requests of a call that is up. `\"0s\"` = never.",
             ),
             key(
                 "trusted",

@@ -13,7 +13,7 @@ use super::config::Transport;
 use super::endpoint::Flow;
 use super::header::{HeaderName, Method, NameAddr, text};
 use super::message::Message;
-use super::uri::Uri;
+use super::uri::{Uri, without_headers};
 use super::writer::Writer;
 
 /// Hops a request may take (RFC 3261 §8.1.1.6).
@@ -80,7 +80,7 @@ impl Dialog {
         local.extend_from_slice(local_tag.as_bytes());
         let routes = routes(invite);
         // Without a Contact, as RFC 2543 allowed, From is where to call back.
-        let target = invite.contact().or_else(|| invite.from())?.uri.to_vec();
+        let target = without_headers(invite.contact().or_else(|| invite.from())?.uri).to_vec();
         Some(Dialog {
             call_id: invite.call_id()?.into(),
             local_tag,
@@ -141,7 +141,7 @@ impl Dialog {
             remote_tag: SmallVec::new(),
             local: response.header(HeaderName::From)?.to_vec(),
             remote: Vec::new(),
-            target: response.to()?.uri.to_vec(),
+            target: without_headers(response.to()?.uri).to_vec(),
             routes: Vec::new(),
             local_cseq: response.cseq()?.number.max(cseq),
             remote_cseq: None,
@@ -213,7 +213,7 @@ impl Dialog {
     /// A target refresh: a 2xx to INVITE, or a re-INVITE that came from `source` (RFC 3261 §12.2).
     pub fn refresh(&mut self, message: &Message, source: Flow) {
         if let Some(contact) = message.contact().filter(|contact| contact.uri().is_some()) {
-            self.target = contact.uri.to_vec();
+            self.target = without_headers(contact.uri).to_vec();
         }
         self.flow = source;
     }
@@ -307,7 +307,7 @@ impl Dialog {
         let strict = self.routes.first().filter(|route| !is_loose(route)).and_then(|route| NameAddr::parse(route));
         let mut writer = match strict {
             None => Writer::request(method, &self.target),
-            Some(first) => Writer::request(method, first.uri),
+            Some(first) => Writer::request(method, without_headers(first.uri)),
         };
         writer.header(HeaderName::Via, via);
         match strict {
@@ -409,6 +409,16 @@ mod tests {
         let text = String::from_utf8_lossy(&bye).into_owned();
         assert!(text.starts_with("BYE sip:10.0.0.1 SIP/2.0\r\n"), "{text}");
         assert!(text.contains("\r\nRoute: <sip:10.0.0.2;lr>\r\nRoute: <sip:a@10.0.0.9>\r\n"), "{text}");
+    }
+
+    /// RFC 3261 §12.2.1.1: what a Request-URI must not say is taken off.
+    #[test]
+    fn headers_in_a_contact_or_a_strict_route_stay_away() {
+        let mut dialog = answering(&invite("<sip:a@10.0.0.9?subject=x>", ""), "10.0.0.1:6000");
+        assert!(dialog.request(Method::Bye, "v").finish().starts_with(b"BYE sip:a@10.0.0.9 SIP/2.0\r\n"));
+        let strict = invite("<sip:a@10.0.0.9>", "Record-Route: <sip:10.0.0.1?subject=x>\r\n");
+        let bye = answering(&strict, "10.0.0.1:6000").request(Method::Bye, "v").finish();
+        assert!(bye.starts_with(b"BYE sip:10.0.0.1 SIP/2.0\r\n"));
     }
 
     #[test]

@@ -158,6 +158,8 @@ pub struct Guard {
     counts: Counts,
     /// The time of the last message, for the figures.
     latest: Option<Instant>,
+    /// Since when every new request has waited too long.
+    late_since: Option<Instant>,
     random: u64,
 }
 
@@ -186,6 +188,7 @@ impl Guard {
             back_off: BackOff::new(seed),
             counts: Counts::default(),
             latest: None,
+            late_since: None,
             random: seed,
         }
     }
@@ -285,22 +288,26 @@ impl Guard {
         Verdict::Drop
     }
 
-    /// From a fifth of `max_message_age` on the more is refused the older it is; beyond it, all is dropped: its
-    /// sender has sent it again meanwhile or given up.
+    /// Beyond `max_message_age` all is dropped: its sender has sent it again meanwhile or given up. Long before, once
+    /// everything has waited for more than a tenth of it and that for a fifth of it without a break, more comes than can
+    /// be done: then the more is refused the older it is, and all from three tenths on. So the queue stays short, and
+    /// messages of calls that are up are answered before they are sent again. Who was only held up once, be it by a
+    /// burst or by the machine, is served.
     fn judge_age(&mut self, now: Instant, received: Instant) -> Verdict {
         let most = self.config.max_message_age;
         let age = now.saturating_duration_since(received);
-        let calm = most / 5;
+        let (calm, room, patience) = (most / 10, most / 5, most / 5);
         if age <= calm || most.is_zero() {
+            self.late_since = None;
             return Verdict::Pass;
         }
         if age > most {
             self.counts.add(Count::DropAge);
             return Verdict::Drop;
         }
-        let over_us = (age - calm).as_micros();
-        let room_us = (most - calm).as_micros().max(1);
-        if u128::from(self.roll()) % room_us < over_us {
+        let since = *self.late_since.get_or_insert(now);
+        let (over_us, room_us) = ((age - calm).as_micros(), room.as_micros().max(1));
+        if now.saturating_duration_since(since) >= patience && u128::from(self.roll()) % room_us < over_us {
             self.counts.add(Count::RefuseAge);
             return Verdict::Later(self.pause_s());
         }

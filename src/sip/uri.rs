@@ -178,6 +178,13 @@ fn params_agree(a: Params<'_>, b: Params<'_>) -> bool {
         })
 }
 
+/// A URI without its headers, as a Request-URI has to be (RFC 3261 §19.1.1).
+pub fn without_headers(uri: &[u8]) -> &[u8] {
+    let uri = trim(uri);
+    let headers = Uri::parse(uri).and_then(|uri| uri.headers).map_or(0, |headers| headers.len() + 1);
+    uri.get(..uri.len() - headers).unwrap_or(uri)
+}
+
 fn headers_of(headers: Option<&[u8]>) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> =
         headers.into_iter().flat_map(|h| h.split(|b| *b == b'&')).map(|h| unescape(h).to_ascii_lowercase()).collect();
@@ -252,6 +259,20 @@ mod tests {
 
     fn uri(text: &str) -> Uri<'_> {
         Uri::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text} is a URI"))
+    }
+
+    /// RFC 3261 §19.1.1: a Request-URI has no headers. A question mark of the user part stays.
+    #[test]
+    fn headers_are_cut_off() {
+        for (uri, without) in [
+            ("sip:a@h;lr?subject=x&y=z", "sip:a@h;lr"),
+            (" sip:p?203.0.113.1 ", "sip:p"),
+            ("sip:a?b@h:5070", "sip:a?b@h:5070"),
+            ("tel:+966500000000", "tel:+966500000000"),
+            ("no uri?", "no uri?"),
+        ] {
+            assert_eq!(without_headers(uri.as_bytes()), without.as_bytes(), "{uri}");
+        }
     }
 
     #[test]

@@ -10,12 +10,12 @@ hatif=target/release/hatif
 seconds=8
 [ -x "$callgen" ] || { echo "overload.sh: build the load generator first, or say where it is" >&2; exit 2; }
 [ -x $hatif ] || { echo 'overload.sh: make release first' >&2; exit 2; }
-ulimit -n 65536
+ulimit -n "$(ulimit -Hn)"
 folder=$(mktemp -d)
 server=
 trap 'kill $server 2>/dev/null || true; rm -rf "$folder"' EXIT
 # No limit of a trunk or of a source: what holds is the load itself.
-sed -e 's/^max_calls = .*/max_calls = 100000/' -e 's/^max_calls_per_second = .*/max_calls_per_second = 100000/' \
+sed -e 's/^max_calls = .*/max_calls = 100000/' -e 's/^max_calls_per_second = .*/max_calls_per_second = 10000/' \
     -e "s|\.\./\.\./prompts|$PWD/prompts|" -e "s|^flows = .*|flows = \"$PWD/tests/load/flows\"|" tests/load/hatif.toml >"$folder/hatif.toml"
 printf '\n[guard]\ncalls_per_second_per_known_source = 0\n' >>"$folder/hatif.toml"
 
@@ -29,7 +29,7 @@ print(d)' "$folder/result" "$1"; }
 offer() {
     taskset -c 0 $hatif serve --config "$folder/hatif.toml" --data-dir "$folder/data-$1" >"$folder/log" 2>&1 &
     server=$!
-    for _ in $(seq 100); do curl -sf -o "$folder/metrics" http://127.0.0.1:9464/metrics && break; sleep 0.1; done
+    for _ in $(seq 50); do kill -0 $server 2>/dev/null || { cat "$folder/log" >&2; exit 1; }; curl -sf -o "$folder/metrics" http://127.0.0.1:9464/metrics && break; sleep 0.1; done
     taskset -c 1 timeout 90 "$callgen" --target 127.0.0.1:5060 --watch-pid $server --ext 1000 --rate "$1" \
         --hold 100 --settle 3 --duration $seconds >"$folder/result" 2>>"$folder/log"
     curl -sf -m 20 -o "$folder/metrics" http://127.0.0.1:9464/metrics || echo 'overload.sh: no metrics' >&2

@@ -12,7 +12,7 @@ use super::super::message::Message;
 use super::super::registrar::{
     Binding, Change, Contact, EXPIRES_MAX_S, EXPIRES_MIN_S, Refusal, Registration, Terms, Wanted, WantedContact,
 };
-use super::super::uri::{Scheme, Uri};
+use super::super::uri::{Scheme, Uri, without_headers};
 use super::super::writer::{Writer, response_to};
 use super::auth::Proof;
 use super::table::Purpose;
@@ -290,7 +290,7 @@ fn wanted(request: &Message) -> Option<Wanted> {
         let instance = contact.params.get("+sip.instance").map(|value| text(&unquote(value)).into_owned());
         let instance = instance.filter(|name| name.len() <= INSTANCE_BYTES_MAX && !name.contains(['"', '\\']));
         Some(WantedContact {
-            uri: text(contact.uri).into_owned(),
+            uri: text(without_headers(contact.uri)).into_owned(),
             expires_s: number("expires").or(request.expires()),
             q: contact.params.get("q").map_or(1000, q_value),
             // RFC 5626 §6: the number of a flow says nothing without the name of its phone.
