@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,16 +30,18 @@ use hatif::journal::Entry;
 use hatif::media::config::MediaConfig;
 use hatif::media::{Clip, Codec, Command, Event};
 use hatif::sip::Flow;
-use hatif::sip::config::{GuardConfig, Listener, SipConfig, TRACE_CALLS, Transport};
+use hatif::sip::config::{GuardConfig, Listener, SipConfig, TRACE_CALLS, Transport, UserConfig};
+use hatif::sip::digest::{Answer, Challenge, answer_challenge};
+use hatif::sip::header::Method;
 use hatif::storage::journal::Journal;
 use hatif::storage::records::Records;
 use nix::time::{ClockId, clock_gettime};
 
-/// Rounds measured of each row, after one to warm up.
 /// As the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Rounds measured of each row, after one to warm up.
 const ROUNDS: usize = 7;
 /// Calls in a round of the pure engine, and how many of them are in the same phase at once.
 const PURE_CALLS: u64 = 2_000;
@@ -46,6 +49,10 @@ const PURE_BATCH: u64 = 100;
 /// Calls in a round of the real thread, and how many begin in a second: the fewer, the more wake-ups each pays for.
 const REAL_CALLS: u64 = 1_000;
 const REAL_RATES: [u64; 3] = [250, 500, 1_000];
+/// Renewals in a round, how many come in a second, and of how many phones.
+const RENEWALS: u64 = 6_000;
+const RENEWALS_RATE: u64 = 3_000;
+const PHONES: u64 = 1_000;
 /// How long they talk there.
 const TALK: Duration = Duration::from_millis(200);
 const AGENTS: u64 = 400;
@@ -70,6 +77,17 @@ fn main() {
             row(&format!("whole process, {rate} calls/s, {what}"), REAL_CALLS, of(|s| s.1));
         }
     }
+    let samples = renewals();
+    row(
+        &format!("engine thread, a registration renewed, {RENEWALS_RATE}/s"),
+        RENEWALS,
+        samples.iter().map(|s| s.0).collect(),
+    );
+    row(
+        &format!("whole process, a registration renewed, {RENEWALS_RATE}/s"),
+        RENEWALS,
+        samples.iter().map(|s| s.1).collect(),
+    );
     let verdict = if worst <= BAR_US { "met" } else { "MISSED" };
     println!("\nBar of {BAR_US} µs for signalling (the engine thread): {verdict}.");
 }
@@ -147,7 +165,104 @@ fn message(remote: SocketAddr, bytes: Bytes) -> Input {
 
 /// Mean CPU of one call (engine thread, whole process without the phones), in µs, by round.
 fn real_rounds(number: &str, rate: u64) -> Vec<(f64, f64)> {
-    let folder = std::env::temp_dir().join(format!("hatif-signalling-{}-{number}-{rate}", std::process::id()));
+    in_a_house(REAL_CALLS, |phones, centre, round| generate(phones, centre, number, rate, round * REAL_CALLS))
+}
+
+/// Mean CPU of one renewal of a registration over its live nonce (engine thread, whole process), in µs, by round.
+fn renewals() -> Vec<(f64, f64)> {
+    let mut registered = Registered::default();
+    in_a_house(RENEWALS, |(phone, _), centre, _| {
+        if registered.nonces.is_empty() {
+            registered.begin(&phone, centre);
+        }
+        registered.renew(&phone, centre);
+        thread_cpu()
+    })
+}
+
+/// Phones behind one address, each with its nonce.
+#[derive(Default)]
+struct Registered {
+    nonces: Vec<String>,
+    cseq: u32,
+}
+
+impl Registered {
+    /// All ask, are challenged, and register.
+    fn begin(&mut self, phone: &UdpSocket, centre: SocketAddr) {
+        phone.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+        let mut buffer = [0; 4_096];
+        let mut ask = |request: String| {
+            phone.send_to(request.as_bytes(), centre).expect("sent");
+            let (length, _) = phone.recv_from(&mut buffer).expect("an answer");
+            String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned()
+        };
+        let here = phone.local_addr().expect("its address");
+        for n in 0..PHONES {
+            let answer = ask(register(n, here, 1, ""));
+            let challenge = header(&answer, "WWW-Authenticate").expect("a challenge").to_owned();
+            assert!(ask(register(n, here, 2, &proof(n, &challenge, 1))).starts_with("SIP/2.0 200"), "registered");
+            self.nonces.push(challenge);
+        }
+        self.cseq = 2;
+    }
+
+    /// All renew in turn, at an even rate.
+    fn renew(&mut self, phone: &UdpSocket, centre: SocketAddr) {
+        phone.set_nonblocking(true).expect("non-blocking");
+        let here = phone.local_addr().expect("its address");
+        let began = Instant::now();
+        let (mut sent, mut done) = (0, 0);
+        let mut buffer = [0; 4_096];
+        while done < RENEWALS {
+            assert!(began.elapsed() < Duration::from_secs(30), "{done} of {RENEWALS} are answered");
+            while sent < RENEWALS
+                && began.elapsed() >= Duration::from_nanos(1_000_000_000 / RENEWALS_RATE) * sent as u32
+            {
+                let n = sent % PHONES;
+                self.cseq += u32::from(n == 0);
+                let challenge = self.nonces.get(n as usize).map_or("", String::as_str);
+                let request = register(n, here, self.cseq, &proof(n, challenge, self.cseq - 1));
+                let _ = phone.send_to(request.as_bytes(), centre);
+                sent += 1;
+            }
+            while let Ok((length, _)) = phone.recv_from(&mut buffer) {
+                assert!(buffer.get(..length).unwrap_or_default().starts_with(b"SIP/2.0 200"), "renewed");
+                done += 1;
+            }
+            thread::sleep(Duration::from_micros(500));
+        }
+        phone.set_nonblocking(false).expect("blocking");
+    }
+}
+
+fn register(n: u64, here: SocketAddr, cseq: u32, more: &str) -> String {
+    format!(
+        "REGISTER sip:bench.example SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKr{n}c{cseq};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:{n}@bench.example>;tag=f{n}\r\nTo: <sip:{n}@bench.example>\r\n\
+         Call-ID: reg{n}\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:{n}@{here}>\r\nExpires: 120\r\n{more}\
+         User-Agent: Bench phone 1.0\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// The answer to this challenge, the n-th.
+fn proof(n: u64, challenge: &str, nc: u32) -> String {
+    let challenge = Challenge::parse(challenge.as_bytes()).expect("a challenge");
+    let (username, password) = (&n.to_string(), "secret");
+    let (method, uri, cnonce) = (Method::Register, "sip:bench.example", "0a4f113b");
+    let answer = Answer { username, password, method, uri, cnonce, nc };
+    format!("Authorization: {}\r\n", answer_challenge(&challenge, &answer).expect("MD5 is served"))
+}
+
+/// Mean CPU of one of `each` things a round that the phones' sockets are used for, given by `use_phones` together with
+/// the CPU that the phones took: engine thread and whole process, in µs, by round.
+fn in_a_house(
+    each: u64,
+    mut use_phones: impl FnMut((UdpSocket, UdpSocket), SocketAddr, u64) -> Duration + Send,
+) -> Vec<(f64, f64)> {
+    static HOUSES: AtomicU64 = AtomicU64::new(0);
+    let house = HOUSES.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("hatif-signalling-{}-{house}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -160,14 +275,15 @@ fn real_rounds(number: &str, rate: u64) -> Vec<(f64, f64)> {
     for round in 0..=ROUNDS as u64 {
         let phones = (caller.try_clone().expect("socket"), callee.try_clone().expect("socket"));
         let (before, engine) = (process_cpu(), engine_cpu());
-        let number = number.to_owned();
-        let generator = thread::spawn(move || generate(phones, centre, &number, rate, round * REAL_CALLS));
-        let phones_cpu = generator.join().expect("the phones end well");
+        let phones_cpu = thread::scope(|scope| {
+            let generator = scope.spawn(|| use_phones(phones, centre, round));
+            generator.join().expect("the phones end well")
+        });
         // What lingers behind the calls belongs to them: journal, records, ports.
         thread::sleep(Duration::from_secs(1));
-        let per_call = |spent: Duration| spent.as_secs_f64() * 1e6 / REAL_CALLS as f64;
+        let per_one = |spent: Duration| spent.as_secs_f64() * 1e6 / each as f64;
         if round > 0 {
-            samples.push((per_call(engine_cpu() - engine), per_call(process_cpu() - before - phones_cpu)));
+            samples.push((per_one(engine_cpu() - engine), per_one(process_cpu() - before - phones_cpu)));
         }
     }
     house.stop();
@@ -443,7 +559,12 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
             listeners: vec![Listener { transport: Transport::Udp, address: centre, advertised: None }],
             domain: "bench.example".to_owned(),
             // All calls come from one address here; all else as it is served.
-            guard: GuardConfig { calls_per_second_per_source: 0, ..GuardConfig::default() },
+            guard: GuardConfig {
+                calls_per_second_per_source: 0,
+                calls_per_second_per_known_source: 0,
+                ..GuardConfig::default()
+            },
+            users: (0..PHONES).map(|n| (n.to_string(), UserConfig { password: "secret".to_owned() })).collect(),
             trace_calls: TRACE_CALLS,
             ..SipConfig::default()
         },

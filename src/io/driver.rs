@@ -29,6 +29,9 @@ use super::datagram::Datagrams;
 /// Datagrams read from one socket before timers, the inbox and media get their turn.
 const BATCH: usize = 64;
 
+/// Letters read from the inbox before sockets, timers and media get theirs.
+const LETTERS: usize = 256;
+
 /// Letters in the inbox from which on streams wait.
 const CROWD: usize = 4_096;
 
@@ -270,7 +273,8 @@ impl Running {
         let _ = rustix::io::read(&*self.mail.bell, &mut count);
         // First say that the bell was heard, then look: what comes in between rings again.
         self.mail.ringing.store(false, Ordering::Release);
-        while let Ok(letter) = self.mail.received.try_recv() {
+        for _ in 0..LETTERS {
+            let Ok(letter) = self.mail.received.try_recv() else { return false };
             let now = Instant::now();
             match letter {
                 Letter::Input(input) => self.engine.handle(now, input),
@@ -286,6 +290,8 @@ impl Running {
             }
             self.flush();
         }
+        // There is more: the others get their turn, then it goes on.
+        let _ = rustix::io::write(&*self.mail.bell, &1u64.to_ne_bytes());
         false
     }
 

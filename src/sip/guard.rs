@@ -158,8 +158,8 @@ pub struct Guard {
     counts: Counts,
     /// The time of the last message, for the figures.
     latest: Option<Instant>,
-    /// Since when every new request has waited too long.
-    late_since: Option<Instant>,
+    /// Since when every new request has waited too long, and the last that did.
+    late: Option<(Instant, Instant)>,
     random: u64,
 }
 
@@ -188,7 +188,7 @@ impl Guard {
             back_off: BackOff::new(seed),
             counts: Counts::default(),
             latest: None,
-            late_since: None,
+            late: None,
             random: seed,
         }
     }
@@ -298,14 +298,16 @@ impl Guard {
         let age = now.saturating_duration_since(received);
         let (calm, room, patience) = (most / 10, most / 5, most / 5);
         if age <= calm || most.is_zero() {
-            self.late_since = None;
+            self.late = None;
             return Verdict::Pass;
         }
         if age > most {
             self.counts.add(Count::DropAge);
             return Verdict::Drop;
         }
-        let since = *self.late_since.get_or_insert(now);
+        let unbroken = self.late.filter(|(_, last)| now.saturating_duration_since(*last) < patience);
+        let since = unbroken.map_or(now, |(since, _)| since);
+        self.late = Some((since, now));
         let (over_us, room_us) = ((age - calm).as_micros(), room.as_micros().max(1));
         if now.saturating_duration_since(since) >= patience && u128::from(self.roll()) % room_us < over_us {
             self.counts.add(Count::RefuseAge);

@@ -32,12 +32,16 @@ offer() {
     for _ in $(seq 50); do kill -0 $server 2>/dev/null || { cat "$folder/log" >&2; exit 1; }; curl -sf -o "$folder/metrics" http://127.0.0.1:9464/metrics && break; sleep 0.1; done
     taskset -c 1 timeout 90 "$callgen" --target 127.0.0.1:5060 --watch-pid $server --ext 1000 --rate "$1" \
         --hold 100 --settle 3 --duration $seconds >"$folder/result" 2>>"$folder/log"
-    curl -sf -m 20 -o "$folder/metrics" http://127.0.0.1:9464/metrics || echo 'overload.sh: no metrics' >&2
+    rm -f "$folder/metrics"
+    curl -sf -m 20 -o "$folder/metrics" http://127.0.0.1:9464/metrics || { echo 'overload.sh: no metrics' >&2; exit 1; }
     refused=$(awk '/^hatif_sip_guard_total.*refuse.*age/ { s += $2 } END { print s + 0 }' "$folder/metrics")
     dropped=$(awk '/^hatif_sip_guard_total.*drop.*age/ { s += $2 } END { print s + 0 }' "$folder/metrics")
     good=$(of answered_per_s)
+    started=$(awk -v n="$(of calls.win_started)" -v s=$seconds 'BEGIN { printf "%d", n / s }')
+    [ $((started * 100)) -ge $(($1 * 95)) ] || { echo "overload.sh: the generator only offered $started of $1" >&2; exit 1; }
     printf '| %s | %.0f | %s | %s | %.0f | %.0f |\n' "$1" "$good" "$refused" "$dropped" "$(of switch.cpu_pct)" "$(of generator.cpu_pct)"
     kill -9 $server && wait $server 2>/dev/null || true
+    server=
     rm -rf "$folder/data-$1"
 }
 

@@ -140,7 +140,7 @@ impl Endpoint {
         };
         let invite = Dialog::lost_invite(seed, &self.via(flow, client));
         let machine = ClientMachine::Invite(ClientInvite::taken_over(reliability(flow)));
-        let timing = Timing::new(Method::Invite, now);
+        let timing = Timing::unknown(Method::Invite);
         self.transactions.add_client(client, machine, flow, Purpose::Orphan(id), invite, timing);
         self.cancel(now, client, Some(reason.to_owned()));
     }

@@ -173,13 +173,18 @@ impl Stats {
 pub(super) struct Timing {
     /// The place of its method in [`METHODS`].
     pub method: usize,
-    /// `None` once it had its final response.
+    /// `None` once it had its final response, and where it is not known.
     began: Option<Instant>,
 }
 
 impl Timing {
     pub fn new(method: Method<'_>, began: Instant) -> Self {
         Self { method: index(method), began: Some(began) }
+    }
+
+    /// Of a transaction that an earlier process began: nobody knows how long it took.
+    pub fn unknown(method: Method<'_>) -> Self {
+        Self { method: index(method), began: None }
     }
 
     fn end(&mut self, now: Instant) -> Option<Duration> {

@@ -101,13 +101,16 @@ fn old_requests_are_refused_and_then_dropped() {
     };
     assert_eq!((share(1_000, 0), share(1_000, 50)), ((1_000, 0), (1_000, 0)));
     // Held up, and then it is over.
-    assert_eq!((share(1_000, 400), share(1_099, 400), share(1_100, 10)), ((1_000, 0), (1_000, 0), (1_000, 0)));
+    assert_eq!((share(1_000, 400), share(1_090, 400), share(1_099, 400)), ((1_000, 0), (1_000, 0), (1_000, 0)));
+    assert_eq!(share(1_100, 10), (1_000, 0));
     // More comes than can be done.
-    assert_eq!((share(1_200, 100), share(1_299, 100)), ((1_000, 0), (1_000, 0)));
+    assert_eq!((share(1_200, 100), share(1_250, 100), share(1_299, 100)), ((1_000, 0), (1_000, 0), (1_000, 0)));
     let (half, none) = share(1_300, 100);
     assert!((430..570).contains(&half) && none == 0, "{half}");
     assert_eq!((share(1_301, 151), share(1_302, 501)), ((0, 0), (0, 1_000)));
-    // It gets less.
+    // It gets less, or nothing comes for a while.
+    assert_eq!((share(9_000, 400), share(9_050, 400)), ((1_000, 0), (1_000, 0)));
+    assert_eq!(share(9_300, 400), (1_000, 0));
     assert_eq!((share(1_400, 20), share(1_450, 100)), ((1_000, 0), (1_000, 0)));
     assert_eq!(guard.admit(now, now - ms(900), PEER, Standing::Stranger, Class::Claim), Verdict::Pass);
 }
