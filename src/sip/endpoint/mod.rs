@@ -154,7 +154,7 @@ impl Endpoint {
     /// One datagram, or one message framed from a stream. `received` is when the machine got it: what waited long
     /// before it was looked at tells the load.
     ///
-    /// False when the guard dropped it unread.
+    /// False when the guard dropped it unread or put it off: in a flood there is no time for more than the answer.
     pub fn handle_message(&mut self, now: Instant, received: Instant, from: Flow, bytes: Bytes) -> bool {
         self.links.heard(from);
         let verdict = self.admit(now, received, from, &bytes);
@@ -168,7 +168,10 @@ impl Endpoint {
                 self.stats.request_in(message.method(), from.transport);
                 match validate(&message) {
                     Ok(()) => match verdict {
-                        Verdict::Later(seconds) => self.put_off(from, &message, seconds),
+                        Verdict::Later(seconds) => {
+                            self.put_off(from, &message, seconds);
+                            return false;
+                        }
                         Verdict::Pass | Verdict::Drop => self.handle_request(now, from, message),
                     },
                     Err((code, reason)) => self.refuse_malformed(from, &message, code, reason),
