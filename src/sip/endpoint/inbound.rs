@@ -294,8 +294,10 @@ impl Endpoint {
         let free = match (&session.state, &session.exchange) {
             // Ours of before is not answered yet: 500 with a pause of 0–10 s.
             (State::Incoming { .. }, _) | (_, Exchange::Received { .. }) => Err(500),
+            // Our 2xx that awaits its ACK is no matter where it answered their offer (RFC 5407 §3.1.4): who sends this
+            // has it, and their ACK was overtaken.
             (State::Up { hang_up: None }, Exchange::Idle | Exchange::Glare { .. })
-                if session.unacknowledged.is_none() =>
+                if session.unacknowledged.as_ref().is_none_or(|ok| !ok.offered) =>
             {
                 Ok(())
             }
@@ -310,6 +312,11 @@ impl Endpoint {
         }
         session.dialog.refresh(&request, from);
         session.note_allow(&request);
+        let overtaken = session.unacknowledged.take();
+        if session.heard && overtaken.is_some_and(|ok| ok.initial) {
+            self.event(Event::Acked { session: id });
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let sdp = sdp_of(&request);
         if let Some(sdp) = &sdp {
             session.remote_sdp = sdp.clone();

@@ -111,6 +111,26 @@ fn hanging_up_before_the_ack_waits_for_it() {
     assert_eq!(world.take_events(), []);
 }
 
+/// RFC 5407 §3.1.4: a re-INVITE that overtook the ACK of the call's own answer is served, and the ACK counts as come.
+#[test]
+fn an_offer_that_overtakes_the_ack_is_served() {
+    let mut world = World::new();
+    let session = incoming(&mut world);
+    world.act(|e, now| e.answer(now, session, Bytes::from(SDP)));
+    let tag = tag_of(&value(&world.take_one(), HeaderName::To));
+    world.receive(udp(PHONE), &Ask::new("INVITE", "hold", 2).tagged(&tag).sdp().text());
+    world.act(|e, now| e.answer_offer(now, session, Bytes::from(SDP)));
+    assert_eq!(world.take_lines(), ["100 INVITE", "200 INVITE"]);
+    assert!(matches!(world.take_events().as_slice(), [Event::Acked { .. }, Event::Offer { .. }]));
+    world.receive(udp(PHONE), &Ask::new("ACK", "ack", 1).tagged(&tag).text());
+    world.receive(udp(PHONE), &Ask::new("ACK", "hold-ack", 2).tagged(&tag).text());
+    world.pass(Duration::from_secs(40));
+    assert_eq!((world.take_events(), world.take_lines()), (vec![], vec![]), "neither is sent again");
+    world.receive(udp(PHONE), &Ask::new("BYE", "bye", 3).tagged(&tag).text());
+    assert!(matches!(world.take_events().as_slice(), [Event::Ended { .. }]));
+    world.assert_rests();
+}
+
 /// RFC 3261 §9.1: CANCEL waits for the first provisional response; it has the branch and CSeq of its INVITE.
 #[test]
 fn cancel_before_the_first_response_is_deferred() {

@@ -175,10 +175,12 @@ impl Odd {
             let number = String::from_utf8_lossy(rseq).parse().unwrap();
             self.rseq = Some((number, message.cseq().map_or(0, |cseq| cseq.number)));
         }
+        let key = format!("{branch} {}", message.method().label());
+        // RFC 5407 §3.1.4: who offers anew in the call has our 2xx, though his ACK is still on its way.
+        self.acknowledged |= code < 300 && key.ends_with(" INVITE") && key != "z9hG4bKfirst INVITE";
         if code < 200 {
             return;
         }
-        let key = format!("{branch} {}", message.method().label());
         if code < 300 && key == "z9hG4bKfirst INVITE" {
             self.accepted.get_or_insert(now);
         }
