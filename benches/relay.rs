@@ -17,7 +17,7 @@ use hatif::clock::{Clock, Wall};
 use hatif::id::{LegId, RecordingId};
 use hatif::io::media::MediaThreads;
 use hatif::media::config::MediaConfig;
-use hatif::media::{Codec, Command, Event, LegRole, PortRange, rtp};
+use hatif::media::{Codec, Command, Event, LegRole, PortRange, Terms, rtp};
 use rustix::event::{Timespec, epoll};
 
 /// As the program.
@@ -299,9 +299,7 @@ fn open(leg: LegId, port: u16, remote: SocketAddr) -> Command {
         port,
         remote: Some(remote),
         signalling: None,
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        dtmf_payload_type: Some(101),
+        terms: Terms::plain(Codec::Pcmu, 0, Some(101)),
         role: LegRole::Customer,
     }
 }

@@ -177,15 +177,12 @@ impl Leg {
     pub fn open_command(&self) -> Option<media::Command> {
         let port = self.port?;
         let agreed = self.media.as_ref();
-        let codec = agreed.map_or(media::codec::Codec::Pcma, |m| media_codec(m.codec));
         Some(media::Command::Open {
             leg: self.id,
             port,
             remote: agreed.and_then(|m| m.remote),
             signalling: Some(self.signalling),
-            codec,
-            payload_type: agreed.map_or(8, |m| m.payload_type),
-            dtmf_payload_type: agreed.and_then(|m| m.dtmf_payload_type),
+            terms: agreed.map_or_else(|| media::Terms::plain(media::Codec::Pcma, 8, None), terms),
             role: self.role,
         })
     }
@@ -194,15 +191,7 @@ impl Leg {
     pub fn update_command(&self) -> Option<media::Command> {
         let agreed = self.media.as_ref()?;
         self.port?;
-        Some(media::Command::Update {
-            leg: self.id,
-            remote: agreed.remote,
-            codec: media_codec(agreed.codec),
-            payload_type: agreed.payload_type,
-            dtmf_payload_type: agreed.dtmf_payload_type,
-            send: agreed.direction.sends(),
-            receive: agreed.direction.receives(),
-        })
+        Some(media::Command::Update { leg: self.id, remote: agreed.remote, terms: terms(agreed) })
     }
 
     /// The codecs to offer the other side: what this leg speaks comes first, so that nothing is transcoded.
@@ -212,20 +201,40 @@ impl Leg {
     }
 }
 
-/// The same codec in media's words.
-pub fn media_codec(codec: sdp::Codec) -> media::codec::Codec {
-    match codec {
-        sdp::Codec::Pcmu => media::codec::Codec::Pcmu,
-        sdp::Codec::Pcma => media::codec::Codec::Pcma,
+/// What was agreed, in media's words.
+fn terms(agreed: &Negotiated) -> media::Terms {
+    media::Terms {
+        codec: media_codec(agreed.codec),
+        payload_type: agreed.payload_type,
+        accepts: agreed.accepts.iter().map(|(number, codec)| (*number, media_codec(*codec))).collect(),
+        events: agreed.events.map(|events| media::terms::Events { send: events.send, receive: events.receive }),
+        ptime_ms: agreed.ptime_ms,
+        send: agreed.direction.sends(),
+        receive: agreed.direction.receives(),
+        rtcp_mux: agreed.rtcp_mux,
     }
 }
 
-fn sdp_codecs(codecs: &[media::codec::Codec]) -> Vec<sdp::Codec> {
+/// The same codec in media's words.
+pub fn media_codec(codec: sdp::Codec) -> media::Codec {
+    match codec {
+        sdp::Codec::Pcmu => media::Codec::Pcmu,
+        sdp::Codec::Pcma => media::Codec::Pcma,
+        sdp::Codec::G722 => media::Codec::G722,
+        sdp::Codec::Opus => media::Codec::Opus,
+        sdp::Codec::G729 => media::Codec::G729,
+    }
+}
+
+fn sdp_codecs(codecs: &[media::Codec]) -> Vec<sdp::Codec> {
     codecs
         .iter()
         .map(|codec| match codec {
-            media::codec::Codec::Pcmu => sdp::Codec::Pcmu,
-            media::codec::Codec::Pcma => sdp::Codec::Pcma,
+            media::Codec::Pcmu => sdp::Codec::Pcmu,
+            media::Codec::Pcma => sdp::Codec::Pcma,
+            media::Codec::G722 => sdp::Codec::G722,
+            media::Codec::Opus => sdp::Codec::Opus,
+            media::Codec::G729 => sdp::Codec::G729,
         })
         .collect()
 }

@@ -4,6 +4,8 @@
 
 use std::time::Instant;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::acd;
 use crate::call::Call;
 use crate::call::route::Route;
@@ -93,7 +95,7 @@ impl Engine {
         }
         let (listener, customer, other) = (supervisor.customer().id, heard.customer().id, peer.leg.id);
         let (shard, who) = (heard.shard(), supervisor.origin().clone());
-        self.media(shard, media::Command::Listen { listener, customer, agent: other });
+        self.media(shard, media::Command::Mix { leg: listener, voices: smallvec![customer, other] });
         if let Origin::User(supervisor) = who {
             let hearing = Hearing { talk, agent: agent.clone(), supervisor: supervisor.clone() };
             self.hearing.insert(ear, hearing);
@@ -140,7 +142,7 @@ impl Engine {
         let Some(Hearing { talk, agent, supervisor }) = self.hearing.remove(&ear) else { return };
         if let Some(call) = self.calls.get(&ear) {
             let (listener, shard) = (call.customer().id, call.shard());
-            self.media(shard, media::Command::Unlisten { listener });
+            self.media(shard, media::Command::Mix { leg: listener, voices: SmallVec::new() });
         }
         self.journal(now, About::Call(talk), Kind::SupervisionEnded { supervisor, agent });
     }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::clock::Wall;
 use crate::id::{LegId, RecordingId};
-use crate::media::{ChunkKind, Clip, Codec, LegRole, PortRange, rtp};
+use crate::media::{ChunkKind, Clip, Codec, Law, LegRole, PortRange, Terms, rtp};
 
 struct Phone {
     socket: UdpSocket,
@@ -37,7 +37,7 @@ impl Phone {
         let mut bytes = rtp::header(self.payload_type(), false, self.sequence, at, 77).to_vec();
         bytes.extend((0..160).map(|n| {
             let phase = std::f64::consts::TAU * self.hz * f64::from(at + n) / 8_000.0;
-            self.codec.encode((8_000.0 * phase.sin()) as i16)
+            law(self.codec).encode((8_000.0 * phase.sin()) as i16)
         }));
         bytes
     }
@@ -47,9 +47,13 @@ impl Phone {
         while let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
             let packet = rtp::parse(&buffer[..length]).unwrap();
             assert_eq!(packet.payload_type, self.payload_type());
-            self.heard.extend(buffer[packet.payload].iter().map(|b| self.codec.decode(*b)));
+            self.heard.extend(buffer[packet.payload].iter().map(|b| law(self.codec).decode(*b)));
         }
     }
+}
+
+fn law(codec: Codec) -> Law {
+    codec.law().unwrap()
 }
 
 fn level(samples: &[i16], hz: f64) -> f64 {
@@ -109,9 +113,7 @@ impl Room {
                     port,
                     remote: Some(phone.address()),
                     signalling: None,
-                    codec: phone.codec,
-                    payload_type: phone.payload_type(),
-                    dtmf_payload_type: Some(101),
+                    terms: Terms::plain(phone.codec, phone.payload_type(), Some(101)),
                     role: LegRole::Customer,
                 },
             );
@@ -199,9 +201,7 @@ fn a_prompt_takes_its_time_and_a_taken_port_is_told() {
             port,
             remote: None,
             signalling: None,
-            codec: Codec::Pcmu,
-            payload_type: 0,
-            dtmf_payload_type: None,
+            terms: Terms::plain(Codec::Pcmu, 0, None),
             role: LegRole::Agent,
         },
     );

@@ -1,28 +1,67 @@
-//! G.711: µ-law and A-law, 8 kHz, one byte a sample (ITU-T G.711, reference code in G.191).
+//! The codecs by name, and G.711 itself: µ-law and A-law, 8 kHz, one byte a sample (ITU-T G.711, reference code in G.191).
 
-/// The audio codecs we speak. Both are one byte a sample at 8 kHz.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
+/// The audio codecs that can be agreed on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub enum Codec {
-    /// µ-law, static payload type 0 (RFC 3551 §4.5.14).
+    /// G.711 µ-law, static payload type 0 (RFC 3551 §4.5.14).
     Pcmu,
-    /// A-law, static payload type 8 (RFC 3551 §4.5.14).
+    /// G.711 A-law, static payload type 8 (RFC 3551 §4.5.14).
     Pcma,
+    /// G.722 at 64 kbit/s: 16 kHz of sound, static payload type 9 (RFC 3551 §4.5.2).
+    G722,
+    /// Opus, payload types by agreement (RFC 7587).
+    Opus,
+    /// G.729, static payload type 18 (RFC 3551 §4.5.6): passed on, neither decoded nor encoded here.
+    G729,
 }
 
 impl Codec {
+    /// Ticks a second of its RTP timestamps: 8,000 for historical reasons also for G.722 (RFC 3551 §4.5.2).
+    pub fn clock_hz(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::G729 => 8_000,
+            Self::Opus => 48_000,
+        }
+    }
+
+    /// Its law, when it is G.711.
+    pub fn law(self) -> Option<Law> {
+        match self {
+            Self::Pcmu => Some(Law::Mu),
+            Self::Pcma => Some(Law::A),
+            Self::G722 | Self::Opus | Self::G729 => None,
+        }
+    }
+
+    /// True when a packet of this codec can be handed to a phone that hears `other` without decoding it to sound.
+    pub fn passes_as(self, other: Self) -> bool {
+        self == other || (self.law().is_some() && other.law().is_some())
+    }
+}
+
+/// The two laws of G.711: one byte a sample at 8 kHz.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
+pub enum Law {
+    /// µ-law.
+    Mu,
+    /// A-law.
+    A,
+}
+
+impl Law {
     /// The byte of a silent sample.
     pub fn silence(self) -> u8 {
         match self {
-            Self::Pcmu => 0xff,
-            Self::Pcma => 0xd5,
+            Self::Mu => 0xff,
+            Self::A => 0xd5,
         }
     }
 
     /// One 16-bit sample as a byte.
     pub fn encode(self, sample: i16) -> u8 {
         match self {
-            Self::Pcmu => ulaw_encode(sample),
-            Self::Pcma => alaw_encode(sample),
+            Self::Mu => ULAW_ENCODE[usize::from(sample as u16 >> 2)],
+            Self::A => ALAW_ENCODE[usize::from(sample as u16 >> 4)],
         }
     }
 
@@ -31,20 +70,20 @@ impl Codec {
         self.table()[usize::from(byte)]
     }
 
-    /// All 256 bytes of this codec as 16-bit samples.
+    /// All 256 bytes of this law as 16-bit samples.
     pub fn table(self) -> &'static [i16; 256] {
         match self {
-            Self::Pcmu => &ULAW_DECODE,
-            Self::Pcma => &ALAW_DECODE,
+            Self::Mu => &ULAW_DECODE,
+            Self::A => &ALAW_DECODE,
         }
     }
 
-    /// Turns samples of this codec into samples of `to`, in place; nothing to do when they are the same.
-    pub fn transcode(self, to: Codec, payload: &mut [u8]) {
+    /// Turns samples of this law into samples of `to`, in place; nothing to do when they are the same.
+    pub fn transcode(self, to: Law, payload: &mut [u8]) {
         let table = match (self, to) {
-            (Self::Pcmu, Self::Pcmu) | (Self::Pcma, Self::Pcma) => return,
-            (Self::Pcmu, Self::Pcma) => &ULAW_TO_ALAW,
-            (Self::Pcma, Self::Pcmu) => &ALAW_TO_ULAW,
+            (Self::Mu, Self::Mu) | (Self::A, Self::A) => return,
+            (Self::Mu, Self::A) => &ULAW_TO_ALAW,
+            (Self::A, Self::Mu) => &ALAW_TO_ULAW,
         };
         for byte in payload {
             *byte = table[usize::from(*byte)];
@@ -119,6 +158,29 @@ const fn transcode_table(from_alaw: bool) -> [u8; 256] {
     table
 }
 
+/// Neither law looks at the lowest bits of a sample: 2 of them for µ-law, 4 for A-law. The tables stay small, 16 and 4 KiB.
+const fn ulaw_encode_table() -> [u8; 16_384] {
+    let mut table = [0u8; 16_384];
+    let mut at = 0;
+    while at < table.len() {
+        table[at] = ulaw_encode(((at as u16) << 2) as i16);
+        at += 1;
+    }
+    table
+}
+
+const fn alaw_encode_table() -> [u8; 4_096] {
+    let mut table = [0u8; 4_096];
+    let mut at = 0;
+    while at < table.len() {
+        table[at] = alaw_encode(((at as u16) << 4) as i16);
+        at += 1;
+    }
+    table
+}
+
+static ULAW_ENCODE: [u8; 16_384] = ulaw_encode_table();
+static ALAW_ENCODE: [u8; 4_096] = alaw_encode_table();
 static ULAW_DECODE: [i16; 256] = decode_table(false);
 static ALAW_DECODE: [i16; 256] = decode_table(true);
 static ULAW_TO_ALAW: [u8; 256] = transcode_table(false);
@@ -188,19 +250,19 @@ mod tests {
     #[test]
     fn every_sample_is_encoded_as_g191_does() {
         for sample in i16::MIN..=i16::MAX {
-            assert_eq!(Codec::Pcmu.encode(sample), reference_ulaw_compress(sample), "µ-law of {sample}");
-            assert_eq!(Codec::Pcma.encode(sample), reference_alaw_compress(sample), "A-law of {sample}");
+            assert_eq!(Law::Mu.encode(sample), reference_ulaw_compress(sample), "µ-law of {sample}");
+            assert_eq!(Law::A.encode(sample), reference_alaw_compress(sample), "A-law of {sample}");
         }
     }
 
     #[test]
     fn every_byte_is_decoded_as_g191_does_and_survives_a_round() {
         for byte in 0..=255u8 {
-            assert_eq!(Codec::Pcmu.decode(byte), reference_ulaw_expand(byte), "µ-law byte {byte:#x}");
-            assert_eq!(Codec::Pcma.decode(byte), reference_alaw_expand(byte), "A-law byte {byte:#x}");
-            assert_eq!(Codec::Pcma.encode(Codec::Pcma.decode(byte)), byte);
+            assert_eq!(Law::Mu.decode(byte), reference_ulaw_expand(byte), "µ-law byte {byte:#x}");
+            assert_eq!(Law::A.decode(byte), reference_alaw_expand(byte), "A-law byte {byte:#x}");
+            assert_eq!(Law::A.encode(Law::A.decode(byte)), byte);
             // µ-law has two zeros; the negative one comes back as the positive one.
-            let round = Codec::Pcmu.encode(Codec::Pcmu.decode(byte));
+            let round = Law::Mu.encode(Law::Mu.decode(byte));
             assert_eq!(round, if byte == 0x7f { 0xff } else { byte });
         }
     }
@@ -208,21 +270,21 @@ mod tests {
     #[test]
     fn transcoding_goes_through_linear_samples() {
         let all: Vec<u8> = (0..=255).collect();
-        for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+        for (from, to) in [(Law::Mu, Law::A), (Law::A, Law::Mu)] {
             let mut bytes = all.clone();
             from.transcode(to, &mut bytes);
             let expected: Vec<u8> = all.iter().map(|b| to.encode(from.decode(*b))).collect();
             assert_eq!(bytes, expected);
         }
         let mut same = all.clone();
-        Codec::Pcmu.transcode(Codec::Pcmu, &mut same);
+        Law::Mu.transcode(Law::Mu, &mut same);
         assert_eq!(same, all);
     }
 
     #[test]
     fn the_silence_byte_is_the_encoding_of_zero() {
-        for codec in [Codec::Pcmu, Codec::Pcma] {
-            assert_eq!(codec.silence(), codec.encode(0));
+        for law in [Law::Mu, Law::A] {
+            assert_eq!(law.silence(), law.encode(0));
         }
     }
 }

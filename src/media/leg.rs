@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::clip::{Clip, FRAME};
-use super::codec::Codec;
+use super::codec::{Codec, Law};
 use super::dtmf::DigitReader;
 use super::latch::{Latch, Verdict};
 use super::reception::Reception;
@@ -13,24 +15,10 @@ use super::rtcp::{self, LastSr, Sender};
 use super::rtp::{self, Packet};
 use super::shard::{Channel, PacketIo, Stats};
 use super::stream::{Numbers, OutStream};
+use super::terms::Terms;
 use super::timeline::Timeline;
 use super::{LegRole, Quality};
 use crate::id::LegId;
-
-/// What SDP settled for a leg.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// The codec both ways.
-    pub codec: Codec,
-    /// Its payload type.
-    pub payload_type: u8,
-    /// The payload type of telephone-event.
-    pub dtmf_payload_type: Option<u8>,
-    /// We may send.
-    pub send: bool,
-    /// The peer sends.
-    pub receive: bool,
-}
 
 /// What a leg's phone hears instead of the other side.
 #[derive(Debug)]
@@ -74,8 +62,8 @@ pub struct Leg {
     pub source: Source,
     /// The slot of the leg it is bridged with.
     pub peer: Option<u32>,
-    /// The legs it listens to.
-    pub listens_to: Option<(LegId, LegId)>,
+    /// The legs it hears in place of its bridge.
+    pub voices: SmallVec<[LegId; 4]>,
     /// What its phone said; kept from the first recording or listener until the leg closes.
     pub timeline: Option<Timeline>,
     /// It has a place in the wheel of 20 ms frames.
@@ -132,7 +120,7 @@ impl Leg {
             terms,
             source: Source::Nothing,
             peer: None,
-            listens_to: None,
+            voices: SmallVec::new(),
             timeline: None,
             ticking: false,
             slot,
@@ -172,7 +160,7 @@ impl Leg {
     pub fn needs_tick(&self) -> bool {
         match self.source {
             Source::Play { .. } | Source::Music(_) | Source::Tone { .. } => true,
-            Source::Nothing => self.listens_to.is_some(),
+            Source::Nothing => !self.voices.is_empty(),
             Source::Echo => false,
         }
     }
@@ -214,8 +202,8 @@ impl Leg {
             }
         }
         self.heard_at = now;
-        let event = self.terms.dtmf_payload_type == Some(packet.payload_type);
-        let codec = if event { None } else { self.codec_of(packet.payload_type) };
+        let event = self.terms.events.is_some_and(|events| events.receive == packet.payload_type);
+        let codec = if event { None } else { self.terms.codec_of(packet.payload_type) };
         if self.reception.handle(now, packet.ssrc, packet.sequence, packet.timestamp, codec.is_some()) {
             self.digits.restart();
         }
@@ -225,22 +213,12 @@ impl Leg {
             return (None, None);
         }
         if let Some(codec) = codec {
-            if let Some(timeline) = &mut self.timeline {
-                timeline.write(position, packet.ssrc, packet.timestamp, codec.table(), payload);
+            if let (Some(timeline), Some(law)) = (&mut self.timeline, codec.law()) {
+                timeline.write(position, packet.ssrc, packet.timestamp, law.table(), payload);
             }
             return (None, Some(Forward { packet, codec: Some(codec) }));
         }
         (self.digits.handle(packet.timestamp, payload), Some(Forward { packet, codec: None }))
-    }
-
-    /// The codec of what came: the negotiated one, or the other G.711 by its static type.
-    fn codec_of(&self, payload_type: u8) -> Option<Codec> {
-        match payload_type {
-            own if own == self.terms.payload_type => Some(self.terms.codec),
-            0 => Some(Codec::Pcmu),
-            8 => Some(Codec::Pcma),
-            _ => None,
-        }
     }
 
     /// Bridges it with the leg in slot `peer`, or with none; returns the old one.
@@ -252,7 +230,7 @@ impl Leg {
     /// True when its phone hears the leg it is bridged with.
     pub fn hears_peer(&self) -> bool {
         match self.source {
-            Source::Nothing => self.listens_to.is_none(),
+            Source::Nothing => self.voices.is_empty(),
             Source::Play { .. } | Source::Music(_) | Source::Tone { .. } | Source::Echo => false,
         }
     }
@@ -269,15 +247,16 @@ impl Leg {
         let (Some(target), true) = (self.latch.target(), self.terms.send) else { return };
         let payload_type = match forward.codec {
             Some(_) => self.terms.payload_type,
-            None => match self.terms.dtmf_payload_type {
-                Some(payload_type) => payload_type,
+            None => match self.terms.events {
+                Some(events) => events.send,
                 None => return,
             },
         };
         let Some(numbers) = self.out.relay(now, &forward.packet, forward.codec.is_some()) else { return };
         let payload = forward.packet.payload.clone();
-        if let (Some(codec), Some(samples)) = (forward.codec, datagram.get_mut(payload.clone())) {
-            codec.transcode(self.terms.codec, samples);
+        let (from, to) = (forward.codec.and_then(Codec::law), self.terms.codec.law());
+        if let (Some(from), Some(to), Some(samples)) = (from, to, datagram.get_mut(payload.clone())) {
+            from.transcode(to, samples);
         }
         let Some(packet) = datagram.get_mut(payload.start.saturating_sub(rtp::HEADER_BYTES)..payload.end) else {
             return;
@@ -314,14 +293,14 @@ impl Leg {
         stats: &mut Stats,
         io: &mut impl PacketIo,
     ) -> Option<u64> {
-        let codec = self.terms.codec;
+        let law = self.terms.codec.law()?;
         let mut packet = [0u8; rtp::HEADER_BYTES + FRAME];
         let frame = packet.last_chunk_mut::<FRAME>()?;
-        frame.fill(codec.silence());
+        frame.fill(law.silence());
         let mut done = None;
         match &mut self.source {
             Source::Play { play, clips, index, at } => {
-                let filled = fill(codec, clips, index, at, frame);
+                let filled = fill(law, clips, index, at, frame);
                 if *index >= clips.len() {
                     done = Some(*play);
                 }
@@ -330,13 +309,13 @@ impl Leg {
                     return done;
                 }
             }
-            Source::Music(music) => music.copy_looped(codec, music_at, frame),
+            Source::Music(music) => music.copy_looped(law, music_at, frame),
             Source::Tone { tone, at } => {
-                tone.copy_looped(codec, *at, frame);
+                tone.copy_looped(law, *at, frame);
                 *at = (*at + FRAME) % tone.samples().max(1);
             }
             Source::Nothing => match mix {
-                Some(mix) => frame.iter_mut().zip(mix).for_each(|(byte, sample)| *byte = codec.encode(*sample)),
+                Some(mix) => frame.iter_mut().zip(mix).for_each(|(byte, sample)| *byte = law.encode(*sample)),
                 None => return None,
             },
             Source::Echo => return None,
@@ -423,10 +402,10 @@ impl Leg {
 }
 
 /// Fills one frame from clips in order and moves on; returns how many samples there were.
-fn fill(codec: Codec, clips: &[Arc<Clip>], index: &mut usize, at: &mut usize, frame: &mut [u8; FRAME]) -> usize {
+fn fill(law: Law, clips: &[Arc<Clip>], index: &mut usize, at: &mut usize, frame: &mut [u8; FRAME]) -> usize {
     let mut filled = 0;
     while let Some(clip) = clips.get(*index) {
-        let copied = clip.copy_at(codec, *at, frame.get_mut(filled..).unwrap_or_default());
+        let copied = clip.copy_at(law, *at, frame.get_mut(filled..).unwrap_or_default());
         filled += copied;
         *at += copied;
         if *at >= clip.samples() {

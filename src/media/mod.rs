@@ -28,15 +28,19 @@ pub mod rtcp;
 pub mod rtp;
 pub mod shard;
 pub mod stream;
+pub mod terms;
 pub mod timeline;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 pub use crate::journal::{LegRole, Quality};
 pub use clip::Clip;
-pub use codec::Codec;
+pub use codec::{Codec, Law};
 pub use port::PortRange;
+pub use terms::Terms;
 
 use crate::id::{LegId, RecordingId};
 
@@ -53,12 +57,8 @@ pub enum Command {
         remote: Option<SocketAddr>,
         /// The address the leg's signalling comes from: a phone behind NAT sends from there.
         signalling: Option<IpAddr>,
-        /// The negotiated codec (or the preferred one until the answer).
-        codec: Codec,
-        /// The codec's payload type towards the peer.
-        payload_type: u8,
-        /// The peer's payload type of telephone-event, when negotiated.
-        dtmf_payload_type: Option<u8>,
+        /// What was negotiated, or what we would like until the answer.
+        terms: Terms,
         /// Whose leg it is.
         role: LegRole,
     },
@@ -69,16 +69,9 @@ pub enum Command {
         leg: LegId,
         /// Where the peer wants its audio; another than before makes the leg learn its source anew; `None` keeps it.
         remote: Option<SocketAddr>,
-        /// The codec now.
-        codec: Codec,
-        /// Its payload type.
-        payload_type: u8,
-        /// The payload type of telephone-event.
-        dtmf_payload_type: Option<u8>,
-        /// False: send it nothing (it holds us).
-        send: bool,
-        /// False: it sends nothing (it is on hold); what comes is not heard, and silence is no fault.
-        receive: bool,
+        /// What holds now. Without `send` it gets nothing (it holds us); without `receive` what comes is not heard, and
+        /// silence is no fault.
+        terms: Terms,
     },
     /// Plays clips in order, once; then [`Event::PlayDone`]. Replaces what played before, without a `PlayDone` for it.
     Play {
@@ -139,19 +132,15 @@ pub enum Command {
         /// Which.
         recording: RecordingId,
     },
-    /// Lets a leg hear what two others say. Nobody hears it.
-    Listen {
+    /// Lets a leg hear what some others say, in place of its bridge; with none it hears its bridge again.
+    ///
+    /// Each side of a conversation is mixed by itself: who listens hears both and is heard by nobody; who whispers is
+    /// among the voices of the agent only.
+    Mix {
         /// Who hears.
-        listener: LegId,
-        /// One voice.
-        customer: LegId,
-        /// The other.
-        agent: LegId,
-    },
-    /// Ends listening.
-    Unlisten {
-        /// Who heard.
-        listener: LegId,
+        leg: LegId,
+        /// Whom, at most 32.
+        voices: SmallVec<[LegId; 4]>,
     },
     /// Closes the sockets; answered by [`Event::Closed`].
     Close {

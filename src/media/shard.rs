@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+use smallvec::SmallVec;
 
 use super::clip::FRAME;
-use super::leg::{LISTEN_LAG, Leg, Source, Terms};
+use super::leg::{LISTEN_LAG, Leg, Source};
 use super::recorder::Recording;
 use super::rtp;
 use super::stream::OutStream;
@@ -113,6 +114,8 @@ const FAST: usize = 20;
 const SLOW: usize = 50;
 /// The slow wheel's steps between two chunks of a recording.
 const CHUNK_STEPS: u64 = 10;
+/// Voices that one leg hears at most.
+const VOICES_MOST: usize = 32;
 /// How far the wheels turn at most to catch up: later frames are skipped.
 const CATCH_UP_MS: u64 = 100;
 /// Seconds from 1900 to 1970.
@@ -176,8 +179,7 @@ impl Shard {
         if matches!(leg.source, Source::Echo) {
             return leg.deliver(now, &forward, datagram, &mut self.stats, io);
         }
-        // What a listener says goes nowhere, even if somebody bridged him.
-        let Some(peer) = leg.peer.filter(|_| leg.listens_to.is_none()) else { return };
+        let Some(peer) = leg.peer else { return };
         let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_deref_mut) else { return };
         if hearer.hears_peer() {
             hearer.deliver(now, &forward, datagram, &mut self.stats, io);
@@ -242,19 +244,18 @@ impl Shard {
         }
     }
 
-    /// What the listener in `slot` hears now.
+    /// What the leg in `slot` hears of its voices now.
     fn mix(&self, slot: u32, position: u64) -> Option<[i16; FRAME]> {
         let leg = self.legs.get(slot as usize)?.as_ref()?;
-        let (customer, agent) = leg.listens_to.filter(|_| matches!(leg.source, Source::Nothing))?;
+        if leg.voices.is_empty() || !matches!(leg.source, Source::Nothing) {
+            return None;
+        }
         let from = position.saturating_sub(LISTEN_LAG + FRAME as u64);
-        let (mut mix, mut other) = ([0; FRAME], [0; FRAME]);
-        if let Some(timeline) = self.timeline(customer) {
-            timeline.read(from, &mut mix);
+        let (mut mix, mut voice) = ([0; FRAME], [0; FRAME]);
+        for timeline in leg.voices.iter().filter_map(|voice| self.timeline(*voice)) {
+            timeline.read(from, &mut voice);
+            mix.iter_mut().zip(voice).for_each(|(sum, sample): (&mut i16, i16)| *sum = sum.saturating_add(sample));
         }
-        if let Some(timeline) = self.timeline(agent) {
-            timeline.read(from, &mut other);
-        }
-        mix.iter_mut().zip(other).for_each(|(sum, sample): (&mut i16, i16)| *sum = sum.saturating_add(sample));
         Some(mix)
     }
 
@@ -303,9 +304,9 @@ impl Shard {
         self.handle_timeout(now, io);
         match command {
             Command::Open { .. } => self.open(now, command, io),
-            Command::Update { leg, remote, codec, payload_type, dtmf_payload_type, send, receive } => {
+            Command::Update { leg, remote, terms } => {
                 if let Some(leg) = self.leg(leg) {
-                    leg.update(now, remote, Terms { codec, payload_type, dtmf_payload_type, send, receive }, io);
+                    leg.update(now, remote, terms, io);
                 }
             }
             Command::Play { leg, play, clips } => self.hear(leg, Source::Play { play, clips, index: 0, at: 0 }),
@@ -317,17 +318,13 @@ impl Shard {
             Command::Unbridge { a } => self.unbridge(a),
             Command::Record { recording, customer, agent } => self.record(now, recording, customer, agent, io),
             Command::StopRecord { recording } => self.stop_record(now, recording, io),
-            Command::Listen { listener, customer, agent } => self.listen(listener, Some((customer, agent))),
-            Command::Unlisten { listener } => self.listen(listener, None),
+            Command::Mix { leg, voices } => self.mix_for(leg, voices),
             Command::Close { leg } => self.close(now, leg, io),
         }
     }
 
     fn open(&mut self, now: Instant, command: Command, io: &mut impl PacketIo) {
-        let Command::Open { leg: id, port, remote, signalling, codec, payload_type, dtmf_payload_type, role } = command
-        else {
-            return;
-        };
+        let Command::Open { leg: id, port, remote, signalling, terms, role } = command else { return };
         if self.is_idle() {
             self.step = self.steps(now);
         }
@@ -342,7 +339,6 @@ impl Shard {
         }
         let numbers = (self.rng.next_u32(), self.rng.next_u32(), self.rng.next_u32());
         let out = OutStream::new(numbers.0, numbers.1 as u16, numbers.2);
-        let terms = Terms { codec, payload_type, dtmf_payload_type, send: true, receive: true };
         let report_at = now + report_interval(&mut self.rng);
         let leg = Box::new(Leg::new(now, (id, slot, role), terms, (remote, signalling), out, report_at));
         match self.legs.get_mut(slot as usize) {
@@ -422,14 +418,14 @@ impl Shard {
         }
     }
 
-    fn listen(&mut self, listener: LegId, voices: Option<(LegId, LegId)>) {
-        if let Some((customer, agent)) = voices {
-            self.keep_timeline(customer);
-            self.keep_timeline(agent);
+    fn mix_for(&mut self, id: LegId, mut voices: SmallVec<[LegId; 4]>) {
+        voices.truncate(VOICES_MOST);
+        for voice in &voices {
+            self.keep_timeline(*voice);
         }
-        if let Some(leg) = self.leg(listener) {
-            leg.listens_to = voices;
-            self.tick(listener);
+        if let Some(leg) = self.leg(id) {
+            leg.voices = voices;
+            self.tick(id);
         }
     }
 

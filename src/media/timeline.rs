@@ -119,9 +119,9 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::codec::Codec;
+    use crate::media::codec::Law;
 
-    const ULAW: Codec = Codec::Pcmu;
+    const ULAW: Law = Law::Mu;
 
     fn voice(level: i16) -> [u8; 160] {
         [ULAW.encode(level); 160]

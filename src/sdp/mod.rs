@@ -9,6 +9,8 @@ mod parse;
 
 use std::net::{IpAddr, SocketAddr};
 
+use smallvec::SmallVec;
+
 pub use negotiate::{TELEPHONE_EVENT_PAYLOAD, accept, answer, offer};
 pub use parse::{Line, Media, Sdp};
 
@@ -19,6 +21,12 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, static payload type 8.
     Pcma,
+    /// G.722, static payload type 9; its RTP clock is 8,000 (RFC 3551 §4.5.2).
+    G722,
+    /// Opus (RFC 7587): `opus/48000/2`, a dynamic payload type.
+    Opus,
+    /// G.729, static payload type 18; only passed on from one side to the other.
+    G729,
 }
 
 impl Codec {
@@ -27,14 +35,28 @@ impl Codec {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
+            Self::G729 => "G729",
         }
     }
 
-    /// The static payload type (RFC 3551 table 4).
+    /// The payload type in our own offers: the static one (RFC 3551 table 4), else 111 as browsers do.
     pub fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
+            Self::Opus => 111,
+            Self::G729 => 18,
+        }
+    }
+
+    /// Ticks a second of its RTP timestamps.
+    pub fn clock_hz(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::G729 => 8_000,
+            Self::Opus => 48_000,
         }
     }
 }
@@ -104,7 +126,7 @@ pub struct Local {
 }
 
 /// What offer and answer agree on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Negotiated {
     /// Where to send RTP; `None` for `0.0.0.0`, `::`, a multicast group or a host name: send nothing until
     /// the peer's own packets or a new description tell where.
@@ -115,12 +137,26 @@ pub struct Negotiated {
     pub codec: Codec,
     /// Its payload type in the packets we send.
     pub payload_type: u8,
-    /// The payload type of RFC 4733 events, when the peer understands them.
-    pub dtmf_payload_type: Option<u8>,
-    /// Milliseconds of audio in a packet, as the peer asks (`a=ptime`); 20 when it does not say.
-    pub ptime_ms: u32,
+    /// What the peer may send, by the payload types that we gave (RFC 3264 §5.1).
+    pub accepts: SmallVec<[(u8, Codec); 4]>,
+    /// The payload types of RFC 4733 events, when the peer understands them at the codec's clock.
+    pub events: Option<Events>,
+    /// Milliseconds of audio in a packet of ours, as the peer asks (`a=ptime`): 10, 20, 30, 40 or 60; 20 when it does
+    /// not say.
+    pub ptime_ms: u8,
+    /// RTCP shares the RTP port (RFC 5761).
+    pub rtcp_mux: bool,
     /// Which way audio flows, from our view. We do not send to a peer that is on old-style hold (`0.0.0.0`).
     pub direction: Direction,
+}
+
+/// The payload types of telephone-events (RFC 4733).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Events {
+    /// In our packets.
+    pub send: u8,
+    /// In the peer's.
+    pub receive: u8,
 }
 
 /// Why a description cannot be used. Always the peer's doing.

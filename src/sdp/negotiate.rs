@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::parse::{connection, decimal, split_space};
-use super::{Codec, Direction, Local, Media, Negotiated, Sdp, SdpError};
+use super::{Codec, Direction, Events, Local, Media, Negotiated, Sdp, SdpError};
 
 /// The payload type of RFC 4733 events in our own offers.
 pub const TELEPHONE_EVENT_PAYLOAD: u8 = 101;
@@ -111,10 +112,10 @@ fn negotiated(
     media: &Media,
     codec: Codec,
     payload_type: u8,
-    dtmf_payload_type: Option<u8>,
+    dtmf: Option<u8>,
 ) -> Result<Negotiated, SdpError> {
     let remote = sdp.rtp_address(media)?;
-    let ptime = media.attributes("ptime").find_map(decimal::<u32>).filter(|ms| (10..=200).contains(ms));
+    let ptime = media.attributes("ptime").find_map(decimal::<u32>).filter(|ms| matches!(ms, 10 | 20 | 30 | 40 | 60));
     let ours = sdp.direction(media).mirrored();
     // RFC 3264 §8.4: a peer at 0.0.0.0 takes neither RTP nor RTCP, whatever the attribute says.
     let sends = ours.sends() && !is_old_hold(sdp, media);
@@ -123,8 +124,10 @@ fn negotiated(
         remote_rtcp: remote.and_then(|rtp| rtcp_address(media, rtp)),
         codec,
         payload_type,
-        dtmf_payload_type,
-        ptime_ms: ptime.unwrap_or(PTIME_MS),
+        accepts: SmallVec::from_slice(&[(payload_type, codec)]),
+        events: dtmf.map(|number| Events { send: number, receive: number }),
+        ptime_ms: ptime.unwrap_or(PTIME_MS) as u8,
+        rtcp_mux: false,
         direction: Direction::new(sends, ours.receives()),
     })
 }
@@ -222,8 +225,8 @@ mod tests {
         let peer = Local { address: "198.51.100.7".parse().unwrap(), port: 4000, session: 1, version: 1 };
         let (reply, theirs) = answer(&Sdp::parse(&bytes).unwrap(), &peer, &[Codec::Pcmu], None).unwrap();
         let ours = accept(&Sdp::parse(&reply).unwrap(), BOTH).unwrap();
-        assert_eq!((theirs.codec, theirs.payload_type, theirs.dtmf_payload_type), (Codec::Pcmu, 0, Some(101)));
-        assert_eq!((ours.codec, ours.payload_type, ours.dtmf_payload_type), (Codec::Pcmu, 0, Some(101)));
+        assert_eq!((theirs.codec, theirs.payload_type, theirs.events.map(|e| e.send)), (Codec::Pcmu, 0, Some(101)));
+        assert_eq!((ours.codec, ours.payload_type, ours.events.map(|e| e.send)), (Codec::Pcmu, 0, Some(101)));
         assert_eq!(theirs.remote, Some("192.0.2.1:20000".parse().unwrap()));
         assert_eq!(ours.remote_rtcp, Some("198.51.100.7:4001".parse().unwrap()));
         assert_eq!((ours.ptime_ms, ours.direction), (20, Direction::SendRecv));
@@ -246,7 +249,7 @@ mod tests {
             "m=audio 4000 RTP/AVP 8 97 96 98\r\na=rtpmap:8 G729/8000\r\na=rtpmap:97 pcmu/8000/1\r\n\
              a=rtpmap:98 telephone-event/48000\r\na=rtpmap:96 Telephone-Event/8000\r\n",
         );
-        assert_eq!((n.codec, n.payload_type, n.dtmf_payload_type), (Codec::Pcmu, 97, Some(96)));
+        assert_eq!((n.codec, n.payload_type, n.events.map(|e| e.send)), (Codec::Pcmu, 97, Some(96)));
         assert!(text.contains("m=audio 20000 RTP/AVP 97 96\r\na=rtpmap:97 PCMU/8000\r\na=rtpmap:96 telephone-event"));
     }
 
@@ -312,7 +315,7 @@ mod tests {
         assert_eq!(accept(&sdp("m=audio 0 RTP/AVP 0\r\n"), BOTH), Err(SdpError::NoAudio));
         assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 8\r\n"), &[Codec::Pcmu]), Err(SdpError::NoCodec));
         let n = accept(&sdp("m=audio 4000 RTP/AVP 0 8 101\r\n"), BOTH).unwrap();
-        assert_eq!((n.codec, n.dtmf_payload_type), (Codec::Pcmu, Some(101)));
-        assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 0\r\n"), BOTH).unwrap().dtmf_payload_type, None);
+        assert_eq!((n.codec, n.events.map(|e| e.send)), (Codec::Pcmu, Some(101)));
+        assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 0\r\n"), BOTH).unwrap().events, None);
     }
 }

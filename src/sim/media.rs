@@ -97,10 +97,11 @@ impl Media {
                     later.push((soon, Later::Event(Event::Closed { leg, quality })));
                 }
             }
-            Command::Listen { listener, customer, agent } => {
-                self.known(listener, "listening")?;
-                self.known(customer, "listened to")?;
-                self.known(agent, "listened to")?;
+            Command::Mix { leg, voices } => {
+                self.known(leg, "listening")?;
+                for voice in voices {
+                    self.known(voice, "listened to")?;
+                }
             }
             Command::Update { leg, remote, .. } => {
                 if let (Some(known), Some(address)) = (self.legs.get_mut(&leg), remote) {
@@ -108,7 +109,7 @@ impl Media {
                 }
             }
             Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
-            Command::Echo { .. } | Command::Unbridge { .. } | Command::Unlisten { .. } => {}
+            Command::Echo { .. } | Command::Unbridge { .. } => {}
         }
         Ok(later)
     }

@@ -214,7 +214,7 @@ impl Centre {
                 None
             }
             Media::Bridge { a, b } => self.all_on(shard, &[a, b]),
-            Media::Listen { listener, customer, agent } => self.all_on(shard, &[listener, customer, agent]),
+            Media::Mix { leg, voices } => self.all_on(shard, &[voices.to_vec(), vec![leg]].concat()),
             Media::Record { customer, agent, .. } => {
                 self.all_on(shard, &[vec![customer], agent.into_iter().collect()].concat())
             }

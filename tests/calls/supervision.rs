@@ -7,8 +7,7 @@ use crate::centre::*;
 
 fn listening(centre: &Centre) -> Vec<bool> {
     let word = |c: &Media| match c {
-        Media::Listen { .. } => Some(true),
-        Media::Unlisten { .. } => Some(false),
+        Media::Mix { voices, .. } => Some(!voices.is_empty()),
         _ => None,
     };
     centre.media.iter().filter_map(word).collect()
@@ -28,7 +27,7 @@ fn a_supervisor_hears_a_talk_from_its_middle_and_hangs_up_first() {
     let (mut customer, agent) = centre.talk(stranger(1));
     let mut ear = centre.connect(desk(201), "201", "*81101");
     let heard = centre.media.iter().find_map(|c| match c {
-        Media::Listen { listener, customer, agent } => Some((*listener, *customer, *agent)),
+        Media::Mix { leg, voices } if voices.len() == 2 => Some((*leg, voices[0], voices[1])),
         _ => None,
     });
     assert_eq!(heard, Some((centre.leg(2), centre.leg(0), centre.leg(1))));

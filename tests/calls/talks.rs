@@ -2,7 +2,7 @@
 
 use hatif::engine::Input;
 use hatif::journal::{AgentStateName, EndReason, Kind, Party};
-use hatif::media::{Command as Media, Event};
+use hatif::media::{Command as Media, Event, Terms};
 
 use crate::centre::*;
 use crate::phone::sdp;
@@ -41,7 +41,7 @@ fn a_customer_may_hold_too_and_the_agent_stays_busy() {
     let answer = centre.reinvites(&mut customer, &sdp(stranger(1), "sendonly"));
     assert_eq!(direction(&answer), "recvonly");
     assert_eq!(centre.state("101"), AgentStateName::Busy);
-    assert!(matches!(centre.media.last(), Some(Media::Update { send: false, receive: true, .. })));
+    assert!(matches!(centre.media.last(), Some(Media::Update { terms: Terms { send: false, receive: true, .. }, .. })));
     centre.reinvites(&mut customer, &sdp(stranger(1), "sendrecv"));
     centre.bye(&mut customer);
     centre.ended(&agent);
@@ -120,9 +120,12 @@ fn a_caller_may_begin_on_hold() {
         let ok = centre.answered(&mut leg);
         assert_eq!(direction(&ok), answer);
         let update = centre.media.iter().rev().find(|c| matches!(c, Media::Update { .. }));
-        assert!(matches!(update, Some(Media::Update { send: false, .. })), "{update:?}");
+        assert!(matches!(update, Some(Media::Update { terms: Terms { send: false, .. }, .. })), "{update:?}");
         centre.reinvites(&mut leg, &sdp(stranger(1), "sendrecv"));
-        assert!(matches!(centre.media.last(), Some(Media::Update { send: true, remote: Some(_), .. })));
+        assert!(matches!(
+            centre.media.last(),
+            Some(Media::Update { terms: Terms { send: true, .. }, remote: Some(_), .. })
+        ));
         centre.bye(&mut leg);
     }
     centre.nothing_is_left();

@@ -12,7 +12,7 @@ fn the_relay_copies_within_a_codec_and_transcodes_between_them() {
         world.packet(caller.slot, caller.address, &datagram);
         let heard = world.heard(&agent);
         let expected: Vec<u8> =
-            datagram[12..].iter().map(|b| if one == two { *b } else { two.encode(one.decode(*b)) }).collect();
+            datagram[12..].iter().map(|b| if one == two { *b } else { law(two).encode(law(one).decode(*b)) }).collect();
         assert_eq!(heard.len(), 1);
         assert_eq!((heard[0].1.payload_type, &heard[0].2), (payload_type(two), &expected));
         assert_ne!(heard[0].1.ssrc, caller.ssrc);
@@ -129,11 +129,7 @@ fn a_digit_is_not_sent_to_a_phone_without_telephone_event() {
     world.command(Command::Update {
         leg: agent.leg,
         remote: Some(agent.address),
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        dtmf_payload_type: None,
-        send: true,
-        receive: true,
+        terms: Terms::plain(Codec::Pcmu, 0, None),
     });
     for datagram in caller.press(1) {
         world.packet(caller.slot, caller.address, &datagram);
@@ -150,17 +146,14 @@ fn a_listener_hears_both_and_nobody_hears_him() {
     world.command(Command::Bridge { a: caller.leg, b: agent.leg });
     let recording = RecordingId::new(1, 1);
     world.command(Command::Record { recording, customer: caller.leg, agent: Some(agent.leg) });
-    world.command(Command::Listen { listener: spy.leg, customer: caller.leg, agent: agent.leg });
-    // Even a bridge by mistake must not let him be heard.
-    let other = world.phone(Codec::Pcmu, 0.0);
-    world.command(Command::Bridge { a: spy.leg, b: other.leg });
+    world.command(Command::Mix { leg: spy.leg, voices: smallvec![caller.leg, agent.leg] });
     world.talk(200, &mut [&mut caller, &mut agent, &mut spy]);
     world.heard(&spy);
     world.talk(2_000, &mut [&mut caller, &mut agent, &mut spy]);
     let heard = world.heard(&spy);
     assert_eq!(heard.len(), 100);
     assert_continuous(&heard);
-    let mix: Vec<i16> = heard.iter().flat_map(|h| h.2.iter().map(|b| Codec::Pcma.decode(*b))).collect();
+    let mix: Vec<i16> = heard.iter().flat_map(|h| h.2.iter().map(|b| Law::A.decode(*b))).collect();
     assert!(level(&mix, 1_004.0) - level(&mix, 404.0) > 30.0 && level(&mix, 604.0) - level(&mix, 404.0) > 30.0);
     for phone in [&caller, &agent] {
         let heard = world.samples(phone);
@@ -168,16 +161,40 @@ fn a_listener_hears_both_and_nobody_hears_him() {
         let wanted = if phone.hz == 604.0 { 1_004.0 } else { 604.0 };
         assert!(level(&heard, wanted) - level(&heard, 404.0) > 30.0);
     }
-    assert!(world.heard(&other).is_empty());
     world.command(Command::StopRecord { recording });
     for chunk in world.wire.chunks.iter() {
         if let ChunkKind::Samples(samples) = &chunk.kind {
             assert!(level(samples, 404.0 / 2.0) < 35.0, "404 Hz is in the recording");
         }
     }
-    world.command(Command::Unlisten { listener: spy.leg });
+    world.command(Command::Mix { leg: spy.leg, voices: smallvec![] });
     world.talk(200, &mut [&mut caller, &mut agent, &mut spy]);
     assert!(world.heard(&spy).is_empty());
+}
+
+/// Who whispers is heard by the agent, in place of the bridge, and never by the customer.
+#[test]
+fn a_whisper_reaches_the_agent_only() {
+    let mut world = World::new();
+    let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
+    let mut coach = world.phone(Codec::Pcma, 404.0);
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.command(Command::Mix { leg: coach.leg, voices: smallvec![caller.leg, agent.leg] });
+    world.command(Command::Mix { leg: agent.leg, voices: smallvec![caller.leg, coach.leg] });
+    world.talk(200, &mut [&mut caller, &mut agent, &mut coach]);
+    let _ = [&caller, &agent, &coach].map(|phone| world.heard(phone));
+    world.talk(2_000, &mut [&mut caller, &mut agent, &mut coach]);
+    let heard = [&caller, &agent, &coach].map(|phone| world.samples(phone));
+    let hears = |n: usize, hz: f64| level(&heard[n], hz) > level(&heard[n], 1_804.0) + 30.0;
+    assert_eq!([hears(0, 1_004.0), hears(0, 604.0), hears(0, 404.0)], [false, true, false], "the customer");
+    assert_eq!([hears(1, 1_004.0), hears(1, 604.0), hears(1, 404.0)], [true, false, true], "the agent");
+    assert_eq!([hears(2, 1_004.0), hears(2, 604.0), hears(2, 404.0)], [true, true, false], "the coach");
+    world.command(Command::Mix { leg: agent.leg, voices: smallvec![] });
+    world.talk(200, &mut [&mut caller, &mut agent, &mut coach]);
+    world.heard(&agent);
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut coach]);
+    let heard = world.samples(&agent);
+    assert!(level(&heard, 1_004.0) > 60.0 && level(&heard, 404.0) < 40.0, "he hears his bridge again");
 }
 
 #[test]
@@ -185,7 +202,7 @@ fn the_listener_is_between_40_and_60_ms_behind() {
     let mut world = World::new();
     let (mut caller, agent, spy) =
         (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 0.0), world.phone(Codec::Pcmu, 0.0));
-    world.command(Command::Listen { listener: spy.leg, customer: caller.leg, agent: agent.leg });
+    world.command(Command::Mix { leg: spy.leg, voices: smallvec![caller.leg, agent.leg] });
     for _ in 0..50 {
         caller.pause();
         world.run(20);
@@ -195,7 +212,7 @@ fn the_listener_is_between_40_and_60_ms_behind() {
     world.talk(200, &mut [&mut caller]);
     let mut first = None;
     for (ms, _, payload) in world.heard(&spy) {
-        let loud = payload.iter().position(|b| Codec::Pcmu.decode(*b).abs() > 1_000);
+        let loud = payload.iter().position(|b| Law::Mu.decode(*b).abs() > 1_000);
         if let (Some(n), None) = (loud, first) {
             // The frame sent at `ms` is played from then on.
             first = Some(ms + n as u64 / 8);

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use smallvec::smallvec;
+
 use super::shard::{Channel, Delivery, PacketIo, Shard};
 use super::*;
 use crate::clock::{Clock, Wall};
@@ -85,7 +87,7 @@ impl Phone {
         let payload: Vec<u8> = (0..160)
             .map(|n| {
                 let phase = std::f64::consts::TAU * self.hz * f64::from(self.spoken + n) / 8_000.0;
-                self.codec.encode((8_000.0 * phase.sin()) as i16)
+                law(self.codec).encode((8_000.0 * phase.sin()) as i16)
             })
             .collect();
         self.spoken += 160;
@@ -120,10 +122,17 @@ impl Phone {
     }
 }
 
+fn law(codec: Codec) -> Law {
+    codec.law().expect("a phone of these tests speaks G.711")
+}
+
 fn payload_type(codec: Codec) -> u8 {
     match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus => 111,
+        Codec::G729 => 18,
     }
 }
 
@@ -171,9 +180,7 @@ impl World {
             port: 20_000 + n as u16 * 2,
             remote: Some(address),
             signalling: Some(address.ip()),
-            codec,
-            payload_type: payload_type(codec),
-            dtmf_payload_type: Some(101),
+            terms: Terms::plain(codec, payload_type(codec), Some(101)),
             role: LegRole::Customer,
         });
         assert_eq!(self.events.pop().map(|e| e.1), Some(Event::Opened { leg }));
@@ -241,7 +248,7 @@ impl World {
         let own = payload_type(phone.codec);
         let heard = self.heard(phone);
         assert!(heard.iter().all(|(_, p, _)| p.payload_type == own));
-        heard.iter().flat_map(|(_, _, payload)| payload.iter().map(|b| phone.codec.decode(*b))).collect()
+        heard.iter().flat_map(|(_, _, payload)| payload.iter().map(|b| law(phone.codec).decode(*b))).collect()
     }
 
     fn digits(&self, leg: LegId) -> String {

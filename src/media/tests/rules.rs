@@ -10,11 +10,7 @@ fn update(phone: &Phone, send: bool, receive: bool) -> Command {
     Command::Update {
         leg: phone.leg,
         remote: Some(phone.address),
-        codec: phone.codec,
-        payload_type: payload_type(phone.codec),
-        dtmf_payload_type: Some(101),
-        send,
-        receive,
+        terms: Terms { send, receive, ..Terms::plain(phone.codec, payload_type(phone.codec), Some(101)) },
     }
 }
 
@@ -155,9 +151,7 @@ fn a_port_that_cannot_be_opened_is_told_and_a_closed_leg_leaves_nothing() {
         port,
         remote: None,
         signalling: None,
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        dtmf_payload_type: None,
+        terms: Terms::plain(Codec::Pcmu, 0, None),
         role: LegRole::Agent,
     };
     world.command(open(30_000));
