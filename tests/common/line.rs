@@ -79,11 +79,6 @@ impl Line {
         lock(&self.passed).clone()
     }
 
-    /// Packets of sound and digits from the server since `from`.
-    pub fn from_server_since(&self, from: Instant) -> Vec<Passed> {
-        self.passed().into_iter().filter(|p| !p.to_server && !p.rtcp && p.at >= from).collect()
-    }
-
     /// The router forgets its ports: what each call sends leaves from new ones from now on.
     pub fn rebind(&self) {
         for tunnel in lock(&self.tunnels).values() {
@@ -247,7 +242,7 @@ pub fn open_pair(ip: IpAddr) -> [UdpSocket; 2] {
         for socket in [&first, &second] {
             socket.set_read_timeout(Some(HELD)).expect("timeout");
         }
-        return if port % 2 == 0 { [first, second] } else { [second, first] };
+        return if port.is_multiple_of(2) { [first, second] } else { [second, first] };
     }
     panic!("no free pair of ports at {ip}");
 }
