@@ -28,7 +28,7 @@ const AEAD_TAG_BYTES: usize = 16;
 /// The session keys of RTP or of RTCP in one direction.
 pub(super) enum Cipher {
     /// RFC 7714; `None` never happens: the key has the length of its algorithm.
-    Aead { key: Option<LessSafeKey>, salt: [u8; 12] },
+    Aead { key: Option<Box<LessSafeKey>>, salt: [u8; 12] },
     /// RFC 3711 §4.1.1 and §4.2.1.
     Counter { aes: Box<Aes128Enc>, salt: [u8; 14], authentication: Box<Hmac<Sha1>>, tag_bytes: usize },
 }
@@ -52,7 +52,7 @@ impl Cipher {
     }
 
     fn gcm(algorithm: &'static Algorithm, key: &[u8], salt: [u8; 12]) -> Self {
-        Self::Aead { key: UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new), salt }
+        Self::Aead { key: UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new).map(Box::new), salt }
     }
 
     pub(super) fn counter(key: &[u8; 16], salt: [u8; 14], authentication: &[u8; 20], tag_bytes: usize) -> Self {
@@ -71,7 +71,7 @@ impl Cipher {
             Self::Aead { key, salt } => {
                 let room = room.first_chunk_mut::<AEAD_TAG_BYTES>()?;
                 let nonce = nonce(salt, ssrc, index);
-                let tag = key.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(&*header), payload).ok()?;
+                let tag = key.as_deref()?.seal_in_place_separate_tag(nonce, Aad::from(&*header), payload).ok()?;
                 room.copy_from_slice(tag.as_ref());
                 Some(length + AEAD_TAG_BYTES)
             }
@@ -95,7 +95,7 @@ impl Cipher {
                 if sealed.len() < AEAD_TAG_BYTES {
                     return Err(SrtpError::Truncated);
                 }
-                open_aead(key.as_ref(), nonce(salt, ssrc, index), header, sealed)?;
+                open_aead(key.as_deref(), nonce(salt, ssrc, index), header, sealed)?;
                 Ok(total - AEAD_TAG_BYTES)
             }
             Self::Counter { aes, salt, authentication, tag_bytes } => {
@@ -123,7 +123,7 @@ impl Cipher {
                 let (tag_room, word_room) = room.split_at_mut_checked(AEAD_TAG_BYTES)?;
                 let associated = Aad::from(control_associated(header, word));
                 let nonce = nonce(salt, ssrc, index.into());
-                let tag = key.as_ref()?.seal_in_place_separate_tag(nonce, associated, body).ok()?;
+                let tag = key.as_deref()?.seal_in_place_separate_tag(nonce, associated, body).ok()?;
                 tag_room.copy_from_slice(tag.as_ref());
                 word_room.copy_from_slice(&word);
                 Some(length + AEAD_TAG_BYTES + WORD_BYTES)
@@ -166,7 +166,7 @@ impl Cipher {
         match self {
             Self::Aead { key, salt } => {
                 let nonce = nonce(salt, ssrc, index);
-                open_control_aead(key.as_ref(), nonce, packet, length, word)?;
+                open_control_aead(key.as_deref(), nonce, packet, length, word)?;
             }
             Self::Counter { aes, salt, authentication, .. } => {
                 let (clear, tag) = packet.split_at_mut_checked(length + WORD_BYTES).ok_or(SrtpError::Truncated)?;
