@@ -33,6 +33,7 @@ pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 pub mod shard;
+pub mod srtp;
 pub mod stream;
 pub mod terms;
 pub mod timeline;
