@@ -14,6 +14,7 @@ use super::reception::Reception;
 use super::rtcp::{self, LastSr, Sender};
 use super::rtp::{self, Packet};
 use super::shard::{Channel, PacketIo, Stats};
+use super::shared::Claim;
 use super::stream::{Numbers, OutStream};
 use super::terms::Terms;
 use super::timeline::Timeline;
@@ -154,6 +155,11 @@ impl Leg {
     pub fn hear(&mut self, source: Source) {
         self.source = source;
         self.out.switch();
+    }
+
+    /// What finds it on a port that many share.
+    pub fn claim(&self) -> Claim {
+        self.latch.claim()
     }
 
     /// True when frames must be made for it every 20 ms.
@@ -363,9 +369,14 @@ impl Leg {
     pub fn report(&mut self, now: Instant, ntp: u64, next: Instant, io: &mut impl PacketIo) {
         self.control.report_at = next;
         let Some(target) = self.latch.target() else { return };
-        let above = SocketAddr::new(target.ip(), target.port().saturating_add(1));
-        // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
-        let target = self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above);
+        let (channel, target) = match self.terms.rtcp_mux {
+            true => (Channel::Rtp, target),
+            false => {
+                let above = SocketAddr::new(target.ip(), target.port().saturating_add(1));
+                // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
+                (Channel::Rtcp, self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above))
+            }
+        };
         let sender = (self.out.packets() > self.control.packets_at_report).then(|| Sender {
             ntp,
             timestamp: self.out.timestamp_at(now),
@@ -379,7 +390,7 @@ impl Leg {
         });
         let mut out = [0; rtcp::REPORT_BYTES];
         let length = rtcp::write(&mut out, self.out.ssrc(), sender, self.reception.report(), last_sr);
-        io.send(self.slot, Channel::Rtcp, target, out.get(..length).unwrap_or_default());
+        io.send(self.slot, channel, target, out.get(..length).unwrap_or_default());
     }
 
     /// True once, when nothing came for `limit`.
