@@ -148,6 +148,11 @@ impl Latch {
         Claim { source: self.target(), ssrc, signalling: self.signalling }
     }
 
+    /// The SSRC of the locked source.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.locked.map(|locked| locked.ssrc)
+    }
+
     /// True when the peer's SDP address is known: the leg was answered.
     pub fn is_answered(&self) -> bool {
         self.remote.is_some()

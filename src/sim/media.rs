@@ -110,7 +110,7 @@ impl Media {
                 }
             }
             Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
-            Command::Echo { .. } | Command::Unbridge { .. } => {}
+            Command::Echo { .. } | Command::Unbridge { .. } | Command::Press { .. } => {}
         }
         Ok(later)
     }
