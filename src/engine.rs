@@ -13,6 +13,7 @@
 mod actions;
 mod caps;
 mod inbound;
+mod quality;
 mod rings;
 mod supervise;
 mod survival;
@@ -214,6 +215,8 @@ pub struct Engine {
     calls: BTreeMap<CallId, Call>,
     sessions: BTreeMap<SessionId, Owner>,
     legs: BTreeMap<LegId, Home>,
+    /// How the media of legs is, as asked last.
+    qualities: BTreeMap<LegId, media::Quality>,
     rings: BTreeMap<LegId, Ring>,
     offers: BTreeMap<OfferId, LegId>,
     /// Phones that ring for a call beside the queues.
@@ -273,6 +276,7 @@ impl Engine {
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
+            qualities: BTreeMap::new(),
             rings: BTreeMap::new(),
             offers: BTreeMap::new(),
             dials: BTreeMap::new(),
@@ -535,7 +539,10 @@ impl Engine {
             media::Event::PlayDone { leg, play } => self.with_customer(now, leg, |call, context| {
                 call.handle_play_done(context, play);
             }),
+            media::Event::Quality { leg, quality } => self.quality_told(leg, quality),
+            media::Event::OneWay { leg, silent } => self.one_way(now, leg, silent),
             media::Event::Closed { leg, quality } => {
+                self.qualities.remove(&leg);
                 if let Some(home) = self.legs.remove(&leg) {
                     if !self.ear_closed(now, leg, home) {
                         self.ports.give(now, home.port);

@@ -301,6 +301,13 @@ pub enum Kind {
         /// Its figures.
         quality: Quality,
     },
+    /// Audio goes one way only: the other side speaks and nothing comes from this leg's phone; or that is over.
+    OneWay {
+        /// Whose phone is silent.
+        leg: LegRole,
+        /// False: it speaks again.
+        on: bool,
+    },
     /// Something went wrong that the caller or operator should know of, though the call lives.
     Trouble {
         /// A stable word, e.g. `prompt_missing`, `no_port`, `recording_failed`.
@@ -638,6 +645,6 @@ pub struct Quality {
     pub jitter_ms: f64,
     /// Last round trip by RTCP, in ms; zero when unknown.
     pub rtt_ms: f64,
-    /// Estimated listening quality, 1–4.5 (E-model, G.107 simplified for G.711).
+    /// Estimated listening quality, 1–4.5 (E-model, ITU-T G.107, simplified).
     pub mos: f64,
 }

@@ -1,5 +1,7 @@
 //! The part of a call in which another phone takes the place of one of its own (RFC 3891).
 
+use smallvec::smallvec;
+
 use super::config::RecordPolicy;
 use super::leg::Leg;
 use super::talk::{Peer, PeerKind};
@@ -86,7 +88,7 @@ impl Call {
         self.phase = Phase::Talking(Box::new(peer));
         self.media(media::Command::Bridge { a: self.customer.id, b: new });
         if let Some(recording) = self.recording {
-            self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(new) });
+            self.media(media::Command::Record { recording, customer: self.customer.id, others: smallvec![new] });
         }
         self.leave_leg(&mut old);
         self.heard_anew();

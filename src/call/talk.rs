@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use smallvec::smallvec;
 
 use super::config::{DialTarget, RecordPolicy};
 use super::leg::Leg;
@@ -142,7 +143,7 @@ impl Call {
 
     pub(super) fn start_recording(&mut self, recording: RecordingId, peer: LegId) {
         self.recording = Some(recording);
-        self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(peer) });
+        self.media(media::Command::Record { recording, customer: self.customer.id, others: smallvec![peer] });
         self.journal(Kind::RecordingStarted { recording, file: recording.file() });
     }
 

@@ -293,6 +293,10 @@ impl Tracked {
             Kind::RecordingStarted { .. } | Kind::RecordingEnded { .. } => self.handle_recording(at, kind),
             Kind::SupervisionStarted { .. } | Kind::SupervisionEnded { .. } => self.handle_supervision(at, kind),
             Kind::Transferred { .. } | Kind::TransferFailed { .. } => self.handle_transfer(at, kind),
+            Kind::OneWay { leg, on } => {
+                let what = if *on { "is silent though the other side speaks" } else { "is heard again" };
+                step(&mut self.record, at, format!("the {}'s phone {what}", word(leg)));
+            }
             Kind::LegQuality { leg, quality } => *self.record.quality.of(*leg) = Some(quality.into()),
             Kind::Trouble { code, detail } => {
                 push(&mut self.record.trouble, Trouble { at, code: code.clone(), detail: detail.clone() });

@@ -215,9 +215,7 @@ impl Centre {
             }
             Media::Bridge { a, b } => self.all_on(shard, &[a, b]),
             Media::Mix { leg, voices } => self.all_on(shard, &[voices.to_vec(), vec![leg]].concat()),
-            Media::Record { customer, agent, .. } => {
-                self.all_on(shard, &[vec![customer], agent.into_iter().collect()].concat())
-            }
+            Media::Record { customer, others, .. } => self.all_on(shard, &[vec![customer], others.to_vec()].concat()),
             _ => None,
         }
     }
