@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hatif::acd::Wish;
+use hatif::call::Switch;
 use hatif::clock::{Clock, Wall};
-use hatif::engine::{Command, Engine, Input, Output, Settings};
+use hatif::engine::{Command, Engine, Input, Output, Settings, SuperviseError, Supervised};
 use hatif::id::{AgentId, CallId, LegId};
 use hatif::journal::{About, AgentStateName, Entry, Kind, Quality, StateCause};
 use hatif::media::{Command as Media, Event};
@@ -120,6 +121,13 @@ impl Centre {
 
     pub fn command(&mut self, command: Command) {
         self.handle(Input::Command(command));
+    }
+
+    /// The console asks for supervision.
+    pub fn supervise(&mut self, agent: &str, by: Option<&str>, switch: Switch) -> Result<Supervised, SuperviseError> {
+        let done = self.engine.supervise(self.now, &agent.into(), by.map(Into::into), switch);
+        self.flush();
+        done
     }
 
     pub fn want(&mut self, agent: &str, wish: Wish) {
