@@ -272,7 +272,7 @@ impl Relay {
             threads.send(0, Command::Bridge { a, b });
             if record {
                 let recording = RecordingId::new(1, u128::from(n));
-                threads.send(0, Command::Record { recording, customer: a, agent: Some(b) });
+                threads.send(0, Command::Record { recording, customer: a, others: smallvec::smallvec![b] });
             }
         }
         Self { thread: "media-0", ports, running: Some(Running::Media(threads, storage)) }

@@ -92,8 +92,9 @@ impl Engine {
             Route::Refuse(Refusal::NotFound) => return Err(Door::shut(404)),
             Route::Refuse(Refusal::NotBuilt) => return Err(Door::shut(501)),
             Route::Direct(agent) if !self.may_ring(agent) => return Err(Door::shut(486)),
+            Route::Supervise(agent, _) if !self.has_room_for_ear(agent) => return Err(Door::shut(486)),
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Feature(_) => {}
-            Route::Listen(_) | Route::Echo | Route::Tone => {}
+            Route::Supervise(..) | Route::Echo | Route::Tone => {}
         }
         let offer = offer_of(&incoming)?;
         if let Origin::Trunk(name) = &origin {
@@ -125,7 +126,7 @@ impl Engine {
             false => Some(shared.or_else(|| self.take_port(now)).ok_or_else(|| Door::later("No media port is free"))?),
         };
         let role = match &route {
-            Route::Listen(_) => LegRole::Supervisor,
+            Route::Supervise(..) => LegRole::Supervisor,
             _ => LegRole::Customer,
         };
         let leg_id = self.new_leg_id();
@@ -211,15 +212,15 @@ impl Engine {
 
     /// A supervisor's leg must be where the talk is, and a user's where his other calls are, so that he can join them
     /// (attended transfer); all else is spread evenly.
-    fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
+    pub(super) fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
         if let Origin::User(user) = origin {
             let own = self.own_calls.get(user).into_iter().flatten();
             let other = self.talks.get(user).into_iter().flatten().chain(own).find_map(|call| self.calls.get(call));
-            if let (Some(other), false) = (other, matches!(route, Route::Listen(_))) {
+            if let (Some(other), false) = (other, matches!(route, Route::Supervise(..))) {
                 return other.shard();
             }
         }
-        if let Route::Listen(agent) = route
+        if let Route::Supervise(agent, _) = route
             && let Some(talk) = self.talk_of(agent).and_then(|call| self.calls.get(&call))
         {
             return talk.shard();

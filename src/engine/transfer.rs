@@ -47,7 +47,7 @@ impl Engine {
             Route::Refuse(Refusal::NotFound) => return Err(404),
             Route::Refuse(Refusal::NotBuilt) => return Err(501),
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) => {}
-            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone => return Err(403),
+            Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone => return Err(403),
         }
         self.with_call(now, call, |call, context| call.handle_refer(context, asked, route));
         Ok(())

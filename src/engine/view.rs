@@ -154,13 +154,14 @@ impl Engine {
             return Err(format!("agents talk in {talks:?}, the engine knows {:?}", self.talks));
         }
         for (ear, hearing) in &self.hearing {
-            let listens = self.listeners.get(&hearing.agent).is_some_and(|ears| ears.contains(ear));
+            let listens = self.listeners.get(&hearing.agent).is_some_and(|ears| ears.contains_key(ear));
             if !listens || self.talk_of(&hearing.agent) != Some(hearing.talk) {
                 return Err(format!("{ear} hears {}, which it should not", hearing.talk));
             }
         }
-        match self.listeners.values().flatten().find(|ear| !self.calls.contains_key(ear)) {
-            Some(ear) => Err(format!("{ear} still listens but is over")),
+        self.check_voices()?;
+        match self.listeners.values().flatten().find(|(ear, _)| !self.calls.contains_key(ear)) {
+            Some((ear, _)) => Err(format!("{ear} still listens but is over")),
             None => Ok(()),
         }
     }

@@ -156,7 +156,7 @@ fn tones_pass_both_ways_through_real_sockets_and_into_the_recording() {
     let port_b = room.open(b, &agent);
     let recording = RecordingId::new(1, 1);
     room.threads.send(0, Command::Bridge { a, b });
-    room.threads.send(0, Command::Record { recording, customer: a, agent: Some(b) });
+    room.threads.send(0, Command::Record { recording, customer: a, others: smallvec::smallvec![b] });
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let began = now();
     for n in 1..=50u32 {

@@ -131,14 +131,14 @@ pub enum Command {
         /// Either side.
         a: LegId,
     },
-    /// Starts a recording, or changes the agent's side of one that runs. It ends with the customer's leg.
+    /// Starts a recording, or changes the other side of one that runs. It ends with the customer's leg.
     Record {
         /// Its name.
         recording: RecordingId,
         /// Left channel, and owner.
         customer: LegId,
-        /// Right channel; silence while `None`.
-        agent: Option<LegId>,
+        /// Right channel: all of these mixed, at most 32; silence while there is none.
+        others: SmallVec<[LegId; 4]>,
     },
     /// Ends a recording; answered by [`Event::RecordingEnded`].
     StopRecord {
@@ -154,6 +154,11 @@ pub enum Command {
         leg: LegId,
         /// Whom, at most 32.
         voices: SmallVec<[LegId; 4]>,
+    },
+    /// Asks how the media of a leg is; answered by [`Event::Quality`].
+    Report {
+        /// Which.
+        leg: LegId,
     },
     /// Presses a key towards a phone: as telephone-events, or as a tone where these were not agreed on.
     Press {
@@ -206,6 +211,21 @@ pub enum Event {
         leg: LegId,
         /// How the media was.
         quality: Quality,
+    },
+    /// How the media of a leg has been so far, as [`Command::Report`] asked.
+    Quality {
+        /// Which.
+        leg: LegId,
+        /// Its figures.
+        quality: Quality,
+    },
+    /// One-way audio: the two are bridged, the other side speaks, and nothing came from this phone for 5 s although it
+    /// may speak and is not on hold. Said once, and once more when it speaks again.
+    OneWay {
+        /// Whose phone is silent.
+        leg: LegId,
+        /// False: it speaks again.
+        silent: bool,
     },
     /// Neither RTP nor RTCP came for too long; said once.
     MediaTimeout {
