@@ -44,8 +44,8 @@ use crate::call::{Call, Context};
 use crate::clock::Clock;
 use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
 use crate::ivr;
-use crate::media::{self, Port, PortRange, config::MediaConfig};
 use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause, SupervisionMode};
+use crate::media::{self, Port, PortRange, config::MediaConfig};
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 

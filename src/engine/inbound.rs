@@ -120,7 +120,7 @@ impl Engine {
         let bypass = offer.is_some() && matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
         let shard = self.choose_shard(&origin, &route);
         // A supervisor follows his agent from one media thread to another: his port must go with him.
-        let shared = self.shared_port(shard).filter(|_| !matches!(route, Route::Listen(_)));
+        let shared = self.shared_port(shard).filter(|_| !matches!(route, Route::Supervise(..)));
         let port = match bypass {
             true => None,
             false => Some(shared.or_else(|| self.take_port(now)).ok_or_else(|| Door::later("No media port is free"))?),
@@ -239,7 +239,7 @@ impl Engine {
     }
 
     /// A port of its own.
-    fn take_port(&mut self, now: Instant) -> Option<Port> {
+    pub(super) fn take_port(&mut self, now: Instant) -> Option<Port> {
         let taken = self.ports.take(now);
         if taken.is_none() {
             tracing::warn!(limit = self.ports.limit(), "no RTP port is free: widen [media] ports");
