@@ -18,7 +18,10 @@
 pub mod clip;
 pub mod codec;
 pub mod config;
+pub mod demux;
+pub mod dtls;
 pub mod dtmf;
+pub mod ice;
 pub mod latch;
 pub mod leg;
 pub mod port;
@@ -28,6 +31,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod shard;
 pub mod stream;
+pub mod stun;
 pub mod terms;
 pub mod timeline;
 
