@@ -29,6 +29,7 @@ pub mod latch;
 pub mod leg;
 pub mod mixer;
 pub mod mouth;
+pub mod paths;
 pub mod plc;
 pub mod port;
 pub mod press;
