@@ -213,6 +213,7 @@ fn terms(agreed: &Negotiated) -> media::Terms {
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
         rtcp_mux: agreed.rtcp_mux,
+        security: media::seal::Security::None,
     }
 }
 

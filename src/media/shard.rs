@@ -236,7 +236,10 @@ impl Shard {
             Kind::Stun => return self.check(now, source, datagram, io),
             Kind::Dtls => return self.handshake(now, source, datagram, io),
             Kind::Rtp => self.paths.find(source).or_else(|| self.directory.find(channel, source, datagram)),
-            Kind::Other => None,
+            Kind::Other => {
+                self.stats.noise += 1;
+                return;
+            }
         };
         let Some(slot) = slot else {
             self.stats.refused += 1;

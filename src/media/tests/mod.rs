@@ -5,6 +5,7 @@ mod codecs;
 mod play;
 mod record;
 mod rules;
+mod sealed;
 mod shared;
 
 use std::cell::RefCell;
