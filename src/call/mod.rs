@@ -36,7 +36,7 @@ use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome};
 use crate::media;
-use crate::sip::{ReferId, SessionId};
+use crate::sip::{ReferId, SessionId, Warning};
 
 use config::RecordPolicy;
 use keys::Keys;
@@ -44,6 +44,7 @@ use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
+pub use offers::warning;
 pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
@@ -101,6 +102,8 @@ pub enum Action {
         session: SessionId,
         /// SIP status.
         code: u16,
+        /// What is wrong with the offer.
+        warning: Option<Warning>,
     },
     /// Pass a re-INVITE on (bypassed media).
     Reinvite {
@@ -205,8 +208,6 @@ pub struct Context<'a> {
     pub world: &'a dyn ivr::World,
     /// What our SDP says.
     pub address: std::net::IpAddr,
-    /// Codecs we allow, in our order.
-    pub codecs: &'a [media::codec::Codec],
 }
 
 /// What a call is made of.
