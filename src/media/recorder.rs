@@ -1,6 +1,6 @@
 //! Stereo recording: the customer left, the agent right, as long as the clock says.
 //!
-//! Every 200 ms a chunk is read from both timelines, 120 ms behind the present so that late packets still find
+//! Every 200 ms a chunk is read from both timelines, 260 ms behind the present so that late packets still find
 //! their place. A chunk that storage cannot take becomes a gap: silence that keeps the time.
 
 use super::shard::{Delivery, PacketIo};
@@ -10,8 +10,8 @@ use crate::id::{LegId, RecordingId};
 
 /// Samples of one chunk and channel: 200 ms.
 pub const CHUNK: usize = 1_600;
-/// How far behind the present the recording is read: 120 ms.
-const LAG: u64 = 960;
+/// How far behind the present the recording is read: 260 ms, more than a jitter buffer keeps.
+const LAG: u64 = 2_080;
 
 /// One recording.
 #[derive(Debug)]

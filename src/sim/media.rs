@@ -109,7 +109,7 @@ impl Media {
                 }
             }
             Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
-            Command::Echo { .. } | Command::Unbridge { .. } => {}
+            Command::Echo { .. } | Command::Unbridge { .. } | Command::Press { .. } => {}
         }
         Ok(later)
     }
