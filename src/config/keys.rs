@@ -290,6 +290,12 @@ pub const SECTIONS: &[Section] = &[
                 "`[\"pcma\", \"pcmu\"]`",
                 "Allowed codecs, in our order; when we ring somebody, what the caller speaks goes first. `g729` is only passed on between the two phones of a `dial` that is relayed and not recorded, when the caller has nothing else.",
             ),
+            key(
+                "mux",
+                "true or false",
+                "`false`",
+                "All legs of a media thread share one port, the first even ones of `ports`: a firewall needs two ports a thread. Peers that send from elsewhere than their SDP says, several behind one NAT at once, cannot be told apart then; supervisors' legs keep ports of their own. Raise `net.core.rmem_max` to 8388608: all packets wait in one queue.",
+            ),
             key("shards", "whole number 1–64", "half the cores, at least 1", "Media threads."),
             key(
                 "timeout",
