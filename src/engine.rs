@@ -17,6 +17,7 @@ mod inbound;
 mod mix;
 mod quality;
 mod rings;
+mod speech;
 mod supervise;
 mod survival;
 #[cfg(test)]
@@ -466,7 +467,7 @@ impl Engine {
                     self.with_call(now, call, |call, context| call.handle_offer(context, session, sdp));
                 }
                 Some(Owner::Ring(leg)) => self.ring_offered(now, session, *leg, sdp),
-                None => self.endpoint.refuse_offer(now, session, 481),
+                None => self.endpoint.refuse_offer(now, session, 481, None),
             },
             sip::Event::OfferAnswered { session, sdp } => {
                 if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {

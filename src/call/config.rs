@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{AgentId, QueueName};
+use crate::media::codec::Codec;
 use crate::sip::config::{Host, Transport};
 
 use super::number::Numbering;
@@ -28,6 +29,15 @@ pub struct CallConfig {
     pub queue_caller_ids: BTreeMap<QueueName, String>,
     /// What may go out over trunks.
     pub outbound: OutboundConfig,
+    /// How agents' legs talk, where that is set.
+    pub profiles: BTreeMap<AgentId, LegProfile>,
+}
+
+/// How the legs of one agent or trunk talk, where not as everybody's.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LegProfile {
+    /// In just this order; empty = those of the centre.
+    pub codecs: Vec<Codec>,
 }
 
 /// `[outbound]`: what a stolen account or a careless flow may cost. Emergency numbers are never held back.
@@ -151,6 +161,8 @@ pub struct TrunkConfig {
     pub identity: TrunkIdentity,
     /// The number our own people show there.
     pub caller_id: Option<String>,
+    /// How its legs talk.
+    pub profile: LegProfile,
 }
 
 impl TrunkConfig {
@@ -168,6 +180,7 @@ impl TrunkConfig {
             numbering: None,
             identity: TrunkIdentity::From,
             caller_id: None,
+            profile: LegProfile::default(),
         }
     }
 

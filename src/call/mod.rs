@@ -37,7 +37,7 @@ use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome, SupervisionMode};
 use crate::media;
 use crate::sdp::Sdp;
-use crate::sip::{ReferId, SessionId};
+use crate::sip::{ReferId, SessionId, Warning};
 
 use config::RecordPolicy;
 use keys::Keys;
@@ -45,6 +45,7 @@ use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
+pub use offers::warning;
 pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
@@ -105,6 +106,8 @@ pub enum Action {
         session: SessionId,
         /// SIP status.
         code: u16,
+        /// What is wrong with the offer.
+        warning: Option<Warning>,
     },
     /// Pass a re-INVITE on (bypassed media).
     Reinvite {
@@ -235,8 +238,6 @@ pub struct Context<'a> {
     pub world: &'a dyn ivr::World,
     /// What our SDP says.
     pub address: std::net::IpAddr,
-    /// Codecs we allow, in our order.
-    pub codecs: &'a [media::codec::Codec],
 }
 
 /// What a call is made of.
@@ -487,7 +488,7 @@ impl Call {
         }
         self.answered = true;
         let answer = sdp.and_then(|sdp| Sdp::parse(&sdp).ok());
-        if answer.is_none_or(|answer| self.customer.accept(&answer, context.codecs).is_err()) {
+        if answer.is_none_or(|answer| self.customer.accept(&answer).is_err()) {
             return self.end(context, Party::System, EndReason::NoCodec, 488);
         }
         self.outputs.extend(self.customer.update_command().map(Action::Media));

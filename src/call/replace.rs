@@ -18,10 +18,10 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// The SIP status that says why not: 403 not his; 481 nobody is there; 488 media does not pass through us; 491 a
-    /// transfer is under way.
+    /// The SIP status that says why not: 403 not his; 481 nobody is there; 488 media does not pass through us, or only
+    /// as it is; 491 a transfer is under way.
     pub fn may_take_place(&self, session: SessionId, rings: bool, user: &AgentId) -> Result<LegRole, u16> {
-        if self.customer.port.is_none() {
+        if !self.customer.is_heard() {
             return Err(488);
         }
         if self.transfer.is_some() {

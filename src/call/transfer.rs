@@ -79,11 +79,11 @@ impl Call {
     /// # Errors
     ///
     /// The SIP status that says why not: 491 another transfer is under way; 480 nobody talks; 488 media does not pass
-    /// through us, so nobody could be joined with anybody else.
+    /// through us, or only as it is, so nobody could be joined with anybody else.
     pub fn may_transfer(&self) -> Result<(), u16> {
         match (&self.phase, &self.transfer) {
             (_, Some(_)) => Err(491),
-            (Phase::Talking(_), None) if self.customer.port.is_none() => Err(488),
+            (Phase::Talking(_), None) if !self.customer.is_heard() => Err(488),
             (Phase::Talking(_), None) => Ok(()),
             (_, None) => Err(480),
         }
@@ -257,7 +257,7 @@ impl Call {
 
     /// Whether who called in `session` consults somebody: talks with him, rings him or waits for him.
     pub fn consults(&self, session: SessionId) -> bool {
-        let by_caller = session == self.customer.session && self.transfer.is_none() && self.customer.port.is_some();
+        let by_caller = session == self.customer.session && self.transfer.is_none() && self.customer.is_heard();
         let somebody = match &self.phase {
             Phase::Talking(_) => true,
             // What a flow began, it wants to hear the end of.

@@ -286,9 +286,9 @@ pub const SECTIONS: &[Section] = &[
             ),
             key(
                 "codecs",
-                "list of `pcma`, `pcmu`",
+                "list of `pcma`, `pcmu`, `g722`, `opus`, `g729`",
                 "`[\"pcma\", \"pcmu\"]`",
-                "Allowed codecs, in our order when we offer. `g722` and `opus` are left out with a warning.",
+                "Allowed codecs, in our order; when we ring somebody, what the caller speaks goes first. `g729` is only passed on between the two phones of a `dial` that is relayed and not recorded, when the caller has nothing else.",
             ),
             key(
                 "mux",
@@ -495,6 +495,12 @@ pub const SECTIONS: &[Section] = &[
                 "–",
                 "What our own people's calls show there, unless their `[[queue]]` or the `[[number]]` says another.",
             ),
+            key(
+                "codecs",
+                "list as `media.codecs`",
+                "`media.codecs`",
+                "What its legs may speak, in just this order, whatever the other side speaks.",
+            ),
         ],
         not_built: &["proxy"],
     },
@@ -558,8 +564,14 @@ pub const SECTIONS: &[Section] = &[
                 "–",
                 "A fixed address instead of registration; the agent then counts as always there.",
             ),
+            key(
+                "codecs",
+                "list as `media.codecs`",
+                "`media.codecs`",
+                "What his legs may speak, in just this order, whatever the other side speaks: `[\"opus\", \"pcma\"]` for a phone on a bad network.",
+            ),
         ],
-        not_built: &["team", "codec", "language", "wrap_up", "webrtc"],
+        not_built: &["team", "language", "wrap_up", "webrtc"],
     },
     Section {
         name: "supervisor",

@@ -17,6 +17,7 @@ mod build;
 mod dev;
 mod guard;
 pub mod keys;
+mod legs;
 mod numbers;
 mod outbound;
 mod people;

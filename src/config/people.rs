@@ -10,6 +10,7 @@ use crate::id::{AgentId, QueueName};
 use crate::sip::config::{Host, TrunkAccount, UserConfig};
 
 use super::build::{duplicate, known, name};
+use super::legs;
 use super::numbers;
 use super::reader::{Reader, Text};
 use super::source::{Entry, Place, Problems, Value};
@@ -200,6 +201,7 @@ fn agent(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
         contact: contact.as_ref().map(|(_, address)| *address),
         contact_user: contact.and_then(|(user, _)| user),
     };
+    people.call.profiles.insert(agent.id.clone(), legs::profile(reader));
     people.floor.agents.insert(agent.id.clone(), agent);
 }
 

@@ -42,7 +42,6 @@ pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, wo
         flows: &settings.flows,
         world,
         address: settings.media.address,
-        codecs: &settings.media.codecs,
     }
 }
 
@@ -83,7 +82,7 @@ impl Engine {
                 self.endpoint.hang_up(now, session, reason);
             }
             Action::AnswerOffer { session, sdp } => self.endpoint.answer_offer(now, session, sdp),
-            Action::RefuseOffer { session, code } => self.endpoint.refuse_offer(now, session, code),
+            Action::RefuseOffer { session, code, warning } => self.endpoint.refuse_offer(now, session, code, warning),
             Action::Reinvite { session, sdp } => self.endpoint.reinvite(now, session, sdp),
             Action::Media(command) => {
                 if let Some(call) = self.calls.get(&id) {

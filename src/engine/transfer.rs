@@ -146,10 +146,10 @@ impl Engine {
         let leg = self.new_leg_id();
         let address = self.settings.media.address;
         let place = Place { id: leg, port: Some(port), address, signalling: incoming.flow.remote.ip(), role };
-        let made = Leg::called(place, session, offer.as_ref(), &self.settings.media.codecs);
+        let made = Leg::called(place, session, offer.as_ref(), &self.user_codecs(&user));
         let made = made.map_err(|error| {
             self.give_port(now, port);
-            Door::unacceptable(&error.to_string())
+            Door::unacceptable(&error)
         })?;
         self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });
         self.own(session, Owner::Call(id));

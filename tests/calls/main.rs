@@ -6,6 +6,7 @@
 
 mod caps;
 mod centre;
+mod codecs;
 mod codes;
 mod dial;
 mod direct;
