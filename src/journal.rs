@@ -273,11 +273,32 @@ pub enum Kind {
         /// How.
         mode: SupervisionMode,
     },
+    /// The supervisor takes part in another way from here on.
+    SupervisionChanged {
+        /// Who.
+        supervisor: AgentId,
+        /// Whom he supervises.
+        agent: AgentId,
+        /// How until now.
+        before: SupervisionMode,
+        /// How from now on.
+        mode: SupervisionMode,
+    },
     /// The supervisor no longer hears this call.
     SupervisionEnded {
         /// Who listened.
         supervisor: AgentId,
         /// Whom he listened to.
+        agent: AgentId,
+        /// How he took part at the end.
+        #[serde(default)]
+        mode: SupervisionMode,
+    },
+    /// A supervisor took the caller over: he talks in the agent's place from here on.
+    TakenOver {
+        /// Who.
+        by: AgentId,
+        /// In whose place.
         agent: AgentId,
     },
     /// The dialog of a leg is up, or its phone rings: a new process ends it by what stands here.
@@ -300,6 +321,13 @@ pub enum Kind {
         leg: LegRole,
         /// Its figures.
         quality: Quality,
+    },
+    /// Audio goes one way only: the other side speaks and nothing comes from this leg's phone; or that is over.
+    OneWay {
+        /// Whose phone is silent.
+        leg: LegRole,
+        /// False: it speaks again.
+        on: bool,
     },
     /// Something went wrong that the caller or operator should know of, though the call lives.
     Trouble {
@@ -519,11 +547,16 @@ pub enum EndReason {
 }
 
 /// How a supervisor takes part.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SupervisionMode {
     /// Hears both, is heard by none.
+    #[default]
     Listen,
+    /// Hears both, is heard by the agent alone.
+    Whisper,
+    /// Hears both, is heard by both.
+    Barge,
 }
 
 /// Whose leg it is.
@@ -638,6 +671,6 @@ pub struct Quality {
     pub jitter_ms: f64,
     /// Last round trip by RTCP, in ms; zero when unknown.
     pub rtt_ms: f64,
-    /// Estimated listening quality, 1–4.5 (E-model, G.107 simplified for G.711).
+    /// Estimated listening quality, 1–4.5 (E-model, ITU-T G.107, simplified).
     pub mos: f64,
 }

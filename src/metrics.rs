@@ -154,6 +154,7 @@ pub struct Metrics {
     recording_failures: IntCounter,
     recording_loss: prometheus::Counter,
     storage_free: IntGauge,
+    one_way: IntCounter,
     supervise: IntGaugeVec,
     http_requests: IntCounterVec,
     reload_ok: IntGauge,
@@ -319,6 +320,7 @@ impl Metrics {
             recording_loss: m
                 .add(prometheus::Counter::new("hatif_recording_loss_seconds_total", "Audio that could not be written")),
             storage_free: m.gauge("recording_storage_free_bytes", "Free space where recordings go"),
+            one_way: m.counter("media_one_way_total", "Talks in which one side was not heard for 5 s"),
             supervise: m.gauges("supervise_sessions_active", "Supervisors who hear a call", &["mode"]),
             http_requests: m.counters("http_requests_total", "API requests", &["route", "method", "class"]),
             reload_ok: m.gauge("config_last_reload_successful", "1 when the last reload was taken"),
@@ -409,8 +411,13 @@ impl Metrics {
                 let queue = queue.as_ref().map_or("", |q| q.as_str());
                 self.survey.with_label_values(&[queue, survey.as_str()]).observe(f64::from(*score));
             }
+            Kind::OneWay { on: true, .. } => self.one_way.inc(),
             Kind::SupervisionStarted { mode, .. } => self.supervise.with_label_values(&[word(mode)]).inc(),
-            Kind::SupervisionEnded { .. } => self.supervise.with_label_values(&["listen"]).dec(),
+            Kind::SupervisionChanged { before, mode, .. } => {
+                self.supervise.with_label_values(&[word(before)]).dec();
+                self.supervise.with_label_values(&[word(mode)]).inc();
+            }
+            Kind::SupervisionEnded { mode, .. } => self.supervise.with_label_values(&[word(mode)]).dec(),
             Kind::LegQuality { leg, quality } => {
                 let leg = word(leg);
                 self.rtp_jitter.with_label_values(&[&leg]).observe(quality.jitter_ms / 1_000.0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::keys::Way;
 use super::route::{Refusal, Route};
-use super::{Action, Call, Context, Phase};
+use super::{Action, Call, Context, Phase, Switch};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
@@ -92,7 +92,7 @@ impl Call {
                 self.leave_flow(context);
                 return self.enter_flow(context, &flow);
             }
-            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone | Route::Refuse(_) => {
+            Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone | Route::Refuse(_) => {
                 self.phase = Phase::InFlow;
                 return self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
             }
@@ -128,8 +128,12 @@ impl Call {
     fn press(&mut self, context: &Context<'_>, digit: char, way: Way) {
         // Also outside of flows: the twin of a press that ended a flow must not reach the next one.
         let counts = self.keys.counts(context.now, digit, way);
-        if counts && matches!(self.phase, Phase::InFlow) {
-            self.drive_run(context, ivr::Input::Digit(digit));
+        match (&self.phase, &self.route) {
+            (Phase::InFlow, _) if counts => self.drive_run(context, ivr::Input::Digit(digit)),
+            (Phase::Service, Route::Supervise(..)) if counts => {
+                self.outputs.extend(Switch::of_key(digit).map(Action::Switch));
+            }
+            _ => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::config::{DialTarget, RecordPolicy};
 use super::leg::Leg;
@@ -142,8 +143,14 @@ impl Call {
 
     pub(super) fn start_recording(&mut self, recording: RecordingId, peer: LegId) {
         self.recording = Some(recording);
-        self.media(media::Command::Record { recording, customer: self.customer.id, agent: Some(peer) });
+        self.record_others(recording, peer);
         self.journal(Kind::RecordingStarted { recording, file: recording.file() });
+    }
+
+    /// The right side of the recording is `peer`, with whoever else is in the talk.
+    pub(super) fn record_others(&mut self, recording: RecordingId, peer: LegId) {
+        let others: SmallVec<_> = std::iter::once(peer).chain(self.guests.iter().map(|guest| guest.leg.id)).collect();
+        self.media(media::Command::Record { recording, customer: self.customer.id, others });
     }
 
     /// Takes the two apart: everything that the joining began, undone once.

@@ -20,6 +20,8 @@ use crate::id::{AgentId, CallId, RecordingId};
 use crate::io::driver;
 use crate::journal::{AgentStateName, StateCause};
 use crate::report::live::{Live, Phase};
+use crate::report::record::LegQuality;
+use crate::report::word;
 use crate::storage::records::{Filter, Key};
 
 use super::App;
@@ -27,6 +29,9 @@ use super::problem::Problem;
 
 /// How long the engine may take to answer; it answers in microseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How often, and how long apart, the answers of the media threads are looked for: they come within a millisecond.
+const MEDIA_TRIES: u32 = 10;
+const MEDIA_NAP: Duration = Duration::from_millis(5);
 /// The largest piece of audio sent in one answer, in bytes: the client asks for the next range.
 const AUDIO_MAX: u64 = 8 << 20;
 
@@ -106,7 +111,30 @@ pub async fn call(State(app): State<App>, Path(id): Path<String>) -> Answer<Json
         return Ok(Json(record));
     }
     let live = live_call(&app.present().live, call);
-    live.map(Json).ok_or_else(|| Problem::not_found(format!("there is no call {call}")))
+    let mut live = live.ok_or_else(|| Problem::not_found(format!("there is no call {call}")))?;
+    if let Some(fields) = live.as_object_mut() {
+        fields.insert("media".into(), media_of(app, call).await);
+    }
+    Ok(Json(live))
+}
+
+/// How the legs of a live call are now, by whose they are: the media threads are asked.
+async fn media_of(app: App, call: CallId) -> Value {
+    let inbox = app.inbox.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let legs = driver::ask(&inbox, PATIENCE, move |engine, _| engine.ask_quality(call)).unwrap_or(0);
+        let mut told = Vec::new();
+        for _try in 0..MEDIA_TRIES {
+            if told.len() >= legs {
+                break;
+            }
+            std::thread::sleep(MEDIA_NAP);
+            told = driver::ask(&inbox, PATIENCE, move |engine, _| engine.qualities(call)).unwrap_or_default();
+        }
+        told
+    });
+    let told = asked.await.unwrap_or_default();
+    told.iter().map(|(role, quality)| (word(role), json!(LegQuality::from(quality)))).collect()
 }
 
 pub(super) fn parse_call(id: &str) -> Answer<CallId> {

@@ -10,6 +10,7 @@ mod bans;
 pub use api::random_word;
 mod problem;
 mod sip;
+mod supervise;
 mod trace;
 mod trunks;
 
@@ -188,6 +189,7 @@ fn routes() -> Router<App> {
         .route("/api/v1/agents", get(api::agents))
         .route("/api/v1/agents/{id}", get(api::agent))
         .route("/api/v1/agents/{id}/state", put(api::set_state))
+        .route("/api/v1/agents/{id}/supervise", post(supervise::supervise))
         .route("/api/v1/recordings", get(api::recordings))
         .route("/api/v1/recordings/{id}", get(api::recording))
         .route("/api/v1/recordings/{id}/audio", get(api::audio))

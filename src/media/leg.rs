@@ -17,6 +17,7 @@ use super::reception::Reception;
 use super::rtcp::{self, LastSr, Sender};
 use super::rtp::{self, Packet};
 use super::shard::{Channel, PacketIo, Stats};
+use super::shared::Claim;
 use super::stream::{Numbers, OutStream};
 use super::terms::Terms;
 use super::timeline::{Stamp, Timeline};
@@ -91,6 +92,18 @@ pub struct Leg {
     connected: Option<SocketAddr>,
     heard_at: Instant,
     timeout_said: bool,
+    voice: Spoken,
+}
+
+/// When a leg's phone spoke last, to find audio that goes one way only.
+#[derive(Debug)]
+struct Spoken {
+    /// The last packet of sound or keys.
+    at: Option<Instant>,
+    /// Silence before this is no fault: the talk began, or its terms changed.
+    owed_since: Instant,
+    /// That it is silent was said.
+    said: bool,
 }
 
 /// What RTCP of this leg remembers.
@@ -118,6 +131,10 @@ pub struct Forward {
 
 /// RTCP of a peer silent for so long may come from another port.
 const CONTROL_SILENCE: Duration = Duration::from_secs(12);
+/// A phone that is silent for so long while the other side speaks is not heard: audio goes one way.
+const ONE_WAY: Duration = Duration::from_secs(5);
+/// The other side speaks when its last packet is no older than this.
+const SPEAKS: Duration = Duration::from_secs(2);
 /// Bytes of a packet that we encode at most.
 const ENCODED_MOST: usize = 1_280;
 /// How far behind the present a listener hears, at the end of a frame: 40 ms.
@@ -163,6 +180,7 @@ impl Leg {
             connected: None,
             heard_at: now,
             timeout_said: false,
+            voice: Spoken { at: None, owed_since: now, said: false },
         }
     }
 
@@ -172,6 +190,7 @@ impl Leg {
         self.terms = terms;
         self.latch.update(now, remote);
         (self.heard_at, self.timeout_said) = (now, false);
+        self.voice.owed_since = now;
         self.connect(now, io);
     }
 
@@ -179,6 +198,11 @@ impl Leg {
     pub fn hear(&mut self, source: Source) {
         self.source = source;
         self.switch();
+    }
+
+    /// What finds it on a port that many share.
+    pub fn claim(&self) -> Claim {
+        self.latch.claim()
     }
 
     /// What feeds its stream changes.
@@ -250,9 +274,10 @@ impl Leg {
             }
         }
         self.heard_at = now;
+        self.voice.at = Some(now);
         let event = self.terms.events.is_some_and(|events| events.receive == packet.payload_type);
         let codec = if event { None } else { self.terms.codec_of(packet.payload_type) };
-        if self.reception.handle(now, packet.ssrc, packet.sequence, packet.timestamp, codec.is_some()) {
+        if self.reception.handle(now, packet.ssrc, packet.sequence, packet.timestamp, codec) {
             self.digits.restart();
         }
         let payload = datagram.get(packet.payload.clone()).unwrap_or_default();
@@ -291,8 +316,9 @@ impl Leg {
     }
 
     /// Bridges it with the leg in slot `peer`, or with none; returns the old one.
-    pub fn meet(&mut self, peer: Option<u32>) -> Option<u32> {
+    pub fn meet(&mut self, now: Instant, peer: Option<u32>) -> Option<u32> {
         self.out.part();
+        self.voice.owed_since = now;
         std::mem::replace(&mut self.peer, peer)
     }
 
@@ -559,8 +585,13 @@ impl Leg {
     pub fn report(&mut self, now: Instant, ntp: u64, next: Instant, io: &mut impl PacketIo) {
         self.control.report_at = next;
         let Some(target) = self.latch.target() else { return };
-        // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
-        let target = self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above(target));
+        let (channel, target) = match self.terms.rtcp_mux {
+            true => (Channel::Rtp, target),
+            false => {
+                // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
+                (Channel::Rtcp, self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above(target)))
+            }
+        };
         let sender = (self.out.packets() > self.control.packets_at_report).then(|| Sender {
             ntp,
             timestamp: self.out.timestamp_at(now),
@@ -574,7 +605,30 @@ impl Leg {
         });
         let mut out = [0; rtcp::REPORT_BYTES];
         let length = rtcp::write(&mut out, self.out.ssrc(), sender, self.reception.report(), last_sr);
-        io.send(self.slot, Channel::Rtcp, target, out.get(..length).unwrap_or_default());
+        io.send(self.slot, channel, target, out.get(..length).unwrap_or_default());
+    }
+
+    /// When its phone sent sound or keys last.
+    pub fn spoke_at(&self) -> Option<Instant> {
+        self.voice.at
+    }
+
+    /// `Some(true)` once when its phone is silent though it may speak, while the phone it is bridged with speaks (last at
+    /// `peer_spoke_at`); `Some(false)` once when that is over.
+    pub fn one_way(&mut self, now: Instant, peer_spoke_at: Option<Instant>) -> Option<bool> {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let voice = &mut self.voice;
+        let silent = since(voice.owed_since) >= ONE_WAY && voice.at.is_none_or(|at| since(at) >= ONE_WAY);
+        let answered = peer_spoke_at.is_some_and(|at| since(at) < SPEAKS);
+        let talks = self.peer.is_some() && matches!(self.source, Source::Nothing);
+        let owes = talks && self.terms.receive && self.terms.send && self.latch.is_answered();
+        let over = voice.said && (!silent || !owes);
+        let begins = !voice.said && silent && owes && answered;
+        if begins || over {
+            voice.said = begins;
+            return Some(begins);
+        }
+        None
     }
 
     /// True once, when nothing came for `limit`.

@@ -18,11 +18,16 @@
 pub mod clip;
 pub mod codec;
 pub mod config;
+pub mod demux;
+pub mod dtls;
 pub mod dtmf;
 pub mod ear;
+pub mod ice;
+pub mod inband;
 pub mod jitter;
 pub mod latch;
 pub mod leg;
+pub mod mixer;
 pub mod mouth;
 pub mod plc;
 pub mod port;
@@ -32,10 +37,15 @@ pub mod recorder;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
+pub mod seal;
 pub mod shard;
+pub mod shared;
+pub mod srtp;
 pub mod stream;
+pub mod stun;
 pub mod terms;
 pub mod timeline;
+pub mod tones;
 pub mod voice;
 
 use std::net::{IpAddr, SocketAddr};
@@ -47,7 +57,7 @@ use smallvec::SmallVec;
 pub use crate::journal::{LegRole, Quality};
 pub use clip::Clip;
 pub use codec::{Codec, Law};
-pub use port::PortRange;
+pub use port::{Port, PortRange};
 pub use terms::Terms;
 
 use crate::id::{LegId, RecordingId};
@@ -59,8 +69,8 @@ pub enum Command {
     Open {
         /// Its name, never used before.
         leg: LegId,
-        /// The even RTP port; RTCP uses the one above.
-        port: u16,
+        /// Where it is reached.
+        port: Port,
         /// Where the peer's SDP wants its audio, when known.
         remote: Option<SocketAddr>,
         /// The address the leg's signalling comes from: a phone behind NAT sends from there.
@@ -126,14 +136,14 @@ pub enum Command {
         /// Either side.
         a: LegId,
     },
-    /// Starts a recording, or changes the agent's side of one that runs. It ends with the customer's leg.
+    /// Starts a recording, or changes the other side of one that runs. It ends with the customer's leg.
     Record {
         /// Its name.
         recording: RecordingId,
         /// Left channel, and owner.
         customer: LegId,
-        /// Right channel; silence while `None`.
-        agent: Option<LegId>,
+        /// Right channel: all of these mixed, at most 32; silence while there is none.
+        others: SmallVec<[LegId; 4]>,
     },
     /// Ends a recording; answered by [`Event::RecordingEnded`].
     StopRecord {
@@ -149,6 +159,11 @@ pub enum Command {
         leg: LegId,
         /// Whom, at most 32.
         voices: SmallVec<[LegId; 4]>,
+    },
+    /// Asks how the media of a leg is; answered by [`Event::Quality`].
+    Report {
+        /// Which.
+        leg: LegId,
     },
     /// Presses a key towards a phone: as telephone-events, or as a tone where these were not agreed on.
     Press {
@@ -201,6 +216,21 @@ pub enum Event {
         leg: LegId,
         /// How the media was.
         quality: Quality,
+    },
+    /// How the media of a leg has been so far, as [`Command::Report`] asked.
+    Quality {
+        /// Which.
+        leg: LegId,
+        /// Its figures.
+        quality: Quality,
+    },
+    /// One-way audio: the two are bridged, the other side speaks, and nothing came from this phone for 5 s although it
+    /// may speak and is not on hold. Said once, and once more when it speaks again.
+    OneWay {
+        /// Whose phone is silent.
+        leg: LegId,
+        /// False: it speaks again.
+        silent: bool,
     },
     /// Neither RTP nor RTCP came for too long; said once.
     MediaTimeout {

@@ -1,7 +1,9 @@
-//! Stereo recording: the customer left, the agent right, as long as the clock says.
+//! Stereo recording: the customer left, the agent (or all others, mixed) right, as long as the clock says.
 //!
 //! Every 200 ms a chunk is read from both timelines, 260 ms behind the present so that late packets still find
 //! their place. A chunk that storage cannot take becomes a gap: silence that keeps the time.
+
+use smallvec::SmallVec;
 
 use super::shard::{Delivery, PacketIo};
 use super::timeline::Timeline;
@@ -13,14 +15,17 @@ pub const CHUNK: usize = 1_600;
 /// How far behind the present the recording is read: 260 ms, more than a jitter buffer keeps.
 const LAG: u64 = 2_080;
 
+/// What the two sides of a recording said: one phone left, some phones right.
+pub type Sides<'a> = (Option<&'a Timeline>, SmallVec<[&'a Timeline; 4]>);
+
 /// One recording.
 #[derive(Debug)]
 pub struct Recording {
     id: RecordingId,
     /// Left channel and owner.
     pub customer: LegId,
-    /// Right channel.
-    pub agent: Option<LegId>,
+    /// Right channel: these, mixed.
+    pub others: SmallVec<[LegId; 4]>,
     began: u64,
     next: u64,
     /// The start chunk was taken.
@@ -34,9 +39,9 @@ pub struct Recording {
 
 impl Recording {
     /// Begins at `position`.
-    pub fn new(id: RecordingId, customer: LegId, agent: Option<LegId>, position: u64) -> Self {
-        let (began, next) = (position, position);
-        Self { id, customer, agent, began, next, announced: false, gap: 0, lost: 0, ended: false }
+    pub fn new(id: RecordingId, customer: LegId, position: u64) -> Self {
+        let (began, next, others) = (position, position, SmallVec::new());
+        Self { id, customer, others, began, next, announced: false, gap: 0, lost: 0, ended: false }
     }
 
     /// Its name.
@@ -50,18 +55,18 @@ impl Recording {
     }
 
     /// Delivers what late packets cannot change any more, when it is a whole chunk.
-    pub fn tick(&mut self, position: u64, left: Option<&Timeline>, right: Option<&Timeline>, io: &mut impl PacketIo) {
+    pub fn tick(&mut self, position: u64, sides: &Sides<'_>, io: &mut impl PacketIo) {
         let until = position.saturating_sub(LAG);
         while !self.ended && self.next + CHUNK as u64 <= until {
-            self.chunk(CHUNK, left, right, io);
+            self.chunk(CHUNK, sides, io);
         }
     }
 
     /// Delivers all up to `position`, before a side changes or the recording ends.
-    pub fn flush(&mut self, position: u64, left: Option<&Timeline>, right: Option<&Timeline>, io: &mut impl PacketIo) {
+    pub fn flush(&mut self, position: u64, sides: &Sides<'_>, io: &mut impl PacketIo) {
         while !self.ended && self.next < position {
             let count = usize::try_from(position - self.next).unwrap_or(CHUNK).min(CHUNK);
-            self.chunk(count, left, right, io);
+            self.chunk(count, sides, io);
         }
     }
 
@@ -80,7 +85,7 @@ impl Recording {
         Some(Event::RecordingEnded { recording: self.id, length_ms, lost_ms })
     }
 
-    fn chunk(&mut self, count: usize, left: Option<&Timeline>, right: Option<&Timeline>, io: &mut impl PacketIo) {
+    fn chunk(&mut self, count: usize, (left, right): &Sides<'_>, io: &mut impl PacketIo) {
         let from = self.next;
         self.next += count as u64;
         if !self.prepare(io) {
@@ -92,8 +97,11 @@ impl Recording {
         if let Some(left) = left {
             left.read(from, &mut one);
         }
-        if let Some(right) = right {
-            right.read(from, &mut other);
+        for (n, voice) in right.iter().enumerate() {
+            match n {
+                0 => voice.read(from, &mut other),
+                _ => voice.add_to(from, &mut other),
+            }
         }
         samples.extend(one.iter().zip(&other).take(count).flat_map(|(l, r)| [*l, *r]));
         if self.deliver(ChunkKind::Samples(samples), io) != Delivery::Taken {

@@ -15,8 +15,10 @@ use smallvec::SmallVec;
 
 use super::clip::FRAME;
 use super::leg::{LISTEN_LAG, Leg, Source};
-use super::recorder::Recording;
+use super::port::Port;
+use super::recorder::{Recording, Sides};
 use super::rtp;
+use super::shared::Directory;
 use super::stream::OutStream;
 use super::timeline::Timeline;
 use super::{Chunk, Command, Event};
@@ -51,7 +53,13 @@ pub trait PacketIo {
     ///
     /// The system's words when a port cannot be bound; then nothing is open.
     fn open(&mut self, slot: u32, port: u16) -> Result<(), String>;
-    /// Closes it.
+    /// The leg has no sockets of its own: what it sends leaves by the port all legs of the shard share.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such port.
+    fn share(&mut self, slot: u32) -> Result<(), String>;
+    /// Closes it, whether opened or shared.
     fn close(&mut self, slot: u32);
     /// Lets the RTP socket take packets of this source only, or of all.
     fn connect(&mut self, slot: u32, source: Option<SocketAddr>);
@@ -99,6 +107,8 @@ pub struct Shard {
     legs: Vec<Option<Box<Leg>>>,
     free: Vec<u32>,
     slots: HashMap<LegId, u32>,
+    /// The legs of the shared port.
+    directory: Directory,
     fast: [Vec<u32>; FAST],
     slow: [Vec<u32>; SLOW],
     recordings: BTreeMap<RecordingId, Recording>,
@@ -135,6 +145,7 @@ impl Shard {
             legs: Vec::new(),
             free: Vec::new(),
             slots: HashMap::new(),
+            directory: Directory::default(),
             fast: Default::default(),
             slow: std::array::from_fn(|_| Vec::new()),
             recordings: BTreeMap::new(),
@@ -192,6 +203,38 @@ impl Shard {
                 hearer.ticking = true;
                 put(&mut self.fast, peer);
             }
+        }
+    }
+
+    /// Takes one datagram of the port all legs share; it is changed in place.
+    pub fn handle_shared(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        source: SocketAddr,
+        datagram: &mut [u8],
+        io: &mut impl PacketIo,
+    ) {
+        // RFC 7983: the first byte tells the protocols of a port apart.
+        let slot = match datagram.first() {
+            // Connectivity checks name their leg by its ufrag. No leg speaks ICE yet.
+            Some(0..=3) => None,
+            _ => self.directory.find(channel, source, datagram),
+        };
+        let Some(slot) = slot else {
+            self.stats.refused += 1;
+            return;
+        };
+        self.handle_packet(now, slot, channel, source, datagram, io);
+        self.claim(slot);
+    }
+
+    /// A leg of the shared port may have locked another source.
+    fn claim(&mut self, slot: u32) {
+        if let Some(leg) = leg(&mut self.legs, slot)
+            && self.directory.holds(slot)
+        {
+            self.directory.set(slot, Some(leg.claim()));
         }
     }
 
@@ -284,8 +327,7 @@ impl Shard {
         let mut finished = None;
         for (n, (id, recording)) in self.recordings.iter_mut().enumerate() {
             if (n as u64 + slow).is_multiple_of(CHUNK_STEPS) {
-                let (left, right) = sides(&self.legs, &self.slots, recording);
-                recording.tick(position, left, right, io);
+                recording.tick(position, &sides(&self.legs, &self.slots, recording), io);
             }
             if recording.is_ended()
                 && finished.is_none()
@@ -305,8 +347,14 @@ impl Shard {
         let now = self.time(self.step);
         let ntp = self.ntp(now);
         for slot in self.slow.get(slow as usize % SLOW).into_iter().flatten() {
+            let peer = self.legs.get(*slot as usize).and_then(|leg| leg.as_ref()?.peer);
+            let other = peer.and_then(|peer| self.legs.get(peer as usize)?.as_ref());
+            let peer_spoke_at = other.and_then(|other| other.spoke_at());
             let Some(leg) = leg(&mut self.legs, *slot) else { continue };
             leg.connect(now, io);
+            if let Some(silent) = leg.one_way(now, peer_spoke_at) {
+                self.events.push_back(Event::OneWay { leg: leg.id, silent });
+            }
             if leg.is_dead(now, self.timeout) {
                 self.events.push_back(Event::MediaTimeout { leg: leg.id });
             }
@@ -324,12 +372,14 @@ impl Shard {
         match command {
             Command::Open { .. } => self.open(now, command, io),
             Command::Update { leg, remote, terms } => {
-                let Some(known) = self.leg(leg) else { return };
+                let Some(slot) = self.slots.get(&leg).copied() else { return };
+                let Some(known) = self::leg(&mut self.legs, slot) else { return };
                 let codec = terms.codec;
                 known.update(now, remote, terms, io);
                 if let Some(peer) = known.peer.and_then(|peer| self::leg(&mut self.legs, peer)) {
                     peer.acquaint(Some(codec));
                 }
+                self.claim(slot);
             }
             Command::Press { leg, digit, length } => {
                 if let Some(known) = self.leg(leg) {
@@ -342,11 +392,16 @@ impl Shard {
             Command::Silence { leg } => self.hear(leg, Source::Nothing),
             Command::Tone { leg, tone } => self.hear(leg, Source::Tone { tone, at: 0 }),
             Command::Echo { leg } => self.hear(leg, Source::Echo),
-            Command::Bridge { a, b } => self.bridge(a, b),
-            Command::Unbridge { a } => self.unbridge(a),
-            Command::Record { recording, customer, agent } => self.record(now, recording, customer, agent, io),
+            Command::Bridge { a, b } => self.bridge(now, a, b),
+            Command::Unbridge { a } => self.unbridge(now, a),
+            Command::Record { recording, customer, others } => self.record(now, recording, customer, others, io),
             Command::StopRecord { recording } => self.stop_record(now, recording, io),
             Command::Mix { leg, voices } => self.mix_for(leg, voices),
+            Command::Report { leg } => {
+                if let Some(quality) = self.leg(leg).map(|leg| leg.quality()) {
+                    self.events.push_back(Event::Quality { leg, quality });
+                }
+            }
             Command::Close { leg } => self.close(now, leg, io),
         }
     }
@@ -357,7 +412,11 @@ impl Shard {
             self.step = self.steps(now);
         }
         let slot = self.free.pop().unwrap_or(self.legs.len() as u32);
-        let opened = if self.slots.contains_key(&id) { Err("the leg is open".to_owned()) } else { io.open(slot, port) };
+        let opened = match port {
+            _ if self.slots.contains_key(&id) => Err("the leg is open".to_owned()),
+            Port::Own(port) => io.open(slot, port),
+            Port::Shared(_) => io.share(slot),
+        };
         if let Err(error) = opened {
             if (slot as usize) < self.legs.len() {
                 self.free.push(slot);
@@ -374,6 +433,10 @@ impl Shard {
             None => self.legs.push(Some(leg)),
         }
         self.slots.insert(id, slot);
+        if let (Port::Shared(_), Some(leg)) = (port, self.leg(id)) {
+            let claim = leg.claim();
+            self.directory.set(slot, Some(claim));
+        }
         if let Some(wheel) = self.slow.get_mut(slot as usize % SLOW) {
             wheel.push(slot);
         }
@@ -382,15 +445,15 @@ impl Shard {
 
     fn close(&mut self, now: Instant, id: LegId, io: &mut impl PacketIo) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
-        self.unbridge(id);
-        let touched = |r: &&Recording| r.customer == id || r.agent == Some(id);
+        self.unbridge(now, id);
+        let touched = |r: &&Recording| r.customer == id || r.others.contains(&id);
         let recordings: Vec<_> = self.recordings.values().filter(touched).map(|r| (r.id(), r.customer == id)).collect();
         for (recording, owned) in recordings {
             if owned {
                 self.stop_record(now, recording, io);
             } else {
                 self.flush(now, recording, io);
-                self.recordings.entry(recording).and_modify(|r| r.agent = None);
+                self.recordings.entry(recording).and_modify(|r| r.others.retain(|other| *other != id));
             }
         }
         io.close(slot);
@@ -398,6 +461,7 @@ impl Shard {
             wheel.into_iter().for_each(|w| w.retain(|s| *s != slot));
         }
         self.slots.remove(&id);
+        self.directory.set(slot, None);
         self.free.push(slot);
         if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
             let quality = leg.quality();
@@ -423,28 +487,28 @@ impl Shard {
         }
     }
 
-    fn bridge(&mut self, a: LegId, b: LegId) {
+    fn bridge(&mut self, now: Instant, a: LegId, b: LegId) {
         let (Some(slot_a), Some(slot_b)) = (self.slots.get(&a).copied(), self.slots.get(&b).copied()) else { return };
         if slot_a == slot_b {
             return;
         }
-        self.unbridge(a);
-        self.unbridge(b);
+        self.unbridge(now, a);
+        self.unbridge(now, b);
         for (slot, peer) in [(slot_a, slot_b), (slot_b, slot_a)] {
             let codec = leg(&mut self.legs, peer).map(|peer| peer.terms.codec);
             if let Some(leg) = leg(&mut self.legs, slot) {
-                leg.meet(Some(peer));
+                leg.meet(now, Some(peer));
                 leg.acquaint(codec);
             }
         }
     }
 
-    fn unbridge(&mut self, id: LegId) {
+    fn unbridge(&mut self, now: Instant, id: LegId) {
         let Some(left) = self.leg(id) else { return };
         left.acquaint(None);
-        let Some(peer) = left.meet(None) else { return };
+        let Some(peer) = left.meet(now, None) else { return };
         if let Some(peer) = leg(&mut self.legs, peer) {
-            peer.meet(None);
+            peer.meet(now, None);
             peer.acquaint(None);
         }
     }
@@ -460,7 +524,15 @@ impl Shard {
         }
     }
 
-    fn record(&mut self, now: Instant, id: RecordingId, customer: LegId, agent: Option<LegId>, io: &mut impl PacketIo) {
+    fn record(
+        &mut self,
+        now: Instant,
+        id: RecordingId,
+        customer: LegId,
+        mut others: SmallVec<[LegId; 4]>,
+        io: &mut impl PacketIo,
+    ) {
+        others.truncate(VOICES_MOST);
         let position = self.position(now);
         if !self.slots.contains_key(&customer) {
             // Nothing to record: said at once, so that nobody waits for its end.
@@ -470,13 +542,13 @@ impl Shard {
             return;
         }
         self.keep_timeline(customer);
-        if let Some(agent) = agent {
-            self.keep_timeline(agent);
+        for other in &others {
+            self.keep_timeline(*other);
         }
         self.flush(now, id, io);
-        let recording = self.recordings.entry(id).or_insert_with(|| Recording::new(id, customer, agent, position));
+        let recording = self.recordings.entry(id).or_insert_with(|| Recording::new(id, customer, position));
         recording.customer = customer;
-        recording.agent = agent;
+        recording.others = others;
     }
 
     fn stop_record(&mut self, now: Instant, id: RecordingId, io: &mut impl PacketIo) {
@@ -492,8 +564,7 @@ impl Shard {
     fn flush(&mut self, now: Instant, id: RecordingId, io: &mut impl PacketIo) {
         let position = self.position(now);
         if let Some(recording) = self.recordings.get_mut(&id) {
-            let (left, right) = sides(&self.legs, &self.slots, recording);
-            recording.flush(position, left, right, io);
+            recording.flush(position, &sides(&self.legs, &self.slots, recording), io);
         }
     }
 
@@ -553,13 +624,9 @@ fn timeline<'a>(legs: &'a [Option<Box<Leg>>], slots: &HashMap<LegId, u32>, id: L
     legs.get(*slots.get(&id)? as usize)?.as_ref()?.timeline.as_ref()
 }
 
-fn sides<'a>(
-    legs: &'a [Option<Box<Leg>>],
-    slots: &HashMap<LegId, u32>,
-    recording: &Recording,
-) -> (Option<&'a Timeline>, Option<&'a Timeline>) {
+fn sides<'a>(legs: &'a [Option<Box<Leg>>], slots: &HashMap<LegId, u32>, recording: &Recording) -> Sides<'a> {
     let side = |id: LegId| timeline(legs, slots, id);
-    (side(recording.customer), recording.agent.and_then(side))
+    (side(recording.customer), recording.others.iter().filter_map(|other| side(*other)).collect())
 }
 
 fn report_interval(rng: &mut ChaCha8Rng) -> Duration {

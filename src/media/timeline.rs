@@ -136,6 +136,13 @@ impl Timeline {
         self.ring[position as usize % KEPT]
     }
 
+    /// Adds samples from `from` on to those of `out`, limited to what a sample holds.
+    pub fn add_to(&self, from: u64, out: &mut [i16]) {
+        let oldest = self.head.saturating_sub(KEPT as u64);
+        let kept = (from..).zip(out).filter(|(position, _)| *position >= oldest && *position < self.head);
+        kept.for_each(|(position, sample)| *sample = sample.saturating_add(self.at(position)));
+    }
+
     /// Copies samples from `from` on into `out`; silence where nothing was said or it is no longer kept.
     pub fn read(&self, from: u64, out: &mut [i16]) {
         let until = from + out.len() as u64;

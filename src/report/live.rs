@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, QueueName};
-use crate::journal::{About, AgentStateName, Entry, Kind, Origin, Purpose, QueueOutcome};
+use crate::journal::{About, AgentStateName, Entry, Kind, LegRole, Origin, Purpose, QueueOutcome};
 
 /// The present, as far as the journal tells it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,6 +82,9 @@ pub struct Call {
     pub phase_since: Wall,
     /// Whether a recording of it is being written.
     pub recording: bool,
+    /// Whose phones are silent while the other side speaks.
+    #[serde(default)]
+    pub one_way: Vec<LegRole>,
 }
 
 /// What a call is doing.
@@ -214,6 +217,7 @@ impl Live {
                 phase: Phase::Started,
                 phase_since: at,
                 recording: false,
+                one_way: Vec::new(),
             };
             self.calls.insert(id, call);
             return;
@@ -270,6 +274,11 @@ impl Call {
             Kind::Language { language } => return self.language.clone_from(language),
             Kind::RecordingStarted { .. } => return self.recording = true,
             Kind::RecordingEnded { .. } => return self.recording = false,
+            Kind::OneWay { leg, on } => {
+                self.one_way.retain(|known| known != leg);
+                return self.one_way.extend(on.then_some(*leg));
+            }
+            Kind::LegQuality { leg, .. } => return self.one_way.retain(|known| known != leg),
             Kind::FlowEntered { flow, .. } => Phase::Flow { flow: flow.clone(), node: None },
             Kind::NodeVisited { flow, node } => Phase::Flow { flow: flow.clone(), node: Some(node.clone()) },
             Kind::FlowLeft { .. } if matches!(self.phase, Phase::Flow { .. }) => Phase::Answered,

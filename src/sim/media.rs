@@ -46,6 +46,7 @@ impl Media {
         let mut later = Vec::new();
         match command {
             Command::Open { leg, port, role, remote, .. } => {
+                let port = port.number();
                 if let Some(other) = self.ports.get(&port) {
                     return Err(format!("port {port} is opened for {leg:?} while {other:?} has it"));
                 }
@@ -77,10 +78,10 @@ impl Media {
                 self.known(a, "bridged")?;
                 self.known(b, "bridged")?;
             }
-            Command::Record { recording, customer, agent } => {
+            Command::Record { recording, customer, others } => {
                 self.known(customer, "recorded")?;
-                if let Some(agent) = agent {
-                    self.known(agent, "recorded")?;
+                for other in others {
+                    self.known(other, "recorded")?;
                 }
                 self.recordings.insert(recording, customer);
             }
@@ -107,6 +108,10 @@ impl Media {
                 if let (Some(known), Some(address)) = (self.legs.get_mut(&leg), remote) {
                     known.phone = Some(address.ip());
                 }
+            }
+            Command::Report { leg } => {
+                self.known(leg, "reported")?;
+                later.push((soon, Later::Event(Event::Quality { leg, quality: Quality::default() })));
             }
             Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
             Command::Echo { .. } | Command::Unbridge { .. } | Command::Press { .. } => {}

@@ -145,7 +145,7 @@ fn a_listener_hears_both_and_nobody_hears_him() {
     let mut spy = world.phone(Codec::Pcma, 404.0);
     world.command(Command::Bridge { a: caller.leg, b: agent.leg });
     let recording = RecordingId::new(1, 1);
-    world.command(Command::Record { recording, customer: caller.leg, agent: Some(agent.leg) });
+    world.command(Command::Record { recording, customer: caller.leg, others: smallvec![agent.leg] });
     world.command(Command::Mix { leg: spy.leg, voices: smallvec![caller.leg, agent.leg] });
     world.talk(200, &mut [&mut caller, &mut agent, &mut spy]);
     world.heard(&spy);
@@ -220,4 +220,71 @@ fn the_listener_is_between_40_and_60_ms_behind() {
     }
     let delay = first.unwrap() - began;
     assert!((40..=62).contains(&delay), "{delay} ms");
+}
+
+/// What is silent while the other side speaks is told after 5 s, once, and that it speaks again; not while it is on hold,
+/// hears music or when nobody speaks.
+#[test]
+fn one_way_audio_is_told_once_and_so_is_its_end() {
+    let told = |world: &mut World| {
+        let events = std::mem::take(&mut world.events);
+        let one_way = |(at, event)| match event {
+            Event::OneWay { leg, silent } => Some((at, leg, silent)),
+            _ => None,
+        };
+        events.into_iter().filter_map(one_way).collect::<Vec<_>>()
+    };
+    let mut world = World::new();
+    let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 604.0));
+    world.talk(10_000, &mut [&mut caller]);
+    assert_eq!(told(&mut world), [], "nobody is there to be heard");
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.talk(10_000, &mut [&mut caller]);
+    let first = told(&mut world);
+    assert_eq!(first.iter().map(|t| (t.1, t.2)).collect::<Vec<_>>(), [(agent.leg, true)]);
+    assert!((15_000..16_100).contains(&first[0].0), "5 s after the bridge, looked at once a second: {first:?}");
+    world.talk(2_000, &mut [&mut caller, &mut agent]);
+    assert_eq!(told(&mut world).iter().map(|t| (t.1, t.2)).collect::<Vec<_>>(), [(agent.leg, false)]);
+    world.run(20_000);
+    assert_eq!(told(&mut world), [], "both are silent");
+
+    // The agent holds: he owes no sound, and the caller who hears music none either.
+    let held = Terms { send: false, ..Terms::plain(Codec::Pcmu, 0, Some(101)) };
+    world.command(Command::Update { leg: agent.leg, remote: Some(agent.address), terms: held });
+    world.command(Command::Music { leg: caller.leg, music: Arc::new(Clip::tone(440.0, -6.0, 1_000)) });
+    world.talk(10_000, &mut [&mut caller]);
+    world.talk(10_000, &mut [&mut agent]);
+    assert_eq!(told(&mut world), []);
+    let back = Terms::plain(Codec::Pcmu, 0, Some(101));
+    world.command(Command::Update { leg: agent.leg, remote: Some(agent.address), terms: back });
+    world.command(Command::Silence { leg: caller.leg });
+    world.talk(4_000, &mut [&mut caller]);
+    assert_eq!(told(&mut world), [], "his 5 s count from the new terms");
+    world.talk(4_000, &mut [&mut caller]);
+    world.command(Command::Unbridge { a: caller.leg });
+    world.talk(2_000, &mut [&mut caller]);
+    assert_eq!(
+        told(&mut world).iter().map(|t| (t.1, t.2)).collect::<Vec<_>>(),
+        [(agent.leg, true), (agent.leg, false)]
+    );
+}
+
+#[test]
+fn how_a_leg_is_can_be_asked_at_any_time() {
+    let mut world = World::new();
+    let (mut caller, agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 604.0));
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.talk(1_000, &mut [&mut caller]);
+    caller.sequence += 10;
+    world.talk(1_000, &mut [&mut caller]);
+    world.command(Command::Report { leg: caller.leg });
+    world.command(Command::Report { leg: agent.leg });
+    world.command(Command::Report { leg: LegId(99) });
+    let told: Vec<Quality> = world
+        .events
+        .iter()
+        .filter_map(|(_, event)| if let Event::Quality { quality, .. } = event { Some(*quality) } else { None })
+        .collect();
+    assert_eq!(told.iter().map(|q| (q.received, q.lost, q.sent)).collect::<Vec<_>>(), [(100, 10, 0), (0, 0, 100)]);
+    assert!((3.0..4.0).contains(&told[0].mos), "9 % loss: {}", told[0].mos);
 }

@@ -142,3 +142,35 @@ fn frames_missed_in_a_stall_are_caught_up_to_100_ms_and_skipped_beyond() {
     assert_eq!(world.heard(&phone).len(), 5);
     assert_eq!(world.shard.stats().skipped_ms, 900);
 }
+
+/// An announcement or music ends within one frame of the answer: nothing of it leaves 20 ms after the talk began.
+#[test]
+fn what_plays_is_cut_within_a_frame_when_a_talk_begins() {
+    for announcement in [true, false] {
+        for offset in [0, 1, 7, 19] {
+            let mut world = World::new();
+            let (caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 604.0));
+            world.command(Command::Music { leg: caller.leg, music: clip(440.0, 3_000) });
+            world.run(2_000);
+            if announcement {
+                world.command(Command::Play { leg: caller.leg, play: 1, clips: vec![clip(2_000.0, 5_000)] });
+            }
+            world.talk(1_000 + offset, &mut [&mut agent]);
+            world.run(offset);
+            let answered = world.ms;
+            world.heard(&caller);
+            world.command(Command::Silence { leg: caller.leg });
+            world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+            world.talk(1_000, &mut [&mut agent]);
+            let heard = world.heard(&caller);
+            assert_continuous(&heard);
+            let ours = |payload: &[u8]| {
+                let sound: Vec<i16> = payload.iter().map(|byte| Law::Mu.decode(*byte)).collect();
+                level(&sound, 604.0) < level(&sound, 440.0).max(level(&sound, 2_000.0))
+            };
+            let last = heard.iter().filter(|(_, _, payload)| ours(payload)).map(|(at, ..)| *at).max();
+            assert!(last.is_none_or(|at| at < answered + 20), "{announcement} {offset}: {last:?}, answer {answered}");
+            assert!(heard.first().is_some_and(|(at, ..)| *at <= answered + 20), "the agent is heard at once");
+        }
+    }
+}

@@ -42,12 +42,12 @@ fn ended(world: &World) -> Option<(u64, u64)> {
 fn left_is_the_customer_and_right_the_agent_each_as_sent() {
     let mut world = World::new();
     let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
-    world.command(Command::Record { recording: recording(), customer: caller.leg, agent: None });
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![] });
     world.command(Command::Music { leg: caller.leg, music: Arc::new(Clip::tone(440.0, -6.0, 1_000)) });
     world.talk(1_000, &mut [&mut caller]);
     world.command(Command::Silence { leg: caller.leg });
     world.command(Command::Bridge { a: caller.leg, b: agent.leg });
-    world.command(Command::Record { recording: recording(), customer: caller.leg, agent: Some(agent.leg) });
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![agent.leg] });
     world.talk(2_000, &mut [&mut caller, &mut agent]);
     world.command(Command::Close { leg: agent.leg });
     world.talk(1_000, &mut [&mut caller]);
@@ -75,7 +75,7 @@ fn the_length_is_wall_time_whatever_the_network_does() {
     let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
     world.command(Command::Bridge { a: caller.leg, b: agent.leg });
     world.run(137);
-    world.command(Command::Record { recording: recording(), customer: caller.leg, agent: Some(agent.leg) });
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![agent.leg] });
     let began = world.ms;
     let mut queue: Vec<(u64, u32, SocketAddr, Vec<u8>)> = Vec::new();
     for n in 0..3_000u64 {
@@ -124,7 +124,7 @@ fn the_length_is_wall_time_whatever_the_network_does() {
 fn a_packet_100_ms_late_is_in_its_place() {
     let mut world = World::new();
     let mut caller = world.phone(Codec::Pcmu, 1_004.0);
-    world.command(Command::Record { recording: recording(), customer: caller.leg, agent: None });
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![] });
     world.run(20);
     world.says(&mut caller);
     world.run(100);
@@ -139,7 +139,7 @@ fn a_packet_100_ms_late_is_in_its_place() {
 fn what_storage_cannot_take_is_a_gap_and_the_end_waits_for_room() {
     let mut world = World::new();
     let mut caller = world.phone(Codec::Pcmu, 1_004.0);
-    world.command(Command::Record { recording: recording(), customer: caller.leg, agent: None });
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![] });
     world.talk(1_000, &mut [&mut caller]);
     world.wire.full = true;
     world.talk(1_000, &mut [&mut caller]);
@@ -166,8 +166,32 @@ fn what_storage_cannot_take_is_a_gap_and_the_end_waits_for_room() {
 #[test]
 fn a_recording_of_a_leg_that_is_not_there_ends_at_once() {
     let mut world = World::new();
-    world.command(Command::Record { recording: recording(), customer: LegId(77), agent: None });
+    world.command(Command::Record { recording: recording(), customer: LegId(77), others: smallvec![] });
     assert_eq!(ended(&world), Some((0, 0)));
     world.command(Command::StopRecord { recording: recording() });
     assert!(world.wire.chunks.is_empty());
+}
+
+/// A conference: the customer left, all others mixed right; who comes and goes changes it from then on.
+#[test]
+fn all_others_are_mixed_on_the_right() {
+    let mut world = World::new();
+    let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
+    let mut guest = world.phone(Codec::Pcmu, 804.0);
+    let record = |others| Command::Record { recording: recording(), customer: LegId(1), others };
+    world.command(record(smallvec![agent.leg]));
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut guest]);
+    world.command(record(smallvec![agent.leg, guest.leg]));
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut guest]);
+    world.command(Command::Close { leg: agent.leg });
+    world.talk(1_000, &mut [&mut caller, &mut guest]);
+    world.command(Command::StopRecord { recording: recording() });
+    let (left, right) = channels(&mut world);
+    assert_eq!((left.len(), right.len()), (24_000, 24_000));
+    assert!(left.chunks(8_000).all(|left| level(left, 1_004.0) - level(left, 604.0).max(level(left, 804.0)) > 35.0));
+    for (second, agent, guest) in [(0, true, false), (1, true, true), (2, false, true)] {
+        let right = &right[second * 8_000 + 800..(second + 1) * 8_000 - 800];
+        let heard = [604.0, 804.0].map(|hz| level(right, hz) - level(right, 1_004.0) > 35.0);
+        assert_eq!(heard, [agent, guest], "second {second}");
+    }
 }
