@@ -45,7 +45,7 @@ use crate::clock::Clock;
 use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
 use crate::ivr;
 use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause, SupervisionMode};
-use crate::media::{self, PortRange, config::MediaConfig};
+use crate::media::{self, Port, PortRange, config::MediaConfig};
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
@@ -201,7 +201,7 @@ enum Owner {
 struct Home {
     call: CallId,
     shard: usize,
-    port: u16,
+    port: Port,
     role: crate::journal::LegRole,
     /// Ports tried before this one.
     tries: u8,
@@ -281,7 +281,7 @@ impl Engine {
             endpoint: Endpoint::new(settings.sip.clone(), endpoint_seed),
             trace: Trace::new(settings.sip.trace_calls),
             floor: Floor::new(now, FloorConfig::default()),
-            ports: PortRange::new(settings.media.ports.clone()),
+            ports: PortRange::without(settings.media.ports.clone(), &settings.media.shared),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -557,7 +557,7 @@ impl Engine {
                 self.voices.remove(&leg);
                 if let Some(home) = self.legs.remove(&leg) {
                     if !self.ear_closed(now, leg, home) {
-                        self.ports.give(now, home.port);
+                        self.give_port(now, home.port);
                     }
                     if quality.received > 0 || quality.sent > 0 {
                         self.journal(now, About::Call(home.call), Kind::LegQuality { leg: home.role, quality });

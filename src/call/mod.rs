@@ -437,7 +437,7 @@ impl Call {
     }
 
     /// The customer's port could not be opened and nobody was told of it: he gets another.
-    pub fn move_customer(&mut self, id: LegId, port: u16) {
+    pub fn move_customer(&mut self, id: LegId, port: crate::media::Port) {
         self.customer.move_to(id, port);
         self.outputs.extend(self.customer.open_command().map(Action::Media));
     }

@@ -11,6 +11,7 @@ use crate::call::route::Dial;
 use crate::call::{Early, Peer, PeerKind};
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName};
 use crate::journal::{LegRole, OfferResult};
+use crate::media::Port;
 use crate::sdp::Sdp;
 use crate::sip::config::Transport;
 use crate::sip::{Flow, Invite, SessionId, identity};
@@ -193,7 +194,7 @@ impl Engine {
         let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
         let port = match path {
             MediaPath::Bypass => None,
-            MediaPath::Relay => Some(self.take_port(now).ok_or(503u16)?),
+            MediaPath::Relay => Some(self.port_for(now, shard).ok_or(503u16)?),
         };
         let id = self.new_leg_id();
         let address = self.settings.media.address;
@@ -243,7 +244,7 @@ impl Engine {
     }
 
     /// The port of a ring could not be opened: it goes on with another, of which nobody was told yet.
-    pub(super) fn move_ring(&mut self, shard: usize, old: LegId, new: LegId, port: u16) {
+    pub(super) fn move_ring(&mut self, shard: usize, old: LegId, new: LegId, port: Port) {
         let Some(mut ring) = self.take_ring(old) else { return };
         ring.leg.move_to(new, port);
         if let Stage::Opening(invite) = &mut ring.stage {

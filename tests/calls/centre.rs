@@ -201,6 +201,7 @@ impl Centre {
                 Some(Input::Media(Event::OpenFailed { leg, error: "address in use".into() }))
             }
             Media::Open { leg, port, .. } => {
+                let port = port.number();
                 assert!(self.open.values().all(|(other, _)| *other != port), "port {port} is open already");
                 assert!(self.open.insert(leg, (port, shard)).is_none(), "{leg:?} is opened twice");
                 Some(Input::Media(Event::Opened { leg }))

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 
+use crate::media::srtp::{Keys, OVERHEAD_BYTES_MAX, Profile, Receiver, Sender};
 use crate::media::{rtcp, rtp};
 use crate::sdp::{self, Codec, Local, Sdp};
 use crate::sip::digest::{Authorization, Challenge, Nonces, answer_challenge};
@@ -205,4 +206,33 @@ pub fn rtp(data: &[u8]) {
     }
     let _ = (rtp::is_rtcp(data), rtcp::parse(data, 0x0102_0304));
     let _ = HeaderName::from_bytes(data);
+}
+
+/// A datagram on a media port whose packets are encrypted: read as what it is, and written and read again.
+pub fn srtp(data: &[u8]) {
+    for profile in [Profile::AeadAes128Gcm, Profile::AesCm128HmacSha1_80] {
+        // Key and salt count from 1, so that the corpus can hold packets that are authentic.
+        let joined: Vec<u8> = (1..=30).take(profile.key_bytes() + profile.salt_bytes()).collect();
+        let keys = Keys::from_joined(profile, &joined).expect("the profile's length");
+        let mut receiver = Receiver::new(&keys);
+        for again in [false, true] {
+            let (mut packet, mut control) = (data.to_vec(), data.to_vec());
+            let (read, read_control) = (receiver.unprotect(&mut packet), receiver.unprotect_control(&mut control));
+            assert!(!again || read.is_err() && read_control.is_err(), "nothing is read twice");
+            let shortest = data.len().saturating_sub(OVERHEAD_BYTES_MAX)..data.len().max(1);
+            assert!(read.is_err() || read.is_ok_and(|length| shortest.contains(&length)));
+            assert!(read_control.is_err() || read_control.is_ok_and(|length| shortest.contains(&length)));
+        }
+        let (mut sender, mut receiver) = (Sender::new(&keys), Receiver::new(&keys));
+        let mut packet = [data, &[0; OVERHEAD_BYTES_MAX]].concat();
+        if let Some(sealed) = sender.protect(&mut packet, data.len()) {
+            let length = receiver.unprotect(&mut packet[..sealed]).expect("what was written can be read");
+            assert_eq!(&packet[..length], data);
+        }
+        let mut control = [data, &[0; OVERHEAD_BYTES_MAX]].concat();
+        if let Some(sealed) = sender.protect_control(&mut control, data.len()) {
+            let length = receiver.unprotect_control(&mut control[..sealed]).expect("what was written can be read");
+            assert_eq!(&control[..length], data);
+        }
+    }
 }

@@ -15,6 +15,7 @@ pub mod media {
     pub mod reception;
     pub mod rtcp;
     pub mod rtp;
+    pub mod srtp;
 }
 
 #[path = "../../../src/io/ws/limits.rs"]
