@@ -7,6 +7,7 @@
 mod caps;
 mod centre;
 mod codes;
+mod conference;
 mod dial;
 mod direct;
 mod doors;
