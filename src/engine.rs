@@ -13,6 +13,7 @@
 mod actions;
 mod call_out;
 mod caps;
+mod conference;
 mod inbound;
 mod mix;
 mod quality;

@@ -264,6 +264,32 @@ pub enum Kind {
         /// True when it was cut by a crash and mended at the start.
         partial: bool,
     },
+    /// Somebody is rung for a talk that goes on.
+    PartyCalled {
+        /// By whose right.
+        by: AgentId,
+        /// Whom: `agent:ID`, an address or a trunk.
+        party: String,
+    },
+    /// He answered: all in the talk hear each other.
+    PartyJoined {
+        /// His leg.
+        leg: LegId,
+        /// Who.
+        party: String,
+    },
+    /// He cannot be had; the talk goes on without him.
+    PartyFailed {
+        /// Who.
+        party: String,
+        /// His SIP status.
+        sip_code: u16,
+    },
+    /// He left the talk, or was taken out of it, or goes on as the other side of the customer.
+    PartyLeft {
+        /// His leg.
+        leg: LegId,
+    },
     /// A supervisor began to hear this call.
     SupervisionStarted {
         /// Who listens.

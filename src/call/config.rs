@@ -25,6 +25,8 @@ pub struct CallConfig {
     pub public_tests: bool,
     /// Recording policy by queue.
     pub recording: BTreeMap<QueueName, RecordPolicy>,
+    /// Hold music by queue: files in the folder of prompts.
+    pub music: BTreeMap<QueueName, String>,
     /// The number that calls of a queue's agents show outside.
     pub queue_caller_ids: BTreeMap<QueueName, String>,
     /// What may go out over trunks.

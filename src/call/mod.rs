@@ -13,6 +13,7 @@
 //!                   a transfer (REFER) leads from Talking to Dialing or Waiting, and back when it fails
 //! ```
 
+mod conference;
 pub mod config;
 mod flow;
 mod keys;
@@ -39,6 +40,7 @@ use crate::media;
 use crate::sdp::Sdp;
 use crate::sip::{ReferId, SessionId, Warning};
 
+use conference::Invited;
 use config::RecordPolicy;
 use keys::Keys;
 use leg::Leg;
@@ -327,6 +329,8 @@ pub struct Call {
     transfers: u32,
     /// Who else is in the talk: a conference.
     guests: Vec<Peer>,
+    /// Who is being rung for the talk that goes on.
+    invited: Option<Invited>,
     /// The transfer under way, asked for by who talks with the customer.
     transfer: Option<Box<Transfer>>,
     /// The customer's turn in the queues.
@@ -385,6 +389,7 @@ impl Call {
             in_transfer: false,
             transfers: 0,
             guests: Vec::new(),
+            invited: None,
             transfer: None,
             turn: None,
             user,
@@ -559,7 +564,17 @@ impl Call {
 
     fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
         self.phase = Phase::Waiting { queue };
-        self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
+        self.play_music(context);
+    }
+
+    /// The music of the queue that the caller waits in, or talks through.
+    pub(super) fn play_music(&mut self, context: &Context<'_>) {
+        let queue = match &self.phase {
+            Phase::Waiting { queue } => Some(queue),
+            Phase::Talking(_) => self.turn.as_ref().map(|turn| &turn.queue),
+            _ => None,
+        };
+        self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(queue) });
     }
 
     /// The caller's place, told over the music.
@@ -614,7 +629,7 @@ impl Call {
                 self.end(context, Party::System, reason, 200);
             }
             Phase::Waiting { .. } if play & OWN_PLAY != 0 => {
-                self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
+                self.play_music(context);
             }
             Phase::InFlow if play & OWN_PLAY == 0 => self.drive_run(context, ivr::Input::PlayDone { play }),
             Phase::Starting | Phase::InFlow | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
@@ -628,7 +643,8 @@ impl Call {
             Phase::InFlow => self.run.as_ref().and_then(ivr::Run::poll_timeout),
             Phase::Closing { give_up_at, .. } | Phase::Dialing { give_up_at, .. } => Some(*give_up_at),
             Phase::Starting => self.calls_out,
-            Phase::Waiting { .. } | Phase::Talking(_) => None,
+            Phase::Talking(_) => self.invited.as_ref().map(|invited| invited.give_up_at),
+            Phase::Waiting { .. } => None,
             Phase::Service | Phase::Ended => None,
         }
     }
@@ -648,6 +664,9 @@ impl Call {
             }
             Phase::Starting if self.calls_out.is_some_and(|at| at <= context.now) => {
                 self.end(context, Party::System, EndReason::NoAnswer, 408);
+            }
+            Phase::Talking(_) if self.invited.as_ref().is_some_and(|invited| invited.give_up_at <= context.now) => {
+                self.stop_inviting();
             }
             Phase::Dialing { target, give_up_at } if *give_up_at <= context.now => {
                 let target = target.clone();
@@ -695,7 +714,10 @@ impl Call {
                 self.outputs.push_back(Action::LeaveQueue { outcome });
             }
             Phase::Dialing { .. } => self.outputs.push_back(Action::DropDial { reason: self.reason.clone() }),
-            Phase::Talking(peer) => self.part(context, *peer, true),
+            Phase::Talking(peer) => {
+                self.drop_guests();
+                self.part(context, *peer, true);
+            }
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }
         self.abandon_transfer(context);

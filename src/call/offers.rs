@@ -23,7 +23,6 @@ impl Call {
             return;
         }
         let parsed = Sdp::parse(&sdp);
-        let is_customer = session == self.customer.session;
         let Some(leg) = self.leg_mut(session) else {
             self.outputs.push_back(Action::RefuseOffer { session, code: 481, warning: None });
             return;
@@ -37,7 +36,7 @@ impl Call {
         let (update, sdp, on_hold) = (leg.update_command(), leg.sdp.clone(), leg.on_hold);
         self.outputs.extend(update.map(Action::Media));
         self.outputs.push_back(Action::AnswerOffer { session, sdp });
-        if !is_customer && was_on_hold != on_hold {
+        if self.is_peer(session) && was_on_hold != on_hold {
             self.hold_changed(context, on_hold);
         }
     }
@@ -46,12 +45,17 @@ impl Call {
         if session == self.customer.session {
             return Some(&mut self.customer);
         }
-        let peer = match (&mut self.phase, &mut self.transfer) {
+        let peer: Option<&mut super::Peer> = match (&mut self.phase, &mut self.transfer) {
             (Phase::Talking(peer), _) => Some(&mut **peer),
             (_, Some(transfer)) => transfer.peer.as_mut(),
             (_, None) => None,
         };
-        peer.map(|peer| &mut peer.leg).filter(|leg| leg.session == session)
+        let guests = self.guests.iter_mut();
+        peer.into_iter().chain(guests).map(|peer| &mut peer.leg).find(|leg| leg.session == session)
+    }
+
+    fn is_peer(&self, session: SessionId) -> bool {
+        self.peer().is_some_and(|peer| peer.leg.session == session)
     }
 
     pub(super) fn hold_changed(&mut self, context: &Context<'_>, on: bool) {
@@ -70,10 +74,10 @@ impl Call {
     /// Music for a customer on hold, else the other side.
     pub(super) fn play_hold(&mut self, context: &Context<'_>, on: bool) {
         let leg = self.customer.id;
-        self.media(match on {
-            true => media::Command::Music { leg, music: context.prompts.music() },
-            false => media::Command::Silence { leg },
-        });
+        match on {
+            true => self.play_music(context),
+            false => self.media(media::Command::Silence { leg }),
+        }
     }
 
     /// Our offer in the 200 (RFC 3261 §14.2): all we can do, or with bypassed media what the other side said last.
@@ -162,7 +166,7 @@ impl Call {
         self.outputs.extend(update.map(Action::Media));
         if is_customer {
             self.serve(context);
-        } else if was_on_hold != on_hold {
+        } else if self.is_peer(session) && was_on_hold != on_hold {
             self.hold_changed(context, on_hold);
         }
     }

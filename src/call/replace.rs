@@ -24,7 +24,7 @@ impl Call {
         if !self.customer.is_heard() {
             return Err(488);
         }
-        if self.transfer.is_some() {
+        if self.transfer.is_some() || self.invited.is_some() {
             return Err(491);
         }
         let talks = matches!(self.phase, Phase::Talking(_));
@@ -143,7 +143,7 @@ impl Call {
                     self.start_recording(recording, peer);
                 }
             }
-            _ => self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() }),
+            _ => self.play_music(context),
         }
         self.leave_leg(&mut old);
         self.heard_anew();

@@ -98,7 +98,11 @@ impl PeerKind {
 impl Call {
     /// Whether a peer who answers now would still find the caller.
     pub fn can_connect(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. } | Phase::Dialing { .. })
+        match &self.phase {
+            Phase::Waiting { .. } | Phase::Dialing { .. } => true,
+            Phase::Talking(_) => self.invited.is_some(),
+            _ => false,
+        }
     }
 
     /// Joins the caller and `peer`. `recording` is a fresh id, used if the talk is to be recorded by `record`.
@@ -106,6 +110,9 @@ impl Call {
         if !self.can_connect() {
             self.release(&peer);
             return;
+        }
+        if matches!(self.phase, Phase::Talking(_)) {
+            return self.join_guest(peer);
         }
         self.complete_transfer(context);
         self.served = true;
@@ -204,12 +211,19 @@ impl Call {
 
     /// The other side, whose session this is, hung up.
     pub fn handle_peer_gone(&mut self, context: &Context<'_>, session: SessionId) {
-        if self.transferer_gone(context, session) || self.peer().is_none_or(|peer| peer.leg.session != session) {
+        if self.guest_gone(session) || self.transferer_gone(context, session) {
+            return;
+        }
+        if self.peer().is_none_or(|peer| peer.leg.session != session) {
             return;
         }
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Talking(mut peer) => {
                 peer.leg.alive = false;
+                if !self.guests.is_empty() {
+                    return self.go_on_with_guest(context, &peer);
+                }
+                self.stop_inviting();
                 self.part(context, *peer, false);
             }
             phase => {
@@ -241,14 +255,14 @@ impl Call {
 
     /// A host of a trunk is rung, or there was none to ring.
     pub fn handle_try(&mut self, target: String) {
-        if self.is_dialing() {
+        if self.is_dialing() && !self.invite_tried(target.clone()) {
             self.journal(Kind::Dialed { target });
         }
     }
 
     /// That host did not take the call; another one is tried, and the caller hears nothing of it.
     pub fn handle_try_failed(&mut self, target: String, code: u16) {
-        if self.is_dialing() {
+        if self.is_dialing() && self.invited.is_none() {
             self.journal(Kind::DialFailed { target, sip_code: code });
             self.end_early();
         }
@@ -271,6 +285,9 @@ impl Call {
 
     /// Nothing came from a leg for too long. Who rings, or waits for an answer, owes nothing yet.
     pub fn handle_media_timeout(&mut self, context: &Context<'_>, leg: LegId) {
+        if self.drop_guest(leg) {
+            return;
+        }
         let talks = matches!(&self.phase, Phase::Talking(peer) if peer.leg.id == leg);
         if talks || (self.answered && leg == self.customer.id) {
             self.end(context, Party::System, EndReason::MediaTimeout, 408);
@@ -279,7 +296,8 @@ impl Call {
 
     /// The dialled side rings, or plays something before it answers.
     pub fn handle_dial_progress(&mut self, early: Option<Early>) {
-        if !self.is_dialing() {
+        // Those in a talk hear nothing of who is rung for it.
+        if !self.is_dialing() || self.invited.is_some() {
             return;
         }
         if let Some(transfer) = &self.transfer {
@@ -313,7 +331,7 @@ impl Call {
 
     /// The dialled side cannot be had: `code` is its SIP status.
     pub fn handle_dial_failed(&mut self, context: &Context<'_>, target: String, code: u16) {
-        if !self.is_dialing() {
+        if !self.is_dialing() || self.invite_failed(code) {
             return;
         }
         self.journal(Kind::DialFailed { target, sip_code: code });

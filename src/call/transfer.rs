@@ -83,6 +83,8 @@ impl Call {
     pub fn may_transfer(&self) -> Result<(), u16> {
         match (&self.phase, &self.transfer) {
             (_, Some(_)) => Err(491),
+            // A conference stays together.
+            (Phase::Talking(_), None) if self.invited.is_some() || !self.guests.is_empty() => Err(491),
             (Phase::Talking(_), None) if !self.customer.is_heard() => Err(488),
             (Phase::Talking(_), None) => Ok(()),
             (_, None) => Err(480),
@@ -259,7 +261,7 @@ impl Call {
     pub fn consults(&self, session: SessionId) -> bool {
         let by_caller = session == self.customer.session && self.transfer.is_none() && self.customer.is_heard();
         let somebody = match &self.phase {
-            Phase::Talking(_) => true,
+            Phase::Talking(_) => self.guests.is_empty() && self.invited.is_none(),
             // What a flow began, it wants to hear the end of.
             Phase::Dialing { .. } | Phase::Waiting { .. } => self.run.is_none(),
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } | Phase::Ended => false,

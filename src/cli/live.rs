@@ -42,6 +42,17 @@ pub enum Calls {
         #[arg(short, long)]
         verbose: bool,
     },
+    /// Bring somebody into its talk, or take him out.
+    Conference {
+        /// Its id, `call_…`.
+        id: String,
+        /// Whom: a number or an agent's id.
+        #[arg(long, value_name = "NUMBER", required_unless_present = "drop", conflicts_with = "drop")]
+        add: Option<String>,
+        /// The leg of who is to leave, as `calls show` has it in `parties`.
+        #[arg(long, value_name = "LEG")]
+        drop: Option<u64>,
+    },
     /// End a call.
     Hangup {
         /// Its id, `call_…`.
@@ -175,6 +186,13 @@ pub fn calls(what: &Calls, target: &Target) -> Result<(), Failure> {
                 false => say!("{}", trace::ladder(&answer, *verbose).trim_end()),
             }
             Ok(())
+        }
+        Calls::Conference { id, add, drop: leg } => {
+            let path = format!("/api/v1/calls/{}/conference", escape(id));
+            match (add, leg) {
+                (_, Some(leg)) => target.send("DELETE", &format!("{path}/{leg}"), &json!({})).map(drop),
+                (add, None) => target.send("POST", &path, &json!({ "add": add })).map(drop),
+            }
         }
         Calls::Hangup { id } => target.send("DELETE", &format!("/api/v1/calls/{}", escape(id)), &json!({})).map(drop),
     }

@@ -174,7 +174,7 @@ fn settings(config: &Config) -> Result<(Settings, Vec<String>), Vec<String>> {
     let (flows, found) = offline::read_flows(config);
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
     let Some(flows) = flows else { return Err(found) };
-    let (sounds, faults) = prompts::read(&config.prompts_dir, &config.centre.languages);
+    let (sounds, faults) = prompts::read(&config.prompts_dir, &config.centre.languages, &config.call.music);
     let mut notes = found;
     notes.extend(faults);
     if sounds.is_empty() {

@@ -646,21 +646,17 @@ pub const SECTIONS: &[Section] = &[
                 "`\"10s\"`",
                 "Before the agent's next offer, after he did not answer.",
             ),
+            key(
+                "music",
+                "text",
+                "the centre's",
+                "Hold music of those who wait here, and of those on hold in its talks: a WAV file in the folder of prompts. Without it `music.wav` there, else some chords of ours.",
+            ),
             key("delay_rejected", "duration 0–1 h", "`\"30s\"`", "… after he declined."),
             key("delay_busy", "duration 0–1 h", "`\"30s\"`", "… after his phone was busy."),
             key("delay_unreachable", "duration 0–1 h", "`\"5s\"`", "… after his phone could not be reached."),
         ],
-        not_built: &[
-            "callback",
-            "calendar",
-            "music",
-            "rna_action",
-            "relax",
-            "overflow",
-            "priority",
-            "autofill",
-            "language",
-        ],
+        not_built: &["callback", "calendar", "rna_action", "relax", "overflow", "priority", "autofill", "language"],
     },
 ];
 

@@ -150,7 +150,22 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
     if let Some(number) = trunks::caller_id(reader) {
         people.call.queue_caller_ids.insert(name.clone(), number);
     }
+    if let Some(file) = music(reader) {
+        people.call.music.insert(name.clone(), file);
+    }
     people.floor.queues.insert(name, queue);
+}
+
+/// A file of the prompts' own folder: no path leads out of it.
+fn music(reader: &Reader) -> Option<String> {
+    let text = reader.text("music")?;
+    let plain = !text.text.contains(['/', '\\']) && !text.text.starts_with('.') && text.text.ends_with(".wav");
+    if !plain {
+        let help = "the name of a WAV file in the folder of prompts, as \"support.wav\"".to_owned();
+        reader.bad(text.place, format!("\"{}\" is not hold music", text.text), help);
+        return None;
+    }
+    Some(text.text)
 }
 
 /// The `record` key of a queue or a number.

@@ -7,6 +7,7 @@
 
 mod api;
 mod bans;
+mod conference;
 pub use api::random_word;
 mod problem;
 mod sip;
@@ -178,6 +179,8 @@ fn routes() -> Router<App> {
         .route("/api/v1/calls", get(api::calls))
         .route("/api/v1/calls/{id}", get(api::call).delete(api::hang_up))
         .route("/api/v1/calls/{id}/trace", get(trace::of_call))
+        .route("/api/v1/calls/{id}/conference", post(conference::add))
+        .route("/api/v1/calls/{id}/conference/{leg}", delete(conference::remove))
         .route("/api/v1/sip/trace", get(trace::of_call_id))
         .route("/api/v1/bans", get(bans::bans))
         .route("/api/v1/bans/{address}", delete(bans::unban))

@@ -243,6 +243,7 @@ fn begin(
         recordings: Vec::new(),
         survey: BTreeMap::new(),
         supervision: Vec::new(),
+        parties: Vec::new(),
         transfers: Vec::new(),
         trouble: Vec::new(),
         path: vec![Step { at, what }],
@@ -295,6 +296,9 @@ impl Tracked {
             | Kind::SupervisionChanged { .. }
             | Kind::SupervisionEnded { .. }
             | Kind::TakenOver { .. } => self.handle_supervision(at, kind),
+            Kind::PartyCalled { .. } | Kind::PartyJoined { .. } | Kind::PartyFailed { .. } | Kind::PartyLeft { .. } => {
+                self.handle_party(at, kind)
+            }
             Kind::Transferred { .. } | Kind::TransferFailed { .. } => self.handle_transfer(at, kind),
             Kind::OneWay { leg, on } => {
                 let what = if *on { "is silent though the other side speaks" } else { "is heard again" };
@@ -536,6 +540,30 @@ impl Tracked {
                 keep(by, to, false, Some(*sip_code));
                 let back = if *returned { format!(": back to {by}") } else { String::new() };
                 step(record, at, format!("the transfer by {by} to {to} failed ({sip_code}){back}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_party(&mut self, at: Wall, kind: &Kind) {
+        let record = &mut self.record;
+        match kind {
+            Kind::PartyCalled { by, party } => step(record, at, format!("{by} calls {party} into the talk")),
+            Kind::PartyJoined { leg, party } => {
+                let joined = Joined { party: party.clone(), leg: *leg, joined_at: at, left_at: None };
+                push(&mut record.parties, joined);
+                step(record, at, format!("{party} joins the talk"));
+            }
+            Kind::PartyFailed { party, sip_code } => {
+                step(record, at, format!("{party} does not join the talk ({sip_code})"));
+            }
+            Kind::PartyLeft { leg } => {
+                let known = record.parties.iter_mut().find(|party| party.leg == *leg && party.left_at.is_none());
+                if let Some(party) = known {
+                    party.left_at = Some(at);
+                    let what = format!("{} leaves the conference", party.party);
+                    step(record, at, what);
+                }
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, OfferId, QueueName, RecordingId};
+use crate::id::{AgentId, CallId, LegId, OfferId, QueueName, RecordingId};
 use crate::journal::{
     self, EndReason, FlowOutcome, InputResult, LegRole, OfferResult, Origin, Party, Purpose, QueueOutcome,
     SupervisionMode, Why,
@@ -129,6 +129,9 @@ pub struct CallRecord {
     /// Who listened.
     #[serde(default)]
     pub supervision: Vec<Supervision>,
+    /// Who else was in his talks: conferences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parties: Vec<Joined>,
     /// Each time somebody sent the customer on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transfers: Vec<Transfer>,
@@ -199,6 +202,19 @@ pub struct QueueVisit {
     /// Somebody transferred him here: he kept the place of his first entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transferred: bool,
+}
+
+/// Somebody who was brought into a talk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Who: `agent:ID`, an address or a trunk.
+    pub party: String,
+    /// His leg.
+    pub leg: LegId,
+    /// From when he was in it.
+    pub joined_at: Wall,
+    /// Until when; he may have gone on as the customer's other side.
+    pub left_at: Option<Wall>,
 }
 
 /// One transfer of the customer by somebody who talked with him.

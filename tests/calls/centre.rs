@@ -130,6 +130,20 @@ impl Centre {
         done
     }
 
+    /// The console brings somebody into a talk.
+    pub fn add(&mut self, call: CallId, to: &str) -> Result<(), u16> {
+        let done = self.engine.conference_add(self.now, call, to);
+        self.flush();
+        done
+    }
+
+    /// The console takes somebody out of a talk.
+    pub fn drop_party(&mut self, call: CallId, leg: LegId) -> Result<(), u16> {
+        let done = self.engine.conference_drop(self.now, call, leg);
+        self.flush();
+        done
+    }
+
     pub fn want(&mut self, agent: &str, wish: Wish) {
         self.command(Command::Agent { agent: agent.into(), wish, by: StateCause::Supervisor });
     }

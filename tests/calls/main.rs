@@ -8,6 +8,7 @@ mod caps;
 mod centre;
 mod codecs;
 mod codes;
+mod conference;
 mod dial;
 mod direct;
 mod doors;
