@@ -14,6 +14,7 @@ mod actions;
 mod caps;
 mod inbound;
 mod quality;
+mod recording;
 mod rings;
 mod supervise;
 mod survival;
@@ -129,6 +130,17 @@ pub enum Command {
     Drain,
     /// End a call.
     HangUp(CallId),
+    /// Pause a recording or resume it; what cannot be done is not.
+    Recording {
+        /// Of which call.
+        call: CallId,
+        /// True: nothing said from now on is recorded.
+        pause: bool,
+        /// Who asks, as in [`Kind::RecordingPaused`].
+        by: String,
+        /// Why, in his words.
+        why: String,
+    },
 }
 
 /// What the engine asks of the outside.
@@ -533,9 +545,11 @@ impl Engine {
                 None => {}
             },
             media::Event::OpenFailed { leg, error } => self.open_failed(now, leg, &error),
-            media::Event::Digit { leg, digit } => self.with_customer(now, leg, |call, context| {
-                call.handle_digit(context, digit);
-            }),
+            media::Event::Digit { leg, digit } => {
+                if let Some(home) = self.legs.get(&leg).copied() {
+                    self.with_call(now, home.call, |call, context| call.handle_leg_digit(context, leg, digit));
+                }
+            }
             media::Event::PlayDone { leg, play } => self.with_customer(now, leg, |call, context| {
                 call.handle_play_done(context, play);
             }),
@@ -598,6 +612,11 @@ impl Engine {
                 self.draining = true;
                 self.endpoint.leave_trunks(now);
                 self.report_drained();
+            }
+            Command::Recording { call, pause, by, why } => {
+                self.with_call(now, call, |call, context| {
+                    let _ = call.handle_pause(context.now, pause, by, why);
+                });
             }
             Command::HangUp(call) => {
                 self.with_call(now, call, |call, context| call.end(context, Party::System, EndReason::Normal, 480));

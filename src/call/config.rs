@@ -24,11 +24,16 @@ pub struct CallConfig {
     pub public_tests: bool,
     /// Recording policy by queue.
     pub recording: BTreeMap<QueueName, RecordPolicy>,
+    /// After how long a pause of the recording ends by itself, by queue; [`RECORD_PAUSE_MAX`] where it is not said.
+    pub record_pauses: BTreeMap<QueueName, Duration>,
     /// The number that calls of a queue's agents show outside.
     pub queue_caller_ids: BTreeMap<QueueName, String>,
     /// What may go out over trunks.
     pub outbound: OutboundConfig,
 }
+
+/// The longest pause of a recording where no queue says otherwise.
+pub const RECORD_PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// `[outbound]`: what a stolen account or a careless flow may cost. Emergency numbers are never held back.
 #[derive(Clone, Debug, Eq, PartialEq)]

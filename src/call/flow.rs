@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::keys::Way;
 use super::route::{Refusal, Route};
 use super::{Action, Call, Context, Phase};
+use crate::id::LegId;
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
@@ -117,19 +118,37 @@ impl Call {
         self.press(context, digit, Way::Event);
     }
 
-    /// A key told by INFO in this session. One of the other side is nobody's: the media relays its own keys, and
+    /// A key of the phone on this leg, told in the media.
+    pub fn handle_leg_digit(&mut self, context: &Context<'_>, leg: LegId, digit: char) {
+        match leg == self.customer.id {
+            true => self.handle_digit(context, digit),
+            false => self.peer_press(context, leg, digit, Way::Event),
+        }
+    }
+
+    /// A key told by INFO in this session. One of the other side goes no further: the media relays its own keys, and
     /// flows listen to the customer alone.
     pub fn handle_info_digit(&mut self, context: &Context<'_>, session: SessionId, digit: char) {
         if session == self.customer.session {
             self.press(context, digit, Way::Info);
+        } else if let Some(leg) = self.leg_mut(session).map(|leg| leg.id) {
+            self.peer_press(context, leg, digit, Way::Info);
+        }
+    }
+
+    fn peer_press(&mut self, context: &Context<'_>, leg: LegId, digit: char, way: Way) {
+        if self.agent_keys.counts(context.now, digit, way) {
+            self.agent_key(context.now, leg, digit);
         }
     }
 
     fn press(&mut self, context: &Context<'_>, digit: char, way: Way) {
         // Also outside of flows: the twin of a press that ended a flow must not reach the next one.
         let counts = self.keys.counts(context.now, digit, way);
-        if counts && matches!(self.phase, Phase::InFlow) {
-            self.drive_run(context, ivr::Input::Digit(digit));
+        match &self.phase {
+            Phase::InFlow if counts => self.drive_run(context, ivr::Input::Digit(digit)),
+            Phase::Talking(_) if counts && self.user.is_some() => self.agent_key(context.now, self.customer.id, digit),
+            _ => {}
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use smallvec::smallvec;
 
 use super::config::{DialTarget, RecordPolicy};
 use super::leg::Leg;
@@ -129,22 +128,15 @@ impl Call {
             self.outputs.push_back(Action::Talking { agent });
         }
         let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
-        if wanted == RecordPolicy::Always && self.customer.port.is_some() {
-            self.start_recording(recording, peer.leg.id);
-        }
+        self.record_talk(context, wanted, recording, &peer);
         let on_hold = peer.leg.on_hold;
         self.phase = Phase::Talking(Box::new(peer));
+        self.outputs.push_back(Action::Joined);
         self.wants_answer = true;
         self.try_answer(context);
         if on_hold {
             self.hold_changed(context, true);
         }
-    }
-
-    pub(super) fn start_recording(&mut self, recording: RecordingId, peer: LegId) {
-        self.recording = Some(recording);
-        self.media(media::Command::Record { recording, customer: self.customer.id, others: smallvec![peer] });
-        self.journal(Kind::RecordingStarted { recording, file: recording.file() });
     }
 
     /// Takes the two apart: everything that the joining began, undone once.
@@ -153,6 +145,7 @@ impl Call {
             self.unbridge();
         }
         self.leave_talk(context, &peer.kind);
+        self.stop_recording();
         self.release(&peer);
     }
 
@@ -164,11 +157,8 @@ impl Call {
         }
     }
 
-    /// Ends the recording of a talk, and its time.
+    /// Ends the time of a talk. Its recording is the call's, and may go on.
     pub(super) fn leave_talk(&mut self, context: &Context<'_>, kind: &PeerKind) {
-        if let Some(recording) = self.recording.take() {
-            self.media(media::Command::StopRecord { recording });
-        }
         let talk = std::mem::take(&mut self.talk);
         if let PeerKind::Direct(agent) = kind {
             // Of a talk through a queue the floor knows the figures.

@@ -47,6 +47,19 @@ pub enum Calls {
         /// Its id, `call_…`.
         id: String,
     },
+    /// Record nothing from now on, e.g. while a card number is read out.
+    PauseRecording {
+        /// Its id, `call_…`.
+        id: String,
+        /// Why; stands in the journal and beside the recording.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Record again.
+    ResumeRecording {
+        /// Its id, `call_…`.
+        id: String,
+    },
 }
 
 /// `hatif agents …`
@@ -166,8 +179,16 @@ pub fn calls(what: &Calls, target: &Target) -> Result<(), Failure> {
             }
             Ok(())
         }
+        Calls::PauseRecording { id, reason } => record(target, id, "pause", reason),
+        Calls::ResumeRecording { id } => record(target, id, "resume", ""),
         Calls::Hangup { id } => target.send("DELETE", &format!("/api/v1/calls/{}", escape(id)), &json!({})).map(drop),
     }
+}
+
+fn record(target: &Target, id: &str, action: &str, reason: &str) -> Result<(), Failure> {
+    let body = json!({ "action": action, "reason": reason });
+    show(&target.send("POST", &format!("/api/v1/calls/{}/recording", escape(id)), &body)?, target.json);
+    Ok(())
 }
 
 /// `agents list|show|state`.

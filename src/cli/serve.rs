@@ -20,7 +20,7 @@ use crate::config::{Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
 use crate::io::driver::{self, Driver, Outlets};
-use crate::io::media::{Counters, LATENESS_MS, MediaThreads};
+use crate::io::media::{Counters, LATENESS_MS, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
@@ -32,8 +32,6 @@ use crate::storage::recordings::{self, Recorder};
 use crate::storage::records::Records;
 use crate::storage::{self, DataDirLock};
 
-/// Chunks of audio that wait for the disk: about ten seconds of a thousand recorded calls.
-const CHUNK_QUEUE: usize = 50_000;
 /// How long SIGTERM waits for calls to end by themselves.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -388,9 +386,9 @@ fn remains(recovered: &Recovered) -> Remains {
 }
 
 fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
-    let (chunks, to_write) = crossbeam_channel::bounded(CHUNK_QUEUE);
+    let pool = recordings::pool(config.recording.pool_bytes);
     let stored = inbox.clone();
-    let recorder = Recorder::start(&config.data_dir, to_write, move |ended| {
+    let recorder = Recorder::start(&config.data_dir, pool.writer, move |ended| {
         stored.send(Input::RecordingStored {
             recording: ended.recording,
             length_ms: ended.length_ms,
@@ -402,7 +400,8 @@ fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
     let events = inbox.clone();
     let tell = Arc::new(move |event| events.send(Input::Media(event)));
-    let media = MediaThreads::start(&config.media, clock, seed, chunks, tell).context("media cannot be started")?;
+    let storage = ToStorage { chunks: pool.chunks, spare: pool.spare };
+    let media = MediaThreads::start(&config.media, clock, seed, storage, tell).context("media cannot be started")?;
     Ok((recorder, Arc::new(media)))
 }
 
@@ -472,7 +471,8 @@ impl Sources {
             recordings_active: load(&recorder.active),
             recording_bytes: load(&recorder.bytes),
             recording_failures: load(&recorder.failures),
-            recording_lost_ms: load(&recorder.lost_ms),
+            recording_lost_ms: load(&recorder.lost_ms) + load(&counters.unrecorded) / 8,
+            recording_alarm: recorder.alarm(Instant::now()),
             storage_free: storage::free_bytes(&config.data_dir),
             sip_connections: self.streams.count().into_iter().map(|(t, count)| (t.label(), count)).collect(),
             sip_connections_refused: self.streams.stats().refused().collect(),

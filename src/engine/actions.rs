@@ -43,6 +43,7 @@ pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, wo
         world,
         address: settings.media.address,
         codecs: &settings.media.codecs,
+        pauses: &settings.call.record_pauses,
     }
 }
 
@@ -101,6 +102,7 @@ impl Engine {
             Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),
             Action::Hold { agent, on } => self.tell_floor(now, acd::Input::Hold { agent, on }),
+            Action::Joined => self.consulted_recorded(id),
             Action::Talking { agent } => self.talk_began(now, id, agent),
             Action::Dial(dial) => self.ring_dial(now, id, &dial),
             Action::Direct(agent) => self.ring_direct(now, id, agent),

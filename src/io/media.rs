@@ -22,6 +22,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock::Clock;
 use crate::media::config::MediaConfig;
+use crate::media::recorder::CHUNK;
 use crate::media::shard::{Channel, Delivery, PacketIo, Shard, Stats};
 use crate::media::{Chunk, Command, Event};
 
@@ -47,6 +48,22 @@ struct Wake {
     rung: AtomicBool,
 }
 
+/// The way of recordings to storage.
+#[derive(Clone, Debug)]
+pub struct ToStorage {
+    /// Chunks, by `try_send`.
+    pub chunks: Sender<Chunk>,
+    /// Their buffers when they are written, to be used again.
+    pub spare: Receiver<Vec<i16>>,
+}
+
+impl From<Sender<Chunk>> for ToStorage {
+    /// Buffers do not come back: each is a new one.
+    fn from(chunks: Sender<Chunk>) -> Self {
+        Self { chunks, spare: crossbeam_channel::never() }
+    }
+}
+
 /// Counts of all media threads. Each thread adds its own at most every 100 ms.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -68,6 +85,8 @@ pub struct Counters {
     pub chunks_refused: AtomicU64,
     /// Time skipped because a thread was more than 100 ms late, in ms.
     pub skipped_ms: AtomicU64,
+    /// Audio that storage had no room for, in samples at 8 kHz.
+    pub unrecorded: AtomicU64,
     /// Open legs now.
     pub legs: AtomicU64,
     /// Recordings now.
@@ -86,8 +105,8 @@ pub const LATENESS_MS: [u64; 8] = [1, 2, 5, 10, 20, 50, 100, 500];
 impl MediaThreads {
     /// Starts `config.shards` threads, at least one.
     ///
-    /// `clock` gives RTCP its wall time, `seed` the random numbers of SSRCs. Recording chunks go to `chunks` by
-    /// `try_send`; what finds no room becomes a gap.
+    /// `clock` gives RTCP its wall time, `seed` the random numbers of SSRCs. Recording chunks go to `storage`; what finds
+    /// no room there becomes a gap.
     ///
     /// # Errors
     ///
@@ -96,7 +115,7 @@ impl MediaThreads {
         config: &MediaConfig,
         clock: Clock,
         seed: [u8; 32],
-        chunks: Sender<Chunk>,
+        storage: ToStorage,
         events: Events,
     ) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
@@ -118,7 +137,7 @@ impl MediaThreads {
                 epoll,
                 bind: config.bind,
                 open: Vec::new(),
-                chunks: chunks.clone(),
+                storage: storage.clone(),
                 counters: Arc::clone(&counters),
             };
             let mut worker = Worker {
@@ -303,6 +322,7 @@ impl Worker {
         let dropped = |stats: Stats| stats.noise + stats.refused + stats.unheard;
         add(&to.dropped, dropped(now), dropped(before));
         add(&to.skipped_ms, now.skipped_ms, before.skipped_ms);
+        add(&to.unrecorded, now.unrecorded, before.unrecorded);
         add(&to.legs, now.legs, before.legs);
         add(&to.recordings, now.recordings, before.recordings);
         self.published = now;
@@ -325,7 +345,7 @@ struct Sockets {
     epoll: OwnedFd,
     bind: IpAddr,
     open: Vec<Option<Pair>>,
-    chunks: Sender<Chunk>,
+    storage: ToStorage,
     counters: Arc<Counters>,
 }
 
@@ -445,7 +465,7 @@ impl PacketIo for Sockets {
     }
 
     fn chunk(&mut self, chunk: Chunk) -> Delivery {
-        match self.chunks.try_send(chunk) {
+        match self.storage.chunks.try_send(chunk) {
             Ok(()) => Delivery::Taken,
             Err(TrySendError::Full(_)) => {
                 self.counters.chunks_refused.fetch_add(1, Ordering::Relaxed);
@@ -453,6 +473,10 @@ impl PacketIo for Sockets {
             }
             Err(TrySendError::Disconnected(_)) => Delivery::Gone,
         }
+    }
+
+    fn buffer(&mut self) -> Vec<i16> {
+        self.storage.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK * 2))
     }
 }
 

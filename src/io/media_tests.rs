@@ -86,7 +86,7 @@ impl Room {
         };
         let sink = Arc::clone(&events);
         let told: Events = Arc::new(move |event| sink.lock().unwrap().push(event));
-        let threads = MediaThreads::start(&config, Clock::new(now(), Wall(0)), [1; 32], sender, told).unwrap();
+        let threads = MediaThreads::start(&config, Clock::new(now(), Wall(0)), [1; 32], sender.into(), told).unwrap();
         Self { threads, events, chunks, ports: PortRange::new(config.ports) }
     }
 
