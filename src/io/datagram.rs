@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use nix::cmsg_space;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 
 /// The largest datagram there is.
@@ -54,14 +54,11 @@ impl Datagrams {
         let mut slices = [IoSliceMut::new(&mut self.buffer)];
         let fd = self.socket.as_raw_fd();
         let message = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut self.control), MsgFlags::empty())?;
-        let stamp = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
-            _ => None,
-        });
+        let received = moment(stamp(&message)?);
         let remote = message.address.as_ref().and_then(address).ok_or(io::ErrorKind::InvalidData)?;
         let length = message.bytes;
         let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
-        Ok(Datagram { remote, received: stamp.map_or_else(Instant::now, moment), bytes })
+        Ok(Datagram { remote, received, bytes })
     }
 
     /// Sends one datagram.
@@ -80,17 +77,50 @@ impl AsFd for Datagrams {
     }
 }
 
-fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+/// Who sent a message.
+pub(super) fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = storage.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
     v4.or_else(|| storage.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
 }
 
-/// Wall time of a moment just past, on the monotonic clock.
-fn moment(stamp: TimeSpec) -> Instant {
-    let (now, wall) = (Instant::now(), SystemTime::now());
-    let since_epoch = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let age = since_epoch.checked_sub(Duration::from(stamp)).filter(|age| *age <= AGE_MAX).unwrap_or_default();
-    now.checked_sub(age).unwrap_or(now)
+/// The kernel's wall time of a message's receipt.
+///
+/// # Errors
+///
+/// When the room for control messages was too small for it.
+pub(super) fn stamp<S>(message: &RecvMsg<'_, '_, S>) -> nix::Result<Option<TimeSpec>> {
+    Ok(message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+        _ => None,
+    }))
+}
+
+/// Both clocks, read at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    /// The monotonic one.
+    pub now: Instant,
+    /// Wall time since 1970.
+    wall: Duration,
+}
+
+impl Clocks {
+    /// Reads them.
+    pub fn read() -> Self {
+        Self { now: Instant::now(), wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
+    }
+
+    /// Wall time of a moment just past, on the monotonic clock. No stamp, one of the future and one older than
+    /// `age_max` (the doing of a clock that was set) count as now.
+    pub fn moment(&self, stamp: Option<TimeSpec>, age_max: Duration) -> Instant {
+        let age = stamp.and_then(|stamp| self.wall.checked_sub(Duration::from(stamp)));
+        let age = age.filter(|age| *age <= age_max).unwrap_or_default();
+        self.now.checked_sub(age).unwrap_or(self.now)
+    }
+}
+
+fn moment(stamp: Option<TimeSpec>) -> Instant {
+    Clocks::read().moment(stamp, AGE_MAX)
 }
 
 #[cfg(test)]
@@ -129,8 +159,8 @@ mod tests {
     #[test]
     fn a_stamp_of_another_time_counts_as_now() {
         let now = Instant::now();
-        assert!(moment(TimeSpec::from_duration(Duration::from_secs(1))) >= now);
+        assert!(moment(Some(TimeSpec::from_duration(Duration::from_secs(1)))) >= now);
         let ahead = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3_600);
-        assert!(moment(TimeSpec::from_duration(ahead)) >= now);
+        assert!(moment(Some(TimeSpec::from_duration(ahead))) >= now);
     }
 }

@@ -1,8 +1,12 @@
 //! Real sockets on loopback: two phones through a media thread.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
+use crossbeam_channel::Receiver;
+
+use super::sockets::Pair;
 use super::*;
 use crate::clock::Wall;
 use crate::id::{LegId, RecordingId};

@@ -47,6 +47,16 @@ impl DigitReader {
     }
 }
 
+/// The key of an event's payload, when it is one.
+pub fn key([event, ..]: [u8; 4]) -> Option<char> {
+    digit(event)
+}
+
+/// True for a packet that ends its press.
+pub fn is_end([_, flags, ..]: [u8; 4]) -> bool {
+    flags & 0x80 != 0
+}
+
 /// The key of an event code; flash and other events are none.
 fn digit(event: u8) -> Option<char> {
     b"0123456789*#ABCD".get(usize::from(event)).map(|b| char::from(*b))

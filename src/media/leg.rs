@@ -8,15 +8,18 @@ use smallvec::SmallVec;
 
 use super::clip::{Clip, FRAME};
 use super::codec::{Codec, Law};
-use super::dtmf::DigitReader;
+use super::dtmf::{DigitReader, is_end, key};
+use super::ear::{Ear, Frame};
 use super::latch::{Latch, Verdict};
+use super::mouth::Mouth;
+use super::press::{Due, KeyTone, Presses, tone_frame};
 use super::reception::Reception;
 use super::rtcp::{self, LastSr, Sender};
 use super::rtp::{self, Packet};
 use super::shard::{Channel, PacketIo, Stats};
 use super::stream::{Numbers, OutStream};
 use super::terms::Terms;
-use super::timeline::Timeline;
+use super::timeline::{Stamp, Timeline};
 use super::{LegRole, Quality};
 use crate::id::LegId;
 
@@ -68,9 +71,19 @@ pub struct Leg {
     pub timeline: Option<Timeline>,
     /// It has a place in the wheel of 20 ms frames.
     pub ticking: bool,
+    /// What the leg it is bridged with hears.
+    pub peer_codec: Option<Codec>,
+    /// Keys on their way to its phone.
+    pub presses: Presses,
     slot: u32,
     latch: Latch,
     out: OutStream,
+    /// Decodes what its phone says, where that is needed.
+    ear: Option<Box<Ear>>,
+    /// Encodes what its phone hears, where frames of ours are not bytes already.
+    mouth: Option<Box<Mouth>>,
+    /// A press of the other side that its phone hears as a tone.
+    key_tone: Option<KeyTone>,
     reception: Reception,
     digits: DigitReader,
     control: Control,
@@ -109,6 +122,10 @@ pub struct Forward {
     packet: Packet,
     /// `None` for a telephone-event.
     codec: Option<Codec>,
+    /// Whose timestamps they are: of the codec that its phone speaks.
+    clock_hz: u32,
+    /// The first packet of a press.
+    begins: bool,
 }
 
 /// RTCP of a peer silent for so long may come from another port.
@@ -117,6 +134,8 @@ const CONTROL_SILENCE: Duration = Duration::from_secs(12);
 const ONE_WAY: Duration = Duration::from_secs(5);
 /// The other side speaks when its last packet is no older than this.
 const SPEAKS: Duration = Duration::from_secs(2);
+/// Bytes of a packet that we encode at most.
+const ENCODED_MOST: usize = 1_280;
 /// How far behind the present a listener hears, at the end of a frame: 40 ms.
 pub const LISTEN_LAG: u64 = 320;
 
@@ -139,9 +158,14 @@ impl Leg {
             voices: SmallVec::new(),
             timeline: None,
             ticking: false,
+            peer_codec: None,
+            presses: Presses::default(),
             slot,
             latch: Latch::new(now, remote, signalling),
             out,
+            ear: None,
+            mouth: None,
+            key_tone: None,
             reception: Reception::default(),
             digits: DigitReader::default(),
             control: Control {
@@ -161,6 +185,7 @@ impl Leg {
 
     /// SDP was answered or changed.
     pub fn update(&mut self, now: Instant, remote: Option<SocketAddr>, terms: Terms, io: &mut impl PacketIo) {
+        self.out.set_clock(terms.codec.clock_hz());
         self.terms = terms;
         self.latch.update(now, remote);
         (self.heard_at, self.timeout_said) = (now, false);
@@ -171,16 +196,39 @@ impl Leg {
     /// What its phone hears is another now.
     pub fn hear(&mut self, source: Source) {
         self.source = source;
-        self.out.switch();
+        self.switch();
     }
 
-    /// True when frames must be made for it every 20 ms.
+    /// What feeds its stream changes.
+    fn switch(&mut self) {
+        self.out.switch();
+        if let Some(mouth) = &mut self.mouth {
+            mouth.switch();
+        }
+    }
+
+    /// True when there is something to do for it every 20 ms: frames to make, or sound to decode.
     pub fn needs_tick(&self) -> bool {
-        match self.source {
+        let frames = match self.source {
             Source::Play { .. } | Source::Music(_) | Source::Tone { .. } => true,
             Source::Nothing => !self.voices.is_empty(),
             Source::Echo => false,
+        };
+        frames || self.ear.is_some() || self.key_tone.is_some() || !self.presses.is_idle()
+    }
+
+    /// Meets the phone that hears what this one says: by its codec.
+    pub fn acquaint(&mut self, peer_codec: Option<Codec>) {
+        self.peer_codec = peer_codec;
+        if self.ear.as_ref().is_some_and(|ear| !self.needs_ear(ear.codec())) {
+            self.ear = None;
         }
+    }
+
+    /// True when packets of this codec must be decoded as they are played: the other side hears another codec, or a
+    /// timeline is kept of a codec with a memory.
+    fn needs_ear(&self, codec: Codec) -> bool {
+        self.peer_codec.is_some_and(|peer| !codec.passes_as(peer)) || (codec.law().is_none() && self.timeline.is_some())
     }
 
     /// The figures of its media so far.
@@ -233,11 +281,32 @@ impl Leg {
         }
         if let Some(codec) = codec {
             if let (Some(timeline), Some(law)) = (&mut self.timeline, codec.law()) {
-                timeline.write(position, packet.ssrc, packet.timestamp, law.table(), payload);
+                let stamp = Stamp { ssrc: packet.ssrc, timestamp: packet.timestamp, clock_hz: codec.clock_hz() };
+                timeline.write(position, stamp, law.table(), payload);
             }
-            return (None, Some(Forward { packet, codec: Some(codec) }));
+            if self.needs_ear(codec) {
+                if self.ear.as_ref().is_none_or(|ear| ear.codec() != codec) {
+                    self.ear = Ear::new(codec).map(Box::new);
+                }
+                if let Some(ear) = &mut self.ear {
+                    ear.push(now, position, &packet, payload);
+                }
+            }
+            return (None, Some(Forward { packet, codec: Some(codec), clock_hz: codec.clock_hz(), begins: false }));
         }
-        (self.digits.handle(packet.timestamp, payload), Some(Forward { packet, codec: None }))
+        let digit = self.digits.handle(packet.timestamp, payload);
+        let clock_hz = self.terms.codec.clock_hz();
+        (digit, Some(Forward { packet, codec: None, clock_hz, begins: digit.is_some() }))
+    }
+
+    /// The next 20 ms of what its phone said, for a phone that hears another codec.
+    pub fn said(&mut self, now: Instant) -> Option<Frame> {
+        let ear = self.ear.as_mut()?;
+        let codec = ear.codec();
+        // G.711 lies on the timeline since it came.
+        let timeline = self.timeline.as_mut().filter(|_| codec.law().is_none());
+        let frame = ear.frame(now, timeline);
+        frame.filter(|_| self.peer_codec.is_some_and(|peer| !codec.passes_as(peer)))
     }
 
     /// Bridges it with the leg in slot `peer`, or with none; returns the old one.
@@ -250,7 +319,7 @@ impl Leg {
     /// True when its phone hears the leg it is bridged with.
     pub fn hears_peer(&self) -> bool {
         match self.source {
-            Source::Nothing => self.voices.is_empty(),
+            Source::Nothing => self.voices.is_empty() && self.key_tone.is_none(),
             Source::Play { .. } | Source::Music(_) | Source::Tone { .. } | Source::Echo => false,
         }
     }
@@ -265,23 +334,65 @@ impl Leg {
         io: &mut impl PacketIo,
     ) {
         let (Some(target), true) = (self.latch.target(), self.terms.send) else { return };
-        let payload_type = match forward.codec {
-            Some(_) => self.terms.payload_type,
-            None => match self.terms.events {
-                Some(events) => events.send,
-                None => return,
-            },
-        };
-        let Some(numbers) = self.out.relay(now, &forward.packet, forward.codec.is_some()) else { return };
         let payload = forward.packet.payload.clone();
-        let (from, to) = (forward.codec.and_then(Codec::law), self.terms.codec.law());
+        let Some(codec) = forward.codec else {
+            return self.deliver_event(now, forward, datagram, stats, io);
+        };
+        if !codec.passes_as(self.terms.codec) {
+            return;
+        }
+        let Some(numbers) = self.out.relay(now, &forward.packet, true) else { return };
+        let (from, to) = (codec.law(), self.terms.codec.law());
         if let (Some(from), Some(to), Some(samples)) = (from, to, datagram.get_mut(payload.clone())) {
             from.transcode(to, samples);
         }
         let Some(packet) = datagram.get_mut(payload.start.saturating_sub(rtp::HEADER_BYTES)..payload.end) else {
             return;
         };
-        self.send(target, payload_type, numbers, packet, stats, io);
+        self.send(target, self.terms.payload_type, numbers, packet, stats, io);
+    }
+
+    /// A telephone-event of another leg: as it came where the timestamps are of one kind, else moved onto our stream; as
+    /// a tone where the phone takes no events.
+    fn deliver_event(
+        &mut self,
+        now: Instant,
+        forward: &Forward,
+        datagram: &mut [u8],
+        stats: &mut Stats,
+        io: &mut impl PacketIo,
+    ) {
+        let Some(target) = self.latch.target() else { return };
+        let payload = forward.packet.payload.clone();
+        let Some(event) = datagram.get(payload.clone()).and_then(|p| p.first_chunk::<4>()).copied() else { return };
+        let Some(events) = self.terms.events else {
+            match &mut self.key_tone {
+                _ if forward.begins => self.key_tone = key(event).map(|digit| KeyTone::new(now, digit)),
+                Some(tone) => tone.go_on(now, is_end(event)),
+                None => {}
+            }
+            return;
+        };
+        let clock_hz = self.out.clock_hz();
+        let numbers = if forward.clock_hz == clock_hz && self.peer_codec.is_some_and(|c| c.passes_as(self.terms.codec))
+        {
+            match self.out.relay(now, &forward.packet, false) {
+                Some(numbers) => numbers,
+                None => return,
+            }
+        } else {
+            let [.., d0, d1] = event;
+            let duration = u64::from(u16::from_be_bytes([d0, d1]));
+            let duration = duration * u64::from(clock_hz) / u64::from(forward.clock_hz.max(1));
+            if let Some(place) = datagram.get_mut(payload.start + 2..payload.start + 4) {
+                place.copy_from_slice(&(duration.min(0xffff) as u16).to_be_bytes());
+            }
+            self.out.event(now, (forward.packet.ssrc, forward.packet.timestamp))
+        };
+        let Some(packet) = datagram.get_mut(payload.start.saturating_sub(rtp::HEADER_BYTES)..payload.end) else {
+            return;
+        };
+        self.send(target, events.send, numbers, packet, stats, io);
     }
 
     /// Writes the header into the first 12 bytes of `packet` and sends it.
@@ -302,7 +413,7 @@ impl Leg {
         io.send(self.slot, Channel::Rtp, target, packet);
     }
 
-    /// Makes the frame due at `at`; `mix` is what a listener hears, `music_at` the common place of all music.
+    /// Makes the frame due at `at`; `mix` is what its voices say, `music_at` the common place of all music.
     ///
     /// Returns the number of a play that ended with it.
     pub fn frame(
@@ -313,7 +424,11 @@ impl Leg {
         stats: &mut Stats,
         io: &mut impl PacketIo,
     ) -> Option<u64> {
-        let law = self.terms.codec.law()?;
+        if let Some(tone) = self.press_frame(at, stats, io) {
+            self.speak(at, 8_000, &tone, stats, io);
+            return None;
+        }
+        let law = self.terms.codec.law().unwrap_or(Law::Mu);
         let mut packet = [0u8; rtp::HEADER_BYTES + FRAME];
         let frame = packet.last_chunk_mut::<FRAME>()?;
         frame.fill(law.silence());
@@ -334,20 +449,94 @@ impl Leg {
                 tone.copy_looped(law, *at, frame);
                 *at = (*at + FRAME) % tone.samples().max(1);
             }
-            Source::Nothing => match mix {
-                Some(mix) => frame.iter_mut().zip(mix).for_each(|(byte, sample)| *byte = law.encode(*sample)),
-                None => return None,
-            },
+            Source::Nothing => {
+                if let Some(mix) = mix {
+                    self.speak(at, 8_000, mix, stats, io);
+                }
+                return None;
+            }
             Source::Echo => return None,
         }
-        if let (Some(target), true) = (self.latch.target(), self.terms.send) {
-            let numbers = self.out.frame(at);
-            self.send(target, self.terms.payload_type, numbers, &mut packet, stats, io);
+        if self.takes_bytes() {
+            self.send_frame(at, &mut packet, stats, io);
+        } else {
+            let sound = std::array::from_fn::<i16, FRAME, _>(|n| frame.get(n).map_or(0, |byte| law.decode(*byte)));
+            self.speak(at, 8_000, &sound, stats, io);
         }
         if done.is_some() {
             self.hear(Source::Nothing);
         }
         done
+    }
+
+    /// True when a frame of G.711 is a packet as it stands.
+    fn takes_bytes(&self) -> bool {
+        self.terms.codec.law().is_some() && self.terms.ptime_ms == 20
+    }
+
+    /// A frame of 20 ms of G.711, its header still to be written.
+    fn send_frame(
+        &mut self,
+        at: Instant,
+        packet: &mut [u8; rtp::HEADER_BYTES + FRAME],
+        stats: &mut Stats,
+        io: &mut impl PacketIo,
+    ) {
+        if let (Some(target), true) = (self.latch.target(), self.terms.send) {
+            let numbers = self.out.frame(at, 20);
+            self.send(target, self.terms.payload_type, numbers, packet, stats, io);
+        }
+    }
+
+    /// Lets its phone hear 20 ms of sound at 8 or 16 kHz.
+    pub fn speak(&mut self, at: Instant, rate: u32, sound: &[i16], stats: &mut Stats, io: &mut impl PacketIo) {
+        if let (Some(law), true, 8_000, FRAME) = (self.terms.codec.law(), self.takes_bytes(), rate, sound.len()) {
+            let mut packet = [0u8; rtp::HEADER_BYTES + FRAME];
+            if let Some(frame) = packet.last_chunk_mut::<FRAME>() {
+                frame.iter_mut().zip(sound).for_each(|(byte, sample)| *byte = law.encode(*sample));
+            }
+            return self.send_frame(at, &mut packet, stats, io);
+        }
+        let (codec, ptime_ms) = (self.terms.codec, self.terms.ptime_ms);
+        if !self.mouth.as_ref().is_some_and(|mouth| mouth.speaks(codec, ptime_ms)) {
+            self.mouth = Mouth::new(codec, ptime_ms).map(Box::new);
+        }
+        let Some(mut mouth) = self.mouth.take() else { return };
+        mouth.take(rate, sound);
+        let mut packet = [0u8; rtp::HEADER_BYTES + ENCODED_MOST];
+        while let Some((bytes, ms)) = mouth.packet(packet.get_mut(rtp::HEADER_BYTES..).unwrap_or_default()) {
+            let (Some(target), true) = (self.latch.target(), self.terms.send && bytes > 0) else { continue };
+            let numbers = self.out.frame(at, ms);
+            let packet = packet.get_mut(..rtp::HEADER_BYTES + bytes).unwrap_or_default();
+            self.send(target, self.terms.payload_type, numbers, packet, stats, io);
+        }
+        self.mouth = Some(mouth);
+    }
+
+    /// The key that is pressed towards its phone: an event is sent beside all else, a tone is returned.
+    fn press_frame(&mut self, at: Instant, stats: &mut Stats, io: &mut impl PacketIo) -> Option<[i16; FRAME]> {
+        if let Some(tone) = self.key_tone {
+            let frame = tone.frame(at);
+            if frame.is_none() {
+                self.key_tone = None;
+                self.switch();
+            }
+            return frame;
+        }
+        let events = self.terms.events;
+        match self.presses.due(at, events.is_some(), self.out.clock_hz())? {
+            Due::Tone { digit, at } => Some(tone_frame(digit, at)),
+            Due::Event { source, payload } => {
+                let (Some(target), Some(events)) = (self.latch.target(), events) else { return None };
+                let numbers = self.out.event(at, source);
+                let mut packet = [0u8; rtp::HEADER_BYTES + 4];
+                if let Some(place) = packet.last_chunk_mut() {
+                    *place = payload;
+                }
+                self.send(target, events.send, numbers, &mut packet, stats, io);
+                None
+            }
+        }
     }
 
     /// Takes one RTCP packet from the network; `ntp` is our NTP time now.

@@ -19,20 +19,28 @@ pub mod clip;
 pub mod codec;
 pub mod config;
 pub mod dtmf;
+pub mod ear;
+pub mod jitter;
 pub mod latch;
 pub mod leg;
+pub mod mouth;
+pub mod plc;
 pub mod port;
+pub mod press;
 pub mod reception;
 pub mod recorder;
+pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 pub mod shard;
 pub mod stream;
 pub mod terms;
 pub mod timeline;
+pub mod voice;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -173,6 +181,15 @@ pub enum Command {
     Report {
         /// Which.
         leg: LegId,
+    },
+    /// Presses a key towards a phone: as telephone-events, or as a tone where these were not agreed on.
+    Press {
+        /// Whose phone is told.
+        leg: LegId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// How long, 40 ms to 8 s.
+        length: Duration,
     },
     /// Closes the sockets; answered by [`Event::Closed`].
     Close {

@@ -18,8 +18,8 @@ use crate::id::{LegId, RecordingId};
 
 /// Samples of one chunk and channel: 200 ms.
 pub const CHUNK: usize = 1_600;
-/// How far behind the present the recording is read: 120 ms.
-const LAG: u64 = 960;
+/// How far behind the present the recording is read: 260 ms, more than a jitter buffer keeps.
+const LAG: u64 = 2_080;
 /// Pauses whose marks storage has not taken yet, at most; beyond, the oldest mark is lost, never the silence.
 const MARKS_MOST: usize = 64;
 /// Extra files that run at once for one recording.

@@ -181,6 +181,10 @@ impl Shard {
         if let Some(digit) = digit {
             self.events.push_back(Event::Digit { leg: leg.id, digit });
         }
+        if leg.needs_tick() && !leg.ticking {
+            leg.ticking = true;
+            put(&mut self.fast, slot);
+        }
         let Some(forward) = forward else { return };
         if matches!(leg.source, Source::Echo) {
             return leg.deliver(now, &forward, datagram, &mut self.stats, io);
@@ -189,6 +193,11 @@ impl Shard {
         let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_deref_mut) else { return };
         if hearer.hears_peer() {
             hearer.deliver(now, &forward, datagram, &mut self.stats, io);
+            // It may have to be told of a key by a tone.
+            if hearer.needs_tick() && !hearer.ticking {
+                hearer.ticking = true;
+                put(&mut self.fast, peer);
+            }
         }
     }
 
@@ -235,6 +244,7 @@ impl Shard {
         let mut n = 0;
         // A leg is out of the wheel while its frame is made: if that panics, only this leg falls silent.
         while let Some(slot) = self.fast.get_mut(turn).filter(|w| n < w.len()).map(|w| w.swap_remove(n)) {
+            self.said(slot, at, io);
             let mix = self.mix(slot, position);
             let Some(leg) = leg(&mut self.legs, slot) else { continue };
             if let Some(play) = leg.frame(at, music_at, mix.as_ref(), &mut self.stats, io) {
@@ -250,16 +260,25 @@ impl Shard {
         }
     }
 
+    /// Hands on what the leg in `slot` said, decoded, to the leg it is bridged with.
+    fn said(&mut self, slot: u32, at: Instant, io: &mut impl PacketIo) {
+        let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
+        let (Some(frame), Some(peer)) = (leg.said(at), leg.peer) else { return };
+        let hearer = self.legs.get_mut(peer as usize).and_then(Option::as_deref_mut);
+        if let Some(hearer) = hearer.filter(|hearer| hearer.hears_peer()) {
+            hearer.speak(at, frame.rate(), frame.sound(), &mut self.stats, io);
+        }
+    }
+
     /// What the leg in `slot` hears of its voices now.
     fn mix(&self, slot: u32, position: u64) -> Option<[i16; FRAME]> {
         let leg = self.legs.get(slot as usize)?.as_ref()?;
         if leg.voices.is_empty() || !matches!(leg.source, Source::Nothing) {
             return None;
         }
-        let from = position.saturating_sub(LISTEN_LAG + FRAME as u64);
         let (mut mix, mut voice) = ([0; FRAME], [0; FRAME]);
         for timeline in leg.voices.iter().filter_map(|voice| self.timeline(*voice)) {
-            timeline.read(from, &mut voice);
+            timeline.read(position.saturating_sub(LISTEN_LAG + FRAME as u64 + timeline.behind), &mut voice);
             mix.iter_mut().zip(voice).for_each(|(sum, sample): (&mut i16, i16)| *sum = sum.saturating_add(sample));
         }
         Some(mix)
@@ -317,8 +336,17 @@ impl Shard {
         match command {
             Command::Open { .. } => self.open(now, command, io),
             Command::Update { leg, remote, terms } => {
-                if let Some(leg) = self.leg(leg) {
-                    leg.update(now, remote, terms, io);
+                let Some(known) = self.leg(leg) else { return };
+                let codec = terms.codec;
+                known.update(now, remote, terms, io);
+                if let Some(peer) = known.peer.and_then(|peer| self::leg(&mut self.legs, peer)) {
+                    peer.acquaint(Some(codec));
+                }
+            }
+            Command::Press { leg, digit, length } => {
+                if let Some(known) = self.leg(leg) {
+                    known.presses.press(digit, length);
+                    self.tick(leg);
                 }
             }
             Command::Play { leg, play, clips } => self.hear(leg, Source::Play { play, clips, index: 0, at: 0 }),
@@ -359,7 +387,7 @@ impl Shard {
             return;
         }
         let numbers = (self.rng.next_u32(), self.rng.next_u32(), self.rng.next_u32());
-        let out = OutStream::new(numbers.0, numbers.1 as u16, numbers.2);
+        let out = OutStream::new(numbers.0, numbers.1 as u16, numbers.2, terms.codec.clock_hz());
         let report_at = now + report_interval(&mut self.rng);
         let leg = Box::new(Leg::new(now, (id, slot, role), terms, (remote, signalling), out, report_at));
         match self.legs.get_mut(slot as usize) {
@@ -412,9 +440,7 @@ impl Shard {
         let Some(leg) = leg(&mut self.legs, slot) else { return };
         if leg.needs_tick() && !leg.ticking {
             leg.ticking = true;
-            if let Some(wheel) = self.fast.get_mut(slot as usize % FAST) {
-                wheel.push(slot);
-            }
+            put(&mut self.fast, slot);
         }
     }
 
@@ -426,16 +452,21 @@ impl Shard {
         self.unbridge(now, a);
         self.unbridge(now, b);
         for (slot, peer) in [(slot_a, slot_b), (slot_b, slot_a)] {
+            let codec = leg(&mut self.legs, peer).map(|peer| peer.terms.codec);
             if let Some(leg) = leg(&mut self.legs, slot) {
                 leg.meet(now, Some(peer));
+                leg.acquaint(codec);
             }
         }
     }
 
     fn unbridge(&mut self, now: Instant, id: LegId) {
-        let Some(peer) = self.leg(id).and_then(|leg| leg.meet(now, None)) else { return };
+        let Some(left) = self.leg(id) else { return };
+        left.acquaint(None);
+        let Some(peer) = left.meet(now, None) else { return };
         if let Some(peer) = leg(&mut self.legs, peer) {
             peer.meet(now, None);
+            peer.acquaint(None);
         }
     }
 
@@ -556,6 +587,13 @@ impl Shard {
 
 fn leg(legs: &mut [Option<Box<Leg>>], slot: u32) -> Option<&mut Leg> {
     legs.get_mut(slot as usize)?.as_deref_mut()
+}
+
+/// Into the wheel of frames.
+fn put(fast: &mut [Vec<u32>; FAST], slot: u32) {
+    if let Some(wheel) = fast.get_mut(slot as usize % FAST) {
+        wheel.push(slot);
+    }
 }
 
 fn timeline<'a>(legs: &'a [Option<Box<Leg>>], slots: &HashMap<LegId, u32>, id: LegId) -> Option<&'a Timeline> {

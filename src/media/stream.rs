@@ -6,21 +6,23 @@
 
 use std::time::{Duration, Instant};
 
-use super::clip::FRAME;
 use super::rtp::Packet;
 
 /// Numbers of the outgoing packets of one leg.
 #[derive(Debug)]
 pub struct OutStream {
     ssrc: u32,
+    /// Ticks a millisecond of the timestamps: 8, or 48 for Opus.
+    per_ms: u32,
     /// Highest sequence number sent.
     sequence: u16,
     /// Highest timestamp sent, and when.
     timestamp: u32,
     at: Option<Instant>,
-    /// The last packet was a frame of ours: the next is due 160 samples later.
-    steady: bool,
+    /// The last packet was a frame of ours of so many ticks: the next is due when it ends.
+    steady: Option<u32>,
     relay: Option<Relay>,
+    press: Option<Press>,
     packets: u64,
     octets: u64,
 }
@@ -38,6 +40,14 @@ struct Relay {
     young: u16,
 }
 
+/// The key press under way: all its packets have the timestamp of its beginning (RFC 4733 §2.2).
+#[derive(Clone, Copy, Debug)]
+struct Press {
+    /// SSRC and timestamp of its source.
+    source: (u32, u32),
+    timestamp: u32,
+}
+
 /// The numbers of one outgoing packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Numbers {
@@ -51,17 +61,34 @@ pub struct Numbers {
 
 /// A source that jumps by so many packets has begun anew.
 const SEQUENCE_JUMP: u16 = 3_000;
-/// A source whose timestamps are so far from the clock is tied to it anew: 3 s.
-const TIMESTAMP_JUMP: u32 = 24_000;
+/// A source whose timestamps are so far from the clock is tied to it anew, in ms.
+const TIMESTAMP_JUMP_MS: u32 = 3_000;
+/// What one of our frames lasts at least, in ms.
+const FRAME_MS: u32 = 20;
 /// Packets after the beginning of a relay that may still be older than it.
 const YOUNG: u16 = 1_000;
 /// A frame of ours that is later than this tells its true time: 100 ms.
 const LATE: Duration = Duration::from_millis(100);
 
 impl OutStream {
-    /// A stream that begins at random numbers (RFC 3550 §5.1).
-    pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
-        Self { ssrc, sequence, timestamp, at: None, steady: false, relay: None, packets: 0, octets: 0 }
+    /// A stream that begins at random numbers (RFC 3550 §5.1), its timestamps at this clock.
+    pub fn new(ssrc: u32, sequence: u16, timestamp: u32, clock_hz: u32) -> Self {
+        let (at, steady, relay, press) = (None, None, None, None);
+        let per_ms = clock_hz / 1_000;
+        Self { ssrc, per_ms, sequence, timestamp, at, steady, relay, press, packets: 0, octets: 0 }
+    }
+
+    /// The codec changes: timestamps go on from where they are, at another pace perhaps.
+    pub fn set_clock(&mut self, clock_hz: u32) {
+        if self.per_ms != clock_hz / 1_000 {
+            self.per_ms = clock_hz / 1_000;
+            self.switch();
+        }
+    }
+
+    /// Ticks a second of its timestamps.
+    pub fn clock_hz(&self) -> u32 {
+        self.per_ms * 1_000
     }
 
     /// Our SSRC towards this phone.
@@ -88,7 +115,7 @@ impl OutStream {
     /// What feeds the stream changes: the next packet carries the marker and the time that passed.
     pub fn switch(&mut self) {
         self.relay = None;
-        self.steady = false;
+        self.steady = None;
     }
 
     /// Another leg will be relayed, or none: its numbers have nothing to do with the last one's.
@@ -99,7 +126,7 @@ impl OutStream {
     /// The timestamp of a sample that begins at `now`.
     pub fn timestamp_at(&self, now: Instant) -> u32 {
         let Some(at) = self.at else { return self.timestamp };
-        let elapsed = now.saturating_duration_since(at).as_micros() * 8 / 1_000;
+        let elapsed = now.saturating_duration_since(at).as_micros() * u128::from(self.per_ms) / 1_000;
         self.timestamp.wrapping_add(elapsed as u32)
     }
 
@@ -109,21 +136,39 @@ impl OutStream {
             None => self.timestamp,
             Some(_) => {
                 let elapsed = self.timestamp_at(now).wrapping_sub(self.timestamp);
-                self.timestamp.wrapping_add(elapsed.max(FRAME as u32))
+                self.timestamp.wrapping_add(elapsed.max(FRAME_MS * self.per_ms))
             }
         }
     }
 
-    /// Numbers for a 20 ms frame of ours, due at `at`.
-    pub fn frame(&mut self, at: Instant) -> Numbers {
+    /// Numbers for a frame of ours that lasts so many ms, due at `at`.
+    pub fn frame(&mut self, at: Instant, ms: u32) -> Numbers {
         let on_time = self.at.is_some_and(|last| at.saturating_duration_since(last) < LATE);
-        let marker = !(self.steady && on_time);
-        self.timestamp = if marker { self.next_timestamp(at) } else { self.timestamp.wrapping_add(FRAME as u32) };
+        let goes_on = self.steady.filter(|_| on_time);
+        self.timestamp = match goes_on {
+            Some(ticks) => self.timestamp.wrapping_add(ticks),
+            None => self.next_timestamp(at),
+        };
         self.sequence = self.sequence.wrapping_add(1);
         self.at = Some(at);
-        self.steady = true;
+        self.steady = Some(ms * self.per_ms);
         self.relay = None;
-        Numbers { marker, sequence: self.sequence, timestamp: self.timestamp }
+        Numbers { marker: goes_on.is_none(), sequence: self.sequence, timestamp: self.timestamp }
+    }
+
+    /// Numbers for a telephone-event that stands among frames of ours: of the press that `source` names by its SSRC and
+    /// timestamp. Frames go on beside it, and so does a relay.
+    pub fn event(&mut self, now: Instant, source: (u32, u32)) -> Numbers {
+        let known = self.press.filter(|press| press.source == source);
+        let press = known.unwrap_or_else(|| Press { source, timestamp: self.next_timestamp(now) });
+        self.press = Some(press);
+        self.sequence = self.sequence.wrapping_add(1);
+        if let Some(relay) = &mut self.relay {
+            // What is relayed beside it moves up by one; what comes too late for that would have another's number.
+            relay.sequence_offset = relay.sequence_offset.wrapping_add(1);
+            (relay.began, relay.young) = (self.sequence.wrapping_add(1), YOUNG);
+        }
+        Numbers { marker: known.is_none(), sequence: self.sequence, timestamp: press.timestamp }
     }
 
     /// Numbers for a packet of another stream; `None` when it is older than the beginning of the relay.
@@ -157,7 +202,7 @@ impl OutStream {
             self.timestamp = timestamp;
             self.at = Some(now);
         }
-        self.steady = false;
+        self.steady = None;
         self.relay = Some(relay);
         Some(Numbers { marker: began || packet.marker, sequence, timestamp })
     }
@@ -167,7 +212,7 @@ impl OutStream {
         let in_order = !(SEQUENCE_JUMP..=u16::MAX - SEQUENCE_JUMP).contains(&ahead);
         let timestamp = packet.timestamp.wrapping_add(relay.timestamp_offset);
         let off = (timestamp.wrapping_sub(self.timestamp_at(now)) as i32).unsigned_abs();
-        relay.ssrc == packet.ssrc && in_order && (!audio || off < TIMESTAMP_JUMP)
+        relay.ssrc == packet.ssrc && in_order && (!audio || off < TIMESTAMP_JUMP_MS * self.per_ms)
     }
 
     fn begin(&self, now: Instant, packet: &Packet) -> Relay {
@@ -198,9 +243,9 @@ mod tests {
     #[test]
     fn numbers_go_on_from_frames_to_relay_and_back() {
         let start = Instant::now();
-        let mut out = OutStream::new(1, 65_534, u32::MAX - 100);
-        assert_eq!(out.frame(start), Numbers { marker: true, sequence: 65_535, timestamp: u32::MAX - 100 });
-        assert_eq!(out.frame(start + ms(20)), Numbers { marker: false, sequence: 0, timestamp: 59 });
+        let mut out = OutStream::new(1, 65_534, u32::MAX - 100, 8_000);
+        assert_eq!(out.frame(start, 20), Numbers { marker: true, sequence: 65_535, timestamp: u32::MAX - 100 });
+        assert_eq!(out.frame(start + ms(20), 20), Numbers { marker: false, sequence: 0, timestamp: 59 });
         // 50 ms later another phone speaks.
         let first = out.relay(start + ms(70), &packet(500, 90_000, 7), true);
         assert_eq!(first, Some(Numbers { marker: true, sequence: 1, timestamp: 459 }));
@@ -209,13 +254,13 @@ mod tests {
         assert_eq!(lossy, Some(Numbers { marker: false, sequence: 3, timestamp: 779 }), "loss is seen behind us");
         let late = out.relay(start + ms(111), &packet(501, 90_160, 7), true);
         assert_eq!(late, Some(Numbers { marker: false, sequence: 2, timestamp: 619 }));
-        assert_eq!(out.frame(start + ms(130)), Numbers { marker: true, sequence: 4, timestamp: 939 });
+        assert_eq!(out.frame(start + ms(130), 20), Numbers { marker: true, sequence: 4, timestamp: 939 });
     }
 
     #[test]
     fn a_source_that_begins_anew_does_not_disturb_the_stream() {
         let start = Instant::now();
-        let mut out = OutStream::new(1, 0, 0);
+        let mut out = OutStream::new(1, 0, 0, 8_000);
         out.relay(start, &packet(10, 1_000, 7), true);
         let next = out.relay(start + ms(20), &packet(11, 1_160, 7), true);
         assert_eq!(next.map(|n| (n.sequence, n.timestamp)), Some((2, 160)));
@@ -229,8 +274,19 @@ mod tests {
     #[test]
     fn a_frame_after_a_stall_tells_the_time_that_passed() {
         let start = Instant::now();
-        let mut out = OutStream::new(1, 0, 0);
-        out.frame(start);
-        assert_eq!(out.frame(start + ms(1_000)), Numbers { marker: true, sequence: 2, timestamp: 8_000 });
+        let mut out = OutStream::new(1, 0, 0, 8_000);
+        out.frame(start, 20);
+        assert_eq!(out.frame(start + ms(1_000), 20), Numbers { marker: true, sequence: 2, timestamp: 8_000 });
+    }
+
+    #[test]
+    fn a_press_among_frames_keeps_the_timestamp_of_its_beginning() {
+        let start = Instant::now();
+        let mut out = OutStream::new(1, 0, 0, 48_000);
+        out.frame(start, 20);
+        let press = [(7, 90_000), (7, 90_000), (7, 94_000)].map(|source| out.event(start + ms(40), source));
+        assert_eq!(press.map(|n| (n.marker, n.sequence)), [(true, 2), (false, 3), (true, 4)]);
+        assert_eq!(press.map(|n| n.timestamp), [1_920; 3]);
+        assert_eq!(out.frame(start + ms(20), 20), Numbers { marker: false, sequence: 5, timestamp: 960 });
     }
 }

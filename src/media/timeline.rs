@@ -24,6 +24,19 @@ pub struct Timeline {
     /// One past the latest sample written.
     head: u64,
     anchor: Option<Anchor>,
+    /// How far behind a packet's arrival its sound is laid here at most, in samples: what a jitter buffer keeps.
+    pub behind: u64,
+}
+
+/// Whose packet it is and when its sender's clock says it began.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Who speaks.
+    pub ssrc: u32,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// Its ticks a second.
+    pub clock_hz: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,32 +53,48 @@ struct Anchor {
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { ring: Box::new([0; KEPT]), head: 0, anchor: None }
+        Self { ring: Box::new([0; KEPT]), head: 0, anchor: None, behind: 0 }
     }
 }
 
 impl Timeline {
-    /// Lays one packet of audio on the timeline; `arrival` is the position of now.
-    pub fn write(&mut self, arrival: u64, ssrc: u32, timestamp: u32, table: &[i16; 256], payload: &[u8]) {
-        let position = self.place(arrival, ssrc, timestamp, payload.len());
+    /// Lays one packet of G.711 on the timeline; `arrival` is the position of now.
+    pub fn write(&mut self, arrival: u64, stamp: Stamp, table: &[i16; 256], payload: &[u8]) {
+        self.lay(arrival, stamp, payload.len(), |n| payload.get(n).map_or(0, |byte| table[usize::from(*byte)]));
+    }
+
+    /// Lays sound at 8 kHz on the timeline that came as one packet at `arrival`.
+    pub fn write_sound(&mut self, arrival: u64, stamp: Stamp, sound: &[i16]) {
+        self.lay(arrival, stamp, sound.len(), |n| sound.get(n).copied().unwrap_or_default());
+    }
+
+    fn lay(&mut self, arrival: u64, stamp: Stamp, samples: usize, sample: impl Fn(usize) -> i16) {
+        let position = self.place(arrival, stamp, samples);
         let oldest = self.head.saturating_sub(KEPT as u64);
         let Ok(start) = u64::try_from(position) else { return };
-        if start < oldest || payload.len() > KEPT {
+        if start < oldest || samples > KEPT {
             return;
         }
         self.advance(start);
-        for (n, byte) in payload.iter().enumerate() {
-            self.set(start + n as u64, table[usize::from(*byte)]);
+        // The ring is two straight pieces.
+        let first = start as usize % KEPT;
+        let straight = samples.min(KEPT - first);
+        for (piece, begin) in [(first..first + straight, 0), (0..samples - straight, straight)] {
+            for (n, place) in self.ring.get_mut(piece).unwrap_or_default().iter_mut().enumerate() {
+                *place = sample(begin + n);
+            }
         }
-        self.head = self.head.max(start + payload.len() as u64);
+        self.head = self.head.max(start + samples as u64);
     }
 
     /// Where a packet begins, and keeps the tie to the clock.
-    fn place(&mut self, arrival: u64, ssrc: u32, timestamp: u32, samples: usize) -> i64 {
+    fn place(&mut self, arrival: u64, stamp: Stamp, samples: usize) -> i64 {
+        let Stamp { ssrc, timestamp, clock_hz } = stamp;
         let by_clock = i64::try_from(arrival).unwrap_or(i64::MAX) - samples as i64;
         let fresh = Anchor { ssrc, timestamp, position: by_clock, least: i64::MAX, packets: 0, correction: 0 };
         let anchor = self.anchor.get_or_insert(fresh);
-        let by_timestamp = anchor.position + i64::from(timestamp.wrapping_sub(anchor.timestamp) as i32);
+        let passed = i64::from(timestamp.wrapping_sub(anchor.timestamp) as i32);
+        let by_timestamp = anchor.position + passed * 8_000 / i64::from(clock_hz.max(1));
         let delay = by_clock - by_timestamp;
         if anchor.ssrc != ssrc || !DELAYS.contains(&delay) {
             *anchor = fresh;
@@ -116,10 +145,18 @@ impl Timeline {
 
     /// Copies samples from `from` on into `out`; silence where nothing was said or it is no longer kept.
     pub fn read(&self, from: u64, out: &mut [i16]) {
-        let oldest = self.head.saturating_sub(KEPT as u64);
-        for (position, sample) in (from..).zip(out) {
-            *sample = if position >= oldest && position < self.head { self.at(position) } else { 0 };
-        }
+        let until = from + out.len() as u64;
+        let start = from.max(self.head.saturating_sub(KEPT as u64)).min(until);
+        let end = until.min(self.head).max(start);
+        let (before, rest) = out.split_at_mut((start - from) as usize);
+        let (said, after) = rest.split_at_mut(((end - start) as usize).min(rest.len()));
+        before.fill(0);
+        after.fill(0);
+        let first = start as usize % KEPT;
+        let straight = said.len().min(KEPT - first);
+        let (one, two) = said.split_at_mut(straight);
+        one.copy_from_slice(self.ring.get(first..first + one.len()).unwrap_or_default());
+        two.copy_from_slice(self.ring.get(..two.len()).unwrap_or_default());
     }
 }
 
@@ -129,6 +166,10 @@ mod tests {
     use crate::media::codec::Law;
 
     const ULAW: Law = Law::Mu;
+
+    fn stamp(ssrc: u32, timestamp: u32) -> Stamp {
+        Stamp { ssrc, timestamp, clock_hz: 8_000 }
+    }
 
     fn voice(level: i16) -> [u8; 160] {
         [ULAW.encode(level); 160]
@@ -143,14 +184,14 @@ mod tests {
     #[test]
     fn a_lost_packet_leaves_silence_of_its_length_and_a_late_one_fills_it() {
         let mut timeline = Timeline::default();
-        timeline.write(10_160, 1, 0, ULAW.table(), &voice(1_000));
-        timeline.write(10_480, 1, 320, ULAW.table(), &voice(1_000));
+        timeline.write(10_160, stamp(1, 0), ULAW.table(), &voice(1_000));
+        timeline.write(10_480, stamp(1, 320), ULAW.table(), &voice(1_000));
         let heard = ULAW.decode(ULAW.encode(1_000));
         assert_eq!(read(&timeline, 9_999, 2), [0, heard]);
         assert_eq!(read(&timeline, 10_159, 2), [heard, 0]);
         assert_eq!(read(&timeline, 10_319, 2), [0, heard]);
         assert_eq!(read(&timeline, 10_479, 2), [heard, 0]);
-        timeline.write(10_500, 1, 160, ULAW.table(), &voice(1_000));
+        timeline.write(10_500, stamp(1, 160), ULAW.table(), &voice(1_000));
         assert_eq!(read(&timeline, 10_000, 480), [heard; 480]);
     }
 
@@ -161,7 +202,7 @@ mod tests {
         let mut worst = 0;
         for n in 0..180_000u64 {
             let arrival = 8_000 + (n as f64 * 160.0 / 1.000_3) as u64;
-            timeline.write(arrival, 1, (n * 160) as u32, ULAW.table(), &voice(1_000));
+            timeline.write(arrival, stamp(1, (n * 160) as u32), ULAW.table(), &voice(1_000));
             worst = worst.max(timeline.head.abs_diff(arrival));
         }
         assert!(worst <= 160, "{worst} samples are over 20 ms");
@@ -170,10 +211,10 @@ mod tests {
     #[test]
     fn timestamps_that_stood_still_are_tied_anew_to_the_clock() {
         let mut timeline = Timeline::default();
-        timeline.write(8_160, 1, 0, ULAW.table(), &voice(1_000));
-        timeline.write(88_160, 1, 160, ULAW.table(), &voice(1_000));
+        timeline.write(8_160, stamp(1, 0), ULAW.table(), &voice(1_000));
+        timeline.write(88_160, stamp(1, 160), ULAW.table(), &voice(1_000));
         assert_eq!(timeline.head, 88_160);
-        timeline.write(88_320, 2, 4_000_000, ULAW.table(), &voice(1_000));
+        timeline.write(88_320, stamp(2, 4_000_000), ULAW.table(), &voice(1_000));
         assert_eq!(timeline.head, 88_320);
         assert_eq!(read(&timeline, 8_000, 160), [0; 160], "no longer kept");
     }
@@ -184,7 +225,7 @@ mod tests {
         for n in 0..200u64 {
             // Packets 50 to 74 come together with packet 75.
             let sent = if (50..75).contains(&n) { 75 } else { n };
-            timeline.write(8_160 + sent * 160, 1, (n * 160) as u32, ULAW.table(), &voice(1_000));
+            timeline.write(8_160 + sent * 160, stamp(1, (n * 160) as u32), ULAW.table(), &voice(1_000));
             if n >= 75 {
                 assert!(timeline.head.abs_diff(8_160 + n * 160) <= 320, "packet {n}");
             }
@@ -196,7 +237,7 @@ mod tests {
         let mut timeline = Timeline::default();
         for n in 0..500u64 {
             let late = [0, 80, 240, 400, 16][n as usize % 5];
-            timeline.write(8_160 + n * 160 + late, 1, (n * 160) as u32, ULAW.table(), &voice(1_000));
+            timeline.write(8_160 + n * 160 + late, stamp(1, (n * 160) as u32), ULAW.table(), &voice(1_000));
             assert_eq!(timeline.head, 8_160 + n * 160);
         }
     }

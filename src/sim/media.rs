@@ -115,7 +115,7 @@ impl Media {
                 later.push((soon, Later::Event(Event::Quality { leg, quality: Quality::default() })));
             }
             Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
-            Command::Echo { .. } | Command::Unbridge { .. } => {}
+            Command::Echo { .. } | Command::Unbridge { .. } | Command::Press { .. } => {}
         }
         Ok(later)
     }

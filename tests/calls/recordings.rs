@@ -1,6 +1,5 @@
 //! What is recorded of a call, whoever takes it over: F26; and what is not while somebody reads a card number: F27.
 
-use hatif::acd::Wish;
 use hatif::call::config::RecordPolicy;
 use hatif::engine::Command;
 use hatif::id::{CallId, LegId};
@@ -94,19 +93,17 @@ fn the_recording_goes_on_when_who_transfers_is_gone_and_when_the_transfer_fails(
 #[test]
 fn the_recording_goes_on_in_a_recorded_queue_and_ends_in_another() {
     for recorded in [true, false] {
+        let policy = if recorded { RecordPolicy::Always } else { RecordPolicy::Never };
         let mut centre = Centre::with(|settings| {
-            if !recorded {
-                settings.call.recording.insert("vip".into(), RecordPolicy::Never);
-            } else {
-                settings.call.recording.insert("vip".into(), RecordPolicy::Always);
-            }
+            settings.call.recording.insert("vip".into(), policy);
         });
         let (mut customer, mut agent) = centre.talk(stranger(1));
-        centre.want("102", Wish::Ready);
         centre.refers(&mut agent, &uri("601"));
         assert_eq!(centre.notified(&agent), 200);
         centre.ended(&agent);
-        let ring = centre.rung(desk(102));
+        // After his wrap-up the same agent gets him.
+        centre.pass(seconds(11));
+        let ring = centre.rung(desk(101));
         assert_eq!(told(&centre), ["0|1", "0|"]);
         centre.picks_up(&ring);
         let then = if recorded { "0|2" } else { "stopped" };

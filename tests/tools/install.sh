@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a step needs; does nothing where they are there.
 #
-#   install.sh run      what `make run` needs: a voice for the demo prompts
+#   install.sh run      what `make run` needs: cmake (libopus is built from its source), a voice for the demo prompts
 #   install.sh test     what `make test` needs: robot phones, linphone, promtool, Kamailio
 #   install.sh bench    what `make bench` needs
 #
@@ -13,9 +13,9 @@ cd "$(dirname "$0")/../.."
 step=${1:-test}
 # command:package
 case $step in
-    run) wanted=(cc:gcc espeak-ng:espeak-ng) ;;
-    test) wanted=(cc:gcc espeak-ng:espeak-ng sipp:sip-tester baresip:baresip-core linphonec:linphone-cli curl:curl ps:procps) ;;
-    bench) wanted=(cc:gcc curl:curl ps:procps) ;;
+    run) wanted=(cc:gcc cmake:cmake espeak-ng:espeak-ng) ;;
+    test) wanted=(cc:gcc cmake:cmake espeak-ng:espeak-ng sipp:sip-tester baresip:baresip-core linphonec:linphone-cli curl:curl ps:procps) ;;
+    bench) wanted=(cc:gcc cmake:cmake curl:curl ps:procps) ;;
     *) echo "install.sh: unknown step '$step' (run, test, bench)" >&2; exit 2 ;;
 esac
 

@@ -1,10 +1,12 @@
 //! Tests of a whole shard on virtual time: phones, a wire, and a storage that can be full.
 
 mod bridge;
+mod codecs;
 mod play;
 mod record;
 mod rules;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use smallvec::smallvec;
 
 use super::shard::{Channel, Delivery, PacketIo, Shard};
+use super::voice::{Decoder, Encoder};
 use super::*;
 use crate::clock::{Clock, Wall};
 
@@ -79,26 +82,40 @@ struct Phone {
     /// A tone it speaks: frequency and the samples spoken.
     hz: f64,
     spoken: u32,
+    encoder: Encoder,
+    decoder: RefCell<Decoder>,
 }
 
 impl Phone {
     /// Its next 20 ms of tone as one datagram.
     fn speak(&mut self) -> Vec<u8> {
-        let payload: Vec<u8> = (0..160)
+        let rate = self.encoder.rate();
+        let sound: Vec<i16> = (0..rate / 50)
             .map(|n| {
-                let phase = std::f64::consts::TAU * self.hz * f64::from(self.spoken + n) / 8_000.0;
-                law(self.codec).encode((8_000.0 * phase.sin()) as i16)
+                let phase = std::f64::consts::TAU * self.hz * f64::from(self.spoken + n) / f64::from(rate);
+                (8_000.0 * phase.sin()) as i16
             })
             .collect();
-        self.spoken += 160;
-        let datagram = self.datagram(payload_type(self.codec), self.timestamp, &payload);
-        self.timestamp = self.timestamp.wrapping_add(160);
+        self.spoken += rate / 50;
+        let mut payload = [0; 400];
+        let bytes = self.encoder.encode(&sound, &mut payload);
+        let datagram = self.datagram(payload_type(self.codec), self.timestamp, &payload[..bytes]);
+        self.pause();
         datagram
     }
 
     /// Keeps silent for 20 ms without telling it by RTP.
     fn pause(&mut self) {
-        self.timestamp = self.timestamp.wrapping_add(160);
+        self.timestamp = self.timestamp.wrapping_add(self.codec.clock_hz() / 50);
+    }
+
+    /// What one payload sounds like, at 8 kHz.
+    fn sound(&self, payload: &[u8]) -> Vec<i16> {
+        let mut decoder = self.decoder.borrow_mut();
+        let mut sound = vec![0; 2_000];
+        let count = decoder.decode(payload, &mut sound);
+        sound.truncate(count);
+        sound.into_iter().step_by(decoder.rate() as usize / 8_000).collect()
     }
 
     fn datagram(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) -> Vec<u8> {
@@ -111,10 +128,11 @@ impl Phone {
     /// The datagrams of one key press of 100 ms with three end packets, 20 ms apart but for the last two.
     fn press(&mut self, event: u8) -> Vec<Vec<u8>> {
         let began = self.timestamp;
-        self.timestamp = self.timestamp.wrapping_add(960);
+        let frame = (self.codec.clock_hz() / 50) as u16;
+        self.timestamp = self.timestamp.wrapping_add(6 * u32::from(frame));
         (1..=7u16)
             .map(|n| {
-                let duration = (n * 160).min(800);
+                let duration = (n * frame).min(5 * frame);
                 let [d0, d1] = duration.to_be_bytes();
                 self.datagram(101, began, &[event, if n >= 5 { 0x8a } else { 0x0a }, d0, d1])
             })
@@ -185,7 +203,9 @@ impl World {
         });
         assert_eq!(self.events.pop().map(|e| e.1), Some(Event::Opened { leg }));
         let slot = self.wire.open.last().unwrap().0;
-        Phone { leg, slot, address, codec, ssrc: 100 + n, sequence: 65_500, timestamp: n * 7_777, hz, spoken: 0 }
+        let (ssrc, sequence, timestamp, spoken) = (100 + n, 65_500, n * 7_777, 0);
+        let (encoder, decoder) = (Encoder::new(codec).unwrap(), RefCell::new(Decoder::new(codec).unwrap()));
+        Phone { leg, slot, address, codec, ssrc, sequence, timestamp, hz, spoken, encoder, decoder }
     }
 
     /// Time goes on, every deadline in its order.
@@ -248,7 +268,7 @@ impl World {
         let own = payload_type(phone.codec);
         let heard = self.heard(phone);
         assert!(heard.iter().all(|(_, p, _)| p.payload_type == own));
-        heard.iter().flat_map(|(_, _, payload)| payload.iter().map(|b| law(phone.codec).decode(*b))).collect()
+        heard.iter().flat_map(|(_, _, payload)| phone.sound(payload)).collect()
     }
 
     fn digits(&self, leg: LegId) -> String {

@@ -158,8 +158,8 @@ fn what_storage_cannot_take_is_a_gap_and_the_end_waits_for_room() {
     assert_eq!(world.wire.chunks.back().map(|c| c.kind.clone()), Some(ChunkKind::End));
     let (left, _) = channels(&mut world);
     assert_eq!(left.len(), 24_000);
-    assert!(level(&left[..6_400], 1_004.0) > 70.0);
-    assert!(left[9_600..14_400].iter().all(|s| *s == 0));
+    assert!(level(&left[..4_800], 1_004.0) > 70.0);
+    assert!(left[8_000..12_800].iter().all(|s| *s == 0));
     assert_eq!(world.shard.stats().recordings, 0);
     assert_eq!(world.shard.poll_timeout(), None, "nothing is left");
 }

@@ -1,0 +1,244 @@
+//! The sockets of a shard.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::TrySendError;
+use nix::cmsg_space;
+use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+use rustix::event::epoll;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Counters, ToStorage};
+use crate::io::datagram::{self, Clocks};
+use crate::media::Chunk;
+use crate::media::recorder::CHUNK;
+use crate::media::shard::{Channel, Delivery, PacketIo};
+
+/// Datagrams longer than this are cut: no RTP packet of ours is.
+pub(super) const DATAGRAM_BYTES: usize = 2_048;
+/// Room the kernel keeps for one leg's packets.
+const RECEIVE_BUFFER: usize = 256 * 1_024;
+/// Expedited forwarding (RFC 3246) as TOS octet.
+const TOS_EF: u32 = 46 << 2;
+/// A packet that waited longer than this came before a clock was set, or while the thread stood still: it counts as new.
+const AGE_MAX: Duration = Duration::from_secs(1);
+
+/// The sockets of a shard, by slot.
+pub(super) struct Sockets {
+    pub(super) epoll: OwnedFd,
+    bind: IpAddr,
+    open: Vec<Option<Pair>>,
+    /// Room for the kernel's time stamp of one datagram.
+    control: Vec<u8>,
+    storage: ToStorage,
+    counters: Arc<Counters>,
+}
+
+/// A datagram that was read.
+pub(super) struct Came {
+    /// When the kernel got it; never in the future of the round.
+    pub(super) at: Instant,
+    /// Who sent it.
+    pub(super) source: SocketAddr,
+    /// Its bytes in the buffer.
+    pub(super) length: usize,
+}
+
+pub(super) struct Pair {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    /// Whom the RTP socket is connected to.
+    connected: Option<SocketAddr>,
+}
+
+fn datum(slot: u32, channel: Channel) -> u64 {
+    (u64::from(slot) << 1) | u64::from(channel == Channel::Rtcp)
+}
+
+pub(super) fn address(datum: u64) -> (u32, Channel) {
+    ((datum >> 1) as u32, if datum & 1 == 0 { Channel::Rtp } else { Channel::Rtcp })
+}
+
+impl Pair {
+    pub(super) fn bind(address: IpAddr, port: u16) -> io::Result<Self> {
+        let rtcp_port = port.checked_add(1).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { rtp: udp(address, port)?, rtcp: udp(address, rtcp_port)?, connected: None })
+    }
+
+    fn socket(&self, channel: Channel) -> &UdpSocket {
+        match channel {
+            Channel::Rtp => &self.rtp,
+            Channel::Rtcp => &self.rtcp,
+        }
+    }
+}
+
+fn udp(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address((address, port).into()), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // All three are wishes: a system that limits them still carries the call.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = setsockopt(&socket, sockopt::ReceiveTimestampns, &true);
+    let _ = match address {
+        IpAddr::V4(_) => rustix::net::sockopt::set_ip_tos(&socket, TOS_EF as u8),
+        IpAddr::V6(_) => rustix::net::sockopt::set_ipv6_tclass(&socket, TOS_EF),
+    };
+    socket.bind(&SocketAddr::new(address, port).into())?;
+    Ok(socket.into())
+}
+
+impl Sockets {
+    pub(super) fn new(epoll: OwnedFd, bind: IpAddr, storage: ToStorage, counters: Arc<Counters>) -> Self {
+        Self { epoll, bind, open: Vec::new(), control: cmsg_space!(TimeSpec), storage, counters }
+    }
+
+    fn pair(&mut self, slot: u32) -> Option<&mut Pair> {
+        self.open.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// An IPv4 address as an IPv6 socket wants it.
+    fn mapped(&self, address: SocketAddr) -> SocketAddr {
+        match (self.bind, address.ip()) {
+            (IpAddr::V6(_), IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+            (IpAddr::V6(_), IpAddr::V6(_)) | (IpAddr::V4(_), _) => address,
+        }
+    }
+
+    /// Reads one datagram; errors are what ICMP told of packets sent before, and are read away by this.
+    pub(super) fn receive(&mut self, clocks: &Clocks, slot: u32, channel: Channel, buffer: &mut [u8]) -> Option<Came> {
+        let fd = self.pair(slot)?.socket(channel).as_raw_fd();
+        let mut slices = [IoSliceMut::new(buffer)];
+        let message = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut self.control), MsgFlags::empty()).ok()?;
+        let source = unmapped(message.address.as_ref().and_then(datagram::address)?);
+        // What waited in the kernel while others were served is as old as it is: our own delay is no jitter.
+        let at = clocks.moment(datagram::stamp(&message).ok().flatten(), AGE_MAX);
+        Some(Came { at, source, length: message.bytes })
+    }
+}
+
+/// An IPv4 source seen on an IPv6 socket is an IPv4 source.
+fn unmapped(source: SocketAddr) -> SocketAddr {
+    if source.is_ipv4() { source } else { SocketAddr::new(source.ip().to_canonical(), source.port()) }
+}
+
+impl PacketIo for Sockets {
+    fn open(&mut self, slot: u32, port: u16) -> Result<(), String> {
+        let pair = Pair::bind(self.bind, port).map_err(|error| format!("cannot open media port {port}: {error}"))?;
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            let data = epoll::EventData::new_u64(datum(slot, channel));
+            epoll::add(&self.epoll, pair.socket(channel), data, epoll::EventFlags::IN)
+                .map_err(|error| format!("cannot watch media port {port}: {error}"))?;
+        }
+        let place = slot as usize;
+        if place >= self.open.len() {
+            self.open.resize_with(place + 1, || None);
+        }
+        if let Some(place) = self.open.get_mut(place) {
+            *place = Some(pair);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, slot: u32) {
+        // Closing the descriptors takes them out of epoll.
+        if let Some(place) = self.open.get_mut(slot as usize) {
+            *place = None;
+        }
+    }
+
+    fn connect(&mut self, slot: u32, source: Option<SocketAddr>) {
+        let source = source.map(|source| self.mapped(source));
+        let Some(pair) = self.pair(slot) else { return };
+        // When it fails the socket stays open to all: the shard judges every source anyway.
+        pair.connected = match source {
+            Some(source) => pair.rtp.connect(source).ok().map(|()| source),
+            None => rustix::net::connect_unspec(&pair.rtp).ok().and(None),
+        };
+    }
+
+    fn send(&mut self, slot: u32, channel: Channel, to: SocketAddr, datagram: &[u8]) {
+        let to = self.mapped(to);
+        let Some(pair) = self.pair(slot) else { return };
+        let sent = if channel == Channel::Rtp && pair.connected == Some(to) {
+            pair.rtp.send(datagram)
+        } else {
+            pair.socket(channel).send_to(datagram, to)
+        };
+        if sent.is_err() {
+            self.counters.send_errors.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn chunk(&mut self, chunk: Chunk) -> Delivery {
+        match self.storage.chunks.try_send(chunk) {
+            Ok(()) => Delivery::Taken,
+            Err(TrySendError::Full(_)) => {
+                self.counters.chunks_refused.fetch_add(1, Ordering::Relaxed);
+                Delivery::Full
+            }
+            Err(TrySendError::Disconnected(_)) => Delivery::Gone,
+        }
+    }
+
+    fn buffer(&mut self) -> Vec<i16> {
+        self.storage.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK * 2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::thread;
+
+    use rustix::event::epoll::CreateFlags;
+
+    use super::*;
+
+    /// Read late and all at once, packets are as far apart as they came; jitter (RFC 3550 §6.4.1) sees the network only.
+    #[test]
+    fn packets_that_waited_keep_their_distances() {
+        let (chunks, _storage) = crossbeam_channel::bounded(1);
+        let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
+        let mut sockets = Sockets::new(epoll, Ipv4Addr::LOCALHOST.into(), chunks.into(), Arc::default());
+        let port = (23_900..23_998).step_by(2).find(|port| sockets.open(0, *port).is_ok()).unwrap();
+        let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let sent: Vec<Instant> = (0..3)
+            .map(|_| {
+                phone.send_to(b"packet", (Ipv4Addr::LOCALHOST, port)).unwrap();
+                let sent = Instant::now();
+                // Not a timer that is waited for: the packets are to grow old.
+                thread::sleep(Duration::from_millis(20));
+                sent
+            })
+            .collect();
+        let clocks = Clocks::read();
+        let mut buffer = [0; DATAGRAM_BYTES];
+        for sent in sent {
+            let came = sockets.receive(&clocks, 0, Channel::Rtp, &mut buffer).unwrap();
+            assert_eq!((came.length, came.source), (6, phone.local_addr().unwrap()));
+            let off = came.at.max(sent) - came.at.min(sent);
+            assert!(off < Duration::from_millis(10) && came.at <= clocks.now, "{off:?}");
+        }
+        assert!(sockets.receive(&clocks, 0, Channel::Rtp, &mut buffer).is_none());
+    }
+
+    /// A clock that was set makes no packet older than a second, nor younger than now.
+    #[test]
+    fn a_stamp_of_another_time_counts_as_now() {
+        let clocks = Clocks::read();
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let at = |stamp: Duration| clocks.moment(Some(TimeSpec::from_duration(stamp)), AGE_MAX);
+        let second = Duration::from_secs(1);
+        assert_eq!(at(wall + second), clocks.now);
+        assert_eq!(at(wall - 2 * second), clocks.now);
+        assert_eq!(clocks.moment(None, AGE_MAX), clocks.now);
+        let age = clocks.now - at(wall - second / 2);
+        assert!(age.abs_diff(second / 2) < second / 10, "{age:?}");
+    }
+}

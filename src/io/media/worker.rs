@@ -1,0 +1,138 @@
+//! One media thread: its rounds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{io, os::fd::OwnedFd};
+
+use crossbeam_channel::Receiver;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+
+use super::sockets::{DATAGRAM_BYTES, Sockets, address};
+use super::{Counters, Events, now};
+use crate::io::datagram::Clocks;
+use crate::media::Command;
+use crate::media::shard::{Shard, Stats};
+
+/// The epoll datum of the wake-up; sockets have their slot and channel.
+pub(super) const WAKE: u64 = u64::MAX;
+/// How often counts are published.
+const PUBLISH: Duration = Duration::from_millis(100);
+/// Longest sleep when nothing is open.
+const IDLE: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    pub(super) shard: Shard,
+    pub(super) sockets: Sockets,
+    pub(super) inbox: Receiver<Command>,
+    pub(super) wake: Arc<Wake>,
+    pub(super) events: Events,
+    pub(super) counters: Arc<Counters>,
+    pub(super) published: Stats,
+    pub(super) publish_at: Instant,
+}
+
+impl Worker {
+    pub(super) fn run(&mut self) {
+        let mut ready = Vec::with_capacity(256);
+        while !self.wake.stop.load(Ordering::Acquire) {
+            ready.clear();
+            let timeout = self.timeout();
+            let waited = epoll::wait(&self.sockets.epoll, rustix::buffer::spare_capacity(&mut ready), Some(&timeout));
+            if waited.is_err() {
+                continue; // interrupted
+            }
+            // One broken packet or command must not take the other calls with it.
+            if catch_unwind(AssertUnwindSafe(|| self.round(&ready))).is_err() {
+                self.counters.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!("a media thread panicked and goes on");
+            }
+        }
+    }
+
+    /// How long to sleep, rounded up to whole milliseconds.
+    fn timeout(&self) -> Timespec {
+        let now = now();
+        let wait = self.shard.poll_timeout().map_or(IDLE, |at| at.saturating_duration_since(now));
+        let wait = wait.min(IDLE);
+        Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) }
+    }
+
+    fn round(&mut self, ready: &[epoll::Event]) {
+        let clocks = Clocks::read();
+        let now = clocks.now;
+        if let Some(due) = self.shard.poll_timeout().filter(|due| *due <= now) {
+            self.counters.late(now - due);
+            self.shard.handle_timeout(now, &mut self.sockets);
+        }
+        let mut woken = false;
+        let mut buffer = [0u8; DATAGRAM_BYTES];
+        for event in ready {
+            let datum = event.data.u64();
+            if datum == WAKE {
+                woken = true;
+                continue;
+            }
+            let (slot, channel) = address(datum);
+            if let Some(came) = self.sockets.receive(&clocks, slot, channel, &mut buffer)
+                && let Some(datagram) = buffer.get_mut(..came.length)
+            {
+                self.shard.handle_packet(came.at, slot, channel, came.source, datagram, &mut self.sockets);
+            }
+        }
+        // Commands come last: a slot they use again cannot get a packet of this round.
+        if woken {
+            self.wake.hush();
+            while let Ok(command) = self.inbox.try_recv() {
+                self.shard.handle_command(now, command, &mut self.sockets);
+            }
+        }
+        while let Some(event) = self.shard.poll_event() {
+            (self.events)(event);
+        }
+        if now >= self.publish_at {
+            self.publish_at = now + PUBLISH;
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        let stats = self.shard.stats();
+        self.counters.add(stats, self.published);
+        self.published = stats;
+    }
+}
+
+/// The bell of one media thread.
+pub(super) struct Wake {
+    pub(super) event: OwnedFd,
+    stop: AtomicBool,
+    /// A wake-up is on its way: no need for another.
+    rung: AtomicBool,
+}
+
+impl Wake {
+    pub(super) fn new() -> io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { event, stop: AtomicBool::new(false), rung: AtomicBool::new(false) })
+    }
+
+    /// Ends the thread after its round.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    pub(super) fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+        }
+    }
+
+    fn hush(&self) {
+        let _ = rustix::io::read(&self.event, &mut [0u8; 8]);
+        // Acquires what a sender put into the queue before it found the bell rung.
+        self.rung.swap(false, Ordering::AcqRel);
+    }
+}
