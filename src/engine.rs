@@ -108,6 +108,17 @@ pub enum Input {
         /// Audio that could not be written.
         lost_ms: u64,
     },
+    /// A recording is where it stays, in its final format.
+    RecordingFiled {
+        /// Of which call.
+        call: CallId,
+        /// Which.
+        recording: RecordingId,
+        /// Its file, relative to the data folder.
+        file: String,
+        /// The file's SHA-256 in hexadecimal.
+        sha256: String,
+    },
     /// Somebody with the right to it wants something.
     Command(Command),
 }
@@ -356,6 +367,9 @@ impl Engine {
                     let kind = Kind::RecordingEnded { recording, length_ms, lost_ms, partial: false };
                     self.journal(now, About::Call(call), kind);
                 }
+            }
+            Input::RecordingFiled { call, recording, file, sha256 } => {
+                self.journal(now, About::Call(call), Kind::RecordingFiled { recording, file, sha256 });
             }
             Input::Command(command) => self.handle_command(now, command),
         }

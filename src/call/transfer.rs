@@ -126,7 +126,8 @@ impl Call {
         if self.may_transfer().is_err() {
             return false;
         }
-        if asked.session == self.customer.session {
+        let turned = asked.session == self.customer.session;
+        if turned {
             // The flow served him, not the one he leaves behind.
             self.leave_flow(context);
             self.in_transfer = false;
@@ -134,7 +135,10 @@ impl Call {
         }
         let Phase::Talking(peer) = std::mem::replace(&mut self.phase, Phase::InFlow) else { return false };
         self.unbridge();
-        self.record_customer(None);
+        match turned {
+            true => self.record_customer(None),
+            false => self.record_sides(None),
+        }
         let fallback = match &peer.kind {
             PeerKind::Agent { queue, .. } => Some(queue.clone()),
             PeerKind::Direct(_) | PeerKind::Dialed { .. } => None,

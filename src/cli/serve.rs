@@ -16,9 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, offline, prompts};
 use crate::clock::{Clock, Wall};
-use crate::config::{Config, DevOptions};
+use crate::config::{ArchiveFormat, Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
+use crate::id::RecordingId;
 use crate::io::driver::{self, Driver, Outlets};
 use crate::io::media::{Counters, LATENESS_MS, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
@@ -28,6 +29,8 @@ use crate::metrics::Readings;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
 use crate::storage::journal::{self, COMMIT_BOUNDS, Journal, Recovered};
+use crate::storage::recordings::filing::{Filed, Filing};
+use crate::storage::recordings::sidecar::Format;
 use crate::storage::recordings::{self, Recorder};
 use crate::storage::records::Records;
 use crate::storage::{self, DataDirLock};
@@ -80,6 +83,7 @@ struct Node {
     driver: Driver,
     media: Arc<MediaThreads>,
     recorder: Recorder,
+    filing: Filing,
     journal: Arc<Journal>,
     follower: storage::records::Follower,
     records: Records,
@@ -222,7 +226,8 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
 
     let origin = Instant::now();
     let clock = Clock::new(origin, wall_now());
-    let (recorder, media) = start_media(&config, clock, &inbox)?;
+    let filing = start_filing(&config, &records, &inbox)?;
+    let (recorder, media) = start_media(&config, clock, &inbox, filing.inbox())?;
     let present = Arc::new(Mutex::new(present));
     let (entries, present_thread) = http::follow(&present).context("no thread can be started")?;
     let mut seed = [0; 32];
@@ -279,6 +284,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         driver,
         media,
         recorder,
+        filing,
         journal,
         follower,
         records,
@@ -385,7 +391,26 @@ fn remains(recovered: &Recovered) -> Remains {
     Remains { legs: legs.collect(), phones: phones.collect() }
 }
 
-fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
+fn start_filing(config: &Config, records: &Records, inbox: &driver::Inbox) -> Result<Filing, Failure> {
+    let format = match config.recording.archive {
+        ArchiveFormat::Wav => Format::Wav,
+        ArchiveFormat::Opus => Format::Opus,
+        ArchiveFormat::Flac => Format::Flac,
+    };
+    let inbox = inbox.clone();
+    let filed = move |Filed { call, recording, file, sha256 }| {
+        inbox.send(Input::RecordingFiled { call, recording, file, sha256 });
+    };
+    let filing = Filing::start(&config.data_dir, format, records.clone(), filed);
+    Ok(filing.context("no thread can be started")?)
+}
+
+fn start_media(
+    config: &Config,
+    clock: Clock,
+    inbox: &driver::Inbox,
+    to_file: crossbeam_channel::Sender<RecordingId>,
+) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
     let pool = recordings::pool(config.recording.pool_bytes);
     let stored = inbox.clone();
     let recorder = Recorder::start(&config.data_dir, pool.writer, move |ended| {
@@ -394,6 +419,7 @@ fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(
             length_ms: ended.length_ms,
             lost_ms: ended.lost_ms,
         });
+        let _ = to_file.send(ended.recording);
     })
     .context("the recorder cannot be started")?;
     let mut seed = [0; 32];
@@ -658,10 +684,11 @@ fn stop(node: Node, runtime: &tokio::runtime::Runtime) {
     let _ = std::fs::remove_file(node.shared.data_dir.join("hatif.sock"));
     let records = node.records.clone();
     node.driver.stop();
-    let Node { media, recorder, journal, follower, present, .. } = node;
+    let Node { media, recorder, filing, journal, follower, present, .. } = node;
     // The media threads hold the senders of chunks; the recorder ends when they are gone, and so on down.
     drop(media);
     recorder.join();
+    filing.join();
     drop(journal);
     follower.join();
     let _ = present.join();

@@ -355,12 +355,20 @@ pub const SECTIONS: &[Section] = &[
         name: "recording",
         list: false,
         about: "Where recordings wait and what becomes of them.",
-        keys: &[key(
+        keys: &[
+            key(
+                "archive",
+                "`wav`, `opus` or `flac`",
+                "`\"wav\"`",
+                "What a recording becomes after its call: it stays WAV (115 MB an hour), or Opus in Ogg at 24 kb/s a channel (22 MB an hour), or FLAC (about half, no sample changed). The WAV is removed when the archive was read back. A restart applies it.",
+            ),
+            key(
             "pool_mb",
             "whole number 8–4096",
             "`64`",
             "Memory in MB for audio that waits while the disk stalls, shared by all recordings and taken only then: 64 MB are 10 s of 200 calls. What finds no room is silence in the file (`hatif_recording_loss_seconds_total`). A restart applies it.",
-        )],
+            ),
+        ],
         not_built: &[],
     },
     Section {

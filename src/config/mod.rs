@@ -90,11 +90,25 @@ pub struct CentreConfig {
 pub struct RecordingConfig {
     /// Audio that waits while the disk stalls, at most, in bytes.
     pub pool_bytes: u64,
+    /// What a recording becomes after the call.
+    pub archive: ArchiveFormat,
+}
+
+/// What a recording becomes after the call.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ArchiveFormat {
+    /// It stays as it was written.
+    #[default]
+    Wav,
+    /// Opus in Ogg.
+    Opus,
+    /// FLAC.
+    Flac,
 }
 
 impl Default for RecordingConfig {
     fn default() -> Self {
-        Self { pool_bytes: 64 << 20 }
+        Self { pool_bytes: 64 << 20, archive: ArchiveFormat::Wav }
     }
 }
 
@@ -209,6 +223,7 @@ impl Config {
             ("metrics.listen", self.metrics_listen != new.metrics_listen),
             ("data.dir", self.data_dir != new.data_dir),
             ("recording.pool_mb", self.recording.pool_bytes != new.recording.pool_bytes),
+            ("recording.archive", self.recording.archive != new.recording.archive),
             ("log.format", self.log.json != new.log.json),
         ];
         changed.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()

@@ -138,7 +138,9 @@ impl Fold {
         let wraps_up = |visit: &AgentVisit| {
             self.agents.get(&visit.agent).is_some_and(|served| served.wrap_up.is_some_and(|(of, _)| of == call))
         };
-        tracked.record.recordings.iter().any(|recording| recording.seconds.is_none())
+        // Journals of old know no sides and no filing.
+        let unfiled = |recording: &Recording| recording.sha256.is_none() && !recording.legs.is_empty();
+        tracked.record.recordings.iter().any(|recording| recording.seconds.is_none() || unfiled(recording))
             || tracked.record.agents.iter().any(wraps_up)
     }
 

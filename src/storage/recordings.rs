@@ -11,7 +11,11 @@
 //!
 //! After the call [`filing`] completes the sidecar and, if so configured, makes a smaller file of the audio.
 
+pub mod archive;
+pub mod filing;
+mod flac;
 mod mend;
+mod opus;
 pub mod sidecar;
 
 use std::collections::BTreeMap;

@@ -65,6 +65,7 @@ fn the_recording_goes_on_over_a_blind_transfer_without_who_transfers() {
     let colleague = centre.rung(desk(102));
     assert_eq!(told(&centre), ["0|1", "0|"], "who transfers talks with nobody");
     centre.picks_up(&colleague);
+    centre.notified(&agent);
     centre.ended(&agent);
     over(&mut centre, &mut customer, &colleague);
     assert_eq!(told(&centre), ["0|1", "0|", "0|2", "stopped"]);
@@ -218,6 +219,7 @@ fn a_pause_survives_a_transfer_and_ends_by_itself() {
     centre.refers(&mut agent, &uri("102"));
     let colleague = centre.rung(desk(102));
     centre.picks_up(&colleague);
+    centre.notified(&agent);
     centre.ended(&agent);
     centre.pass(seconds(59));
     assert_eq!(told(&centre), ["0|1", "paused", "0|", "0|2"]);

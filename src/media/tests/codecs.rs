@@ -58,7 +58,7 @@ fn a_recording_hears_every_codec_in_step() {
         let (mut caller, mut agent) = (world.phone(codec, 1_004.0), world.phone(Codec::Pcma, 604.0));
         let recording = RecordingId::new(1, 1);
         world.command(Command::Bridge { a: caller.leg, b: agent.leg });
-        world.command(Command::Record { recording, customer: caller.leg, agent: Some(agent.leg) });
+        world.command(Command::Record { recording, customer: caller.leg, others: smallvec![agent.leg] });
         // Both fall silent for a second at the same moment.
         world.talk(2_000, &mut [&mut caller, &mut agent]);
         for _ in 0..50 {

@@ -179,6 +179,19 @@ impl Format {
     }
 }
 
+/// What became of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is what was filed.
+    Good,
+    /// It has no hash yet: its call goes on, or it is being filed.
+    NotFiled,
+    /// It is not what was filed.
+    Changed,
+    /// It is gone or cannot be read.
+    Missing,
+}
+
 impl Sidecar {
     /// One of which nothing is known but its name.
     pub fn new(recording: RecordingId) -> Self {
@@ -231,6 +244,17 @@ impl Sidecar {
         path.parent().map_or(Ok(()), sync_dir)
     }
 
+    /// What became of its files, by their hashes.
+    pub fn verify(&self, data_dir: &Path) -> Vec<(String, Verdict)> {
+        let verdict = |audio: &Audio| match (hash(&data_dir.join(&audio.file)), &audio.sha256) {
+            (Err(_), _) => Verdict::Missing,
+            (Ok(_), None) => Verdict::NotFiled,
+            (Ok((_, found)), Some(known)) if found == *known => Verdict::Good,
+            (Ok(_), Some(_)) => Verdict::Changed,
+        };
+        self.files.iter().map(|audio| (audio.file.clone(), verdict(audio))).collect()
+    }
+
     /// Fills in what the record of its call knows.
     pub fn tell_call(&mut self, record: &CallRecord) {
         let Some(own) = record.recordings.iter().find(|own| own.id == self.recording) else { return };
@@ -271,6 +295,23 @@ impl Sidecar {
             }
         }
     }
+}
+
+/// The sidecars below a data folder, oldest day first; what is no sidecar is left out.
+pub fn all(data_dir: &Path) -> Vec<Sidecar> {
+    let mut folders = vec![data_dir.join("recordings")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|item| item.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "json") {
+                found.extend(Sidecar::read(&path));
+            }
+        }
+    }
+    found.sort_by_key(|sidecar| sidecar.recording);
+    found
 }
 
 /// Size and hash of a file.
