@@ -140,6 +140,11 @@ impl Latch {
         self.locked.map(|l| l.source).or(self.remote)
     }
 
+    /// The SSRC of the locked source.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.locked.map(|locked| locked.ssrc)
+    }
+
     /// True when the peer's SDP address is known: the leg was answered.
     pub fn is_answered(&self) -> bool {
         self.remote.is_some()

@@ -550,8 +550,15 @@ impl Leg {
             return;
         };
         self.heard_at = now;
+        let ours = self.latch.target().is_some_and(|target| source == target || source == above(target));
+        // Another port of the phone's host: behind NAT it may be the phone's, but it must know the phone's SSRC.
+        if !ours && (self.latch.ssrc().is_none() || rtcp::sender(datagram) != self.latch.ssrc()) {
+            stats.refused += 1;
+            return;
+        }
         let control = &mut self.control;
-        if control.remote.is_none() || now.saturating_duration_since(control.heard_at) > CONTROL_SILENCE {
+        let silent = now.saturating_duration_since(control.heard_at) > CONTROL_SILENCE;
+        if ours || silent || control.remote.is_none() {
             control.remote = Some(source);
         }
         control.heard_at = now;
@@ -572,9 +579,8 @@ impl Leg {
     pub fn report(&mut self, now: Instant, ntp: u64, next: Instant, io: &mut impl PacketIo) {
         self.control.report_at = next;
         let Some(target) = self.latch.target() else { return };
-        let above = SocketAddr::new(target.ip(), target.port().saturating_add(1));
         // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
-        let target = self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above);
+        let target = self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above(target));
         let sender = (self.out.packets() > self.control.packets_at_report).then(|| Sender {
             ntp,
             timestamp: self.out.timestamp_at(now),
@@ -631,6 +637,11 @@ impl Leg {
             io.connect(self.slot, wanted);
         }
     }
+}
+
+/// Where the RTCP of an RTP address is unless it shares the port (RFC 3550 §11).
+fn above(target: SocketAddr) -> SocketAddr {
+    SocketAddr::new(target.ip(), target.port().saturating_add(1))
 }
 
 /// Fills one frame from clips in order and moves on; returns how many samples there were.

@@ -83,6 +83,11 @@ pub fn parse(datagram: &[u8], ssrc: u32) -> Option<Heard> {
     any.then_some(heard)
 }
 
+/// Whose packet it says it is: the SSRC after the first header (RFC 3550 §6.4).
+pub fn sender(datagram: &[u8]) -> Option<u32> {
+    word(datagram, 4)
+}
+
 /// The round trip in 1/65536 s from a report block, by the middle 32 bits of our NTP time now.
 pub fn round_trip(now: u32, (last, delay): (u32, u32)) -> Option<u32> {
     let trip = now.wrapping_sub(last).wrapping_sub(delay);

@@ -60,6 +60,16 @@ pub struct Packet {
     pub samples: usize,
 }
 
+/// What lies between the media sockets of a phone and the network: a router that translates addresses, a bad line.
+///
+/// `local` is the phone's own RTP address, which names the call. RTCP goes to the next port above each address.
+pub trait Line: std::fmt::Debug + Send + Sync {
+    /// What SDP says in place of `local`.
+    fn outside(&self, local: SocketAddr) -> SocketAddr;
+    /// Where packets go that are meant for `remote`.
+    fn towards(&self, local: SocketAddr, remote: SocketAddr) -> SocketAddr;
+}
+
 /// Where to send and how; set by offer and answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
@@ -77,8 +87,12 @@ struct Digit {
 
 struct State {
     way: Option<Way>,
+    /// Where the other side's SDP wants packets, whatever lies between.
+    peer: Option<SocketAddr>,
     source: Source,
     position: u64,
+    /// When the first packet of `source` left.
+    said_at: Option<Instant>,
     digits: VecDeque<char>,
     digit: Option<Digit>,
     gap: u8,
@@ -113,21 +127,27 @@ struct Heard {
 pub(super) struct Media {
     /// Our RTP address.
     pub(super) local: SocketAddr,
+    /// Our RTP address as SDP tells it.
+    pub(super) shown: SocketAddr,
+    line: Option<Arc<dyn Line>>,
     state: Arc<Mutex<State>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Media {
     /// Opens an even and the next odd port and begins to listen. `keep_ms`: how much sound to keep.
-    pub(super) fn open(bind: IpAddr, source: Source, keep_ms: u64) -> io::Result<Self> {
+    pub(super) fn open(bind: IpAddr, source: Source, keep_ms: u64, line: Option<Arc<dyn Line>>) -> io::Result<Self> {
         let (rtp, rtcp) = open_pair(bind)?;
         let local = rtp.local_addr()?;
+        let shown = line.as_ref().map_or(local, |line| line.outside(local));
         let random = random_u64();
         let limit = usize::try_from(keep_ms * 8).unwrap_or(usize::MAX);
         let state = Arc::new(Mutex::new(State {
             way: None,
+            peer: None,
             source,
             position: 0,
+            said_at: None,
             digits: VecDeque::new(),
             digit: None,
             gap: 0,
@@ -142,12 +162,34 @@ impl Media {
         }));
         let shared = Arc::clone(&state);
         let thread = std::thread::Builder::new().name("robot-rtp".into()).spawn(move || run(&rtp, &rtcp, &shared))?;
-        Ok(Self { local, state, thread: Mutex::new(Some(thread)) })
+        Ok(Self { local, shown, line, state, thread: Mutex::new(Some(thread)) })
     }
 
     /// Sets where to send; the stream goes on.
     pub(super) fn set_way(&self, way: Way) {
-        lock(&self.state).way = Some(way)
+        let through = |remote| self.line.as_ref().map_or(remote, |line| line.towards(self.local, remote));
+        let mut state = lock(&self.state);
+        state.peer = way.remote;
+        state.way = Some(Way { remote: way.remote.map(through), ..way });
+    }
+
+    /// Where the other side's SDP wants packets.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        lock(&self.state).peer
+    }
+
+    /// Goes on as another source: this SSRC, other numbers, as a phone does after a restart of its stream.
+    pub(super) fn set_ssrc(&self, ssrc: u32) {
+        let random = random_u64();
+        let mut state = lock(&self.state);
+        state.ssrc = ssrc;
+        state.sequence = random as u16;
+        state.timestamp = (random >> 16) as u32;
+    }
+
+    /// When the first packet left of what is said now.
+    pub(super) fn said_at(&self) -> Option<Instant> {
+        lock(&self.state).said_at
     }
 
     /// Whether events can be sent, and to where all goes.
@@ -160,6 +202,7 @@ impl Media {
         let mut state = lock(&self.state);
         state.source = source;
         state.position = 0;
+        state.said_at = None;
     }
 
     /// Presses keys, one after the other.
@@ -310,6 +353,7 @@ impl State {
         let timestamp = self.timestamp;
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
         let Some(frame) = frame else { return Vec::new() };
+        self.said_at.get_or_insert_with(Instant::now);
         let marker = std::mem::take(&mut self.marker);
         vec![self.packet(way.codec.payload_type(), marker, timestamp, &frame)]
     }
@@ -424,7 +468,8 @@ impl Heard {
 
     fn digit(&mut self, timestamp: u32, payload: &[u8]) {
         let Some(event) = payload.first() else { return };
-        if self.last_digit != Some(timestamp) {
+        // A packet of an earlier key that comes late is none of a new one.
+        if self.last_digit.is_none_or(|last| timestamp.wrapping_sub(last) as i32 > 0) {
             self.last_digit = Some(timestamp);
             self.digits.push(digit_of(*event));
         }
@@ -524,8 +569,8 @@ mod tests {
 
     fn pair() -> (Media, Media) {
         let ip = IpAddr::from([127, 0, 0, 1]);
-        let a = Media::open(ip, Source::Tone(1_004.0), 60_000).expect("ports");
-        let b = Media::open(ip, Source::Tone(604.0), 60_000).expect("ports");
+        let a = Media::open(ip, Source::Tone(1_004.0), 60_000, None).expect("ports");
+        let b = Media::open(ip, Source::Tone(604.0), 60_000, None).expect("ports");
         for (from, to) in [(&a, &b), (&b, &a)] {
             from.set_way(Way { remote: Some(to.local), codec: Codec::Pcma, events: Some(101), send: true });
         }

@@ -17,6 +17,6 @@ mod sip;
 mod ua;
 
 pub use audio::Codec;
-pub use media::{Packet, Source};
+pub use media::{Line, Packet, Source};
 pub use phone::{Call, Failure, Phone};
 pub use ua::{Answering, Event, Options, Transport};

@@ -443,6 +443,21 @@ impl Call {
     pub fn media_address(&self) -> SocketAddr {
         self.media.local
     }
+
+    /// Where the other side's SDP wants RTP; `None` before it was answered.
+    pub fn peer_media(&self) -> Option<SocketAddr> {
+        self.media.peer()
+    }
+
+    /// Goes on as another source: this SSRC, other numbers.
+    pub fn set_ssrc(&self, ssrc: u32) {
+        self.media.set_ssrc(ssrc)
+    }
+
+    /// When the first packet left of what is said now; `None` before it did.
+    pub fn said_at(&self) -> Option<Instant> {
+        self.media.said_at()
+    }
 }
 
 fn read_datagrams(shared: &Shared, socket: &UdpSocket) {

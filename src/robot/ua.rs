@@ -7,7 +7,7 @@ mod outgoing;
 mod registration;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rsip::Method;
 
 use super::audio::Codec;
-use super::media::{Media, Source, Way, random_u64};
+use super::media::{Line, Media, Source, Way, random_u64};
 use super::sdp::{self, Direction};
 use super::sip::{self, Challenge, Message};
 
@@ -86,6 +86,8 @@ pub struct Options {
     pub keep_ms: u64,
     /// Seconds asked for when registering; refreshed at half of what is granted.
     pub expires: u32,
+    /// What lies between the media of each call and the network.
+    pub line: Option<Arc<dyn Line>>,
 }
 
 impl Options {
@@ -108,6 +110,7 @@ impl Options {
             lines: 1,
             keep_ms: 600_000,
             expires: 300,
+            line: None,
         }
     }
 
@@ -325,6 +328,12 @@ impl Ua {
     pub(super) fn contact(&self) -> String {
         let transport = if self.udp() { "" } else { ";transport=tcp" };
         format!("sip:{}@{}{transport}", self.options.user, self.local)
+    }
+
+    /// The sockets of one call.
+    fn open_media(&self) -> io::Result<Media> {
+        let options = &self.options;
+        Media::open(options.bind, options.source.clone(), options.keep_ms, options.line.clone())
     }
 
     fn own_address(&self) -> String {

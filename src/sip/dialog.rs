@@ -226,6 +226,13 @@ impl Dialog {
         }
     }
 
+    /// The user at the other end and the name of his page, when that is all his Contact says (`….invalid`, RFC 7118 §5.2):
+    /// it is reached over the connection that it registered by, whichever that is now.
+    pub fn page(&self) -> Option<(String, Uri<'_>)> {
+        let page = Uri::parse(&self.target).filter(|uri| self.routes.is_empty() && uri.host.ends_with(b".invalid"))?;
+        Some((NameAddr::parse(&self.remote)?.uri()?.user_text()?, page))
+    }
+
     /// What names the next hop: the first Route value, else the peer's Contact.
     pub fn next_uri(&self) -> &[u8] {
         self.routes.first().unwrap_or(&self.target)

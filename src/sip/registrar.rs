@@ -303,6 +303,16 @@ impl Registrar {
         held.filter(|h| h.until > now).map(|h| h.binding.contact()).collect()
     }
 
+    /// Where the page of this user is that gave itself this name (RFC 7118 §5.2): pages make up a user and a host that
+    /// leads nowhere, and keep both for as long as they are open.
+    pub fn flow_of_page(&self, user: &str, page: &Uri<'_>) -> Option<Flow> {
+        let held = self.users.get(user).into_iter().flat_map(|account| &account.held);
+        let is_it = |uri: &str| {
+            Uri::parse(uri.as_bytes()).is_some_and(|uri| uri.host == page.host && uri.user_text() == page.user_text())
+        };
+        held.map(|held| &held.binding).find(|binding| is_it(&binding.uri)).map(|binding| binding.flow)
+    }
+
     /// The contacts with the whole seconds they still have, for the answer to REGISTER.
     pub fn remaining(&self, now: Instant, user: &str) -> impl Iterator<Item = (&Binding, u64)> {
         let held = self.users.get(user).into_iter().flat_map(|account| &account.held);

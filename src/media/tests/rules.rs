@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 const EVIL: &str = "198.51.100.66:5555";
@@ -140,6 +142,34 @@ fn reports_go_out_every_5_s_and_tell_loss_and_round_trip() {
     assert!((quality.rtt_ms - 20.0).abs() < 1.0, "{}", quality.rtt_ms);
     assert!((295..=300).contains(&quality.lost) && quality.received == 2_700 && quality.sent == 3_000, "{quality:?}");
     assert!(quality.mos > 3.0 && quality.mos < 4.0 && quality.jitter_ms < 1.0, "{quality:?}");
+}
+
+/// Another process of the phone's host, or of its neighbour behind NAT, may send RTCP: our reports stay with the phone.
+#[test]
+fn reports_follow_the_phone_and_its_ssrc_only() {
+    let mut world = World::new();
+    let mut phone = world.phone(Codec::Pcmu, 1_004.0);
+    let (slot, ip) = (phone.slot, phone.address.ip());
+    let report = |world: &mut World, ssrc: u32, port: u16| {
+        let mut bytes = [0; rtcp::REPORT_BYTES];
+        let length = rtcp::write(&mut bytes, ssrc, None, None, rtcp::LastSr::default());
+        let (now, source) = (world.now(), SocketAddr::new(ip, port));
+        world.shard.handle_packet(now, slot, Channel::Rtcp, source, &mut bytes[..length], &mut world.wire);
+    };
+    let told = |world: &mut World| {
+        let sent = std::mem::take(&mut world.wire.sent);
+        sent.iter().filter(|s| s.channel == Channel::Rtcp).map(|s| s.to.port()).collect::<BTreeSet<_>>()
+    };
+    let (ssrc, above) = (phone.ssrc, phone.address.port() + 1);
+    report(&mut world, 1, 5_555);
+    world.talk(10_000, &mut [&mut phone]);
+    assert_eq!(told(&mut world), [above].into(), "a stranger of that host is told nothing");
+    report(&mut world, ssrc, 6_666);
+    world.talk(10_000, &mut [&mut phone]);
+    assert_eq!(told(&mut world), [6_666].into(), "a port that a router made up");
+    report(&mut world, ssrc, above);
+    world.talk(10_000, &mut [&mut phone]);
+    assert_eq!(told(&mut world), [above].into(), "its own port is its own");
 }
 
 #[test]

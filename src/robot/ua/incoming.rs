@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rsip::Method;
 
 use super::super::audio::Codec;
-use super::super::media::{Media, random_u64};
+use super::super::media::random_u64;
 use super::super::sdp::{self, Direction};
 use super::super::sip::{self, Message};
 use super::{ALLOW, Answering, Dialog, Event, GIVE_UP, Server, State, T1, T4, Ua, key, token};
@@ -89,7 +89,7 @@ impl Ua {
         let busy = self.calls.values().filter(|d| d.state != State::Over).count() >= self.options.lines;
         let offer = sdp::Remote::parse(request.body());
         let no_codec = offer.as_ref().is_some_and(|o| !o.codecs.iter().any(|c| self.options.codecs.contains(c)));
-        let media = Media::open(self.options.bind, self.options.source.clone(), self.options.keep_ms);
+        let media = self.open_media();
         let (code, media) = match (busy, no_codec, media) {
             (true, ..) => return self.reply(name, 486, &[], b""),
             (_, true, _) => return self.reply(name, 488, &[], b""),
@@ -172,7 +172,7 @@ impl Ua {
         let contact = format!("<{}>", self.contact());
         let Some(dialog) = self.calls.get_mut(&id) else { return };
         dialog.version += 1;
-        let local = dialog.media.local;
+        let local = dialog.media.shown;
         let body = match dialog.offer.clone() {
             Some(offer) => {
                 let way = dialog.set_way(&offer, &self.options.codecs);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rsip::Method;
 
-use super::super::media::{Media, random_u64};
+use super::super::media::random_u64;
 use super::super::sdp::{self, Direction};
 use super::super::sip::{self, Message};
 use super::{ALLOW, Client, Dialog, Event, GIVE_UP, Purpose, State, T1, T2, Ua, key, token};
@@ -13,7 +13,7 @@ use super::{ALLOW, Client, Dialog, Event, GIVE_UP, Purpose, State, T1, T2, Ua, k
 impl Ua {
     /// Sends INVITE to `uri`; `None` when no port is free or `uri` cannot be written.
     pub(in crate::robot) fn invite(&mut self, uri: &str, headers: Vec<(&'static str, String)>) -> Option<u64> {
-        let media = Media::open(self.options.bind, self.options.source.clone(), self.options.keep_ms).ok()?;
+        let media = self.open_media().ok()?;
         let id = self.next_call;
         self.next_call += 1;
         let dialog = Dialog {
@@ -63,7 +63,7 @@ impl Ua {
         headers.extend(dialog.headers.iter().cloned());
         headers.extend(credentials);
         let body =
-            sdp::offer(dialog.media.local, dialog.session, dialog.version, &self.options.codecs, dialog.direction);
+            sdp::offer(dialog.media.shown, dialog.session, dialog.version, &self.options.codecs, dialog.direction);
         let (uri, to) = (dialog.target.clone(), dialog.to);
         let Some(branch) = self.start(purpose, Method::Invite, &uri, to, headers, &body) else { return false };
         if let Some(dialog) = self.calls.get_mut(&id) {

@@ -12,7 +12,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::super::config::Transport;
+use super::super::dialog::Dialog;
 use super::super::message::Message;
+use super::super::registrar::Registrar;
 use super::{Endpoint, Flow, Output};
 
 /// Most paths; names beyond are not reached.
@@ -165,6 +167,14 @@ impl Endpoint {
         let flow = if gone { without_connection(flow, &bytes) } else { flow };
         self.outputs.push_back(Output::Send { flow, bytes });
     }
+}
+
+/// Where the next request of a dialog goes: the connection that is open, the one by which the page came back, else
+/// [`Dialog::hop`].
+pub(super) fn way(dialog: &Dialog, links: &Links, registrar: &Registrar) -> Flow {
+    let hop = dialog.hop(|id| links.is_open(id));
+    let page = dialog.page().filter(|_| hop.connection.is_none());
+    page.and_then(|(user, page)| registrar.flow_of_page(&user, &page)).unwrap_or(hop)
 }
 
 /// The connection that a message was to take is gone. A response goes to where its Via says the sender listens, over

@@ -14,6 +14,7 @@ use super::super::session_timer::Timer;
 use super::super::transaction::{Client, ClientInvite};
 use super::super::uri::escape_user;
 use super::super::writer::{Writer, reason_phrase};
+use super::links;
 use super::refresh::{self, Retry};
 use super::stats::{self, Timing};
 use super::table::{self, Cancel, ClientMachine, Purpose};
@@ -135,7 +136,7 @@ impl Endpoint {
         session.state = State::Leaving;
         session.exchange = Exchange::Idle;
         (session.unacknowledged, session.unpracked, session.timer) = (None, None, None);
-        let flow = session.dialog.hop(|id| self.links.is_open(id));
+        let flow = links::way(&session.dialog, &self.links, &self.registrar);
         let via = self.via(flow, branch);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let mut writer = session.dialog.request(Method::Bye, &via);
@@ -373,7 +374,7 @@ impl Endpoint {
     pub(super) fn acknowledge_session(&mut self, client: u64, id: SessionId, response: &Message) {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get(&id) else { return };
-        let flow = session.dialog.hop(|id| self.links.is_open(id));
+        let flow = links::way(&session.dialog, &self.links, &self.registrar);
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
         let mut ack = session.dialog.ack(cseq, &self.via(flow, branch));
         if let Some((name, value)) = &session.credentials {
@@ -408,7 +409,7 @@ impl Endpoint {
     pub(super) fn refuse_fork(&mut self, now: Instant, client: u64, source: Flow, response: &Message, bye: bool) {
         let used = self.transactions.client(client).map_or(0, |entry| entry.cseq);
         let Some(mut dialog) = Dialog::stray(response, source, used) else { return };
-        let flow = dialog.hop(|id| self.links.is_open(id));
+        let flow = links::way(&dialog, &self.links, &self.registrar);
         let branch = self.new_branch();
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
         let ack = dialog.ack(cseq, &self.via(flow, branch)).finish();

@@ -14,6 +14,7 @@ use super::super::replaces::Replaces;
 use super::super::session::{Session, State};
 use super::super::uri::{Scheme, Uri};
 use super::super::writer::{reason_phrase, response_to};
+use super::links;
 use super::replies::dialog_response;
 use super::table::{self, Purpose};
 use super::{Endpoint, Event, Flow, ReferId, SUPPORTED, SessionId};
@@ -206,7 +207,7 @@ impl Endpoint {
         let Some(refer) = self.refers.all.get(&id) else { return };
         let live = self.sessions.get(&refer.session).map(|session| &session.dialog);
         let Some(dialog) = refer.dialog.as_ref().or(live) else { return };
-        let flow = dialog.hop(|id| self.links.is_open(id));
+        let flow = links::way(dialog, &self.links, &self.registrar);
         let via = self.via(flow, branch);
         let Some(refer) = self.refers.all.get_mut(&id) else { return };
         let live = self.sessions.get_mut(&refer.session).map(|session| &mut session.dialog);

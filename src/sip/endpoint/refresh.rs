@@ -7,6 +7,7 @@ use super::super::message::Message;
 use super::super::session::{Exchange, Session, State};
 use super::super::session_timer::{self, Intervals, Refresher, SessionExpires, Timer};
 use super::super::writer::{Writer, response_to};
+use super::links;
 use super::table::Purpose;
 use super::{EndCause, Endpoint, Event, Flow, SUPPORTED, SessionId};
 
@@ -119,7 +120,7 @@ impl Endpoint {
     fn send_refresh(&mut self, now: Instant, id: SessionId) {
         let branch = self.new_branch();
         let Some(session) = self.sessions.get(&id) else { return };
-        let flow = session.dialog.hop(|id| self.links.is_open(id));
+        let flow = links::way(&session.dialog, &self.links, &self.registrar);
         let via = self.via(flow, branch);
         let intervals = self.config.session_timer;
         let Some(session) = self.sessions.get_mut(&id) else { return };

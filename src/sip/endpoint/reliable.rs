@@ -15,6 +15,7 @@ use super::super::message::Message;
 use super::super::session::{EarlyOffer, Exchange, Fork, RING_AGAIN, Ring, State, Unpracked, Waits};
 use super::super::transaction::Server;
 use super::super::writer::response_to;
+use super::links;
 use super::replies::dialog_response;
 use super::table::{Cancel, Purpose, ServerMachine};
 use super::{ALLOW, EndCause, Endpoint, Event, Flow, SUPPORTED, SessionId};
@@ -225,7 +226,7 @@ impl Endpoint {
         let Some(session) = self.sessions.get(&id) else { return };
         let State::Calling { forks, .. } = &session.state else { return };
         let Some(at) = forks.iter().position(|fork| fork.dialog.remote_tag() == tag) else { return };
-        let Some(flow) = forks.get(at).map(|fork| fork.dialog.hop(|id| self.links.is_open(id))) else {
+        let Some(flow) = forks.get(at).map(|fork| links::way(&fork.dialog, &self.links, &self.registrar)) else {
             return;
         };
         let via = self.via(flow, branch);

@@ -15,6 +15,7 @@ use super::super::message::Message;
 use super::super::session::{EarlyOffer, Exchange, Session, State};
 use super::super::transaction::Server;
 use super::super::writer::Writer;
+use super::links;
 use super::refresh::{self, Retry};
 use super::replies::dialog_response;
 use super::table::{Purpose, ServerMachine};
@@ -134,7 +135,7 @@ impl Endpoint {
             State::Incoming { .. } | State::Leaving => (false, None),
         };
         let Some(dialog) = offering_dialog(session) else { return };
-        let flow = dialog.hop(|id| self.links.is_open(id));
+        let flow = links::way(dialog, &self.links, &self.registrar);
         let via = self.via(flow, branch);
         let intervals = self.config.session_timer;
         let Some(session) = self.sessions.get_mut(&id) else { return };

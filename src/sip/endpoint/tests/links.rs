@@ -107,3 +107,40 @@ fn a_listener_says_its_transport_in_via_and_contact() {
     assert!(world.endpoint.via(flow, 2).starts_with("SIP/2.0/WSS [2001:db8::1]:443;rport;branch=z9hG4bK"));
     assert_eq!(world.endpoint.contact(flow, "600"), "<sip:600@[2001:db8::1]:443;transport=ws>");
 }
+
+/// RFC 7118 §5.2, §5.5: a page has no address. When its socket was cut and it registers over another, the dialogs that it had go
+/// on there; those of another page of the same user do not.
+#[test]
+fn the_dialogs_of_a_page_follow_it_to_its_next_connection() {
+    let address = "192.0.2.1:80".parse().unwrap();
+    let mut config = config();
+    config.listeners.push(Listener { transport: Transport::Ws, address, advertised: None });
+    let ws = |connection| Flow { transport: Transport::Ws, listener: 2, remote: remote(PHONE), connection };
+    let page = "sip:k2a9@8df3.invalid;transport=ws";
+    let mut world = World::with(config);
+    let register = |world: &mut World, connection, page: &str, cseq| {
+        world.act(|e, _| e.handle_opened(connection, remote(PHONE), None));
+        let edit = |text: String| {
+            let (before, rest) = text.split_once("Contact: ").unwrap();
+            let (_, after) = rest.split_once("\r\n").unwrap();
+            format!("{before}Contact: <{page}>\r\n{after}").replace("/UDP", "/WS")
+        };
+        super::register::register_again(world, ws(Some(connection)), "", edit, cseq);
+        world.take_events();
+    };
+    register(&mut world, 5, page, 1);
+    let mut session = SessionId(0);
+    let to = "sip:101@hatif.test".to_owned();
+    world.act(|e, now| session = e.invite(now, Invite { flow: ws(Some(5)), uri: page.into(), to, ..invite() }));
+    let request = world.take_one();
+    let contact = format!("Contact: <{page};ob>\r\n");
+    world.receive(ws(Some(5)), &respond(&request, 200, "t1", &contact, SDP));
+    world.take_sent();
+    world.act(|e, now| e.handle_closed(now, 5));
+    register(&mut world, 6, "sip:other@1111.invalid;transport=ws", 3);
+    register(&mut world, 7, page, 5);
+    world.sent.clear();
+    world.act(|e, now| e.reinvite(now, session, Bytes::from(SDP)));
+    let (_, flow, again) = world.sent.pop().unwrap();
+    assert_eq!((line(&again).as_str(), flow.connection), ("INVITE", Some(7)));
+}
