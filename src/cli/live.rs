@@ -308,7 +308,7 @@ fn text(value: &Value) -> String {
 }
 
 /// A list as JSON lines, or as a table of the named columns.
-fn list(answer: &Value, columns: &[&str], json: bool) {
+pub(super) fn list(answer: &Value, columns: &[&str], json: bool) {
     let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
     if json {
         for item in &items {

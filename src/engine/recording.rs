@@ -11,6 +11,11 @@ impl Engine {
         self.calls.get(&call)?.recording()
     }
 
+    /// The call of a recording whose file is not complete yet.
+    pub fn call_of_recording(&self, recording: RecordingId) -> Option<CallId> {
+        self.recordings.get(&recording).copied()
+    }
+
     /// Begins or ends the extra file of `leg` beside the recording of `call`; nothing when that is not recorded. A file
     /// also ends with its leg.
     pub(super) fn record_beside(&mut self, call: CallId, kind: TrackKind, leg: LegId, on: bool) {
