@@ -19,6 +19,11 @@ struct Onsets {
 }
 
 impl Onsets {
+    /// Time in which nothing is said passes unheard.
+    fn skip(&mut self, samples: u64) {
+        self.heard += samples;
+    }
+
     fn hear(&mut self, sample: i16) {
         if sample.unsigned_abs() > 2_000 {
             if self.heard > self.loud_until + 8_000 {
@@ -50,7 +55,7 @@ fn an_hour_is_an_hour_and_each_word_in_its_place() {
     let (mut said, mut onsets) = ([Vec::new(), Vec::new()], [Onsets::default(), Onsets::default()]);
     let mut sent = [0u64; 2];
     let mut way: Vec<(u64, usize, Vec<u8>)> = Vec::new();
-    for ms in (0..MINUTES * 60_000).step_by(5) {
+    for ms in (0..MINUTES * 60_000).step_by(10) {
         let (minute, in_minute) = (ms / 60_000, ms % 60_000);
         for side in 0..2 {
             let due = (sent[side] + 1) as f64 * 20.0 / (1.0 + DRIFTS[side] / 1e6);
@@ -86,7 +91,7 @@ fn an_hour_is_an_hour_and_each_word_in_its_place() {
         if in_minute == 0 {
             world.wire.sent.clear();
         }
-        world.run((began + ms + 5).saturating_sub(world.ms));
+        world.run((began + ms + 10).saturating_sub(world.ms));
         listen(&mut world, &mut onsets);
     }
     world.command(Command::StopRecord { recording: RecordingId::new(1, 1) });
@@ -106,6 +111,12 @@ fn an_hour_is_an_hour_and_each_word_in_its_place() {
 fn listen(world: &mut World, onsets: &mut [Onsets; 2]) {
     for chunk in world.wire.chunks.drain(..) {
         if let ChunkKind::Samples(samples) = chunk.kind {
+            // A second each way of where something is said.
+            let at = onsets[0].heard / 8 % 60_000;
+            if !(BURST.start - 1_000..BURST.end + 1_000).contains(&at) {
+                onsets.iter_mut().for_each(|side| side.skip(samples.len() as u64 / 2));
+                continue;
+            }
             for pair in samples.chunks_exact(2) {
                 onsets.iter_mut().zip(pair).for_each(|(side, sample)| side.hear(*sample));
             }
