@@ -17,7 +17,7 @@ use hatif::clock::{Clock, Wall};
 use hatif::id::{LegId, RecordingId};
 use hatif::io::media::MediaThreads;
 use hatif::media::config::MediaConfig;
-use hatif::media::{Codec, Command, Event, LegRole, PortRange, Terms, rtp};
+use hatif::media::{Codec, Command, Event, LegRole, Port, PortRange, Terms, rtp};
 use rustix::event::{Timespec, epoll};
 
 /// As the program.
@@ -243,6 +243,8 @@ impl Relay {
             address: Ipv4Addr::LOCALHOST.into(),
             bind: Ipv4Addr::LOCALHOST.into(),
             ports: 10_000..=29_999,
+            mux: false,
+            shared: Vec::new(),
             codecs: vec![Codec::Pcmu],
             shards: 1,
             timeout_s: 60,
@@ -296,7 +298,7 @@ impl Drop for Relay {
 fn open(leg: LegId, port: u16, remote: SocketAddr) -> Command {
     Command::Open {
         leg,
-        port,
+        port: Port::Own(port),
         remote: Some(remote),
         signalling: None,
         terms: Terms::plain(Codec::Pcmu, 0, Some(101)),

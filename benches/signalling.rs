@@ -572,6 +572,8 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
             address: ip,
             bind: ip,
             ports: 30_000..=49_999,
+            mux: false,
+            shared: Vec::new(),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             shards: 1,
             timeout_s: 60,

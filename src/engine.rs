@@ -11,8 +11,10 @@
 //! ```
 
 mod actions;
+mod call_out;
 mod caps;
 mod inbound;
+mod mix;
 mod quality;
 mod recording;
 mod rings;
@@ -43,14 +45,16 @@ use crate::call::{Call, Context};
 use crate::clock::Clock;
 use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
 use crate::ivr;
-use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause};
-use crate::media::{self, PortRange, config::MediaConfig};
+use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause, SupervisionMode};
+use crate::media::{self, Port, PortRange, config::MediaConfig};
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
 use caps::{Account, OnTrunk};
+use mix::Voices;
 use rings::Ring;
 use supervise::Hearing;
+pub use supervise::{SuperviseError, Supervised};
 pub use survival::Remains;
 use survival::Survival;
 pub use trace::{Kept, Ladder, Rung};
@@ -220,7 +224,7 @@ enum Owner {
 struct Home {
     call: CallId,
     shard: usize,
-    port: u16,
+    port: Port,
     role: crate::journal::LegRole,
     /// Ports tried before this one.
     tries: u8,
@@ -250,8 +254,13 @@ pub struct Engine {
     talks: BTreeMap<AgentId, Vec<CallId>>,
     /// Calls an agent made or was dialled for, beside the queues.
     own_calls: BTreeMap<AgentId, BTreeSet<CallId>>,
-    listeners: BTreeMap<AgentId, BTreeSet<CallId>>,
+    /// The lines of supervisors to each agent, and how they take part.
+    listeners: BTreeMap<AgentId, BTreeMap<CallId, SupervisionMode>>,
     hearing: BTreeMap<CallId, Hearing>,
+    /// Whom legs hear in place of their bridge.
+    voices: BTreeMap<LegId, Voices>,
+    /// Calls that begin with a phone of ours, until it is rung.
+    call_outs: BTreeMap<CallId, sip::Invite>,
     /// Legs of supervisors that are on their way to another media thread.
     moves: BTreeSet<LegId>,
     recordings: BTreeMap<RecordingId, CallId>,
@@ -295,7 +304,7 @@ impl Engine {
             endpoint: Endpoint::new(settings.sip.clone(), endpoint_seed),
             trace: Trace::new(settings.sip.trace_calls),
             floor: Floor::new(now, FloorConfig::default()),
-            ports: PortRange::new(settings.media.ports.clone()),
+            ports: PortRange::without(settings.media.ports.clone(), &settings.media.shared),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -308,6 +317,8 @@ impl Engine {
             own_calls: BTreeMap::new(),
             listeners: BTreeMap::new(),
             hearing: BTreeMap::new(),
+            voices: BTreeMap::new(),
+            call_outs: BTreeMap::new(),
             moves: BTreeSet::new(),
             recordings: BTreeMap::new(),
             commits: BTreeMap::new(),
@@ -571,9 +582,10 @@ impl Engine {
             media::Event::OneWay { leg, silent } => self.one_way(now, leg, silent),
             media::Event::Closed { leg, quality } => {
                 self.qualities.remove(&leg);
+                self.voices.remove(&leg);
                 if let Some(home) = self.legs.remove(&leg) {
                     if !self.ear_closed(now, leg, home) {
-                        self.ports.give(now, home.port);
+                        self.give_port(now, home.port);
                     }
                     if quality.received > 0 || quality.sent > 0 {
                         self.journal(now, About::Call(home.call), Kind::LegQuality { leg: home.role, quality });
@@ -671,6 +683,7 @@ impl Engine {
             self.acting.push(id);
             self.do_actions(now, id);
             self.acting.pop();
+            self.remix(id);
         }
         self.set_deadline(id);
     }

@@ -309,11 +309,32 @@ pub enum Kind {
         /// How.
         mode: SupervisionMode,
     },
+    /// The supervisor takes part in another way from here on.
+    SupervisionChanged {
+        /// Who.
+        supervisor: AgentId,
+        /// Whom he supervises.
+        agent: AgentId,
+        /// How until now.
+        before: SupervisionMode,
+        /// How from now on.
+        mode: SupervisionMode,
+    },
     /// The supervisor no longer hears this call.
     SupervisionEnded {
         /// Who listened.
         supervisor: AgentId,
         /// Whom he listened to.
+        agent: AgentId,
+        /// How he took part at the end.
+        #[serde(default)]
+        mode: SupervisionMode,
+    },
+    /// A supervisor took the caller over: he talks in the agent's place from here on.
+    TakenOver {
+        /// Who.
+        by: AgentId,
+        /// In whose place.
         agent: AgentId,
     },
     /// The dialog of a leg is up, or its phone rings: a new process ends it by what stands here.
@@ -562,11 +583,16 @@ pub enum EndReason {
 }
 
 /// How a supervisor takes part.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SupervisionMode {
     /// Hears both, is heard by none.
+    #[default]
     Listen,
+    /// Hears both, is heard by the agent alone.
+    Whisper,
+    /// Hears both, is heard by both.
+    Barge,
 }
 
 /// Whose leg it is.

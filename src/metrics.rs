@@ -418,7 +418,11 @@ impl Metrics {
             }
             Kind::OneWay { on: true, .. } => self.one_way.inc(),
             Kind::SupervisionStarted { mode, .. } => self.supervise.with_label_values(&[word(mode)]).inc(),
-            Kind::SupervisionEnded { .. } => self.supervise.with_label_values(&["listen"]).dec(),
+            Kind::SupervisionChanged { before, mode, .. } => {
+                self.supervise.with_label_values(&[word(before)]).dec();
+                self.supervise.with_label_values(&[word(mode)]).inc();
+            }
+            Kind::SupervisionEnded { mode, .. } => self.supervise.with_label_values(&[word(mode)]).dec(),
             Kind::LegQuality { leg, quality } => {
                 let leg = word(leg);
                 self.rtp_jitter.with_label_values(&[&leg]).observe(quality.jitter_ms / 1_000.0);

@@ -46,7 +46,7 @@ macro_rules! replays {
     )*};
 }
 
-replays! { message uri sdp digest stream websocket endpoint rtp }
+replays! { message uri sdp digest stream websocket endpoint rtp srtp demux }
 
 /// The messages of the RFCs go through the bodies too, each alone and all as one stream.
 #[test]
@@ -65,7 +65,7 @@ fn torture_messages() {
 /// The seeds alone are well under a megabyte, so that the repository stays small.
 #[test]
 fn the_corpora_stay_small() {
-    let all = ["message", "uri", "sdp", "digest", "stream", "endpoint", "rtp"];
+    let all = ["message", "uri", "sdp", "digest", "stream", "endpoint", "rtp", "srtp", "demux"];
     let bytes: usize = all.iter().flat_map(|t| corpus(t)).map(|(_, bytes)| bytes.len()).sum();
     assert!(bytes < 1_000_000, "{bytes} bytes");
 }

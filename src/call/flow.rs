@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::keys::Way;
 use super::route::{Refusal, Route};
-use super::{Action, Call, Context, Phase};
+use super::{Action, Call, Context, Phase, Switch};
 use crate::id::LegId;
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
@@ -93,7 +93,7 @@ impl Call {
                 self.leave_flow(context);
                 return self.enter_flow(context, &flow);
             }
-            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone | Route::Refuse(_) => {
+            Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone | Route::Refuse(_) => {
                 self.phase = Phase::InFlow;
                 return self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
             }
@@ -145,9 +145,14 @@ impl Call {
     fn press(&mut self, context: &Context<'_>, digit: char, way: Way) {
         // Also outside of flows: the twin of a press that ended a flow must not reach the next one.
         let counts = self.keys.counts(context.now, digit, way);
-        match &self.phase {
-            Phase::InFlow if counts => self.drive_run(context, ivr::Input::Digit(digit)),
-            Phase::Talking(_) if counts && self.user.is_some() => self.agent_key(context.now, self.customer.id, digit),
+        match (&self.phase, &self.route) {
+            (Phase::InFlow, _) if counts => self.drive_run(context, ivr::Input::Digit(digit)),
+            (Phase::Talking(_), _) if counts && self.user.is_some() => {
+                self.agent_key(context.now, self.customer.id, digit);
+            }
+            (Phase::Service, Route::Supervise(..)) if counts => {
+                self.outputs.extend(Switch::of_key(digit).map(Action::Switch));
+            }
             _ => {}
         }
     }

@@ -16,7 +16,7 @@ pub struct Place {
     /// Its name.
     pub id: LegId,
     /// Our RTP port; `None` when media does not pass through us.
-    pub port: Option<u16>,
+    pub port: Option<media::Port>,
     /// What our SDP announces.
     pub address: IpAddr,
     /// Where its signalling comes from or goes to: a hint for who may send media.
@@ -33,7 +33,7 @@ pub struct Leg {
     /// Its name towards signalling.
     pub session: SessionId,
     /// Our RTP port; `None` when media does not pass through us.
-    pub port: Option<u16>,
+    pub port: Option<media::Port>,
     /// Whose it is.
     pub role: LegRole,
     /// What both sides agreed on; `None` before the answer.
@@ -112,12 +112,12 @@ impl Leg {
     }
 
     /// Another name and port, before anybody was told of the old ones: the description says the new port.
-    pub fn move_to(&mut self, id: LegId, port: u16) {
+    pub fn move_to(&mut self, id: LegId, port: media::Port) {
         self.id = id;
         self.port = Some(port);
         if let Ok(mut sdp) = Sdp::parse(&self.sdp) {
             for media in sdp.media.iter_mut().filter(|media| media.port != 0) {
-                media.port = port;
+                media.port = port.number();
             }
             self.sdp = sdp.write();
         }
@@ -142,7 +142,8 @@ impl Leg {
 
     fn local(&self) -> sdp::Local {
         // Leg ids are never reused, so the o= line is unique (RFC 8866 §5.2).
-        sdp::Local { address: self.address, port: self.port.unwrap_or(0), session: self.id.0, version: self.version }
+        let port = self.port.map_or(0, media::Port::number);
+        sdp::Local { address: self.address, port, session: self.id.0, version: self.version }
     }
 
     /// The peer answered our offer.

@@ -35,8 +35,9 @@ use std::time::{Duration, Instant};
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId, QueueName};
 use crate::ivr;
-use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome};
+use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome, SupervisionMode};
 use crate::media;
+use crate::sdp::Sdp;
 use crate::sip::{ReferId, SessionId};
 
 use config::RecordPolicy;
@@ -56,6 +57,9 @@ pub use transfer::{Asked, Party as Consulted};
 
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
 const OWN_PLAY: u64 = 1 << 63;
+
+/// How long the phone that a call of ours begins with rings.
+const CALL_OUT: Duration = Duration::from_secs(30);
 
 /// Who calls, as told to everybody, when he does not want to be shown (RFC 3323 §4.1.1.3).
 pub const ANONYMOUS: &str = "anonymous";
@@ -188,10 +192,36 @@ pub enum Action {
     },
     /// Do what an agent's feature code says.
     Feature(Feature),
+    /// A supervisor on his line pressed a key: he takes part in another way.
+    Switch(Switch),
+    /// Ring the phone that this call begins with: its port is open. Owes [`Call::set_session`].
+    CallOut,
     /// Write this about the call.
     Journal(Kind),
     /// The call is over; its legs may still be closing.
     Ended,
+}
+
+/// How a supervisor wants to take part from now on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Switch {
+    /// Hear, or be heard too.
+    Mode(SupervisionMode),
+    /// Talk with the caller in the agent's place.
+    TakeOver,
+}
+
+impl Switch {
+    /// The key on the supervisor's phone: 1 listen, 2 whisper, 3 barge, 4 take over.
+    fn of_key(digit: char) -> Option<Self> {
+        match digit {
+            '1' => Some(Self::Mode(SupervisionMode::Listen)),
+            '2' => Some(Self::Mode(SupervisionMode::Whisper)),
+            '3' => Some(Self::Mode(SupervisionMode::Barge)),
+            '4' => Some(Self::TakeOver),
+            _ => None,
+        }
+    }
 }
 
 /// What a call may look at while it acts.
@@ -247,7 +277,7 @@ pub struct Setup {
 /// Where the call is.
 #[derive(Debug)]
 enum Phase {
-    /// The INVITE is not answered yet: waits for the journal and the port.
+    /// The INVITE is not answered yet: waits for the journal and the port, or for the phone that we ring.
     Starting,
     /// A flow serves the caller.
     InFlow,
@@ -291,6 +321,8 @@ pub struct Call {
     committed: bool,
     /// Our side wants to answer.
     wants_answer: bool,
+    /// The call begins with a phone that we ring; given up at this moment.
+    calls_out: Option<Instant>,
     answered: bool,
     /// Somebody talked with the caller, or he got what he dialled.
     served: bool,
@@ -299,6 +331,8 @@ pub struct Call {
     /// What rings, waits or talks began with the flow's `transfer`: the flow wants to hear how that ends.
     in_transfer: bool,
     transfers: u32,
+    /// Who else is in the talk: a conference.
+    guests: Vec<Peer>,
     /// The transfer under way, asked for by who talks with the customer.
     transfer: Option<Box<Transfer>>,
     /// The customer's turn in the queues.
@@ -353,11 +387,13 @@ impl Call {
             started: now,
             committed: false,
             wants_answer: false,
+            calls_out: None,
             answered: false,
             served: false,
             last_agent: None,
             in_transfer: false,
             transfers: 0,
+            guests: Vec::new(),
             transfer: None,
             turn: None,
             user,
@@ -380,6 +416,11 @@ impl Call {
         }
     }
 
+    /// A call that begins with a phone of ours that is rung: its leg has our offer.
+    pub fn calling_out(now: Instant, setup: Setup) -> Self {
+        Self { calls_out: Some(now + CALL_OUT), ..Self::new(now, setup) }
+    }
+
     /// Begins: opens the port, and rings on when the number leads elsewhere.
     pub fn start(&mut self, context: &Context<'_>) {
         if let Some(open) = self.customer.open_command() {
@@ -388,7 +429,7 @@ impl Call {
         match self.route.clone() {
             Route::Dial(dial) => self.dial(context, dial),
             Route::Direct(agent) => self.direct(context, agent),
-            Route::Flow(_) | Route::Queue(_) | Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone => {
+            Route::Flow(_) | Route::Queue(_) | Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone => {
                 self.wants_answer = true;
             }
             Route::Refuse(_) => self.end(context, Party::System, EndReason::Rejected, 404),
@@ -408,7 +449,7 @@ impl Call {
     }
 
     /// The customer's port could not be opened and nobody was told of it: he gets another.
-    pub fn move_customer(&mut self, id: LegId, port: u16) {
+    pub fn move_customer(&mut self, id: LegId, port: crate::media::Port) {
         self.customer.move_to(id, port);
         self.outputs.extend(self.customer.open_command().map(Action::Media));
     }
@@ -423,6 +464,9 @@ impl Call {
     }
 
     fn try_answer(&mut self, context: &Context<'_>) {
+        if self.calls_out.is_some() {
+            return self.try_ring();
+        }
         let ready = self.wants_answer && self.committed && (self.customer.opened || self.customer.port.is_none());
         if !ready || self.answered || matches!(self.phase, Phase::Ended) {
             return;
@@ -435,6 +479,43 @@ impl Call {
         if !self.customer.awaits_answer() {
             self.serve(context);
         }
+    }
+
+    fn try_ring(&mut self) {
+        if self.customer.opened && matches!(self.phase, Phase::Starting) && !std::mem::replace(&mut self.rung, true) {
+            self.outputs.push_back(Action::CallOut);
+        }
+    }
+
+    /// The phone that this call begins with is rung in this session.
+    pub fn set_session(&mut self, session: SessionId) {
+        self.customer.session = session;
+    }
+
+    /// The phone that this call begins with was answered.
+    pub fn handle_call_out_answered(&mut self, context: &Context<'_>, sdp: Option<bytes::Bytes>) {
+        if self.calls_out.is_none() || self.answered || !matches!(self.phase, Phase::Starting) {
+            return;
+        }
+        self.answered = true;
+        let answer = sdp.and_then(|sdp| Sdp::parse(&sdp).ok());
+        if answer.is_none_or(|answer| self.customer.accept(&answer, context.codecs).is_err()) {
+            return self.end(context, Party::System, EndReason::NoCodec, 488);
+        }
+        self.outputs.extend(self.customer.update_command().map(Action::Media));
+        self.journal(Kind::CallAnswered);
+        self.serve(context);
+    }
+
+    /// The phone that this call begins with cannot be had: `code` is its SIP status.
+    pub fn handle_call_out_failed(&mut self, context: &Context<'_>, code: u16) {
+        self.customer.alive = false;
+        let reason = match code {
+            486 | 600 => EndReason::Busy,
+            408 | 480 | 487 => EndReason::NoAnswer,
+            _ => EndReason::Rejected,
+        };
+        self.end(context, Party::Customer, reason, code);
     }
 
     /// Begins what the dialled number does, once the caller can hear it.
@@ -466,7 +547,7 @@ impl Call {
                 self.phase = Phase::Service;
                 self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.milliwatt() });
             }
-            Route::Listen(_) => {
+            Route::Supervise(..) => {
                 self.phase = Phase::Service;
                 self.served = true;
             }
@@ -559,7 +640,8 @@ impl Call {
         let phase = match &self.phase {
             Phase::InFlow => self.run.as_ref().and_then(ivr::Run::poll_timeout),
             Phase::Closing { give_up_at, .. } | Phase::Dialing { give_up_at, .. } => Some(*give_up_at),
-            Phase::Starting | Phase::Waiting { .. } | Phase::Talking(_) => None,
+            Phase::Starting => self.calls_out,
+            Phase::Waiting { .. } | Phase::Talking(_) => None,
             Phase::Service | Phase::Ended => None,
         };
         phase.into_iter().chain(self.pause_deadline()).min()
@@ -578,6 +660,9 @@ impl Call {
             Phase::Closing { give_up_at, reason, .. } if *give_up_at <= context.now => {
                 let reason = *reason;
                 self.end(context, Party::System, reason, 200);
+            }
+            Phase::Starting if self.calls_out.is_some_and(|at| at <= context.now) => {
+                self.end(context, Party::System, EndReason::NoAnswer, 408);
             }
             Phase::Dialing { target, give_up_at } if *give_up_at <= context.now => {
                 let target = target.clone();
@@ -633,7 +718,7 @@ impl Call {
         self.leave_flow(context);
         if self.customer.alive {
             self.customer.alive = false;
-            if self.answered {
+            if self.answered || self.calls_out.is_some() {
                 let reason = self.reason.clone();
                 self.outputs.push_back(Action::HangUp { session: self.customer.session, reason });
             } else {

@@ -75,7 +75,7 @@ impl Call {
         self.record_sides(Some(&peer.leg));
     }
 
-    /// The right side of the recording is another leg now, or nobody.
+    /// The right side of the recording is another leg now, or nobody; with whoever else is in the talk.
     pub(super) fn record_sides(&mut self, peer: Option<&Leg>) {
         self.order_sides(peer.map(|leg| leg.id));
         if let Some(leg) = peer {
@@ -91,7 +91,8 @@ impl Call {
 
     fn order_sides(&mut self, peer: Option<LegId>) {
         if let Some(Recorded { id, .. }) = self.recording {
-            let others = peer.into_iter().collect();
+            let guests = self.guests.iter().map(|guest| guest.leg.id);
+            let others = peer.into_iter().chain(guests).collect();
             self.media(media::Command::Record { recording: id, customer: self.customer.id, others });
         }
     }

@@ -5,7 +5,7 @@ use super::leg::Leg;
 use super::talk::{Peer, PeerKind};
 use super::{Action, Call, Context, Phase};
 use crate::id::{AgentId, RecordingId};
-use crate::journal::{Kind, LegRole};
+use crate::journal::{EndReason, Kind, LegRole, Party};
 use crate::media;
 use crate::sip::SessionId;
 
@@ -77,6 +77,33 @@ impl Call {
         self.begin_dialing(context, target);
         let peer = Peer { leg, kind: PeerKind::Direct(user) };
         self.handle_connect(context, peer, RecordPolicy::Never, recording);
+    }
+
+    /// The supervisor's phone leaves this call, which ends without a word to it. `None` when it is not on its line.
+    pub fn give_leg(&mut self, context: &Context<'_>) -> Option<Leg> {
+        if !self.answered || !matches!(self.phase, Phase::Service) {
+            return None;
+        }
+        let given = self.customer.clone();
+        // What is left has neither a session nor a port.
+        (self.customer.session, self.customer.port, self.customer.alive) = (SessionId(0), None, false);
+        self.end(context, Party::System, EndReason::Normal, 200);
+        Some(given)
+    }
+
+    /// The supervisor `by`, who heard the talk of `agent` by `leg`, takes the caller over. The agent's talk ends; the
+    /// recording goes on, and so does the flow when he hangs up. Only after [`Call::may_take_place`].
+    pub fn handle_taken_over(&mut self, context: &Context<'_>, leg: Leg, by: AgentId, agent: AgentId) {
+        let Phase::Talking(mut peer) = std::mem::replace(&mut self.phase, Phase::InFlow) else {
+            return self.release(&Peer { leg, kind: PeerKind::Direct(by) });
+        };
+        self.journal(Kind::TakenOver { by: by.clone(), agent });
+        self.unbridge();
+        self.leave_talk(context, &peer.kind);
+        self.say_replaced(&mut peer.leg);
+        self.release(&peer);
+        // Nobody is recorded anew: the id is never used.
+        self.take_over(context, leg, by, RecordingId::new(0, 0));
     }
 
     /// The peer goes on at another phone of his; his talk and its recording go on.

@@ -4,7 +4,7 @@
 //! also every agent; strangers only what is `public`, and learn nothing of what else exists.
 
 use crate::id::{AgentId, QueueName};
-use crate::journal::{Origin, Purpose};
+use crate::journal::{Origin, Purpose, SupervisionMode};
 
 use super::config::{CallConfig, Caller, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy};
 
@@ -24,8 +24,8 @@ pub enum Route {
     Direct(AgentId),
     /// An agent's feature code.
     Feature(Feature),
-    /// A supervisor wants to hear this agent.
-    Listen(AgentId),
+    /// A supervisor wants to hear this agent, and perhaps to be heard.
+    Supervise(AgentId, SupervisionMode),
     /// Send back what comes.
     Echo,
     /// The 1,004 Hz test tone.
@@ -82,7 +82,7 @@ impl Route {
             Route::Dial(_) => Purpose::Dial,
             Route::Direct(_) => Purpose::Direct,
             Route::Feature(_) => Purpose::Feature,
-            Route::Listen(_) => Purpose::Supervision,
+            Route::Supervise(..) => Purpose::Supervision,
             Route::Echo | Route::Tone | Route::Refuse(_) => Purpose::Test,
         }
     }
@@ -185,16 +185,29 @@ fn feature<'a>(
         ("13", "") => agent_only(Feature::LogOut),
         ("14", "") => agent_only(Feature::FinishWrapUp),
         ("43", "") => Route::Echo,
-        ("81", agent) => match (config.supervisors.get(user), queues_of(agent)) {
-            (None, _) => Route::Refuse(Refusal::Forbidden),
-            (Some(_), None) => Route::Refuse(Refusal::NotFound),
-            (Some(supervisor), Some(queues)) => match &supervisor.queues {
-                Some(own) if own.is_disjoint(queues) => Route::Refuse(Refusal::Forbidden),
-                Some(_) | None => Route::Listen(AgentId::from(agent)),
-            },
-        },
-        ("15", "") | ("82" | "83", _) => Route::Refuse(Refusal::NotBuilt),
+        ("81", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Listen),
+        ("82", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Whisper),
+        ("83", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Barge),
+        ("15", "") => Route::Refuse(Refusal::NotBuilt),
         _ => Route::Refuse(Refusal::NotFound),
+    }
+}
+
+/// Whether `user` may supervise `agent`: a supervisor of one of his queues, or of all.
+pub fn supervise<'a>(
+    config: &CallConfig,
+    queues_of: impl Fn(&str) -> Option<&'a std::collections::BTreeSet<QueueName>>,
+    user: &AgentId,
+    agent: &str,
+    mode: SupervisionMode,
+) -> Route {
+    match (config.supervisors.get(user), queues_of(agent)) {
+        (None, _) => Route::Refuse(Refusal::Forbidden),
+        (Some(_), None) => Route::Refuse(Refusal::NotFound),
+        (Some(supervisor), Some(queues)) => match &supervisor.queues {
+            Some(own) if own.is_disjoint(queues) => Route::Refuse(Refusal::Forbidden),
+            Some(_) | None => Route::Supervise(AgentId::from(agent), mode),
+        },
     }
 }
 
@@ -276,9 +289,16 @@ mod tests {
         assert_eq!(routed(&agent, "*123"), Route::Feature(Feature::Pause("3".into())));
         assert_eq!(routed(&agent, "*81101"), Route::Refuse(Refusal::Forbidden));
         assert_eq!(routed(&Origin::User("201".into()), "*11"), Route::Refuse(Refusal::Forbidden));
-        assert_eq!(routed(&Origin::User("201".into()), "*81101"), Route::Listen("101".into()));
+        assert_eq!(
+            routed(&Origin::User("201".into()), "*81101"),
+            Route::Supervise("101".into(), SupervisionMode::Listen)
+        );
         assert_eq!(routed(&Origin::User("202".into()), "*81101"), Route::Refuse(Refusal::Forbidden));
-        assert_eq!(routed(&Origin::User("201".into()), "*82101"), Route::Refuse(Refusal::NotBuilt));
+        for (code, mode) in [("*82101", SupervisionMode::Whisper), ("*83101", SupervisionMode::Barge)] {
+            assert_eq!(routed(&Origin::User("201".into()), code), Route::Supervise("101".into(), mode));
+            assert_eq!(routed(&Origin::User("202".into()), code), Route::Refuse(Refusal::Forbidden));
+            assert_eq!(routed(&agent, code), Route::Refuse(Refusal::Forbidden));
+        }
         assert_eq!(routed(&Origin::Trunk("carrier".into()), "*11"), Route::Refuse(Refusal::NotFound));
         assert_eq!(routed(&Origin::User("201".into()), "*é"), Route::Refuse(Refusal::NotFound));
     }

@@ -123,12 +123,13 @@ impl Call {
         } else if let PeerKind::Direct(agent) = &peer.kind {
             self.journal(Kind::Bridged { target: format!("agent:{agent}") });
         }
+        // Before anybody is told of the talk: who whispers in it is recorded beside it.
+        let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
+        self.record_talk(context, wanted, recording, &peer);
         if let Some(agent) = peer.kind.agent().cloned() {
             self.last_agent = Some(agent.clone());
             self.outputs.push_back(Action::Talking { agent });
         }
-        let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
-        self.record_talk(context, wanted, recording, &peer);
         let on_hold = peer.leg.on_hold;
         self.phase = Phase::Talking(Box::new(peer));
         self.outputs.push_back(Action::Joined);

@@ -98,7 +98,7 @@ impl Call {
             Route::Queue(queue) => format!("queue:{queue}"),
             Route::Dial(dial) => dial.target.label(&dial.number),
             Route::Direct(agent) => format!("agent:{agent}"),
-            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone | Route::Refuse(_) => {
+            Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone | Route::Refuse(_) => {
                 return self.outputs.push_back(Action::ReferProgress { refer, code: 403 });
             }
         };
@@ -116,7 +116,7 @@ impl Call {
                 self.leave_flow(context);
                 return self.enter_flow(context, &flow);
             }
-            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone | Route::Refuse(_) => return,
+            Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone | Route::Refuse(_) => return,
         }
         self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
     }

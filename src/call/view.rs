@@ -90,6 +90,16 @@ impl Call {
         self.hops
     }
 
+    /// The caller and the other side talk with each other now.
+    pub fn is_talking(&self) -> bool {
+        matches!(self.phase, Phase::Talking(_))
+    }
+
+    /// Who else is in the talk: a conference.
+    pub fn guests(&self) -> &[Peer] {
+        &self.guests
+    }
+
     /// True while a phone outside the queues is being rung.
     pub fn is_dialing(&self) -> bool {
         matches!(self.phase, Phase::Dialing { .. })

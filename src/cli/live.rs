@@ -82,6 +82,16 @@ pub enum Agents {
         #[arg(long)]
         code: Option<String>,
     },
+    /// Hear his talks, or be heard in them: rings the supervisor's phone, or switches what he does already.
+    Supervise {
+        /// His id.
+        id: String,
+        /// `listen`, `whisper`, `barge`, or `take_over`.
+        mode: String,
+        /// The supervisor; needed when several may hear this agent.
+        #[arg(long, value_name = "ID")]
+        by: Option<String>,
+    },
 }
 
 /// `hatif queues …`
@@ -206,6 +216,11 @@ pub fn agents(what: &Agents, target: &Target) -> Result<(), Failure> {
         Agents::State { id, state, code } => {
             let body = json!({ "state": state, "code": code });
             show(&target.send("PUT", &format!("/api/v1/agents/{}/state", escape(id)), &body)?, target.json);
+            Ok(())
+        }
+        Agents::Supervise { id, mode, by } => {
+            let body = json!({ "mode": mode, "supervisor": by });
+            show(&target.send("POST", &format!("/api/v1/agents/{}/supervise", escape(id)), &body)?, target.json);
             Ok(())
         }
     }

@@ -203,7 +203,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         make_demo_prompts(&config);
     }
     let (udp, tcp) = bind_sip(&mut config)?;
-    let (settings, notes) = settings(&config).map_err(|faults| Failure::new(3, faults.join("\n")))?;
+    let (mut settings, notes) = settings(&config).map_err(|faults| Failure::new(3, faults.join("\n")))?;
     for note in notes {
         tracing::warn!("{note}");
     }
@@ -228,6 +228,9 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let clock = Clock::new(origin, wall_now());
     let filing = start_filing(&config, &records, &inbox)?;
     let (recorder, media) = start_media(&config, clock, &inbox, filing.inbox())?;
+    // Known now that the sockets are bound; a reload keeps them.
+    config.media.shared = media.shared_ports();
+    settings.media = config.media.clone();
     let present = Arc::new(Mutex::new(present));
     let (entries, present_thread) = http::follow(&present).context("no thread can be started")?;
     let mut seed = [0; 32];

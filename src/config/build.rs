@@ -262,6 +262,8 @@ fn media(reader: &Reader, shown: &Option<IpAddr>, listeners: &[Listener], machin
         address,
         bind: bind.unwrap_or(address),
         ports: media_ports(reader, listeners, machine),
+        mux: reader.boolean("mux").unwrap_or(false),
+        shared: Vec::new(),
         codecs: codecs(reader),
         shards: reader.number("shards", 1..=64_u32).map_or(default_shards(machine.cores), |n| n as usize),
         timeout_s: media_timeout(reader),
@@ -451,6 +453,7 @@ fn toml_value(table: &str, key: &str, value: &str) -> String {
     match (list, value.trim_start().starts_with('[')) {
         (true, true) => value.to_owned(),
         (true, false) => format!("[{}]", value.split(',').map(quoted).collect::<Vec<_>>().join(", ")),
+        (false, _) if key == "mux" && matches!(value.trim(), "true" | "false") => value.trim().to_owned(),
         (false, _) if key == "shards" && value.trim().parse::<u32>().is_ok() => value.trim().to_owned(),
         (false, _) => quoted(value),
     }

@@ -73,6 +73,8 @@ impl Config {
                 address: loopback,
                 bind: loopback,
                 ports: options.rtp_ports,
+                mux: false,
+                shared: Vec::new(),
                 codecs: vec![Codec::Pcma, Codec::Pcmu],
                 shards: super::build::default_shards(super::Machine::here().cores),
                 timeout_s: 60,

@@ -290,6 +290,12 @@ pub const SECTIONS: &[Section] = &[
                 "`[\"pcma\", \"pcmu\"]`",
                 "Allowed codecs, in our order when we offer. `g722` and `opus` are left out with a warning.",
             ),
+            key(
+                "mux",
+                "true or false",
+                "`false`",
+                "All legs of a media thread share one port, the first even ones of `ports`: a firewall needs two ports a thread. Peers that send from elsewhere than their SDP says, several behind one NAT at once, cannot be told apart then; supervisors' legs keep ports of their own. Raise `net.core.rmem_max` to 8388608: all packets wait in one queue.",
+            ),
             key("shards", "whole number 1–64", "half the cores, at least 1", "Media threads."),
             key(
                 "timeout",

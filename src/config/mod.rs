@@ -218,6 +218,7 @@ impl Config {
             ("media.address", self.media.address != new.media.address),
             ("media.bind", self.media.bind != new.media.bind),
             ("media.ports", self.media.ports != new.media.ports),
+            ("media.mux", self.media.mux != new.media.mux),
             ("media.shards", self.media.shards != new.media.shards),
             ("http.listen", self.http_listen != new.http_listen),
             ("metrics.listen", self.metrics_listen != new.metrics_listen),

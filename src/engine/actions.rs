@@ -51,7 +51,7 @@ pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, wo
 pub(super) fn occupies(route: &Route) -> bool {
     match route {
         Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Echo | Route::Tone => true,
-        Route::Feature(_) | Route::Listen(_) | Route::Refuse(_) => false,
+        Route::Feature(_) | Route::Supervise(..) | Route::Refuse(_) => false,
     }
 }
 
@@ -112,6 +112,8 @@ impl Engine {
             Action::OwnCall { agent } => self.begin_own_call(now, &agent, id),
             Action::DropDial { reason } => self.drop_dial(now, id, reason.as_deref()),
             Action::Feature(feature) => self.feature(now, id, feature),
+            Action::Switch(switch) => self.switch(now, id, switch),
+            Action::CallOut => self.ring_out(now, id),
             Action::Journal(kind) => {
                 if let Kind::RecordingStarted { recording, .. } = &kind {
                     self.recordings.insert(*recording, id);
@@ -128,7 +130,7 @@ impl Engine {
     fn answer(&mut self, now: Instant, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
         let listen = match call.route() {
-            Route::Listen(agent) => Some(agent.clone()),
+            Route::Supervise(agent, mode) => Some((agent.clone(), *mode)),
             _ => None,
         };
         let customer = call.customer();
@@ -136,8 +138,8 @@ impl Engine {
         let other = call.peer().filter(|_| customer.port.is_none());
         let sdp = other.map_or(&customer.sdp, |peer| &peer.leg.sdp).clone();
         self.endpoint.answer(now, customer.session, sdp);
-        if let Some(agent) = listen {
-            self.begin_listening(now, id, agent);
+        if let Some((agent, mode)) = listen {
+            self.begin_listening(now, id, agent, mode);
         }
     }
 
@@ -180,6 +182,7 @@ impl Engine {
         let Some(call) = self.calls.remove(&id) else { return };
         self.forget_session(&call.customer().session);
         self.trace.ended(id);
+        self.call_outs.remove(&id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
@@ -188,7 +191,7 @@ impl Engine {
             self.leave_trunk(&name);
         }
         match (call.user(), call.route()) {
-            (_, Route::Listen(agent)) => {
+            (_, Route::Supervise(agent, _)) => {
                 let agent = agent.clone();
                 self.end_listening(now, id, &agent);
             }

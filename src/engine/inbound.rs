@@ -8,6 +8,7 @@ use crate::call::route::{Refusal, Route};
 use crate::call::{ANONYMOUS, Call, Setup};
 use crate::id::{AgentId, LegId};
 use crate::journal::{About, EndReason, Kind, LegRole, Origin, Party};
+use crate::media::Port;
 use crate::sdp::Sdp;
 use crate::sip::{Identity, Incoming, Rejection, SessionId};
 
@@ -91,8 +92,9 @@ impl Engine {
             Route::Refuse(Refusal::NotFound) => return Err(Door::shut(404)),
             Route::Refuse(Refusal::NotBuilt) => return Err(Door::shut(501)),
             Route::Direct(agent) if !self.may_ring(agent) => return Err(Door::shut(486)),
+            Route::Supervise(agent, _) if !self.has_room_for_ear(agent) => return Err(Door::shut(486)),
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Feature(_) => {}
-            Route::Listen(_) | Route::Echo | Route::Tone => {}
+            Route::Supervise(..) | Route::Echo | Route::Tone => {}
         }
         let offer = offer_of(&incoming)?;
         if let Origin::Trunk(name) = &origin {
@@ -116,12 +118,15 @@ impl Engine {
     ) -> Result<(), Door> {
         // Who leaves the offer to us talks with us: there is nothing to pass on yet.
         let bypass = offer.is_some() && matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
+        let shard = self.choose_shard(&origin, &route);
+        // A supervisor follows his agent from one media thread to another: his port must go with him.
+        let shared = self.shared_port(shard).filter(|_| !matches!(route, Route::Supervise(..)));
         let port = match bypass {
             true => None,
-            false => Some(self.take_port(now).ok_or_else(|| Door::later("No media port is free"))?),
+            false => Some(shared.or_else(|| self.take_port(now)).ok_or_else(|| Door::later("No media port is free"))?),
         };
         let role = match &route {
-            Route::Listen(_) => LegRole::Supervisor,
+            Route::Supervise(..) => LegRole::Supervisor,
             _ => LegRole::Customer,
         };
         let leg_id = self.new_leg_id();
@@ -140,13 +145,12 @@ impl Engine {
             }
             Err(error) => {
                 if let Some(port) = port {
-                    self.ports.give(now, port);
+                    self.give_port(now, port);
                 }
                 return Err(Door::unacceptable(&error.to_string()));
             }
         };
         let id = self.new_call_id(now);
-        let shard = self.choose_shard(&origin, &route);
         if let Some(port) = port {
             self.legs.insert(leg_id, Home { call: id, shard, port, role, tries: 0 });
         }
@@ -208,15 +212,15 @@ impl Engine {
 
     /// A supervisor's leg must be where the talk is, and a user's where his other calls are, so that he can join them
     /// (attended transfer); all else is spread evenly.
-    fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
+    pub(super) fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
         if let Origin::User(user) = origin {
             let own = self.own_calls.get(user).into_iter().flatten();
             let other = self.talks.get(user).into_iter().flatten().chain(own).find_map(|call| self.calls.get(call));
-            if let (Some(other), false) = (other, matches!(route, Route::Listen(_))) {
+            if let (Some(other), false) = (other, matches!(route, Route::Supervise(..))) {
                 return other.shard();
             }
         }
-        if let Route::Listen(agent) = route
+        if let Route::Supervise(agent, _) = route
             && let Some(talk) = self.talk_of(agent).and_then(|call| self.calls.get(&call))
         {
             return talk.shard();
@@ -225,19 +229,39 @@ impl Engine {
         self.next_shard
     }
 
-    pub(super) fn take_port(&mut self, now: Instant) -> Option<u16> {
+    /// A port for a leg of this media thread: the one they share, else one of its own.
+    pub(super) fn port_for(&mut self, now: Instant, shard: usize) -> Option<Port> {
+        self.shared_port(shard).or_else(|| self.take_port(now))
+    }
+
+    fn shared_port(&self, shard: usize) -> Option<Port> {
+        self.settings.media.shared.get(shard).copied().map(Port::Shared)
+    }
+
+    /// A port of its own.
+    pub(super) fn take_port(&mut self, now: Instant) -> Option<Port> {
         let taken = self.ports.take(now);
         if taken.is_none() {
             tracing::warn!(limit = self.ports.limit(), "no RTP port is free: widen [media] ports");
         }
-        taken.map(|(port, _)| port)
+        taken.map(|(port, _)| Port::Own(port))
+    }
+
+    pub(super) fn give_port(&mut self, now: Instant, port: Port) {
+        match port {
+            Port::Own(port) => self.ports.give(now, port),
+            Port::Shared(_) => {}
+        }
     }
 
     /// The port could not be opened: the next one, as long as there is one.
     pub(super) fn open_failed(&mut self, now: Instant, leg: LegId, error: &str) {
         let Some(home) = self.legs.remove(&leg) else { return };
-        tracing::warn!(port = home.port, error, "an RTP port is taken by another program: trying the next");
-        self.ports.skip(now, home.port);
+        let number = home.port.number();
+        tracing::warn!(port = number, error, "an RTP port cannot be opened: trying the next");
+        if let Port::Own(port) = home.port {
+            self.ports.skip(now, port);
+        }
         let is_early = |call: &Call| call.customer().id == leg && !call.is_answered() && call.peer().is_none();
         let is_ring = self.rings.contains_key(&leg);
         let movable = is_ring || self.calls.get(&home.call).is_some_and(is_early);
@@ -257,7 +281,7 @@ impl Engine {
             self.ring_lost(now, leg, 503);
             return;
         }
-        let detail = format!("port {} cannot be opened ({error}): free it or move [media] ports", home.port);
+        let detail = format!("port {number} cannot be opened ({error}): free it or move [media] ports");
         // A phone that stopped ringing meanwhile needs no port any more.
         let talks = |call: &Call| call.customer().id == leg || call.peer().is_some_and(|peer| peer.leg.id == leg);
         if self.calls.get(&home.call).is_some_and(talks) {

@@ -11,6 +11,7 @@ use crate::call::route::Dial;
 use crate::call::{Early, Peer, PeerKind};
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName};
 use crate::journal::{LegRole, OfferResult};
+use crate::media::Port;
 use crate::sdp::Sdp;
 use crate::sip::config::Transport;
 use crate::sip::{Flow, Invite, SessionId, identity};
@@ -162,7 +163,7 @@ impl Engine {
         Flow { transport, listener: u16::try_from(index).unwrap_or(0), remote, connection: None }
     }
 
-    fn way_to_agent(&self, now: Instant, agent: &AgentId) -> Option<Way> {
+    pub(super) fn way_to_agent(&self, now: Instant, agent: &AgentId) -> Option<Way> {
         let to = format!("sip:{agent}@{}", self.settings.sip.domain);
         if let Some(contact) = self.endpoint.contacts(now, agent.as_str()).into_iter().next() {
             return Some(Way::to_phone(contact.flow, contact.uri, to, contact.path));
@@ -193,7 +194,7 @@ impl Engine {
         let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
         let port = match path {
             MediaPath::Bypass => None,
-            MediaPath::Relay => Some(self.take_port(now).ok_or(503u16)?),
+            MediaPath::Relay => Some(self.port_for(now, shard).ok_or(503u16)?),
         };
         let id = self.new_leg_id();
         let address = self.settings.media.address;
@@ -243,7 +244,7 @@ impl Engine {
     }
 
     /// The port of a ring could not be opened: it goes on with another, of which nobody was told yet.
-    pub(super) fn move_ring(&mut self, shard: usize, old: LegId, new: LegId, port: u16) {
+    pub(super) fn move_ring(&mut self, shard: usize, old: LegId, new: LegId, port: Port) {
         let Some(mut ring) = self.take_ring(old) else { return };
         ring.leg.move_to(new, port);
         if let Stage::Opening(invite) = &mut ring.stage {
@@ -341,7 +342,11 @@ impl Engine {
 
     /// Somebody picked up.
     pub(super) fn ring_answered(&mut self, now: Instant, session: SessionId, sdp: Option<Bytes>) {
-        let Some(Owner::Ring(leg_id)) = self.sessions.get(&session).copied() else { return };
+        let leg_id = match self.sessions.get(&session).copied() {
+            Some(Owner::Ring(leg)) => leg,
+            Some(Owner::Call(call)) => return self.call_out_answered(now, call, session, sdp),
+            None => return,
+        };
         let Some(ring) = self.rings.get_mut(&leg_id) else { return };
         let agreed = match (sdp, ring.leg.port) {
             (Some(sdp), None) => {
@@ -396,8 +401,12 @@ impl Engine {
 
     /// The INVITE got a final refusal, or none.
     pub(super) fn ring_failed(&mut self, now: Instant, session: SessionId, code: u16) {
-        if let Some(Owner::Ring(leg)) = self.forget_session(&session) {
-            self.ring_lost(now, leg, code);
+        match self.forget_session(&session) {
+            Some(Owner::Ring(leg)) => self.ring_lost(now, leg, code),
+            Some(Owner::Call(call)) => {
+                self.with_call(now, call, |call, context| call.handle_call_out_failed(context, code));
+            }
+            None => {}
         }
     }
 

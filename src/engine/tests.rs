@@ -43,6 +43,8 @@ pub(super) fn settings() -> Settings {
             address: centre.ip(),
             bind: centre.ip(),
             ports: 20_000..=20_019,
+            mux: false,
+            shared: Vec::new(),
             codecs: vec![Codec::Pcma],
             shards: 1,
             timeout_s: 60,
@@ -118,4 +120,23 @@ fn a_fault_in_one_call_ends_it_alone_and_gives_all_back() {
     assert!(matches!(ends[0].kind, Kind::CallEnded { reason: EndReason::InternalError, .. }));
     assert!(journal.iter().any(|e| matches!(&e.kind, Kind::Trouble { code, .. } if code == "internal_error")));
     assert!(!journal.iter().any(|e| matches!(e.kind, Kind::AgentRepaired { .. })), "the call let go of it in order");
+}
+
+/// `media.mux`: every leg is reached at the port of its media thread, and none is taken from the range.
+#[test]
+fn legs_that_share_a_port_take_none() {
+    let now = Instant::now();
+    let mut settings = settings();
+    (settings.media.mux, settings.media.shared) = (true, vec![20_000]);
+    let mut engine = Engine::new(now, Clock::new(now, Wall(0)), settings, 1, [1; 32]);
+    let mut sent = Vec::new();
+    for n in 1..=20 {
+        dial(&mut engine, now, n);
+        sent.extend(drain(&mut engine, now, &mut Vec::new()));
+        assert_eq!(engine.check(), Ok(()));
+    }
+    let stats = engine.stats();
+    assert_eq!((stats.calls, stats.ports_in_use, stats.ports_limit), (20, 0, 9));
+    let described: Vec<_> = sent.iter().filter(|m| m.contains("m=audio ")).collect();
+    assert!(described.len() >= 21 && described.iter().all(|m| m.contains("m=audio 20000 ")), "{described:?}");
 }

@@ -48,7 +48,7 @@ impl Engine {
             Route::Refuse(Refusal::NotFound) => return Err(404),
             Route::Refuse(Refusal::NotBuilt) => return Err(501),
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) => {}
-            Route::Feature(_) | Route::Listen(_) | Route::Echo | Route::Tone => return Err(403),
+            Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone => return Err(403),
         }
         self.with_call(now, call, |call, context| call.handle_refer(context, asked, route));
         Ok(())
@@ -144,13 +144,13 @@ impl Engine {
         let call = self.calls.get(&id).ok_or(Door::shut(481))?;
         let role = call.may_take_place(replaced, ring.is_some(), &user).map_err(Door::shut)?;
         let (shard, offer) = (call.shard(), offer_of(incoming)?);
-        let port = self.take_port(now).ok_or_else(|| Door::later("No media port is free"))?;
+        let port = self.port_for(now, shard).ok_or_else(|| Door::later("No media port is free"))?;
         let leg = self.new_leg_id();
         let address = self.settings.media.address;
         let place = Place { id: leg, port: Some(port), address, signalling: incoming.flow.remote.ip(), role };
         let made = Leg::called(place, session, offer.as_ref(), &self.settings.media.codecs);
         let made = made.map_err(|error| {
-            self.ports.give(now, port);
+            self.give_port(now, port);
             Door::unacceptable(&error.to_string())
         })?;
         self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });

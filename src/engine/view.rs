@@ -8,6 +8,7 @@ use crate::acd::Floor;
 use crate::call::Call;
 use crate::id::{AgentId, CallId};
 use crate::journal::Origin;
+use crate::media::Port;
 use crate::sip;
 
 use super::rings::Purpose;
@@ -91,8 +92,9 @@ impl Engine {
     ///
     /// The first thing that does not hold, in words.
     pub fn check_calls(&self) -> Result<(), String> {
-        if self.ports.in_use() != self.legs.len() {
-            return Err(format!("{} ports are taken for {} legs", self.ports.in_use(), self.legs.len()));
+        let own = self.legs.values().filter(|home| matches!(home.port, Port::Own(_))).count();
+        if self.ports.in_use() != own {
+            return Err(format!("{} ports are taken for {own} legs", self.ports.in_use()));
         }
         for (id, call) in &self.calls {
             if call.is_ended() {
@@ -152,13 +154,14 @@ impl Engine {
             return Err(format!("agents talk in {talks:?}, the engine knows {:?}", self.talks));
         }
         for (ear, hearing) in &self.hearing {
-            let listens = self.listeners.get(&hearing.agent).is_some_and(|ears| ears.contains(ear));
+            let listens = self.listeners.get(&hearing.agent).is_some_and(|ears| ears.contains_key(ear));
             if !listens || self.talk_of(&hearing.agent) != Some(hearing.talk) {
                 return Err(format!("{ear} hears {}, which it should not", hearing.talk));
             }
         }
-        match self.listeners.values().flatten().find(|ear| !self.calls.contains_key(ear)) {
-            Some(ear) => Err(format!("{ear} still listens but is over")),
+        self.check_voices()?;
+        match self.listeners.values().flatten().find(|(ear, _)| !self.calls.contains_key(ear)) {
+            Some((ear, _)) => Err(format!("{ear} still listens but is over")),
             None => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ pub use api::random_word;
 mod problem;
 mod recordings;
 mod sip;
+mod supervise;
 mod trace;
 mod trunks;
 
@@ -190,6 +191,7 @@ fn routes() -> Router<App> {
         .route("/api/v1/agents", get(api::agents))
         .route("/api/v1/agents/{id}", get(api::agent))
         .route("/api/v1/agents/{id}/state", put(api::set_state))
+        .route("/api/v1/agents/{id}/supervise", post(supervise::supervise))
         .route("/api/v1/recordings", get(recordings::list))
         .route("/api/v1/recordings/{id}", get(recordings::one))
         .route("/api/v1/recordings/{id}/audio", get(recordings::audio))

@@ -8,10 +8,12 @@
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
 
 mod counters;
+mod shared;
 mod sockets;
 mod worker;
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,11 +21,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use rustix::event::epoll;
 
+use self::shared::SharedPort;
 use self::sockets::Sockets;
-use self::worker::{WAKE, Wake, Worker};
+use self::worker::{SHARED_RTCP, SHARED_RTP, WAKE, Wake, Worker};
 use crate::clock::Clock;
 use crate::media::config::MediaConfig;
-use crate::media::shard::{Shard, Stats};
+use crate::media::shard::{Channel, Shard};
 use crate::media::{Chunk, Command, Event};
 
 pub use self::counters::{Counters, LATENESS_MS};
@@ -40,6 +43,8 @@ pub struct MediaThreads {
 struct Thread {
     commands: Sender<Command>,
     wake: Arc<Wake>,
+    /// The port its legs share, when there is one.
+    port: Option<u16>,
     handle: Option<JoinHandle<()>>,
 }
 
@@ -67,7 +72,7 @@ impl MediaThreads {
     ///
     /// # Errors
     ///
-    /// When the system gives no epoll, eventfd or thread.
+    /// When the system gives no epoll, eventfd or thread, or no shared port where one is wanted.
     pub fn start(
         config: &MediaConfig,
         clock: Clock,
@@ -77,28 +82,33 @@ impl MediaThreads {
     ) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let timeout = (config.timeout_s > 0).then(|| Duration::from_secs(config.timeout_s));
+        let mut free = config.ports.clone().filter(|port| port % 2 == 0 && port < config.ports.end());
         let mut threads = Vec::new();
         for number in 0..config.shards.max(1) {
             let (commands, inbox) = crossbeam_channel::unbounded();
             let wake = Arc::new(Wake::new()?);
             let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-            epoll::add(&epoll, &wake.event, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+            let watch = |fd: BorrowedFd<'_>, datum| {
+                epoll::add(&epoll, fd, epoll::EventData::new_u64(datum), epoll::EventFlags::IN)
+            };
+            watch(wake.event.as_fd(), WAKE)?;
+            let shared = config.mux.then(|| SharedPort::bind(config.bind, &mut free)).transpose()?;
+            if let Some(shared) = &shared {
+                watch(shared.socket(Channel::Rtp).as_fd(), SHARED_RTP)?;
+                watch(shared.socket(Channel::Rtcp).as_fd(), SHARED_RTCP)?;
+            }
+            let port = shared.as_ref().map(SharedPort::port);
             let mut seed = seed;
             seed.iter_mut().zip((number as u64 + 1).to_le_bytes()).for_each(|(s, n)| *s ^= n);
             let shard = Shard::new(now(), clock, seed, timeout);
-            let sockets = Sockets::new(epoll, config.bind, storage.clone(), Arc::clone(&counters));
-            let mut worker = Worker {
-                shard,
-                sockets,
-                inbox,
-                wake: Arc::clone(&wake),
-                events: Arc::clone(&events),
-                counters: Arc::clone(&counters),
-                published: Stats::default(),
-                publish_at: now(),
-            };
-            let handle = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
-            threads.push(Thread { commands, wake, handle: Some(handle) });
+            let (bind, storage, counters) = (config.bind, storage.clone(), Arc::clone(&counters));
+            let (bell, events) = (Arc::clone(&wake), Arc::clone(&events));
+            let handle = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || {
+                // Batches of the shared port hold what must not change its thread.
+                let sockets = Sockets::new(epoll, bind, shared, storage, Arc::clone(&counters));
+                Worker::new(shard, sockets, inbox, bell, events, counters).run();
+            })?;
+            threads.push(Thread { commands, wake, port, handle: Some(handle) });
         }
         Ok(Self { threads, counters })
     }
@@ -106,6 +116,11 @@ impl MediaThreads {
     /// How many shards there are; their numbers run from 0.
     pub fn shards(&self) -> usize {
         self.threads.len()
+    }
+
+    /// The shared port of each shard; empty when legs have ports of their own.
+    pub fn shared_ports(&self) -> Vec<u16> {
+        self.threads.iter().filter_map(|thread| thread.port).collect()
     }
 
     /// Sends a command to a shard. All legs that ever meet must be in the same shard.

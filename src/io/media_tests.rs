@@ -10,7 +10,7 @@ use super::sockets::Pair;
 use super::*;
 use crate::clock::Wall;
 use crate::id::{LegId, RecordingId};
-use crate::media::{ChunkKind, Clip, Codec, Law, LegRole, PortRange, Terms, rtp};
+use crate::media::{ChunkKind, Clip, Codec, Law, LegRole, Port, PortRange, Terms, rtp};
 
 struct Phone {
     socket: UdpSocket,
@@ -78,12 +78,18 @@ struct Room {
 
 impl Room {
     fn new(first_port: u16) -> Self {
+        Self::of(first_port, false)
+    }
+
+    fn of(first_port: u16, mux: bool) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
         let (sender, chunks) = crossbeam_channel::bounded(1_000);
         let config = MediaConfig {
             address: Ipv4Addr::LOCALHOST.into(),
             bind: Ipv4Addr::LOCALHOST.into(),
             ports: first_port..=first_port + 99,
+            mux,
+            shared: Vec::new(),
             codecs: vec![Codec::Pcmu],
             shards: 1,
             timeout_s: 60,
@@ -91,7 +97,8 @@ impl Room {
         let sink = Arc::clone(&events);
         let told: Events = Arc::new(move |event| sink.lock().unwrap().push(event));
         let threads = MediaThreads::start(&config, Clock::new(now(), Wall(0)), [1; 32], sender.into(), told).unwrap();
-        Self { threads, events, chunks, ports: PortRange::new(config.ports) }
+        let ports = PortRange::without(config.ports, &threads.shared_ports());
+        Self { threads, events, chunks, ports }
     }
 
     fn wait(&self, what: impl Fn(&Event) -> bool) -> Event {
@@ -108,7 +115,10 @@ impl Room {
     /// Opens a leg for the phone on the first port that another program does not hold.
     fn open(&mut self, leg: LegId, phone: &Phone) -> u16 {
         loop {
-            let (port, _) = self.ports.take(now()).expect("a free port");
+            let port = match self.threads.shared_ports().first() {
+                Some(shared) => Port::Shared(*shared),
+                None => Port::Own(self.ports.take(now()).expect("a free port").0),
+            };
             self.events.lock().unwrap().clear();
             self.threads.send(
                 0,
@@ -122,8 +132,8 @@ impl Room {
                 },
             );
             match self.wait(|e| matches!(e, Event::Opened { .. } | Event::OpenFailed { .. })) {
-                Event::Opened { .. } => return port,
-                _ => self.ports.skip(now(), port),
+                Event::Opened { .. } => return port.number(),
+                _ => self.ports.skip(now(), port.number()),
             }
         }
     }
@@ -202,7 +212,7 @@ fn a_prompt_takes_its_time_and_a_taken_port_is_told() {
         0,
         Command::Open {
             leg: LegId(2),
-            port,
+            port: Port::Own(port),
             remote: None,
             signalling: None,
             terms: Terms::plain(Codec::Pcmu, 0, None),
@@ -222,4 +232,52 @@ fn a_prompt_takes_its_time_and_a_taken_port_is_told() {
     phone.hear();
     assert_eq!(phone.heard.len(), 25 * 160);
     assert!(level(&phone.heard, 1_004.0) > 70.0);
+}
+
+/// Two calls at once from one IP through one port: each phone hears the other of its call, its reports reach it whether
+/// they come from its audio's port or from the one above, and a stranger is nobody's.
+#[test]
+fn two_calls_share_one_port_and_hear_their_own_tones() {
+    let mut room = Room::of(23_300, true);
+    let tones = [1_004.0, 604.0, 404.0, 804.0];
+    let mut phones: Vec<Phone> = tones
+        .iter()
+        .zip([Codec::Pcmu, Codec::Pcma, Codec::Pcmu, Codec::Pcmu])
+        .map(|(hz, c)| Phone::new(c, *hz))
+        .collect();
+    let shared: Vec<u16> = phones.iter().zip(1..).map(|(phone, leg)| room.open(LegId(leg), phone)).collect();
+    let (port, stranger) = (shared[0], UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    assert!(shared.iter().all(|p| *p == port) && room.ports.in_use() == 0);
+    room.threads.send(0, Command::Bridge { a: LegId(1), b: LegId(2) });
+    room.threads.send(0, Command::Bridge { a: LegId(3), b: LegId(4) });
+    let began = now();
+    for n in 1..=50u32 {
+        for phone in &mut phones {
+            let frame = phone.frame();
+            phone.socket.send_to(&frame, (Ipv4Addr::LOCALHOST, port)).unwrap();
+            stranger.send_to(&frame, (Ipv4Addr::LOCALHOST, port)).unwrap();
+        }
+        std::thread::sleep((began + Duration::from_millis(20) * n).saturating_duration_since(now()));
+        phones.iter_mut().for_each(Phone::hear);
+    }
+    for (phone, wanted) in phones.iter().zip([604.0, 1_004.0, 804.0, 404.0]) {
+        assert!(phone.heard.len() >= 48 * 160, "{} samples", phone.heard.len());
+        let heard = level(&phone.heard, wanted);
+        let others = tones.iter().filter(|hz| **hz != wanted).map(|hz| level(&phone.heard, *hz));
+        assert!(heard > 70.0 && others.into_iter().all(|other| heard - other > 30.0), "{wanted}: {heard}");
+    }
+    // The first phone reports from its own port to ours, the third from another to the one above.
+    let report = |ssrc: u32| [[0x80, 201, 0, 1], ssrc.to_be_bytes()].concat();
+    phones[0].socket.send_to(&report(77), (Ipv4Addr::LOCALHOST, port)).unwrap();
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().send_to(&report(9), (Ipv4Addr::LOCALHOST, port + 1)).unwrap();
+    for leg in 1..=4 {
+        let quality = room.quality_at_close(LegId(leg));
+        assert_eq!((quality.received, quality.lost), (50, 0), "the stranger is not counted");
+    }
+    std::thread::sleep(Duration::from_millis(1_100)); // counts are published at the next round
+    let counters = room.threads.counters();
+    assert_eq!((counters.panics.load(Ordering::Relaxed), counters.send_errors.load(Ordering::Relaxed)), (0, 0));
+    let sent = counters.packets_out.load(Ordering::Relaxed);
+    assert!((192..=200).contains(&sent), "{sent}: only what came before the bridge may be missing");
+    assert_eq!(counters.dropped.load(Ordering::Relaxed), 201, "the stranger's, and a report nobody knows");
 }

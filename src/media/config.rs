@@ -14,6 +14,10 @@ pub struct MediaConfig {
     pub bind: IpAddr,
     /// RTP takes the even ports of it, RTCP the odd ones above them.
     pub ports: RangeInclusive<u16>,
+    /// All legs of a shard share one port, in place of one each. Default: false.
+    pub mux: bool,
+    /// The shared port of each shard, when there is one: known when the sockets are bound.
+    pub shared: Vec<u16>,
     /// Allowed codecs in our order of preference.
     pub codecs: Vec<Codec>,
     /// Media threads; default: cores / 2, at least 1.

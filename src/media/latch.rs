@@ -15,6 +15,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::shared::Claim;
+
 /// Packets in a row that a source other than the SDP address needs.
 const IN_A_ROW: u32 = 4;
 /// How long after the answered SDP a strange source may lock.
@@ -138,6 +140,12 @@ impl Latch {
     /// Where to send RTP: the locked source, else the SDP address.
     pub fn target(&self) -> Option<SocketAddr> {
         self.locked.map(|l| l.source).or(self.remote)
+    }
+
+    /// What finds this leg on a port that many share.
+    pub fn claim(&self) -> Claim {
+        let ssrc = self.locked.map(|locked| locked.ssrc);
+        Claim { source: self.target(), ssrc, signalling: self.signalling }
     }
 
     /// The SSRC of the locked source.

@@ -17,6 +17,7 @@ use super::reception::Reception;
 use super::rtcp::{self, LastSr, Sender};
 use super::rtp::{self, Packet};
 use super::shard::{Channel, PacketIo, Stats};
+use super::shared::Claim;
 use super::stream::{Numbers, OutStream};
 use super::terms::Terms;
 use super::timeline::{Stamp, Timeline};
@@ -197,6 +198,11 @@ impl Leg {
     pub fn hear(&mut self, source: Source) {
         self.source = source;
         self.switch();
+    }
+
+    /// What finds it on a port that many share.
+    pub fn claim(&self) -> Claim {
+        self.latch.claim()
     }
 
     /// What feeds its stream changes.
@@ -579,8 +585,13 @@ impl Leg {
     pub fn report(&mut self, now: Instant, ntp: u64, next: Instant, io: &mut impl PacketIo) {
         self.control.report_at = next;
         let Some(target) = self.latch.target() else { return };
-        // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
-        let target = self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above(target));
+        let (channel, target) = match self.terms.rtcp_mux {
+            true => (Channel::Rtp, target),
+            false => {
+                // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
+                (Channel::Rtcp, self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above(target)))
+            }
+        };
         let sender = (self.out.packets() > self.control.packets_at_report).then(|| Sender {
             ntp,
             timestamp: self.out.timestamp_at(now),
@@ -594,7 +605,7 @@ impl Leg {
         });
         let mut out = [0; rtcp::REPORT_BYTES];
         let length = rtcp::write(&mut out, self.out.ssrc(), sender, self.reception.report(), last_sr);
-        io.send(self.slot, Channel::Rtcp, target, out.get(..length).unwrap_or_default());
+        io.send(self.slot, channel, target, out.get(..length).unwrap_or_default());
     }
 
     /// When its phone sent sound or keys last.

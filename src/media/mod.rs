@@ -18,11 +18,16 @@
 pub mod clip;
 pub mod codec;
 pub mod config;
+pub mod demux;
+pub mod dtls;
 pub mod dtmf;
 pub mod ear;
+pub mod ice;
+pub mod inband;
 pub mod jitter;
 pub mod latch;
 pub mod leg;
+pub mod mixer;
 pub mod mouth;
 pub mod plc;
 pub mod port;
@@ -32,10 +37,15 @@ pub mod recorder;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
+pub mod seal;
 pub mod shard;
+pub mod shared;
+pub mod srtp;
 pub mod stream;
+pub mod stun;
 pub mod terms;
 pub mod timeline;
+pub mod tones;
 pub mod voice;
 
 use std::net::{IpAddr, SocketAddr};
@@ -47,7 +57,7 @@ use smallvec::SmallVec;
 pub use crate::journal::{LegRole, Quality};
 pub use clip::Clip;
 pub use codec::{Codec, Law};
-pub use port::PortRange;
+pub use port::{Port, PortRange};
 pub use terms::Terms;
 
 use crate::id::{LegId, RecordingId};
@@ -59,8 +69,8 @@ pub enum Command {
     Open {
         /// Its name, never used before.
         leg: LegId,
-        /// The even RTP port; RTCP uses the one above.
-        port: u16,
+        /// Where it is reached.
+        port: Port,
         /// Where the peer's SDP wants its audio, when known.
         remote: Option<SocketAddr>,
         /// The address the leg's signalling comes from: a phone behind NAT sends from there.

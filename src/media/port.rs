@@ -10,6 +10,24 @@ use std::time::{Duration, Instant};
 /// How long a port rests after use while the range has another.
 pub const QUARANTINE: Duration = Duration::from_secs(30);
 
+/// Where a leg is reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Port {
+    /// An even port of its own; RTCP uses the one above.
+    Own(u16),
+    /// The port all legs of its shard share; RTCP uses it too, or the one above.
+    Shared(u16),
+}
+
+impl Port {
+    /// What SDP announces.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Own(number) | Self::Shared(number) => number,
+        }
+    }
+}
+
 /// The even ports of a range; RTCP has the odd port above each.
 #[derive(Debug)]
 pub struct PortRange {
@@ -26,6 +44,14 @@ impl PortRange {
         let last = *range.end();
         let free: VecDeque<_> = range.filter(|p| p % 2 == 0 && *p != 0 && *p < last).map(|p| (p, None)).collect();
         Self { limit: free.len(), free, used: BTreeSet::new(), reused_early: 0 }
+    }
+
+    /// As [`PortRange::new`], but for those that many legs share.
+    pub fn without(range: RangeInclusive<u16>, shared: &[u16]) -> Self {
+        let mut ports = Self::new(range);
+        ports.free.retain(|(port, _)| !shared.contains(port));
+        ports.limit = ports.free.len();
+        ports
     }
 
     /// Takes a port; true beside it when it had to be used again before its 30 s were over.

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::clip::FRAME;
+use super::clip::{FRAME, SAMPLE_RATE};
+use super::tones::TonePair;
 
 /// Keys on their way to one phone, in order.
 #[derive(Debug, Default)]
@@ -145,22 +146,12 @@ impl KeyTone {
 
 /// 20 ms of a digit's tone from this sample of it on.
 pub fn tone_frame(digit: char, at: usize) -> [i16; FRAME] {
-    let place = KEYPAD.iter().position(|key| *key == digit).unwrap_or_default();
-    let pair = (ROWS_HZ.get(place / 4), COLUMNS_HZ.get(place % 4));
-    let (Some(row), Some(column)) = pair else { return [0; FRAME] };
-    std::array::from_fn(|n| {
-        let turn = std::f64::consts::TAU * (at + n) as f64 / 8_000.0;
-        ((turn * row).sin() * ROW_LEVEL + (turn * column).sin() * COLUMN_LEVEL) as i16
-    })
+    let mut frame = [0; FRAME];
+    if let Some(tone) = TonePair::of_key(digit) {
+        tone.fill(SAMPLE_RATE, at as u64, &mut frame);
+    }
+    frame
 }
-
-/// The keys by the rows and columns of ITU-T Q.23.
-const KEYPAD: [char; 16] = ['1', '2', '3', 'A', '4', '5', '6', 'B', '7', '8', '9', 'C', '*', '0', '#', 'D'];
-const ROWS_HZ: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
-const COLUMNS_HZ: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
-/// −9 and −7 dBm0: the higher tone loses more on the way (ITU-T Q.23).
-const ROW_LEVEL: f64 = 8_050.0;
-const COLUMN_LEVEL: f64 = 10_130.0;
 
 #[cfg(test)]
 mod tests {

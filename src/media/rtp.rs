@@ -37,23 +37,33 @@ fn u16_at(bytes: &[u8], at: usize) -> Result<u16, RtpError> {
     bytes.get(at..).and_then(|b| b.first_chunk()).map(|b| u16::from_be_bytes(*b)).ok_or(RtpError::Truncated)
 }
 
+/// Where the payload of one datagram starts, behind CSRC list and extension; at most its length.
+///
+/// # Errors
+///
+/// Those of [`parse`], which looks at the padding too: its length cannot be read while a packet is encrypted.
+pub fn payload_start(datagram: &[u8]) -> Result<usize, RtpError> {
+    let first = *datagram.first().ok_or(RtpError::Truncated)?;
+    if first >> 6 != 2 {
+        return Err(RtpError::Version);
+    }
+    let mut start = HEADER_BYTES + usize::from(first & 15) * 4;
+    if first & 0x10 != 0 {
+        let words = usize::from(u16_at(datagram, start + 2)?);
+        start += 4 + words * 4;
+    }
+    if start > datagram.len() { Err(RtpError::Truncated) } else { Ok(start) }
+}
+
 /// Reads the header of one datagram.
 ///
 /// # Errors
 ///
 /// [`RtpError::Version`] before [`RtpError::Truncated`], so that foreign protocols are told from broken ones.
 pub fn parse(datagram: &[u8]) -> Result<Packet, RtpError> {
-    let first = *datagram.first().ok_or(RtpError::Truncated)?;
-    if first >> 6 != 2 {
-        return Err(RtpError::Version);
-    }
+    let start = payload_start(datagram)?;
     let header: &[u8; HEADER_BYTES] = datagram.first_chunk().ok_or(RtpError::Truncated)?;
-    let [_, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *header;
-    let mut start = HEADER_BYTES + usize::from(first & 15) * 4;
-    if first & 0x10 != 0 {
-        let words = usize::from(u16_at(datagram, start + 2)?);
-        start += 4 + words * 4;
-    }
+    let [first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *header;
     let mut end = datagram.len();
     if first & 0x20 != 0 {
         end = end.checked_sub(usize::from(*datagram.last().ok_or(RtpError::Truncated)?)).ok_or(RtpError::Truncated)?;

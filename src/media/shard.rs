@@ -15,8 +15,10 @@ use smallvec::SmallVec;
 
 use super::clip::FRAME;
 use super::leg::{LISTEN_LAG, Leg, Source};
+use super::port::Port;
 use super::recorder::{self, Recording};
 use super::rtp;
+use super::shared::Directory;
 use super::stream::OutStream;
 use super::timeline::Timeline;
 use super::{Chunk, Command, Event, TrackKind};
@@ -51,7 +53,13 @@ pub trait PacketIo {
     ///
     /// The system's words when a port cannot be bound; then nothing is open.
     fn open(&mut self, slot: u32, port: u16) -> Result<(), String>;
-    /// Closes it.
+    /// The leg has no sockets of its own: what it sends leaves by the port all legs of the shard share.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such port.
+    fn share(&mut self, slot: u32) -> Result<(), String>;
+    /// Closes it, whether opened or shared.
     fn close(&mut self, slot: u32);
     /// Lets the RTP socket take packets of this source only, or of all.
     fn connect(&mut self, slot: u32, source: Option<SocketAddr>);
@@ -105,6 +113,8 @@ pub struct Shard {
     legs: Vec<Option<Box<Leg>>>,
     free: Vec<u32>,
     slots: HashMap<LegId, u32>,
+    /// The legs of the shared port.
+    directory: Directory,
     fast: [Vec<u32>; FAST],
     slow: [Vec<u32>; SLOW],
     recordings: BTreeMap<RecordingId, Recording>,
@@ -141,6 +151,7 @@ impl Shard {
             legs: Vec::new(),
             free: Vec::new(),
             slots: HashMap::new(),
+            directory: Directory::default(),
             fast: Default::default(),
             slow: std::array::from_fn(|_| Vec::new()),
             recordings: BTreeMap::new(),
@@ -198,6 +209,38 @@ impl Shard {
                 hearer.ticking = true;
                 put(&mut self.fast, peer);
             }
+        }
+    }
+
+    /// Takes one datagram of the port all legs share; it is changed in place.
+    pub fn handle_shared(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        source: SocketAddr,
+        datagram: &mut [u8],
+        io: &mut impl PacketIo,
+    ) {
+        // RFC 7983: the first byte tells the protocols of a port apart.
+        let slot = match datagram.first() {
+            // Connectivity checks name their leg by its ufrag. No leg speaks ICE yet.
+            Some(0..=3) => None,
+            _ => self.directory.find(channel, source, datagram),
+        };
+        let Some(slot) = slot else {
+            self.stats.refused += 1;
+            return;
+        };
+        self.handle_packet(now, slot, channel, source, datagram, io);
+        self.claim(slot);
+    }
+
+    /// A leg of the shared port may have locked another source.
+    fn claim(&mut self, slot: u32) {
+        if let Some(leg) = leg(&mut self.legs, slot)
+            && self.directory.holds(slot)
+        {
+            self.directory.set(slot, Some(leg.claim()));
         }
     }
 
@@ -336,12 +379,14 @@ impl Shard {
         match command {
             Command::Open { .. } => self.open(now, command, io),
             Command::Update { leg, remote, terms } => {
-                let Some(known) = self.leg(leg) else { return };
+                let Some(slot) = self.slots.get(&leg).copied() else { return };
+                let Some(known) = self::leg(&mut self.legs, slot) else { return };
                 let codec = terms.codec;
                 known.update(now, remote, terms, io);
                 if let Some(peer) = known.peer.and_then(|peer| self::leg(&mut self.legs, peer)) {
                     peer.acquaint(Some(codec));
                 }
+                self.claim(slot);
             }
             Command::Press { leg, digit, length } => {
                 if let Some(known) = self.leg(leg) {
@@ -378,7 +423,11 @@ impl Shard {
             self.step = self.steps(now);
         }
         let slot = self.free.pop().unwrap_or(self.legs.len() as u32);
-        let opened = if self.slots.contains_key(&id) { Err("the leg is open".to_owned()) } else { io.open(slot, port) };
+        let opened = match port {
+            _ if self.slots.contains_key(&id) => Err("the leg is open".to_owned()),
+            Port::Own(port) => io.open(slot, port),
+            Port::Shared(_) => io.share(slot),
+        };
         if let Err(error) = opened {
             if (slot as usize) < self.legs.len() {
                 self.free.push(slot);
@@ -395,6 +444,10 @@ impl Shard {
             None => self.legs.push(Some(leg)),
         }
         self.slots.insert(id, slot);
+        if let (Port::Shared(_), Some(leg)) = (port, self.leg(id)) {
+            let claim = leg.claim();
+            self.directory.set(slot, Some(claim));
+        }
         if let Some(wheel) = self.slow.get_mut(slot as usize % SLOW) {
             wheel.push(slot);
         }
@@ -419,6 +472,7 @@ impl Shard {
             wheel.into_iter().for_each(|w| w.retain(|s| *s != slot));
         }
         self.slots.remove(&id);
+        self.directory.set(slot, None);
         self.free.push(slot);
         if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
             let quality = leg.quality();

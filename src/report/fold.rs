@@ -12,7 +12,7 @@ use super::record::*;
 use super::word;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, QueueName, RecordingId};
-use crate::journal::{About, AgentStateName, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
+use crate::journal::{About, AgentStateName, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome, SupervisionMode};
 
 /// How long a closed call waits for late entries when none is known to be due.
 const LINGER_US: i64 = 10_000_000;
@@ -297,7 +297,10 @@ impl Tracked {
             | Kind::RecordingPaused { .. }
             | Kind::RecordingResumed { .. }
             | Kind::RecordingFiled { .. } => self.handle_recording(at, kind),
-            Kind::SupervisionStarted { .. } | Kind::SupervisionEnded { .. } => self.handle_supervision(at, kind),
+            Kind::SupervisionStarted { .. }
+            | Kind::SupervisionChanged { .. }
+            | Kind::SupervisionEnded { .. }
+            | Kind::TakenOver { .. } => self.handle_supervision(at, kind),
             Kind::Transferred { .. } | Kind::TransferFailed { .. } => self.handle_transfer(at, kind),
             Kind::OneWay { leg, on } => {
                 let what = if *on { "is silent though the other side speaks" } else { "is heard again" };
@@ -605,26 +608,31 @@ impl Tracked {
 
     fn handle_supervision(&mut self, at: Wall, kind: &Kind) {
         let record = &mut self.record;
+        let begin = |record: &mut CallRecord, supervisor: &AgentId, agent: &AgentId, mode: SupervisionMode| {
+            let (supervisor, agent) = (supervisor.clone(), agent.clone());
+            push(&mut record.supervision, Supervision { supervisor, agent, mode, started_at: at, ended_at: None });
+        };
+        let end = |record: &mut CallRecord, supervisor: &AgentId, agent: &AgentId| {
+            let own = |s: &&mut Supervision| s.supervisor == *supervisor && s.agent == *agent && s.ended_at.is_none();
+            if let Some(open) = record.supervision.iter_mut().rev().find(own) {
+                open.ended_at = Some(at);
+            }
+        };
         match kind {
             Kind::SupervisionStarted { supervisor, agent, mode } => {
-                let started = Supervision {
-                    supervisor: supervisor.clone(),
-                    agent: agent.clone(),
-                    mode: *mode,
-                    started_at: at,
-                    ended_at: None,
-                };
-                push(&mut record.supervision, started);
+                begin(record, supervisor, agent, *mode);
                 step(record, at, format!("{supervisor} hears {agent} ({})", word(mode)));
             }
-            Kind::SupervisionEnded { supervisor, agent } => {
-                let own =
-                    |s: &&mut Supervision| s.supervisor == *supervisor && s.agent == *agent && s.ended_at.is_none();
-                if let Some(open) = record.supervision.iter_mut().rev().find(own) {
-                    open.ended_at = Some(at);
-                }
+            Kind::SupervisionChanged { supervisor, agent, before, mode } => {
+                end(record, supervisor, agent);
+                begin(record, supervisor, agent, *mode);
+                step(record, at, format!("{supervisor} at {agent}: {} after {}", word(mode), word(before)));
+            }
+            Kind::SupervisionEnded { supervisor, agent, .. } => {
+                end(record, supervisor, agent);
                 step(record, at, format!("{supervisor} no longer hears {agent}"));
             }
+            Kind::TakenOver { by, agent } => step(record, at, format!("{by} takes the caller over from {agent}")),
             _ => {}
         }
     }

@@ -1,9 +1,10 @@
 //! SDP: what a phone says about its audio, and what we say back.
 //!
 //! RFC 8866 is the text, RFC 3264 the offer/answer rules, RFC 3551 the static payload types, RFC 4733 the
-//! telephone events, RFC 3605 the `a=rtcp` port. Only G.711 audio is negotiated; every other stream of an
+//! telephone events, RFC 3605 the `a=rtcp` port, RFC 4568 the keys of [`crypto`]. Only G.711 audio is negotiated; every other stream of an
 //! offer is answered with port 0. Nothing here knows of calls, ports in use or sockets.
 
+pub mod crypto;
 mod negotiate;
 mod parse;
 

@@ -102,6 +102,8 @@ pub fn settings(plan: &Plan, edition: u32) -> Result<Settings, String> {
             address: CENTRE.ip(),
             bind: CENTRE.ip(),
             ports: 20_000..=23_999,
+            mux: false,
+            shared: Vec::new(),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             shards: 1,
             timeout_s: 60,

@@ -46,6 +46,7 @@ impl Media {
         let mut later = Vec::new();
         match command {
             Command::Open { leg, port, role, remote, .. } => {
+                let port = port.number();
                 if let Some(other) = self.ports.get(&port) {
                     return Err(format!("port {port} is opened for {leg:?} while {other:?} has it"));
                 }

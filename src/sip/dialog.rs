@@ -405,7 +405,11 @@ mod tests {
             Route: <sip:10.0.0.1;lr>\r\nRoute: <sip:10.0.0.2;lr>\r\nMax-Forwards: 70\r\n\
             From: <sip:500@h>;tag=0011223344556677\r\nTo: <sip:a@h>;tag=f\r\nCall-ID: c\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(String::from_utf8_lossy(&bye), expected);
-        assert_eq!(dialog.hop(|_| false).remote, "10.0.0.1:5060".parse().unwrap(), "the proxy, at the port it names");
+        assert_eq!(
+            dialog.hop(|_| false).remote,
+            "10.0.0.1:5060".parse::<SocketAddr>().unwrap(),
+            "the proxy, at the port it names"
+        );
     }
 
     /// RFC 3261 §12.2.1.1: a first route without `lr` is a strict router.
@@ -431,9 +435,9 @@ mod tests {
     #[test]
     fn behind_nat_the_address_seen_wins() {
         let nat = answering(&invite("<sip:a@192.168.1.5:5062>", ""), "203.0.113.9:40123");
-        assert_eq!(nat.hop(|_| false).remote, "203.0.113.9:40123".parse().unwrap());
+        assert_eq!(nat.hop(|_| false).remote, "203.0.113.9:40123".parse::<SocketAddr>().unwrap());
         let direct = answering(&invite("<sip:a@203.0.113.9:5062>", ""), "203.0.113.9:40123");
-        assert_eq!(direct.hop(|_| false).remote, "203.0.113.9:5062".parse().unwrap());
+        assert_eq!(direct.hop(|_| false).remote, "203.0.113.9:5062".parse::<SocketAddr>().unwrap());
     }
 
     /// RFC 3261 §12.2.2: a lower number than the last is out of order.
@@ -449,9 +453,9 @@ mod tests {
     #[test]
     fn responses_go_to_the_sent_by_port_without_rport() {
         let without = invite("<sip:a@h>", "");
-        assert_eq!(reply_to(&without, source("10.0.0.1:6000")).remote, "10.0.0.1:5070".parse().unwrap());
+        assert_eq!(reply_to(&without, source("10.0.0.1:6000")).remote, "10.0.0.1:5070".parse::<SocketAddr>().unwrap());
         let with = String::from_utf8(without.bytes().to_vec()).unwrap().replace(";branch", ";rport;branch");
         let with = Message::parse(Bytes::from(with)).unwrap();
-        assert_eq!(reply_to(&with, source("10.0.0.1:6000")).remote, "10.0.0.1:6000".parse().unwrap());
+        assert_eq!(reply_to(&with, source("10.0.0.1:6000")).remote, "10.0.0.1:6000".parse::<SocketAddr>().unwrap());
     }
 }

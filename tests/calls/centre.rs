@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hatif::acd::Wish;
+use hatif::call::Switch;
 use hatif::clock::{Clock, Wall};
-use hatif::engine::{Command, Engine, Input, Output, Settings};
+use hatif::engine::{Command, Engine, Input, Output, Settings, SuperviseError, Supervised};
 use hatif::id::{AgentId, CallId, LegId};
 use hatif::journal::{About, AgentStateName, Entry, Kind, Quality, StateCause};
 use hatif::media::{Command as Media, Event};
@@ -122,6 +123,13 @@ impl Centre {
         self.handle(Input::Command(command));
     }
 
+    /// The console asks for supervision.
+    pub fn supervise(&mut self, agent: &str, by: Option<&str>, switch: Switch) -> Result<Supervised, SuperviseError> {
+        let done = self.engine.supervise(self.now, &agent.into(), by.map(Into::into), switch);
+        self.flush();
+        done
+    }
+
     pub fn want(&mut self, agent: &str, wish: Wish) {
         self.command(Command::Agent { agent: agent.into(), wish, by: StateCause::Supervisor });
     }
@@ -193,6 +201,7 @@ impl Centre {
                 Some(Input::Media(Event::OpenFailed { leg, error: "address in use".into() }))
             }
             Media::Open { leg, port, .. } => {
+                let port = port.number();
                 assert!(self.open.values().all(|(other, _)| *other != port), "port {port} is open already");
                 assert!(self.open.insert(leg, (port, shard)).is_none(), "{leg:?} is opened twice");
                 Some(Input::Media(Event::Opened { leg }))

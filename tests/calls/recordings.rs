@@ -23,6 +23,7 @@ fn told(centre: &Centre) -> Vec<String> {
         Media::ResumeRecord { .. } => Some("resumed".to_owned()),
         Media::StopRecord { .. } => Some("stopped".to_owned()),
         Media::RecordTrack { kind: TrackKind::Consult, leg, .. } => Some(format!("consults {}", name(leg))),
+        Media::RecordTrack { kind: TrackKind::Supervisor, leg, .. } => Some(format!("speaks {}", name(leg))),
         Media::StopTrack { leg, .. } => Some(format!("no longer {}", name(leg))),
         _ => None,
     };
@@ -143,6 +144,24 @@ fn a_consulted_colleague_has_a_file_of_his_own_and_then_the_right_side() {
     centre.ended(&agent);
     over(&mut centre, &mut customer, &colleague);
     assert_eq!(told(&centre), ["0|1", "consults 3", "no longer 3", "0|", "0|3", "stopped"]);
+}
+
+/// Who whispers is in a file of his own, in every mode in which somebody hears him; who only listens is in none.
+#[test]
+fn a_supervisor_who_speaks_has_a_file_of_his_own() {
+    let mut centre = Centre::new();
+    let (mut customer, agent) = centre.talk(stranger(1));
+    let mut spy = centre.connect(desk(201), "201", "*81101");
+    let ear = centre.leg(2);
+    assert_eq!(told(&centre), ["0|1"]);
+    for key in "2312".chars() {
+        centre.digit(ear, key);
+        centre.pass(seconds(2));
+    }
+    centre.bye(&mut spy);
+    over(&mut centre, &mut customer, &agent);
+    let speaks = ["0|1", "speaks 2", "speaks 2", "no longer 2", "speaks 2", "no longer 2", "stopped"];
+    assert_eq!(told(&centre), speaks);
 }
 
 #[test]

@@ -125,6 +125,8 @@ pub fn settings() -> Settings {
             address: addr(CENTRE).ip(),
             bind: addr(CENTRE).ip(),
             ports: 20_000..=20_039,
+            mux: false,
+            shared: Vec::new(),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             shards: 1,
             timeout_s: 60,

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use hatif::journal::{AgentStateName, Kind};
+use hatif::call::Switch;
+use hatif::journal::{AgentStateName, Kind, SupervisionMode};
 
 use crate::centre::*;
 use crate::phone::{Leg, contact, header, response, sdp, status};
@@ -186,7 +187,7 @@ impl Storm {
         let desks = [(desk(101), "101"), (desk(102), "102"), (desk(103), "103")];
         let (at, user) = desks.into_iter().find(|(desk, _)| Some(*desk) == talking).unwrap_or((at, user));
         // A supervisor listens, whatever becomes of the talk.
-        let number = if user == "201" { self.dice.pick(&["*81101", "*81102"]) } else { number };
+        let number = if user == "201" { self.dice.pick(&["*81101", "*82101", "*83102", "*81102"]) } else { number };
         let late = self.dice.roll(5) == 0;
         let offer = if late { String::new() } else { sdp(at, "sendrecv") };
         let leg = self.centre.dial_with(at, user, number, "Max-Forwards: 70", &offer);
@@ -279,8 +280,29 @@ impl Storm {
         self.lines.push(Line { leg, state: State::Dialing, late: false, inviting: false });
     }
 
+    /// A supervisor takes part in another way, by key or from the console.
+    fn switch(&mut self) {
+        let lines: Vec<usize> = (0..self.lines.len())
+            .filter(|at| self.lines[*at].leg.at == desk(201) && self.lines[*at].state == State::Up)
+            .collect();
+        if lines.is_empty() || self.dice.roll(4) == 0 {
+            let mode = self.dice.pick(&[SupervisionMode::Whisper, SupervisionMode::Barge]);
+            let switch = if self.dice.roll(3) == 0 { Switch::TakeOver } else { Switch::Mode(mode) };
+            let agent = self.dice.pick(&["101", "102"]);
+            let _ = self.centre.supervise(agent, Some("201"), switch);
+            return;
+        }
+        let line = self.dice.pick(&lines);
+        let body = format!("Signal={}\r\nDuration=160\r\n", self.dice.pick(&['1', '2', '3', '3', '4', '7']));
+        let branch = format!("z9hG4bKk{}", self.centre.fresh());
+        let leg = &mut self.lines[line].leg;
+        leg.cseq += 1;
+        let text = leg.request("INFO", leg.cseq, &branch, &leg.target, &body);
+        self.centre.send(leg.at, text.replace("application/sdp", "application/dtmf-relay"));
+    }
+
     fn step(&mut self) {
-        match self.dice.roll(22) {
+        match self.dice.roll(25) {
             0..=2 => self.dial(),
             3..=7 => self.answer(),
             8 | 9 => self.hang_up(),
@@ -288,6 +310,7 @@ impl Storm {
             11..=14 => self.transfer(),
             15 | 16 => self.offer(),
             17 => self.take_place(),
+            22..=24 => self.switch(),
             18 => {
                 if let Some(line) = self.some(State::Up) {
                     self.ask(line, "INFO", "");
@@ -336,6 +359,8 @@ impl Storm {
             Kind::TransferFailed { returned, .. } => Some(format!("failed, returned {returned}")),
             Kind::Queued { transferred: true, .. } => Some("queued by transfer".to_owned()),
             Kind::SupervisionStarted { .. } => Some("heard".to_owned()),
+            Kind::SupervisionChanged { .. } => Some("switched".to_owned()),
+            Kind::TakenOver { .. } => Some("taken over".to_owned()),
             _ => None,
         });
         for word in words.into_iter().chain((0..self.replaced).map(|_| "replaced".to_owned())) {
@@ -378,6 +403,8 @@ fn whatever_crosses_nobody_is_lost_and_nothing_is_left() {
         "heard",
         "queued by transfer",
         "replaced",
+        "switched",
+        "taken over",
         "transferred, attended false",
         "transferred, attended true",
     ];

@@ -2,7 +2,7 @@
 # Runs one fuzz target for a bounded time: one process, lowest priority. New inputs go to tests/fuzz/corpus/TARGET as the
 # smallest set that still covers all; what broke stays in tests/fuzz/artifacts and the exit code is 1.
 #
-#   fuzz.sh TARGET [SECONDS]     default 1200; TARGET: message uri sdp digest stream websocket endpoint rtp, or all
+#   fuzz.sh TARGET [SECONDS]     default 1200; TARGET: message uri sdp digest stream websocket endpoint rtp srtp demux, or all
 #
 # Needs cargo-fuzz (`cargo install cargo-fuzz --locked`); the stable compiler is told to take its flags.
 set -euo pipefail

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use nix::sys::time::TimeSpec;
 use rustix::event::epoll;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::shared::{Outbox, SharedPort};
 use super::{Counters, ToStorage};
 use crate::io::datagram::{self, Clocks};
 use crate::media::Chunk;
@@ -27,13 +28,15 @@ const RECEIVE_BUFFER: usize = 256 * 1_024;
 /// Expedited forwarding (RFC 3246) as TOS octet.
 const TOS_EF: u32 = 46 << 2;
 /// A packet that waited longer than this came before a clock was set, or while the thread stood still: it counts as new.
-const AGE_MAX: Duration = Duration::from_secs(1);
+pub(super) const AGE_MAX: Duration = Duration::from_secs(1);
 
 /// The sockets of a shard, by slot.
 pub(super) struct Sockets {
     pub(super) epoll: OwnedFd,
     bind: IpAddr,
-    open: Vec<Option<Pair>>,
+    open: Vec<Option<Place>>,
+    /// The port that legs without one of their own share.
+    shared: Option<(SharedPort, Outbox)>,
     /// Room for the kernel's time stamp of one datagram.
     control: Vec<u8>,
     storage: ToStorage,
@@ -48,6 +51,12 @@ pub(super) struct Came {
     pub(super) source: SocketAddr,
     /// Its bytes in the buffer.
     pub(super) length: usize,
+}
+
+/// How a slot is reached.
+enum Place {
+    Own(Pair),
+    Shared,
 }
 
 pub(super) struct Pair {
@@ -71,7 +80,7 @@ impl Pair {
         Ok(Self { rtp: udp(address, port)?, rtcp: udp(address, rtcp_port)?, connected: None })
     }
 
-    fn socket(&self, channel: Channel) -> &UdpSocket {
+    pub(super) fn socket(&self, channel: Channel) -> &UdpSocket {
         match channel {
             Channel::Rtp => &self.rtp,
             Channel::Rtcp => &self.rtcp,
@@ -94,12 +103,60 @@ fn udp(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
 }
 
 impl Sockets {
-    pub(super) fn new(epoll: OwnedFd, bind: IpAddr, storage: ToStorage, counters: Arc<Counters>) -> Self {
-        Self { epoll, bind, open: Vec::new(), control: cmsg_space!(TimeSpec), storage, counters }
+    pub(super) fn new(
+        epoll: OwnedFd,
+        bind: IpAddr,
+        shared: Option<SharedPort>,
+        storage: ToStorage,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let shared = shared.map(|port| (port, Outbox::new()));
+        Self { epoll, bind, open: Vec::new(), shared, control: cmsg_space!(TimeSpec), storage, counters }
     }
 
     fn pair(&mut self, slot: u32) -> Option<&mut Pair> {
-        self.open.get_mut(slot as usize)?.as_mut()
+        match self.open.get_mut(slot as usize)?.as_mut()? {
+            Place::Own(pair) => Some(pair),
+            Place::Shared => None,
+        }
+    }
+
+    /// A socket of the shared port.
+    pub(super) fn shared(&self, channel: Channel) -> Option<RawFd> {
+        self.shared.as_ref().map(|(port, _)| port.socket(channel).as_raw_fd())
+    }
+
+    /// Sends what waits at the shared port.
+    pub(super) fn flush(&mut self) {
+        if let Some((port, outbox)) = &mut self.shared {
+            let failed = outbox.flush(port.socket(Channel::Rtp));
+            self.counters.send_errors.fetch_add(failed, Ordering::Relaxed);
+        }
+    }
+
+    fn put(&mut self, slot: u32, wanted: Place) {
+        let place = slot as usize;
+        if place >= self.open.len() {
+            self.open.resize_with(place + 1, || None);
+        }
+        if let Some(place) = self.open.get_mut(place) {
+            *place = Some(wanted);
+        }
+    }
+
+    /// Sends by the shared port: RTP at the end of the round, RTCP of those who want it apart at once.
+    fn send_shared(&mut self, channel: Channel, to: SocketAddr, datagram: &[u8]) {
+        let Some((port, outbox)) = &mut self.shared else { return };
+        let failed = match channel {
+            Channel::Rtcp => u64::from(port.socket(channel).send_to(datagram, to).is_err()),
+            Channel::Rtp if outbox.push(to, datagram) => 0,
+            Channel::Rtp => {
+                let failed = outbox.flush(port.socket(channel));
+                outbox.push(to, datagram);
+                failed
+            }
+        };
+        self.counters.send_errors.fetch_add(failed, Ordering::Relaxed);
     }
 
     /// An IPv4 address as an IPv6 socket wants it.
@@ -123,7 +180,7 @@ impl Sockets {
 }
 
 /// An IPv4 source seen on an IPv6 socket is an IPv4 source.
-fn unmapped(source: SocketAddr) -> SocketAddr {
+pub(super) fn unmapped(source: SocketAddr) -> SocketAddr {
     if source.is_ipv4() { source } else { SocketAddr::new(source.ip().to_canonical(), source.port()) }
 }
 
@@ -135,13 +192,15 @@ impl PacketIo for Sockets {
             epoll::add(&self.epoll, pair.socket(channel), data, epoll::EventFlags::IN)
                 .map_err(|error| format!("cannot watch media port {port}: {error}"))?;
         }
-        let place = slot as usize;
-        if place >= self.open.len() {
-            self.open.resize_with(place + 1, || None);
+        self.put(slot, Place::Own(pair));
+        Ok(())
+    }
+
+    fn share(&mut self, slot: u32) -> Result<(), String> {
+        if self.shared.is_none() {
+            return Err("this media thread has no shared port".to_owned());
         }
-        if let Some(place) = self.open.get_mut(place) {
-            *place = Some(pair);
-        }
+        self.put(slot, Place::Shared);
         Ok(())
     }
 
@@ -164,7 +223,11 @@ impl PacketIo for Sockets {
 
     fn send(&mut self, slot: u32, channel: Channel, to: SocketAddr, datagram: &[u8]) {
         let to = self.mapped(to);
-        let Some(pair) = self.pair(slot) else { return };
+        let pair = match self.open.get(slot as usize) {
+            Some(Some(Place::Own(pair))) => pair,
+            Some(Some(Place::Shared)) => return self.send_shared(channel, to, datagram),
+            Some(None) | None => return,
+        };
         let sent = if channel == Channel::Rtp && pair.connected == Some(to) {
             pair.rtp.send(datagram)
         } else {
@@ -196,16 +259,14 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::thread;
 
-    use rustix::event::epoll::CreateFlags;
-
     use super::*;
 
     /// Read late and all at once, packets are as far apart as they came; jitter (RFC 3550 §6.4.1) sees the network only.
     #[test]
     fn packets_that_waited_keep_their_distances() {
         let (chunks, _storage) = crossbeam_channel::bounded(1);
-        let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
-        let mut sockets = Sockets::new(epoll, Ipv4Addr::LOCALHOST.into(), chunks.into(), Arc::default());
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut sockets = Sockets::new(epoll, Ipv4Addr::LOCALHOST.into(), None, chunks.into(), Arc::default());
         let port = (23_900..23_998).step_by(2).find(|port| sockets.open(0, *port).is_ok()).unwrap();
         let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let sent: Vec<(Instant, Instant)> = (0..3)

@@ -9,31 +9,49 @@ use std::{io, os::fd::OwnedFd};
 use crossbeam_channel::Receiver;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
+use super::shared::Inbox;
 use super::sockets::{DATAGRAM_BYTES, Sockets, address};
 use super::{Counters, Events, now};
 use crate::io::datagram::Clocks;
 use crate::media::Command;
-use crate::media::shard::{Shard, Stats};
+use crate::media::shard::{Channel, Shard, Stats};
 
 /// The epoll datum of the wake-up; sockets have their slot and channel.
 pub(super) const WAKE: u64 = u64::MAX;
+/// Those of the shared port.
+pub(super) const SHARED_RTP: u64 = u64::MAX - 1;
+pub(super) const SHARED_RTCP: u64 = u64::MAX - 2;
 /// How often counts are published.
 const PUBLISH: Duration = Duration::from_millis(100);
 /// Longest sleep when nothing is open.
 const IDLE: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
-    pub(super) shard: Shard,
-    pub(super) sockets: Sockets,
-    pub(super) inbox: Receiver<Command>,
-    pub(super) wake: Arc<Wake>,
-    pub(super) events: Events,
-    pub(super) counters: Arc<Counters>,
-    pub(super) published: Stats,
-    pub(super) publish_at: Instant,
+    shard: Shard,
+    sockets: Sockets,
+    /// What came to the shared port, while it is handled.
+    batch: Inbox,
+    inbox: Receiver<Command>,
+    wake: Arc<Wake>,
+    events: Events,
+    counters: Arc<Counters>,
+    published: Stats,
+    publish_at: Instant,
 }
 
 impl Worker {
+    pub(super) fn new(
+        shard: Shard,
+        sockets: Sockets,
+        inbox: Receiver<Command>,
+        wake: Arc<Wake>,
+        events: Events,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let (batch, published) = (Inbox::new(), Stats::default());
+        Self { shard, sockets, batch, inbox, wake, events, counters, published, publish_at: now() }
+    }
+
     pub(super) fn run(&mut self) {
         let mut ready = Vec::with_capacity(256);
         while !self.wake.stop.load(Ordering::Acquire) {
@@ -69,12 +87,21 @@ impl Worker {
         let mut woken = false;
         let mut buffer = [0u8; DATAGRAM_BYTES];
         for event in ready {
-            let datum = event.data.u64();
-            if datum == WAKE {
-                woken = true;
-                continue;
-            }
-            let (slot, channel) = address(datum);
+            let (slot, channel) = match event.data.u64() {
+                WAKE => {
+                    woken = true;
+                    continue;
+                }
+                SHARED_RTP => {
+                    self.read_shared(&clocks, Channel::Rtp);
+                    continue;
+                }
+                SHARED_RTCP => {
+                    self.read_shared(&clocks, Channel::Rtcp);
+                    continue;
+                }
+                datum => address(datum),
+            };
             if let Some(came) = self.sockets.receive(&clocks, slot, channel, &mut buffer)
                 && let Some(datagram) = buffer.get_mut(..came.length)
             {
@@ -88,12 +115,22 @@ impl Worker {
                 self.shard.handle_command(now, command, &mut self.sockets);
             }
         }
+        self.sockets.flush();
         while let Some(event) = self.shard.poll_event() {
             (self.events)(event);
         }
         if now >= self.publish_at {
             self.publish_at = now + PUBLISH;
             self.publish();
+        }
+    }
+
+    /// One batch of the shared port; epoll says so when there is more.
+    fn read_shared(&mut self, clocks: &Clocks, channel: Channel) {
+        let Some(socket) = self.sockets.shared(channel) else { return };
+        self.batch.read(socket, clocks);
+        for (came, datagram) in self.batch.datagrams() {
+            self.shard.handle_shared(came.at, channel, came.source, datagram, &mut self.sockets);
         }
     }
 

@@ -6,6 +6,7 @@ mod hour;
 mod play;
 mod record;
 mod rules;
+mod shared;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -47,6 +48,11 @@ impl PacketIo for Wire {
             return Err(format!("port {port} is taken"));
         }
         self.open.push((slot, port));
+        Ok(())
+    }
+
+    fn share(&mut self, slot: u32) -> Result<(), String> {
+        self.open.push((slot, 0));
         Ok(())
     }
 
@@ -190,13 +196,17 @@ impl World {
 
     /// A leg whose SDP address is its phone's.
     fn phone(&mut self, codec: Codec, hz: f64) -> Phone {
+        self.phone_at(Port::Own(20_000 + self.legs as u16 * 2), codec, hz)
+    }
+
+    fn phone_at(&mut self, port: Port, codec: Codec, hz: f64) -> Phone {
         let n = self.legs;
         self.legs += 1;
         let address: SocketAddr = format!("10.0.0.{}:4000", n + 1).parse().unwrap();
         let leg = LegId(u64::from(n) + 1);
         self.command(Command::Open {
             leg,
-            port: 20_000 + n as u16 * 2,
+            port,
             remote: Some(address),
             signalling: Some(address.ip()),
             terms: Terms::plain(codec, payload_type(codec), Some(101)),

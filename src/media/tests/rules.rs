@@ -184,10 +184,10 @@ fn a_port_that_cannot_be_opened_is_told_and_a_closed_leg_leaves_nothing() {
         terms: Terms::plain(Codec::Pcmu, 0, None),
         role: LegRole::Agent,
     };
-    world.command(open(30_000));
+    world.command(open(Port::Own(30_000)));
     let error = "port 30000 is taken".to_owned();
     assert_eq!(world.events.pop().map(|e| e.1), Some(Event::OpenFailed { leg: LegId(50), error }));
-    world.command(open(20_002));
+    world.command(open(Port::Own(20_002)));
     world.command(Command::Tone { leg: LegId(50), tone: Arc::new(Clip::tone(440.0, -6.0, 1_000)) });
     world.run(1_000);
     assert!(world.wire.sent.is_empty(), "no address, no packets");

@@ -8,10 +8,15 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 
-use crate::media::{rtcp, rtp};
+use crate::media::demux::{Kind, kind};
+use crate::media::ice::{Credentials, IceLite, RESPONSE_BYTES_MAX, stun_ufrag};
+use crate::media::srtp::{Keys, OVERHEAD_BYTES_MAX, Profile, Receiver, Sender};
+use crate::media::{rtcp, rtp, stun};
 use crate::sdp::{self, Codec, Local, Sdp};
 use crate::sip::digest::{Authorization, Challenge, Nonces, answer_challenge};
 use crate::sip::header::{CSeq, HeaderName, NameAddr, Params, Via};
@@ -205,4 +210,62 @@ pub fn rtp(data: &[u8]) {
     }
     let _ = (rtp::is_rtcp(data), rtcp::parse(data, 0x0102_0304));
     let _ = HeaderName::from_bytes(data);
+}
+
+/// A datagram on a media port whose packets are encrypted: read as what it is, and written and read again.
+pub fn srtp(data: &[u8]) {
+    for profile in [Profile::AeadAes128Gcm, Profile::AesCm128HmacSha1_80] {
+        // Key and salt count from 1, so that the corpus can hold packets that are authentic.
+        let joined: Vec<u8> = (1..=30).take(profile.key_bytes() + profile.salt_bytes()).collect();
+        let keys = Keys::from_joined(profile, &joined).expect("the profile's length");
+        let mut receiver = Receiver::new(&keys);
+        for again in [false, true] {
+            let (mut packet, mut control) = (data.to_vec(), data.to_vec());
+            let (read, read_control) = (receiver.unprotect(&mut packet), receiver.unprotect_control(&mut control));
+            assert!(!again || read.is_err() && read_control.is_err(), "nothing is read twice");
+            let shortest = data.len().saturating_sub(OVERHEAD_BYTES_MAX)..data.len().max(1);
+            assert!(read.is_err() || read.is_ok_and(|length| shortest.contains(&length)));
+            assert!(read_control.is_err() || read_control.is_ok_and(|length| shortest.contains(&length)));
+        }
+        let (mut sender, mut receiver) = (Sender::new(&keys), Receiver::new(&keys));
+        let mut packet = [data, &[0; OVERHEAD_BYTES_MAX]].concat();
+        if let Some(sealed) = sender.protect(&mut packet, data.len()) {
+            let length = receiver.unprotect(&mut packet[..sealed]).expect("what was written can be read");
+            assert_eq!(&packet[..length], data);
+        }
+        let mut control = [data, &[0; OVERHEAD_BYTES_MAX]].concat();
+        if let Some(sealed) = sender.protect_control(&mut control, data.len()) {
+            let length = receiver.unprotect_control(&mut control[..sealed]).expect("what was written can be read");
+            assert_eq!(&control[..length], data);
+        }
+    }
+}
+
+/// A datagram on the port of a browser's leg, as it is and as attributes of a check that is signed for us.
+pub fn demux(data: &[u8]) {
+    let ufrag = stun_ufrag(data);
+    assert!(ufrag.is_none() || kind(data) == Kind::Stun, "a check is STUN by its first byte");
+    check(data);
+    let mut signed = b"\x00\x01\0\0\x21\x12\xa4\x42transaction!\x00\x06\x00\x09hatf:peer\0\0\0".to_vec();
+    signed.extend(data.chunks_exact(4).take(300).flatten());
+    let length = (signed.len() + 24 - 20) as u16;
+    signed[2..4].copy_from_slice(&length.to_be_bytes());
+    let mut mac = Hmac::<Sha1>::new_from_slice(b"password").expect("keys have any length");
+    mac.update(&signed);
+    let tag = mac.finalize().into_bytes();
+    signed.extend([0, 8, 0, 20]);
+    signed.extend(tag);
+    check(&signed);
+}
+
+/// Only a success validates a source, and whatever is answered can be read.
+fn check(datagram: &[u8]) {
+    let now = std::time::Instant::now();
+    let source = SocketAddr::from(([192, 0, 2, 1], 4_000));
+    let mut ice = IceLite::new(Credentials::new("hatf", "password"), Some("peer"));
+    let mut out = [0; RESPONSE_BYTES_MAX];
+    let answer = ice.handle_datagram(now, source, datagram, &mut out);
+    let answer = answer.map(|length| stun::Message::parse(&out[..length]).expect("our answer can be read").kind);
+    assert_eq!(ice.admits(source), answer == Some(stun::BINDING_SUCCESS));
+    assert_eq!(ice.selected().is_some(), answer == Some(stun::BINDING_SUCCESS));
 }

@@ -12,9 +12,13 @@ pub mod sip;
 
 #[path = "../../../src/media"]
 pub mod media {
+    pub mod demux;
+    pub mod ice;
     pub mod reception;
     pub mod rtcp;
     pub mod rtp;
+    pub mod srtp;
+    pub mod stun;
 }
 
 #[path = "../../../src/io/ws/limits.rs"]
