@@ -253,6 +253,42 @@ pub enum Kind {
         /// The file, relative to the data folder.
         file: String,
     },
+    /// A side of the recording is another phone from here on.
+    RecordingLeg {
+        /// Names the recording.
+        recording: RecordingId,
+        /// Whose phone.
+        leg: LegRole,
+        /// What it speaks, e.g. `pcma`.
+        codec: String,
+    },
+    /// Nothing said from here on is in the recording; silence keeps its time.
+    RecordingPaused {
+        /// Names the recording.
+        recording: RecordingId,
+        /// Who asked: `agent:ID` or `api:KEY`.
+        by: String,
+        /// Why, in his words; may be empty.
+        why: String,
+    },
+    /// Everything said is in the recording again.
+    RecordingResumed {
+        /// Names the recording.
+        recording: RecordingId,
+        /// Who asked, or `timer`: the longest pause was over.
+        by: String,
+        /// Why, in his words; may be empty.
+        why: String,
+    },
+    /// The file is where it stays, in its final format. May come long after the call.
+    RecordingFiled {
+        /// Names the recording.
+        recording: RecordingId,
+        /// The file, relative to the data folder.
+        file: String,
+        /// Its SHA-256 in hexadecimal.
+        sha256: String,
+    },
     /// The file is complete.
     RecordingEnded {
         /// Names the recording.

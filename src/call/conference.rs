@@ -148,9 +148,9 @@ impl Call {
     }
 
     fn record_anew(&mut self) {
-        if let (Some(recording), Phase::Talking(peer)) = (self.recording, &self.phase) {
+        if let Phase::Talking(peer) = &self.phase {
             let peer = peer.leg.id;
-            self.record_others(recording, peer);
+            self.order_sides(Some(peer));
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct CallConfig {
     pub recording: BTreeMap<QueueName, RecordPolicy>,
     /// Hold music by queue: files in the folder of prompts.
     pub music: BTreeMap<QueueName, String>,
+    /// After how long a pause of the recording ends by itself, by queue; [`RECORD_PAUSE_MAX`] where it is not said.
+    pub record_pauses: BTreeMap<QueueName, Duration>,
     /// The number that calls of a queue's agents show outside.
     pub queue_caller_ids: BTreeMap<QueueName, String>,
     /// What may go out over trunks.
@@ -41,6 +43,9 @@ pub struct LegProfile {
     /// In just this order; empty = those of the centre.
     pub codecs: Vec<Codec>,
 }
+
+/// The longest pause of a recording where no queue says otherwise.
+pub const RECORD_PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// `[outbound]`: what a stolen account or a careless flow may cost. Emergency numbers are never held back.
 #[derive(Clone, Debug, Eq, PartialEq)]

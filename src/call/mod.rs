@@ -22,18 +22,19 @@ pub mod number;
 mod offers;
 pub mod prompts;
 mod reason;
+mod recording;
 mod replace;
 pub mod route;
 mod talk;
 mod transfer;
 mod view;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
+use crate::id::{AgentId, CallId, LegId, QueueName};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome, SupervisionMode};
 use crate::media;
@@ -48,6 +49,8 @@ use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
 pub use offers::warning;
+use recording::Recorded;
+pub use recording::RecordingFault;
 pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
@@ -152,6 +155,8 @@ pub enum Action {
         /// True: on hold.
         on: bool,
     },
+    /// Two talk from here on, whoever they are.
+    Joined,
     /// The talk began: those who listen to this agent hear it from here.
     Talking {
         /// Who.
@@ -240,6 +245,8 @@ pub struct Context<'a> {
     pub world: &'a dyn ivr::World,
     /// What our SDP says.
     pub address: std::net::IpAddr,
+    /// After how long a pause of a recording ends by itself, by queue.
+    pub pauses: &'a BTreeMap<QueueName, Duration>,
 }
 
 /// What a call is made of.
@@ -343,7 +350,10 @@ pub struct Call {
     keys: Keys,
     /// The talk that goes on, for its figures.
     talk: Talk,
-    recording: Option<RecordingId>,
+    recording: Option<Recorded>,
+    /// What our side pressed a moment ago, and when it pressed the star of a code.
+    agent_keys: Keys,
+    code_begun: Option<Instant>,
     record: RecordPolicy,
     plays: u64,
     missing_told: bool,
@@ -398,6 +408,8 @@ impl Call {
             keys: Keys::default(),
             talk: Talk::default(),
             recording: None,
+            agent_keys: Keys::default(),
+            code_begun: None,
             record: setup.record,
             plays: 0,
             missing_told: false,
@@ -597,6 +609,8 @@ impl Call {
         if self.transfer.is_some() {
             return self.transfer_failed(context, if outcome == QueueOutcome::Full { 486 } else { 480 });
         }
+        // One that a transfer carried on here: no talk comes of it.
+        self.stop_recording();
         use ivr::{QueueEnd, TransferEnd};
         // A flow that transferred to the queue's number hears it in the words of a transfer.
         let (queue_end, transfer_end, prompt, reason) = match outcome {
@@ -639,18 +653,20 @@ impl Call {
 
     /// When to call [`Call::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.phase {
+        let phase = match &self.phase {
             Phase::InFlow => self.run.as_ref().and_then(ivr::Run::poll_timeout),
             Phase::Closing { give_up_at, .. } | Phase::Dialing { give_up_at, .. } => Some(*give_up_at),
             Phase::Starting => self.calls_out,
             Phase::Talking(_) => self.invited.as_ref().map(|invited| invited.give_up_at),
             Phase::Waiting { .. } => None,
             Phase::Service | Phase::Ended => None,
-        }
+        };
+        phase.into_iter().chain(self.pause_deadline()).min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
     pub fn handle_timeout(&mut self, context: &Context<'_>) {
+        self.end_long_pause(context.now);
         match &self.phase {
             Phase::InFlow => {
                 if let Some(run) = &mut self.run {
@@ -721,6 +737,7 @@ impl Call {
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }
         self.abandon_transfer(context);
+        self.stop_recording();
         self.leave_flow(context);
         if self.customer.alive {
             self.customer.alive = false;

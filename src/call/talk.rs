@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::config::{DialTarget, RecordPolicy};
 use super::leg::Leg;
@@ -131,33 +130,21 @@ impl Call {
         } else if let PeerKind::Direct(agent) = &peer.kind {
             self.journal(Kind::Bridged { target: format!("agent:{agent}") });
         }
+        // Before anybody is told of the talk: who whispers in it is recorded beside it.
+        let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
+        self.record_talk(context, wanted, recording, &peer);
         if let Some(agent) = peer.kind.agent().cloned() {
             self.last_agent = Some(agent.clone());
             self.outputs.push_back(Action::Talking { agent });
         }
-        let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
-        if wanted == RecordPolicy::Always && self.customer.port.is_some() {
-            self.start_recording(recording, peer.leg.id);
-        }
         let on_hold = peer.leg.on_hold;
         self.phase = Phase::Talking(Box::new(peer));
+        self.outputs.push_back(Action::Joined);
         self.wants_answer = true;
         self.try_answer(context);
         if on_hold {
             self.hold_changed(context, true);
         }
-    }
-
-    pub(super) fn start_recording(&mut self, recording: RecordingId, peer: LegId) {
-        self.recording = Some(recording);
-        self.record_others(recording, peer);
-        self.journal(Kind::RecordingStarted { recording, file: recording.file() });
-    }
-
-    /// The right side of the recording is `peer`, with whoever else is in the talk.
-    pub(super) fn record_others(&mut self, recording: RecordingId, peer: LegId) {
-        let others: SmallVec<_> = std::iter::once(peer).chain(self.guests.iter().map(|guest| guest.leg.id)).collect();
-        self.media(media::Command::Record { recording, customer: self.customer.id, others });
     }
 
     /// Takes the two apart: everything that the joining began, undone once.
@@ -166,6 +153,7 @@ impl Call {
             self.unbridge();
         }
         self.leave_talk(context, &peer.kind);
+        self.stop_recording();
         self.release(&peer);
     }
 
@@ -177,11 +165,8 @@ impl Call {
         }
     }
 
-    /// Ends the recording of a talk, and its time.
+    /// Ends the time of a talk. Its recording is the call's, and may go on.
     pub(super) fn leave_talk(&mut self, context: &Context<'_>, kind: &PeerKind) {
-        if let Some(recording) = self.recording.take() {
-            self.media(media::Command::StopRecord { recording });
-        }
         let talk = std::mem::take(&mut self.talk);
         if let PeerKind::Direct(agent) = kind {
             // Of a talk through a queue the floor knows the figures.

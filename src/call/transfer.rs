@@ -113,6 +113,8 @@ impl Call {
             Route::Queue(queue) => return self.requeue(context, queue),
             Route::Flow(flow) => {
                 self.complete_transfer(context);
+                // What he keys or says to a flow is no talk.
+                self.stop_recording();
                 self.leave_flow(context);
                 return self.enter_flow(context, &flow);
             }
@@ -121,12 +123,13 @@ impl Call {
         self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
     }
 
-    /// Takes the customer out of the talk; false when there is none. The recording goes on until the talk is over.
+    /// Takes the customer out of the talk; false when there is none. The recording goes on, without who transfers.
     fn begin_transfer(&mut self, context: &Context<'_>, asked: Asked, to: String, attended: bool) -> bool {
         if self.may_transfer().is_err() {
             return false;
         }
-        if asked.session == self.customer.session {
+        let turned = asked.session == self.customer.session;
+        if turned {
             // The flow served him, not the one he leaves behind.
             self.leave_flow(context);
             self.in_transfer = false;
@@ -134,6 +137,10 @@ impl Call {
         }
         let Phase::Talking(peer) = std::mem::replace(&mut self.phase, Phase::InFlow) else { return false };
         self.unbridge();
+        match turned {
+            true => self.record_customer(None),
+            false => self.record_sides(None),
+        }
         let fallback = match &peer.kind {
             PeerKind::Agent { queue, .. } => Some(queue.clone()),
             PeerKind::Direct(_) | PeerKind::Dialed { .. } => None,
@@ -208,18 +215,21 @@ impl Call {
         self.journal(Kind::TransferFailed { by, to, sip_code: code, returned: peer.is_some() });
         self.media(media::Command::Silence { leg: self.customer.id });
         if let Some(peer) = peer {
-            let (leg, on_hold) = (peer.leg.id, peer.leg.on_hold);
+            let (leg, on_hold, side) = (peer.leg.id, peer.leg.on_hold, Some(peer.leg.clone()));
             self.phase = Phase::Talking(Box::new(peer));
             self.media(media::Command::Bridge { a: self.customer.id, b: leg });
+            self.record_sides(side.as_ref());
             if on_hold {
                 self.play_hold(context, true);
             }
         } else if let Some(queue) = fallback {
             self.requeue(context, queue);
         } else if self.run.is_some() {
+            self.stop_recording();
             self.phase = Phase::InFlow;
             self.tell_run_ended(context);
         } else {
+            self.stop_recording();
             self.say_and_end(context, "sorry_error", EndReason::NoAnswer);
         }
     }

@@ -19,7 +19,7 @@ use super::reader::{Reader, Text, check_top};
 use super::source::{Document, Entry, Place, Problems, merge};
 use super::streams::{self, StreamConfig};
 use super::values::{ip, is_name, ports, socket};
-use super::{CentreConfig, Config, LogConfig, Machine};
+use super::{ArchiveFormat, CentreConfig, Config, LogConfig, Machine, RecordingConfig};
 
 /// Flows that come with the program, used where the folder of flows holds none.
 const SHIPPED_FLOWS: [&str; 2] = ["main", "survey"];
@@ -72,6 +72,7 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         data_dir: folder(&table("data"), "dir", "data"),
         prompts_dir: folder(&ivr, "prompts", "prompts"),
         flows_dir,
+        recording: recording(&table("recording")),
         log: log(&table("log")),
         floor: people.floor,
         call: people.call,
@@ -333,6 +334,15 @@ fn metrics(reader: &Reader, http: std::net::SocketAddr) -> Option<std::net::Sock
         );
     }
     Some(address)
+}
+
+fn recording(reader: &Reader) -> RecordingConfig {
+    let default = RecordingConfig::default();
+    let formats = [("wav", ArchiveFormat::Wav), ("opus", ArchiveFormat::Opus), ("flac", ArchiveFormat::Flac)];
+    RecordingConfig {
+        pool_bytes: reader.number("pool_mb", 8..=4_096u64).map_or(default.pool_bytes, |mb| mb << 20),
+        archive: reader.word("archive", &formats, &[]).unwrap_or_default(),
+    }
 }
 
 fn log(reader: &Reader) -> LogConfig {

@@ -358,6 +358,26 @@ pub const SECTIONS: &[Section] = &[
         not_built: &["tts"],
     },
     Section {
+        name: "recording",
+        list: false,
+        about: "Where recordings wait and what becomes of them.",
+        keys: &[
+            key(
+                "archive",
+                "`wav`, `opus` or `flac`",
+                "`\"wav\"`",
+                "What a recording becomes after its call: it stays WAV (115 MB an hour), or Opus in Ogg at 24 kb/s a channel (22 MB an hour), or FLAC (about half, no sample changed). The WAV is removed when the archive was read back. A restart applies it.",
+            ),
+            key(
+                "pool_mb",
+                "whole number 8–4096",
+                "`64`",
+                "Memory in MB for audio that waits while the disk stalls, shared by all recordings and taken only then: 64 MB are 10 s of 200 calls. What finds no room is silence in the file (`hatif_recording_loss_seconds_total`). A restart applies it.",
+            ),
+        ],
+        not_built: &[],
+    },
+    Section {
         name: "log",
         list: false,
         about: "Messages on stderr.",
@@ -607,6 +627,12 @@ pub const SECTIONS: &[Section] = &[
             key("ring_timeout", "duration 1 s–5 min", "`\"15s\"`", "How long one agent rings."),
             key("wrap_up", "duration 0–1 h", "`\"10s\"`", "Time after a talk before the next offer."),
             key("record", "`always` or `never`", "`\"never\"`", "Recording from the agent's answer on."),
+            key(
+                "record_pause_max",
+                "duration 10 s–1 h",
+                "`\"5m\"`",
+                "A pause of the recording (API, or `*6` on the agent's phone) ends by itself after this.",
+            ),
             key("caller_id", "number", "–", "What calls of its agents to a trunk show."),
             key("max_wait", "duration 1 s–24 h", "`\"10m\"`", "The longest wait."),
             key("max_waiting", "whole number 1–100000", "`1000`", "Most callers waiting at once; one more is told so."),

@@ -147,6 +147,9 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         delay_unreachable: reader.duration("delay_unreachable", 0..=hour).unwrap_or(default.delay_unreachable),
     };
     people.call.recording.insert(name.clone(), record(reader));
+    if let Some(longest) = reader.duration("record_pause_max", 10..=hour) {
+        people.call.record_pauses.insert(name.clone(), longest);
+    }
     if let Some(number) = trunks::caller_id(reader) {
         people.call.queue_caller_ids.insert(name.clone(), number);
     }

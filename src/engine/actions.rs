@@ -42,6 +42,7 @@ pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, wo
         flows: &settings.flows,
         world,
         address: settings.media.address,
+        pauses: &settings.call.record_pauses,
     }
 }
 
@@ -100,6 +101,7 @@ impl Engine {
             Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),
             Action::Hold { agent, on } => self.tell_floor(now, acd::Input::Hold { agent, on }),
+            Action::Joined => self.consulted_recorded(id),
             Action::Talking { agent } => self.talk_began(now, id, agent),
             Action::Dial(dial) => self.ring_dial(now, id, &dial),
             Action::Direct(agent) => self.ring_direct(now, id, agent),

@@ -143,6 +143,16 @@ pub struct CallRecord {
     pub path: Vec<Step>,
 }
 
+impl CallRecord {
+    /// The customer's number: who called, or who was called by one of ours.
+    pub fn customer(&self) -> &str {
+        match self.direction {
+            Direction::Outbound => &self.to,
+            Direction::Inbound | Direction::Internal => &self.from,
+        }
+    }
+}
+
 /// Steps, nodes, inputs and visits kept per call; what follows is only in the journal.
 pub const STEPS_MAX: usize = 500;
 
@@ -364,6 +374,42 @@ pub struct Recording {
     pub lost_seconds: Seconds,
     /// True when a crash cut it.
     pub partial: bool,
+    /// What was not to be in it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<RecordPause>,
+    /// What each side spoke, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<RecordedLeg>,
+    /// Hash of the file in hexadecimal, once it is filed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// A pause of a recording: a card number is read out.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RecordPause {
+    /// From when.
+    pub from: Wall,
+    /// Until when; none while it lasts, or to the end.
+    pub until: Option<Wall>,
+    /// Who asked for it: `agent:ID`, `api:KEY`.
+    pub by: String,
+    /// Why, in his words; may be empty.
+    pub why: String,
+    /// Who ended it: as above, or `timer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
+}
+
+/// One side of a recording.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RecordedLeg {
+    /// Whose.
+    pub leg: LegRole,
+    /// What it spoke, e.g. `pcma`.
+    pub codec: String,
+    /// From when.
+    pub from: Wall,
 }
 
 /// One supervisor's listening.

@@ -20,6 +20,7 @@ mod offers;
 mod phone;
 mod places;
 mod queues;
+mod recordings;
 mod settings;
 mod storms;
 mod supervision;
