@@ -25,6 +25,7 @@ use crate::io::media::{Counters, LATENESS_MS, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
+use crate::media::dtls::Identity;
 use crate::metrics::Readings;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
@@ -227,6 +228,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let origin = Instant::now();
     let clock = Clock::new(origin, wall_now());
     let filing = start_filing(&config, &records, &inbox)?;
+    config.media.identity = Some(Identity::generate().context("no certificate for browsers can be made")?);
     let (recorder, media) = start_media(&config, clock, &inbox, filing.inbox())?;
     // Known now that the sockets are bound; a reload keeps them.
     config.media.shared = media.shared_ports();

@@ -235,6 +235,11 @@ impl Engine {
     }
 
     fn shared_port(&self, shard: usize) -> Option<Port> {
+        self.browser_port(shard).filter(|_| self.settings.media.mux)
+    }
+
+    /// The port at which browsers are served.
+    pub(super) fn browser_port(&self, shard: usize) -> Option<Port> {
         self.settings.media.shared.get(shard).copied().map(Port::Shared)
     }
 

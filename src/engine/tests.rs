@@ -45,6 +45,7 @@ pub(super) fn settings() -> Settings {
             ports: 20_000..=20_019,
             mux: false,
             shared: Vec::new(),
+            identity: None,
             codecs: vec![Codec::Pcma],
             shards: 1,
             timeout_s: 60,
