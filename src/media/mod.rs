@@ -32,6 +32,7 @@ pub mod mouth;
 pub mod plc;
 pub mod port;
 pub mod press;
+pub mod punctual;
 pub mod reception;
 pub mod recorder;
 pub mod resample;
@@ -236,6 +237,13 @@ pub enum Event {
     MediaTimeout {
         /// From whom.
         leg: LegId,
+    },
+    /// A media thread has been more than 20 ms late for a second on end, or on time again for as long.
+    Behind {
+        /// The thread's number.
+        shard: usize,
+        /// It is late.
+        behind: bool,
     },
     /// The recording's last chunk went to storage.
     RecordingEnded {

@@ -92,7 +92,10 @@ impl Recording {
             self.gap += count as u64;
             return;
         }
-        let mut samples = Vec::with_capacity(count * 2);
+        let mut samples = io.buffer();
+        samples.clear();
+        // Always the room of a whole chunk, so that any buffer serves any other chunk.
+        samples.reserve(CHUNK * 2);
         let (mut one, mut other) = ([0; CHUNK], [0; CHUNK]);
         if let Some(left) = left {
             left.read(from, &mut one);

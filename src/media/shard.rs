@@ -65,6 +65,10 @@ pub trait PacketIo {
     fn connect(&mut self, slot: u32, source: Option<SocketAddr>);
     /// Sends one datagram; failure is as good as loss.
     fn send(&mut self, slot: u32, channel: Channel, to: SocketAddr, datagram: &[u8]);
+    /// An empty buffer for the samples of a chunk: one that storage gave back, while there is one.
+    fn buffer(&mut self) -> Vec<i16> {
+        Vec::new()
+    }
     /// Offers a chunk to storage without waiting.
     fn chunk(&mut self, chunk: Chunk) -> Delivery;
 }
