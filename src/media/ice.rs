@@ -246,4 +246,4 @@ pub fn stun_ufrag(datagram: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

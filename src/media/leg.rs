@@ -6,16 +6,20 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::clip::{Clip, FRAME};
+use super::clip::{Clip, FRAME, SAMPLE_RATE};
 use super::codec::{Codec, Law};
+use super::dtls::Identity;
 use super::dtmf::{DigitReader, is_end, key};
 use super::ear::{Ear, Frame};
+use super::inband::ToneReader;
 use super::latch::{Latch, Verdict};
+use super::mixer::Limiter;
 use super::mouth::Mouth;
 use super::press::{Due, KeyTone, Presses, tone_frame};
 use super::reception::Reception;
 use super::rtcp::{self, LastSr, Sender};
 use super::rtp::{self, Packet};
+use super::seal::{Behind, Seal};
 use super::shard::{Channel, PacketIo, Stats};
 use super::shared::Claim;
 use super::stream::{Numbers, OutStream};
@@ -72,17 +76,22 @@ pub struct Leg {
     pub timeline: Option<Timeline>,
     /// It has a place in the wheel of 20 ms frames.
     pub ticking: bool,
+    /// Keeps what its voices say together within what a sample holds.
+    pub limiter: Limiter,
     /// What the leg it is bridged with hears.
     pub peer_codec: Option<Codec>,
     /// Keys on their way to its phone.
     pub presses: Presses,
     slot: u32,
     latch: Latch,
+    seal: Seal,
     out: OutStream,
     /// Decodes what its phone says, where that is needed.
     ear: Option<Box<Ear>>,
     /// Encodes what its phone hears, where frames of ours are not bytes already.
     mouth: Option<Box<Mouth>>,
+    /// Looks for keys in the sound of a phone that takes no events.
+    tones: Option<Box<ToneReader>>,
     /// A press of the other side that its phone hears as a tone.
     key_tone: Option<KeyTone>,
     reception: Reception,
@@ -137,6 +146,8 @@ const ONE_WAY: Duration = Duration::from_secs(5);
 const SPEAKS: Duration = Duration::from_secs(2);
 /// Bytes of a packet that we encode at most.
 const ENCODED_MOST: usize = 1_280;
+/// Samples of one packet that are searched for tones: 60 ms.
+const TONES_MOST: usize = 480;
 /// How far behind the present a listener hears, at the end of a frame: 40 ms.
 pub const LISTEN_LAG: u64 = 320;
 
@@ -159,10 +170,13 @@ impl Leg {
             voices: SmallVec::new(),
             timeline: None,
             ticking: false,
+            limiter: Limiter::new(SAMPLE_RATE),
+            tones: None,
             peer_codec: None,
             presses: Presses::default(),
             slot,
             latch: Latch::new(now, remote, signalling),
+            seal: Seal::Open,
             out,
             ear: None,
             mouth: None,
@@ -220,7 +234,8 @@ impl Leg {
             Source::Nothing => !self.voices.is_empty(),
             Source::Echo => false,
         };
-        frames || self.ear.is_some() || self.key_tone.is_some() || !self.presses.is_idle()
+        let speaks = self.ear.is_some() || self.key_tone.is_some() || !self.presses.is_idle();
+        frames || speaks || self.seal.shakes_hands()
     }
 
     /// Meets the phone that hears what this one says: by its codec.
@@ -249,6 +264,48 @@ impl Leg {
         }
     }
 
+    /// A packet as its phone wrote it; `None` when it does not come from there.
+    fn unseal<'a>(&mut self, source: SocketAddr, datagram: &'a mut [u8], stats: &mut Stats) -> Option<&'a [u8]> {
+        if let Some(behind) = self.seal.browser()
+            && !behind.admits(source)
+        {
+            stats.refused += 1;
+            return None;
+        }
+        let length = self.seal.open(datagram);
+        stats.forged += u64::from(length.is_none());
+        datagram.get(..length?)
+    }
+
+    /// Where its phone hears.
+    fn target(&self) -> Option<SocketAddr> {
+        self.seal.selected().unwrap_or_else(|| self.latch.target())
+    }
+
+    /// True when SDP told where the peer is, or who.
+    fn is_answered(&self) -> bool {
+        self.latch.is_answered() || self.seal.is_answered()
+    }
+
+    /// What SDP asks to protect packets with is at work.
+    pub fn secure(&mut self, now: Instant, identity: Option<&Identity>) {
+        self.seal.update(now, &self.terms.security, identity);
+    }
+
+    /// The side of it that makes ICE checks.
+    pub fn browser(&mut self) -> Option<&mut Behind> {
+        self.seal.browser()
+    }
+
+    /// Sends what a handshake has to say.
+    pub fn shake_hands(&mut self, io: &mut impl PacketIo) {
+        let (slot, target) = (self.slot, self.target());
+        let (Some(behind), Some(target)) = (self.seal.browser(), target) else { return };
+        while let Some(datagram) = behind.poll_transmit() {
+            io.send(slot, Channel::Rtp, target, &datagram);
+        }
+    }
+
     /// Takes one RTP packet from the network.
     ///
     /// Returns a key press that began with it, and what is to be handed to the phone that hears this one.
@@ -257,20 +314,24 @@ impl Leg {
         now: Instant,
         position: u64,
         source: SocketAddr,
-        datagram: &[u8],
+        datagram: &mut [u8],
         stats: &mut Stats,
         io: &mut impl PacketIo,
     ) -> (Option<char>, Option<Forward>) {
+        let Some(datagram) = self.unseal(source, datagram, stats) else { return (None, None) };
         let Ok(packet) = rtp::parse(datagram) else {
             stats.noise += 1;
             return (None, None);
         };
-        match self.latch.judge(now, source, packet.ssrc, packet.sequence) {
-            Verdict::Heard => {}
-            Verdict::Locked => self.connect(now, io),
-            Verdict::Refused => {
-                stats.refused += 1;
-                return (None, None);
+        // Behind ICE a source was judged before.
+        if self.seal.selected().is_none() {
+            match self.latch.judge(now, source, packet.ssrc, packet.sequence) {
+                Verdict::Heard => {}
+                Verdict::Locked => self.connect(now, io),
+                Verdict::Refused => {
+                    stats.refused += 1;
+                    return (None, None);
+                }
             }
         }
         self.heard_at = now;
@@ -298,11 +359,25 @@ impl Leg {
                     ear.push(now, position, &packet, payload);
                 }
             }
-            return (None, Some(Forward { packet, codec: Some(codec), clock_hz: codec.clock_hz(), begins: false }));
+            let digit = codec.law().and_then(|law| self.key_in(law, payload));
+            return (digit, Some(Forward { packet, codec: Some(codec), clock_hz: codec.clock_hz(), begins: false }));
         }
         let digit = self.digits.handle(packet.timestamp, payload);
         let clock_hz = self.terms.codec.clock_hz();
         (digit, Some(Forward { packet, codec: None, clock_hz, begins: digit.is_some() }))
+    }
+
+    /// A key that is told by tones in the sound; only where events were not agreed on, so that no press counts twice.
+    fn key_in(&mut self, law: Law, payload: &[u8]) -> Option<char> {
+        if self.terms.events.is_some() {
+            self.tones = None;
+            return None;
+        }
+        let tones = self.tones.get_or_insert_default();
+        let mut sound = [0; TONES_MOST];
+        let count = payload.len().min(TONES_MOST);
+        sound.iter_mut().zip(payload).for_each(|(sample, byte)| *sample = law.decode(*byte));
+        tones.handle(sound.get(..count).unwrap_or_default())
     }
 
     /// The next 20 ms of what its phone said, for a phone that hears another codec.
@@ -339,7 +414,7 @@ impl Leg {
         stats: &mut Stats,
         io: &mut impl PacketIo,
     ) {
-        let (Some(target), true) = (self.latch.target(), self.terms.send) else { return };
+        let (Some(target), true) = (self.target(), self.terms.send) else { return };
         let payload = forward.packet.payload.clone();
         let Some(codec) = forward.codec else {
             return self.deliver_event(now, forward, datagram, stats, io);
@@ -368,7 +443,7 @@ impl Leg {
         stats: &mut Stats,
         io: &mut impl PacketIo,
     ) {
-        let Some(target) = self.latch.target() else { return };
+        let Some(target) = self.target() else { return };
         let payload = forward.packet.payload.clone();
         let Some(event) = datagram.get(payload.clone()).and_then(|p| p.first_chunk::<4>()).copied() else { return };
         let Some(events) = self.terms.events else {
@@ -416,7 +491,9 @@ impl Leg {
         self.out.count(packet.len() - rtp::HEADER_BYTES);
         stats.packets_out += 1;
         stats.bytes_out += packet.len() as u64;
-        io.send(self.slot, Channel::Rtp, target, packet);
+        if let Some(packet) = self.seal.close(packet) {
+            io.send(self.slot, Channel::Rtp, target, packet);
+        }
     }
 
     /// Makes the frame due at `at`; `mix` is what its voices say, `music_at` the common place of all music.
@@ -488,7 +565,7 @@ impl Leg {
         stats: &mut Stats,
         io: &mut impl PacketIo,
     ) {
-        if let (Some(target), true) = (self.latch.target(), self.terms.send) {
+        if let (Some(target), true) = (self.target(), self.terms.send) {
             let numbers = self.out.frame(at, 20);
             self.send(target, self.terms.payload_type, numbers, packet, stats, io);
         }
@@ -511,7 +588,7 @@ impl Leg {
         mouth.take(rate, sound);
         let mut packet = [0u8; rtp::HEADER_BYTES + ENCODED_MOST];
         while let Some((bytes, ms)) = mouth.packet(packet.get_mut(rtp::HEADER_BYTES..).unwrap_or_default()) {
-            let (Some(target), true) = (self.latch.target(), self.terms.send && bytes > 0) else { continue };
+            let (Some(target), true) = (self.target(), self.terms.send && bytes > 0) else { continue };
             let numbers = self.out.frame(at, ms);
             let packet = packet.get_mut(..rtp::HEADER_BYTES + bytes).unwrap_or_default();
             self.send(target, self.terms.payload_type, numbers, packet, stats, io);
@@ -533,7 +610,7 @@ impl Leg {
         match self.presses.due(at, events.is_some(), self.out.clock_hz())? {
             Due::Tone { digit, at } => Some(tone_frame(digit, at)),
             Due::Event { source, payload } => {
-                let (Some(target), Some(events)) = (self.latch.target(), events) else { return None };
+                let (Some(target), Some(events)) = (self.target(), events) else { return None };
                 let numbers = self.out.event(at, source);
                 let mut packet = [0u8; rtp::HEADER_BYTES + 4];
                 if let Some(place) = packet.last_chunk_mut() {
@@ -546,8 +623,17 @@ impl Leg {
     }
 
     /// Takes one RTCP packet from the network; `ntp` is our NTP time now.
-    pub fn receive_control(&mut self, now: Instant, ntp: u64, source: SocketAddr, datagram: &[u8], stats: &mut Stats) {
-        if !self.latch.accepts_rtcp(source) {
+    pub fn receive_control(
+        &mut self,
+        now: Instant,
+        ntp: u64,
+        source: SocketAddr,
+        datagram: &mut [u8],
+        stats: &mut Stats,
+    ) {
+        let Some(datagram) = self.unseal(source, datagram, stats) else { return };
+        let behind_ice = self.seal.selected().is_some();
+        if !behind_ice && !self.latch.accepts_rtcp(source) {
             stats.refused += 1;
             return;
         }
@@ -556,9 +642,9 @@ impl Leg {
             return;
         };
         self.heard_at = now;
-        let ours = self.latch.target().is_some_and(|target| source == target || source == above(target));
+        let ours = self.target().is_some_and(|target| source == target || source == above(target));
         // Another port of the phone's host: behind NAT it may be the phone's, but it must know the phone's SSRC.
-        if !ours && (self.latch.ssrc().is_none() || rtcp::sender(datagram) != self.latch.ssrc()) {
+        if !behind_ice && !ours && (self.latch.ssrc().is_none() || rtcp::sender(datagram) != self.latch.ssrc()) {
             stats.refused += 1;
             return;
         }
@@ -584,7 +670,7 @@ impl Leg {
     /// Sends the RTCP report; the next one is due at `next`.
     pub fn report(&mut self, now: Instant, ntp: u64, next: Instant, io: &mut impl PacketIo) {
         self.control.report_at = next;
-        let Some(target) = self.latch.target() else { return };
+        let Some(target) = self.target() else { return };
         let (channel, target) = match self.terms.rtcp_mux {
             true => (Channel::Rtp, target),
             false => {
@@ -605,7 +691,9 @@ impl Leg {
         });
         let mut out = [0; rtcp::REPORT_BYTES];
         let length = rtcp::write(&mut out, self.out.ssrc(), sender, self.reception.report(), last_sr);
-        io.send(self.slot, channel, target, out.get(..length).unwrap_or_default());
+        if let Some(report) = self.seal.close(out.get(..length).unwrap_or_default()) {
+            io.send(self.slot, channel, target, report);
+        }
     }
 
     /// When its phone sent sound or keys last.
@@ -617,11 +705,12 @@ impl Leg {
     /// `peer_spoke_at`); `Some(false)` once when that is over.
     pub fn one_way(&mut self, now: Instant, peer_spoke_at: Option<Instant>) -> Option<bool> {
         let since = |at: Instant| now.saturating_duration_since(at);
+        let is_answered = self.is_answered();
         let voice = &mut self.voice;
         let silent = since(voice.owed_since) >= ONE_WAY && voice.at.is_none_or(|at| since(at) >= ONE_WAY);
         let answered = peer_spoke_at.is_some_and(|at| since(at) < SPEAKS);
         let talks = self.peer.is_some() && matches!(self.source, Source::Nothing);
-        let owes = talks && self.terms.receive && self.terms.send && self.latch.is_answered();
+        let owes = talks && self.terms.receive && self.terms.send && is_answered;
         let over = voice.said && (!silent || !owes);
         let begins = !voice.said && silent && owes && answered;
         if begins || over {
@@ -635,7 +724,7 @@ impl Leg {
     pub fn is_dead(&mut self, now: Instant, limit: Option<Duration>) -> bool {
         let Some(limit) = limit else { return false };
         let silent = now.saturating_duration_since(self.heard_at) >= limit;
-        let dead = silent && self.terms.receive && self.latch.is_answered() && !self.timeout_said;
+        let dead = silent && self.terms.receive && self.is_answered() && !self.timeout_said;
         self.timeout_said |= dead;
         dead
     }

@@ -57,6 +57,7 @@ pub enum Seal {
 /// Both directions, and room for one packet.
 #[derive(Debug)]
 pub struct Pair {
+    keys: (Keys, Keys),
     send: Sender,
     receive: Receiver,
     room: [u8; ROOM],
@@ -77,7 +78,8 @@ const ROOM: usize = 1_500 + OVERHEAD_BYTES_MAX;
 
 impl Pair {
     fn new(ours: &Keys, theirs: &Keys) -> Box<Self> {
-        Box::new(Self { send: Sender::new(ours), receive: Receiver::new(theirs), room: [0; ROOM] })
+        let keys = (ours.clone(), theirs.clone());
+        Box::new(Self { keys, send: Sender::new(ours), receive: Receiver::new(theirs), room: [0; ROOM] })
     }
 
     /// From a handshake.
@@ -118,6 +120,8 @@ impl Seal {
     pub fn update(&mut self, now: Instant, security: &Security, identity: Option<&Identity>) {
         match (security, &mut *self) {
             (Security::None, _) => *self = Self::Open,
+            // The same keys must go on with their counters: a nonce is never used twice.
+            (Security::Sdes { ours, theirs }, Self::Keyed(pair)) if pair.keys == (ours.clone(), theirs.clone()) => {}
             (Security::Sdes { ours, theirs }, _) => *self = Self::Keyed(Pair::new(ours, theirs)),
             (Security::Dtls(terms), Self::Dtls(behind)) => behind.update(now, terms, identity),
             (Security::Dtls(terms), Self::Open | Self::Keyed(_)) => {
@@ -172,6 +176,14 @@ impl Seal {
         match self {
             Self::Dtls(behind) => Some(behind.ice.selected()),
             Self::Open | Self::Keyed(_) => None,
+        }
+    }
+
+    /// True when the peer's certificate is known.
+    pub fn is_answered(&self) -> bool {
+        match self {
+            Self::Dtls(behind) => !behind.terms.fingerprints.is_empty(),
+            Self::Open | Self::Keyed(_) => false,
         }
     }
 

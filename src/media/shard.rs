@@ -14,14 +14,19 @@ use rand_core::{Rng, SeedableRng};
 use smallvec::SmallVec;
 
 use super::clip::FRAME;
+use super::demux::{self, Kind};
+use super::dtls::Identity;
+use super::ice;
 use super::leg::{LISTEN_LAG, Leg, Source};
+use super::mixer::Mix;
+use super::paths::Paths;
 use super::port::Port;
-use super::recorder::{Recording, Sides};
+use super::recorder::{self, Recording};
 use super::rtp;
 use super::shared::Directory;
 use super::stream::OutStream;
 use super::timeline::Timeline;
-use super::{Chunk, Command, Event};
+use super::{Chunk, Command, Event, TrackKind};
 use crate::clock::Clock;
 use crate::id::{LegId, RecordingId};
 
@@ -65,12 +70,12 @@ pub trait PacketIo {
     fn connect(&mut self, slot: u32, source: Option<SocketAddr>);
     /// Sends one datagram; failure is as good as loss.
     fn send(&mut self, slot: u32, channel: Channel, to: SocketAddr, datagram: &[u8]);
-    /// An empty buffer for the samples of a chunk: one that storage gave back, while there is one.
-    fn buffer(&mut self) -> Vec<i16> {
-        Vec::new()
-    }
     /// Offers a chunk to storage without waiting.
     fn chunk(&mut self, chunk: Chunk) -> Delivery;
+    /// Room for the samples of a chunk, with any content: one that storage gave back, else a new one.
+    fn buffer(&mut self) -> Vec<i16> {
+        Vec::with_capacity(recorder::CHUNK * 2)
+    }
 }
 
 /// Counts of a shard since its beginning.
@@ -90,10 +95,14 @@ pub struct Stats {
     pub noise: u64,
     /// Packets from sources that are not locked.
     pub refused: u64,
+    /// Packets that are not authentic by the keys of their leg.
+    pub forged: u64,
     /// Packets of payload types not agreed, empty, or on hold.
     pub unheard: u64,
     /// Frames skipped because the thread was more than 100 ms late.
     pub skipped_ms: u64,
+    /// Audio that storage had no room for, in samples at 8 kHz.
+    pub unrecorded: u64,
     /// Open legs now.
     pub legs: u64,
     /// Recordings now.
@@ -111,6 +120,9 @@ pub struct Shard {
     legs: Vec<Option<Box<Leg>>>,
     free: Vec<u32>,
     slots: HashMap<LegId, u32>,
+    /// Our certificate, for legs with DTLS.
+    identity: Option<Identity>,
+    paths: Paths,
     /// The legs of the shared port.
     directory: Directory,
     fast: [Vec<u32>; FAST],
@@ -149,6 +161,8 @@ impl Shard {
             legs: Vec::new(),
             free: Vec::new(),
             slots: HashMap::new(),
+            identity: None,
+            paths: Paths::default(),
             directory: Directory::default(),
             fast: Default::default(),
             slow: std::array::from_fn(|_| Vec::new()),
@@ -157,6 +171,11 @@ impl Shard {
             stats: Stats::default(),
             step: 0,
         }
+    }
+
+    /// With a certificate, for legs with DTLS; without one such legs hear nothing.
+    pub fn with_identity(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }
     }
 
     /// Next thing for the engine; call until it returns `None`.
@@ -219,11 +238,14 @@ impl Shard {
         datagram: &mut [u8],
         io: &mut impl PacketIo,
     ) {
-        // RFC 7983: the first byte tells the protocols of a port apart.
-        let slot = match datagram.first() {
-            // Connectivity checks name their leg by its ufrag. No leg speaks ICE yet.
-            Some(0..=3) => None,
-            _ => self.directory.find(channel, source, datagram),
+        let slot = match demux::kind(datagram) {
+            Kind::Stun => return self.check(now, source, datagram, io),
+            Kind::Dtls => return self.handshake(now, source, datagram, io),
+            Kind::Rtp => self.paths.find(source).or_else(|| self.directory.find(channel, source, datagram)),
+            Kind::Other => {
+                self.stats.noise += 1;
+                return;
+            }
         };
         let Some(slot) = slot else {
             self.stats.refused += 1;
@@ -231,6 +253,54 @@ impl Shard {
         };
         self.handle_packet(now, slot, channel, source, datagram, io);
         self.claim(slot);
+    }
+
+    /// A connectivity check: it names its leg, and proves who sent it.
+    fn check(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], io: &mut impl PacketIo) {
+        let slot = ice::stun_ufrag(datagram).and_then(|ufrag| self.paths.named(ufrag));
+        let Some(leg) = slot.and_then(|slot| leg(&mut self.legs, slot)) else {
+            self.stats.refused += 1;
+            return;
+        };
+        let Some(behind) = leg.browser() else { return };
+        let mut answer = [0; ice::RESPONSE_BYTES_MAX];
+        let Some(length) = behind.stun(now, source, datagram, &mut answer) else {
+            self.stats.refused += 1;
+            return;
+        };
+        if let (Some(slot), true) = (slot, behind.admits(source)) {
+            self.paths.validated(slot, source);
+            io.send(slot, Channel::Rtp, source, answer.get(..length).unwrap_or_default());
+        }
+        leg.shake_hands(io);
+    }
+
+    /// A part of a DTLS handshake, from a source that made a check.
+    fn handshake(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], io: &mut impl PacketIo) {
+        let slot = self.paths.find(source);
+        let Some(leg) = slot.and_then(|slot| leg(&mut self.legs, slot)) else {
+            self.stats.refused += 1;
+            return;
+        };
+        if let Some(behind) = leg.browser()
+            && behind.admits(source)
+        {
+            behind.dtls(now, datagram);
+        }
+        leg.shake_hands(io);
+    }
+
+    /// The leg's packets are protected as SDP asks, and ICE finds it by its name.
+    fn secure(&mut self, now: Instant, slot: u32) {
+        let Some(leg) = leg(&mut self.legs, slot) else { return };
+        leg.secure(now, self.identity.as_ref());
+        if let Some(behind) = leg.browser() {
+            self.paths.name(slot, behind.ufrag());
+        }
+        if leg.needs_tick() && !leg.ticking {
+            leg.ticking = true;
+            put(&mut self.fast, slot);
+        }
     }
 
     /// A leg of the shared port may have locked another source.
@@ -288,6 +358,10 @@ impl Shard {
             self.said(slot, at, io);
             let mix = self.mix(slot, position);
             let Some(leg) = leg(&mut self.legs, slot) else { continue };
+            if let Some(behind) = leg.browser() {
+                behind.handle_timeout(at);
+                leg.shake_hands(io);
+            }
             if let Some(play) = leg.frame(at, music_at, mix.as_ref(), &mut self.stats, io) {
                 self.events.push_back(Event::PlayDone { leg: leg.id, play });
             }
@@ -312,17 +386,20 @@ impl Shard {
     }
 
     /// What the leg in `slot` hears of its voices now.
-    fn mix(&self, slot: u32, position: u64) -> Option<[i16; FRAME]> {
+    fn mix(&mut self, slot: u32, position: u64) -> Option<[i16; FRAME]> {
         let leg = self.legs.get(slot as usize)?.as_ref()?;
         if leg.voices.is_empty() || !matches!(leg.source, Source::Nothing) {
             return None;
         }
-        let (mut mix, mut voice) = ([0; FRAME], [0; FRAME]);
+        let (mut mix, mut voice) = (Mix::default(), [0; FRAME]);
+        mix.begin(FRAME);
         for timeline in leg.voices.iter().filter_map(|voice| self.timeline(*voice)) {
             timeline.read(position.saturating_sub(LISTEN_LAG + FRAME as u64 + timeline.behind), &mut voice);
-            mix.iter_mut().zip(voice).for_each(|(sum, sample): (&mut i16, i16)| *sum = sum.saturating_add(sample));
+            mix.add(&voice);
         }
-        Some(mix)
+        let leg = self.legs.get_mut(slot as usize)?.as_mut()?;
+        mix.hear(&[], &mut leg.limiter, &mut voice);
+        Some(voice)
     }
 
     /// The recordings' turn: a chunk each 200 ms, all of a shard spread over the steps between.
@@ -331,7 +408,8 @@ impl Shard {
         let mut finished = None;
         for (n, (id, recording)) in self.recordings.iter_mut().enumerate() {
             if (n as u64 + slow).is_multiple_of(CHUNK_STEPS) {
-                recording.tick(position, &sides(&self.legs, &self.slots, recording), io);
+                recording.tick(position, &|leg| timeline(&self.legs, &self.slots, leg), io);
+                self.stats.unrecorded += recording.take_lost();
             }
             if recording.is_ended()
                 && finished.is_none()
@@ -356,10 +434,15 @@ impl Shard {
             let peer_spoke_at = other.and_then(|other| other.spoke_at());
             let Some(leg) = leg(&mut self.legs, *slot) else { continue };
             leg.connect(now, io);
+            let failed = leg.browser().is_some_and(|behind| {
+                behind.handle_timeout(now);
+                behind.has_failed()
+            });
             if let Some(silent) = leg.one_way(now, peer_spoke_at) {
                 self.events.push_back(Event::OneWay { leg: leg.id, silent });
             }
-            if leg.is_dead(now, self.timeout) {
+            // A handshake that failed is never heard of again.
+            if leg.is_dead(now, if failed { Some(Duration::ZERO) } else { self.timeout }) {
                 self.events.push_back(Event::MediaTimeout { leg: leg.id });
             }
             if leg.report_due(now) {
@@ -384,6 +467,7 @@ impl Shard {
                     peer.acquaint(Some(codec));
                 }
                 self.claim(slot);
+                self.secure(now, slot);
             }
             Command::Press { leg, digit, length } => {
                 if let Some(known) = self.leg(leg) {
@@ -399,6 +483,10 @@ impl Shard {
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Unbridge { a } => self.unbridge(now, a),
             Command::Record { recording, customer, others } => self.record(now, recording, customer, others, io),
+            Command::PauseRecord { recording } => self.pause_record(now, recording, true),
+            Command::ResumeRecord { recording } => self.pause_record(now, recording, false),
+            Command::RecordTrack { recording, kind, leg } => self.record_track(now, recording, kind, leg),
+            Command::StopTrack { recording, leg } => self.stop_track(now, recording, leg, io),
             Command::StopRecord { recording } => self.stop_record(now, recording, io),
             Command::Mix { leg, voices } => self.mix_for(leg, voices),
             Command::Report { leg } => {
@@ -444,19 +532,20 @@ impl Shard {
         if let Some(wheel) = self.slow.get_mut(slot as usize % SLOW) {
             wheel.push(slot);
         }
+        self.secure(now, slot);
         self.events.push_back(Event::Opened { leg: id });
     }
 
     fn close(&mut self, now: Instant, id: LegId, io: &mut impl PacketIo) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
         self.unbridge(now, id);
-        let touched = |r: &&Recording| r.customer == id || r.others.contains(&id);
+        let touched = |r: &&Recording| r.hears(id);
         let recordings: Vec<_> = self.recordings.values().filter(touched).map(|r| (r.id(), r.customer == id)).collect();
         for (recording, owned) in recordings {
             if owned {
                 self.stop_record(now, recording, io);
             } else {
-                self.flush(now, recording, io);
+                self.stop_track(now, recording, id, io);
                 self.recordings.entry(recording).and_modify(|r| r.others.retain(|other| *other != id));
             }
         }
@@ -466,6 +555,7 @@ impl Shard {
         }
         self.slots.remove(&id);
         self.directory.set(slot, None);
+        self.paths.forget(slot);
         self.free.push(slot);
         if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
             let quality = leg.quality();
@@ -555,6 +645,24 @@ impl Shard {
         recording.others = others;
     }
 
+    fn pause_record(&mut self, now: Instant, id: RecordingId, on: bool) {
+        let position = self.position(now);
+        self.recordings.entry(id).and_modify(|recording| recording.pause(position, on));
+    }
+
+    fn record_track(&mut self, now: Instant, id: RecordingId, kind: TrackKind, leg: LegId) {
+        let position = self.position(now);
+        if self.slots.contains_key(&leg) {
+            self.keep_timeline(leg);
+            self.recordings.entry(id).and_modify(|recording| recording.begin_track(position, kind, leg));
+        }
+    }
+
+    fn stop_track(&mut self, now: Instant, id: RecordingId, leg: LegId, io: &mut impl PacketIo) {
+        self.flush(now, id, io);
+        self.recordings.entry(id).and_modify(|recording| recording.end_track(leg));
+    }
+
     fn stop_record(&mut self, now: Instant, id: RecordingId, io: &mut impl PacketIo) {
         self.flush(now, id, io);
         let Some(recording) = self.recordings.get_mut(&id) else { return };
@@ -568,7 +676,8 @@ impl Shard {
     fn flush(&mut self, now: Instant, id: RecordingId, io: &mut impl PacketIo) {
         let position = self.position(now);
         if let Some(recording) = self.recordings.get_mut(&id) {
-            recording.flush(position, &sides(&self.legs, &self.slots, recording), io);
+            recording.flush(position, &|leg| timeline(&self.legs, &self.slots, leg), io);
+            self.stats.unrecorded += recording.take_lost();
         }
     }
 
@@ -626,11 +735,6 @@ fn put(fast: &mut [Vec<u32>; FAST], slot: u32) {
 
 fn timeline<'a>(legs: &'a [Option<Box<Leg>>], slots: &HashMap<LegId, u32>, id: LegId) -> Option<&'a Timeline> {
     legs.get(*slots.get(&id)? as usize)?.as_ref()?.timeline.as_ref()
-}
-
-fn sides<'a>(legs: &'a [Option<Box<Leg>>], slots: &HashMap<LegId, u32>, recording: &Recording) -> Sides<'a> {
-    let side = |id: LegId| timeline(legs, slots, id);
-    (side(recording.customer), recording.others.iter().filter_map(|other| side(*other)).collect())
 }
 
 fn report_interval(rng: &mut ChaCha8Rng) -> Duration {

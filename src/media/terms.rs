@@ -3,9 +3,10 @@
 use smallvec::SmallVec;
 
 use super::codec::Codec;
+use super::seal::Security;
 
 /// What SDP settled for a leg: codecs, numbers, directions.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// What we send.
     pub codec: Codec,
@@ -24,6 +25,8 @@ pub struct Terms {
     pub receive: bool,
     /// RTCP shares the RTP port (RFC 5761).
     pub rtcp_mux: bool,
+    /// How packets are protected, both ways.
+    pub security: Security,
 }
 
 /// The payload types of telephone-events (RFC 4733).
@@ -47,6 +50,7 @@ impl Terms {
             send: true,
             receive: true,
             rtcp_mux: false,
+            security: Security::None,
         }
     }
 

@@ -21,7 +21,7 @@ fn at(last: u8) -> SocketAddr {
 }
 
 /// A Binding request as a browser makes it, by means of its own.
-fn request(username: &str, password: &str, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+pub(in crate::media) fn request(username: &str, password: &str, attributes: &[(u16, &[u8])]) -> Vec<u8> {
     let mut bytes = b"\x00\x01\0\0\x21\x12\xa4\x42transaction!".to_vec();
     let put = |bytes: &mut Vec<u8>, kind: u16, value: &[u8]| {
         bytes.extend(kind.to_be_bytes());

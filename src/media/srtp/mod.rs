@@ -107,6 +107,12 @@ impl Keys {
     }
 }
 
+impl PartialEq for Keys {
+    fn eq(&self, other: &Self) -> bool {
+        (self.profile, self.key, self.salt) == (other.profile, other.key, other.salt)
+    }
+}
+
 impl Drop for Keys {
     fn drop(&mut self) {
         self.key.zeroize();

@@ -2,9 +2,11 @@
 
 mod bridge;
 mod codecs;
+mod hour;
 mod play;
 mod record;
 mod rules;
+mod sealed;
 mod shared;
 
 use std::cell::RefCell;

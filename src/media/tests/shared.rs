@@ -6,7 +6,7 @@ const PORT: Port = Port::Shared(20_000);
 
 impl World {
     /// A datagram comes to the shared port.
-    fn shared(&mut self, channel: Channel, source: SocketAddr, datagram: &[u8]) {
+    pub(super) fn shared(&mut self, channel: Channel, source: SocketAddr, datagram: &[u8]) {
         let mut datagram = datagram.to_vec();
         let now = self.now();
         self.shard.handle_shared(now, channel, source, &mut datagram, &mut self.wire);
@@ -103,9 +103,10 @@ fn reports_are_told_from_audio_and_leave_as_agreed() {
     world.shared(Channel::Rtp, mux.address, &report(mux.ssrc));
     let after = world.shard.stats();
     assert_eq!((after.packets_in, after.refused, after.noise), (before.packets_in, before.refused, before.noise));
-    // Something that is neither: STUN without a leg that speaks ICE, and noise.
+    // Something that is neither: STUN without a leg that speaks ICE, DTLS of a source that proved nothing, and noise.
     world.shared(Channel::Rtp, plain.address, &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0]);
     world.shared(Channel::Rtp, plain.address, &[0x16; 40]);
+    world.shared(Channel::Rtp, plain.address, &[0x46; 40]);
     let end = world.shard.stats();
-    assert_eq!((end.refused, end.noise), (after.refused + 1, after.noise + 1));
+    assert_eq!((end.refused, end.noise), (after.refused + 2, after.noise + 1));
 }
