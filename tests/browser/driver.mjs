@@ -9,8 +9,8 @@
 //   {"id": 6, "do": "pcm", "phone": "anna"}                         -> {"id": 6, "ok": {"rate": 48000, "samples": "…"}}
 //
 // Commands of a phone: open close reload offline state stats wait start stop call answer hangup hold unhold restart
-// keys pcm forget loop; without a phone: quit. Each command gets one answer with its id, `ok` or `error`, in the order
-// in which they are done: several may be under way. End of stdin is `quit`.
+// keys pcm forget loop; without a phone: quit. Each command gets one answer with its id, `ok` or `error`. Commands of one
+// phone are done one after another, those of several phones beside each other. End of stdin is `quit`, once all is done.
 //
 // Each microphone file (16-bit PCM; `FILE%noloop` to play it once) has a browser of its own, because Chromium takes it
 // as an argument. Chromium is CHROMIUM, else /usr/bin/chromium, else the first in PATH.
@@ -140,21 +140,32 @@ async function quit() {
   process.exit(0);
 }
 
-async function take(line) {
-  let command = {};
+async function perform(command) {
+  try {
+    if (!Object.hasOwn(DOES, command.do)) throw new Error(`no command ${command.do}`);
+    answer({ id: command.id, ok: (await DOES[command.do](command)) ?? null });
+  } catch (error) {
+    answer({ id: command.id ?? null, error: error.message });
+  }
+}
+
+const queues = new Map(); // phone -> promise of its last command
+
+function take(line) {
+  let command;
   try {
     command = JSON.parse(line);
-    if (command.do === 'quit') return await quit();
-    if (!Object.hasOwn(DOES, command.do)) throw new Error(`no command ${command.do}`);
-    return answer({ id: command.id, ok: (await DOES[command.do](command)) ?? null });
   } catch (error) {
-    return answer({ id: command.id ?? null, error: error.message });
+    answer({ id: null, error: error.message });
+    return;
   }
+  if (command.do === 'quit') quit();
+  else queues.set(command.phone, (queues.get(command.phone) ?? Promise.resolve()).then(() => perform(command)));
 }
 
 function answer(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-createInterface({ input: process.stdin }).on('line', take).on('close', quit);
+createInterface({ input: process.stdin }).on('line', take).on('close', () => Promise.all(queues.values()).then(quit));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, quit);
