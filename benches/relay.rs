@@ -254,7 +254,7 @@ impl Relay {
         let storage = std::thread::spawn(move || while storage.recv().is_ok() {});
         let clock = Clock::new(Instant::now(), Wall(0));
         let tell = Arc::new(move |event: Event| drop(told.send(event)));
-        let threads = MediaThreads::start(&config, clock, [3; 32], chunks, tell).unwrap();
+        let threads = MediaThreads::start(&config, clock, [3; 32], chunks.into(), tell).unwrap();
         let mut range = PortRange::new(config.ports);
         let ports = phones.iter().enumerate().map(|(n, phone)| {
             loop {

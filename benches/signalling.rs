@@ -327,7 +327,7 @@ impl House {
         let (chunks, _) = crossbeam_channel::bounded(1);
         let events = inbox.clone();
         let tell = Arc::new(move |event| events.send(Input::Media(event)));
-        let media = Arc::new(MediaThreads::start(&settings.media, clock, [9; 32], chunks, tell).expect("media"));
+        let media = Arc::new(MediaThreads::start(&settings.media, clock, [9; 32], chunks.into(), tell).expect("media"));
         let engine = Engine::new(origin, clock, settings, 1, [7; 32]);
         let (ports, bell, writer, commits) =
             (Arc::clone(&media), Arc::clone(&media), Arc::clone(&journal), Arc::clone(&journal));

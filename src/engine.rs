@@ -13,10 +13,13 @@
 mod actions;
 mod call_out;
 mod caps;
+mod conference;
 mod inbound;
 mod mix;
 mod quality;
+mod recording;
 mod rings;
+mod speech;
 mod supervise;
 mod survival;
 #[cfg(test)]
@@ -111,6 +114,17 @@ pub enum Input {
         /// Audio that could not be written.
         lost_ms: u64,
     },
+    /// A recording is where it stays, in its final format.
+    RecordingFiled {
+        /// Of which call.
+        call: CallId,
+        /// Which.
+        recording: RecordingId,
+        /// Its file, relative to the data folder.
+        file: String,
+        /// The file's SHA-256 in hexadecimal.
+        sha256: String,
+    },
     /// Somebody with the right to it wants something.
     Command(Command),
 }
@@ -133,6 +147,17 @@ pub enum Command {
     Drain,
     /// End a call.
     HangUp(CallId),
+    /// Pause a recording or resume it; what cannot be done is not.
+    Recording {
+        /// Of which call.
+        call: CallId,
+        /// True: nothing said from now on is recorded.
+        pause: bool,
+        /// Who asks, as in [`Kind::RecordingPaused`].
+        by: String,
+        /// Why, in his words.
+        why: String,
+    },
 }
 
 /// What the engine asks of the outside.
@@ -356,6 +381,9 @@ impl Engine {
                     self.journal(now, About::Call(call), kind);
                 }
             }
+            Input::RecordingFiled { call, recording, file, sha256 } => {
+                self.journal(now, About::Call(call), Kind::RecordingFiled { recording, file, sha256 });
+            }
             Input::Command(command) => self.handle_command(now, command),
         }
         self.pump(now);
@@ -466,7 +494,7 @@ impl Engine {
                     self.with_call(now, call, |call, context| call.handle_offer(context, session, sdp));
                 }
                 Some(Owner::Ring(leg)) => self.ring_offered(now, session, *leg, sdp),
-                None => self.endpoint.refuse_offer(now, session, 481),
+                None => self.endpoint.refuse_offer(now, session, 481, None),
             },
             sip::Event::OfferAnswered { session, sdp } => {
                 if let Some(Owner::Call(call)) = self.sessions.get(&session).copied() {
@@ -544,9 +572,11 @@ impl Engine {
                 None => {}
             },
             media::Event::OpenFailed { leg, error } => self.open_failed(now, leg, &error),
-            media::Event::Digit { leg, digit } => self.with_customer(now, leg, |call, context| {
-                call.handle_digit(context, digit);
-            }),
+            media::Event::Digit { leg, digit } => {
+                if let Some(home) = self.legs.get(&leg).copied() {
+                    self.with_call(now, home.call, |call, context| call.handle_leg_digit(context, leg, digit));
+                }
+            }
             media::Event::PlayDone { leg, play } => self.with_customer(now, leg, |call, context| {
                 call.handle_play_done(context, play);
             }),
@@ -610,6 +640,11 @@ impl Engine {
                 self.draining = true;
                 self.endpoint.leave_trunks(now);
                 self.report_drained();
+            }
+            Command::Recording { call, pause, by, why } => {
+                self.with_call(now, call, |call, context| {
+                    let _ = call.handle_pause(context.now, pause, by, why);
+                });
             }
             Command::HangUp(call) => {
                 self.with_call(now, call, |call, context| call.end(context, Party::System, EndReason::Normal, 480));

@@ -98,9 +98,14 @@ ulid_id!(
 impl RecordingId {
     /// Where its audio is, relative to the data folder: `recordings/2026/11/22/rec_….wav`, by the day (UTC) of the id.
     pub fn file(&self) -> String {
+        self.beside("wav")
+    }
+
+    /// As [`RecordingId::file`], with another ending: `recordings/2026/11/22/rec_….json`.
+    pub fn beside(&self, ending: &str) -> String {
         let made = crate::clock::Wall(i64::try_from(self.wall_ms()).unwrap_or(0) * 1_000).to_string();
         let day = made.get(..10).unwrap_or("1970-01-01").replace('-', "/");
-        format!("recordings/{day}/{self}.wav")
+        format!("recordings/{day}/{self}.{ending}")
     }
 }
 

@@ -253,6 +253,42 @@ pub enum Kind {
         /// The file, relative to the data folder.
         file: String,
     },
+    /// A side of the recording is another phone from here on.
+    RecordingLeg {
+        /// Names the recording.
+        recording: RecordingId,
+        /// Whose phone.
+        leg: LegRole,
+        /// What it speaks, e.g. `pcma`.
+        codec: String,
+    },
+    /// Nothing said from here on is in the recording; silence keeps its time.
+    RecordingPaused {
+        /// Names the recording.
+        recording: RecordingId,
+        /// Who asked: `agent:ID` or `api:KEY`.
+        by: String,
+        /// Why, in his words; may be empty.
+        why: String,
+    },
+    /// Everything said is in the recording again.
+    RecordingResumed {
+        /// Names the recording.
+        recording: RecordingId,
+        /// Who asked, or `timer`: the longest pause was over.
+        by: String,
+        /// Why, in his words; may be empty.
+        why: String,
+    },
+    /// The file is where it stays, in its final format. May come long after the call.
+    RecordingFiled {
+        /// Names the recording.
+        recording: RecordingId,
+        /// The file, relative to the data folder.
+        file: String,
+        /// Its SHA-256 in hexadecimal.
+        sha256: String,
+    },
     /// The file is complete.
     RecordingEnded {
         /// Names the recording.
@@ -263,6 +299,32 @@ pub enum Kind {
         lost_ms: u64,
         /// True when it was cut by a crash and mended at the start.
         partial: bool,
+    },
+    /// Somebody is rung for a talk that goes on.
+    PartyCalled {
+        /// By whose right.
+        by: AgentId,
+        /// Whom: `agent:ID`, an address or a trunk.
+        party: String,
+    },
+    /// He answered: all in the talk hear each other.
+    PartyJoined {
+        /// His leg.
+        leg: LegId,
+        /// Who.
+        party: String,
+    },
+    /// He cannot be had; the talk goes on without him.
+    PartyFailed {
+        /// Who.
+        party: String,
+        /// His SIP status.
+        sip_code: u16,
+    },
+    /// He left the talk, or was taken out of it, or goes on as the other side of the customer.
+    PartyLeft {
+        /// His leg.
+        leg: LegId,
     },
     /// A supervisor began to hear this call.
     SupervisionStarted {

@@ -67,6 +67,8 @@ pub struct Readings {
     pub recording_failures: u64,
     /// Audio lost, in ms.
     pub recording_lost_ms: u64,
+    /// Audio is being lost, or the disk stalls.
+    pub recording_alarm: bool,
     /// Free bytes where recordings go.
     pub storage_free: Option<u64>,
     /// SIP connections by transport.
@@ -153,6 +155,7 @@ pub struct Metrics {
     recording_bytes: IntCounter,
     recording_failures: IntCounter,
     recording_loss: prometheus::Counter,
+    recording_failing: IntGauge,
     storage_free: IntGauge,
     one_way: IntCounter,
     supervise: IntGaugeVec,
@@ -319,6 +322,8 @@ impl Metrics {
             recording_failures: m.counter("recording_failures_total", "Writes that failed"),
             recording_loss: m
                 .add(prometheus::Counter::new("hatif_recording_loss_seconds_total", "Audio that could not be written")),
+            recording_failing: m
+                .gauge("recording_failing", "1 while the disk refuses recordings or has stalled for over 2 s, else 0"),
             storage_free: m.gauge("recording_storage_free_bytes", "Free space where recordings go"),
             one_way: m.counter("media_one_way_total", "Talks in which one side was not heard for 5 s"),
             supervise: m.gauges("supervise_sessions_active", "Supervisors who hear a call", &["mode"]),

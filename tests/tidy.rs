@@ -46,7 +46,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("storage", &["engine", "report", "config", "media"]),
-    ("http", &["engine", "report", "config", "storage", "metrics", "io::driver", "io::stream", "io::ws", "acd::Wish"]),
+    (
+        "http",
+        &[
+            "engine",
+            "report",
+            "config",
+            "storage",
+            "metrics",
+            "io::driver",
+            "io::stream",
+            "io::ws",
+            "acd::Wish",
+            "call::Switch",
+        ],
+    ),
     (
         "metrics",
         &[

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{AgentId, QueueName};
+use crate::media::codec::Codec;
 use crate::sip::config::{Host, Transport};
 
 use super::number::Numbering;
@@ -24,11 +25,27 @@ pub struct CallConfig {
     pub public_tests: bool,
     /// Recording policy by queue.
     pub recording: BTreeMap<QueueName, RecordPolicy>,
+    /// Hold music by queue: files in the folder of prompts.
+    pub music: BTreeMap<QueueName, String>,
+    /// After how long a pause of the recording ends by itself, by queue; [`RECORD_PAUSE_MAX`] where it is not said.
+    pub record_pauses: BTreeMap<QueueName, Duration>,
     /// The number that calls of a queue's agents show outside.
     pub queue_caller_ids: BTreeMap<QueueName, String>,
     /// What may go out over trunks.
     pub outbound: OutboundConfig,
+    /// How agents' legs talk, where that is set.
+    pub profiles: BTreeMap<AgentId, LegProfile>,
 }
+
+/// How the legs of one agent or trunk talk, where not as everybody's.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LegProfile {
+    /// In just this order; empty = those of the centre.
+    pub codecs: Vec<Codec>,
+}
+
+/// The longest pause of a recording where no queue says otherwise.
+pub const RECORD_PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// `[outbound]`: what a stolen account or a careless flow may cost. Emergency numbers are never held back.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -151,6 +168,8 @@ pub struct TrunkConfig {
     pub identity: TrunkIdentity,
     /// The number our own people show there.
     pub caller_id: Option<String>,
+    /// How its legs talk.
+    pub profile: LegProfile,
 }
 
 impl TrunkConfig {
@@ -168,6 +187,7 @@ impl TrunkConfig {
             numbering: None,
             identity: TrunkIdentity::From,
             caller_id: None,
+            profile: LegProfile::default(),
         }
     }
 

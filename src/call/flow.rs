@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::keys::Way;
 use super::route::{Refusal, Route};
 use super::{Action, Call, Context, Phase, Switch};
+use crate::id::LegId;
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
@@ -117,11 +118,27 @@ impl Call {
         self.press(context, digit, Way::Event);
     }
 
-    /// A key told by INFO in this session. One of the other side is nobody's: the media relays its own keys, and
+    /// A key of the phone on this leg, told in the media.
+    pub fn handle_leg_digit(&mut self, context: &Context<'_>, leg: LegId, digit: char) {
+        match leg == self.customer.id {
+            true => self.handle_digit(context, digit),
+            false => self.peer_press(context, leg, digit, Way::Event),
+        }
+    }
+
+    /// A key told by INFO in this session. One of the other side goes no further: the media relays its own keys, and
     /// flows listen to the customer alone.
     pub fn handle_info_digit(&mut self, context: &Context<'_>, session: SessionId, digit: char) {
         if session == self.customer.session {
             self.press(context, digit, Way::Info);
+        } else if let Some(leg) = self.leg_mut(session).map(|leg| leg.id) {
+            self.peer_press(context, leg, digit, Way::Info);
+        }
+    }
+
+    fn peer_press(&mut self, context: &Context<'_>, leg: LegId, digit: char, way: Way) {
+        if self.agent_keys.counts(context.now, digit, way) {
+            self.agent_key(context.now, leg, digit);
         }
     }
 
@@ -130,6 +147,9 @@ impl Call {
         let counts = self.keys.counts(context.now, digit, way);
         match (&self.phase, &self.route) {
             (Phase::InFlow, _) if counts => self.drive_run(context, ivr::Input::Digit(digit)),
+            (Phase::Talking(_), _) if counts && self.user.is_some() => {
+                self.agent_key(context.now, self.customer.id, digit);
+            }
             (Phase::Service, Route::Supervise(..)) if counts => {
                 self.outputs.extend(Switch::of_key(digit).map(Action::Switch));
             }

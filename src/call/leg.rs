@@ -25,6 +25,24 @@ pub struct Place {
     pub role: LegRole,
 }
 
+/// The codecs of a leg, and whose order that is.
+#[derive(Clone, Copy, Debug)]
+pub enum Speech<'a> {
+    /// `[media] codecs`: the other leg's codec may go before them.
+    Ours(&'a [media::Codec]),
+    /// `codecs` of an agent or a trunk, in just this order.
+    Asked(&'a [media::Codec]),
+}
+
+impl<'a> Speech<'a> {
+    /// The list.
+    pub fn codecs(self) -> &'a [media::Codec] {
+        match self {
+            Self::Ours(codecs) | Self::Asked(codecs) => codecs,
+        }
+    }
+}
+
 /// One leg. The dialog itself lives in the endpoint.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -46,6 +64,10 @@ pub struct Leg {
     pub alive: bool,
     /// The peer put us on hold.
     pub on_hold: bool,
+    /// What it may speak, in our order.
+    codecs: Vec<media::Codec>,
+    /// What our last offer listed.
+    formats: sdp::Formats,
     address: IpAddr,
     signalling: IpAddr,
     version: u64,
@@ -54,6 +76,9 @@ pub struct Leg {
 impl Leg {
     /// A leg whose peer sent `offer`; the answer is in `sdp`.
     ///
+    /// `codecs` is what it may speak, in our order; G.729 among them, which can only be passed on, is taken when nothing
+    /// else is common, and then for as long as the leg lives.
+    ///
     /// # Errors
     ///
     /// What [`sdp::answer`] says: no common codec, nothing to answer.
@@ -61,22 +86,27 @@ impl Leg {
         place: Place,
         session: SessionId,
         offer: &Sdp,
-        codecs: &[media::codec::Codec],
+        codecs: &[media::Codec],
     ) -> Result<Self, sdp::SdpError> {
-        let mut leg = Self::bare(place, session);
+        let mut leg = Self::bare(place, session, codecs.to_vec());
         if place.port.is_some() {
-            let (answer, negotiated) = sdp::answer(offer, &leg.local(), &sdp_codecs(codecs), None)?;
+            // Stable: our order stays among the others.
+            leg.codecs.sort_by_key(|codec| *codec == media::Codec::G729);
+            let (answer, negotiated) = sdp::answer(offer, &leg.local(), &sdp_codecs(&leg.codecs), None)?;
+            let passes = negotiated.codec == sdp::Codec::G729;
+            leg.codecs.retain(|codec| (*codec == media::Codec::G729) == passes);
             leg.sdp = answer;
             leg.media = Some(negotiated);
         }
         Ok(leg)
     }
 
-    /// A leg that calls out: its offer is in `sdp`, best codec first.
-    pub fn offering(place: Place, codecs: &[media::codec::Codec]) -> Self {
-        let mut leg = Self::bare(place, SessionId(0));
+    /// A leg that calls out: its offer is in `sdp`, best codec first; with comfort noise when the other side makes it.
+    pub fn offering(place: Place, codecs: &[media::Codec], comfort_noise: bool) -> Self {
+        let mut leg = Self::bare(place, SessionId(0), codecs.to_vec());
         if place.port.is_some() {
-            leg.sdp = sdp::offer(&leg.local(), &sdp_codecs(codecs));
+            leg.formats = sdp::Formats::new(&sdp_codecs(codecs), comfort_noise);
+            leg.sdp = sdp::offer(&leg.local(), &leg.formats);
         }
         leg
     }
@@ -90,12 +120,22 @@ impl Leg {
         place: Place,
         session: SessionId,
         offer: Option<&Sdp>,
-        codecs: &[media::codec::Codec],
+        codecs: &[media::Codec],
     ) -> Result<Self, sdp::SdpError> {
-        match offer {
-            Some(offer) => Self::answering(place, session, offer, codecs),
-            None => Ok(Self { session, ..Self::offering(place, codecs) }),
-        }
+        let Some(offer) = offer else {
+            let heard: Vec<_> = codecs.iter().copied().filter(|codec| *codec != media::Codec::G729).collect();
+            return Ok(Self { session, ..Self::offering(place, &heard, false) });
+        };
+        Self::answering(place, session, offer, codecs)
+    }
+
+    /// Its sound passes through us and can be made and heard here: not bypassed, not passed on as it is.
+    pub fn is_heard(&self) -> bool {
+        self.port.is_some() && !self.only_passes()
+    }
+
+    fn only_passes(&self) -> bool {
+        self.media.as_ref().is_some_and(|agreed| agreed.codec == sdp::Codec::G729)
     }
 
     /// Our offer was sent, and nothing was agreed yet: how to talk to the peer is not known.
@@ -105,10 +145,14 @@ impl Leg {
 
     /// Offers anew, at the peer's wish (RFC 3261 §14.2): all our codecs, what is spoken now first. The offer is in `sdp`;
     /// what was agreed stands until its answer.
-    pub fn offer_again(&mut self, codecs: &[media::codec::Codec]) {
+    pub fn offer_again(&mut self) {
         self.version += 1;
-        let codecs = self.codecs_for_peer(codecs);
-        self.sdp = sdp::offer(&self.local(), &sdp_codecs(&codecs));
+        let codecs = sdp_codecs(&self.first_own(&self.codecs));
+        self.formats = match &self.media {
+            Some(agreed) => sdp::Formats::keeping(&codecs, agreed),
+            None => sdp::Formats::new(&codecs, false),
+        };
+        self.sdp = sdp::offer(&self.local(), &self.formats);
     }
 
     /// Another name and port, before anybody was told of the old ones: the description says the new port.
@@ -123,7 +167,7 @@ impl Leg {
         }
     }
 
-    fn bare(place: Place, session: SessionId) -> Self {
+    fn bare(place: Place, session: SessionId, codecs: Vec<media::Codec>) -> Self {
         Self {
             id: place.id,
             session,
@@ -134,6 +178,8 @@ impl Leg {
             opened: false,
             alive: true,
             on_hold: false,
+            codecs,
+            formats: sdp::Formats::default(),
             address: place.address,
             signalling: place.signalling,
             version: 1,
@@ -151,8 +197,8 @@ impl Leg {
     /// # Errors
     ///
     /// What [`sdp::accept`] says: the answer names nothing we offered.
-    pub fn accept(&mut self, answer: &Sdp, codecs: &[media::codec::Codec]) -> Result<(), sdp::SdpError> {
-        let negotiated = sdp::accept(answer, &sdp_codecs(codecs))?;
+    pub fn accept(&mut self, answer: &Sdp) -> Result<(), sdp::SdpError> {
+        let negotiated = sdp::accept(answer, &self.formats)?;
         self.on_hold = !negotiated.direction.sends();
         self.media = Some(negotiated);
         Ok(())
@@ -163,10 +209,10 @@ impl Leg {
     /// # Errors
     ///
     /// What [`sdp::answer`] says; the old agreement stands then.
-    pub fn renegotiate(&mut self, offer: &Sdp, codecs: &[media::codec::Codec]) -> Result<(), sdp::SdpError> {
+    pub fn renegotiate(&mut self, offer: &Sdp) -> Result<(), sdp::SdpError> {
         let prefer = self.media.as_ref().map(|m| m.codec);
         let local = sdp::Local { version: self.version + 1, ..self.local() };
-        let (answer, negotiated) = sdp::answer(offer, &local, &sdp_codecs(codecs), prefer)?;
+        let (answer, negotiated) = sdp::answer(offer, &local, &sdp_codecs(&self.codecs), prefer)?;
         self.version = local.version;
         self.on_hold = !negotiated.direction.sends();
         self.sdp = answer;
@@ -195,9 +241,26 @@ impl Leg {
         Some(media::Command::Update { leg: self.id, remote: agreed.remote, terms: terms(agreed) })
     }
 
-    /// The codecs to offer the other side: what this leg speaks comes first, so that nothing is transcoded.
-    pub fn codecs_for_peer(&self, codecs: &[media::codec::Codec]) -> Vec<media::codec::Codec> {
-        let own = self.media.as_ref().map(|m| media_codec(m.codec));
+    /// The codecs to offer the other side, of those that it may speak: what this leg speaks comes first, so that nothing
+    /// is transcoded, unless its own order was asked for. G.729 goes with G.729 alone; empty: they cannot be joined.
+    pub fn codecs_for_peer(&self, speech: Speech<'_>) -> Vec<media::Codec> {
+        let codecs = match speech {
+            Speech::Ours(codecs) => self.first_own(codecs),
+            Speech::Asked(codecs) => codecs.to_vec(),
+        };
+        // What passes by is nobody's codec here.
+        let passes = self.only_passes();
+        codecs.into_iter().filter(|codec| (*codec == media::Codec::G729) == passes).collect()
+    }
+
+    /// Its peer fills pauses with comfort noise.
+    pub fn has_comfort_noise(&self) -> bool {
+        self.media.as_ref().is_some_and(|agreed| agreed.comfort_noise)
+    }
+
+    /// `codecs` with what this leg speaks first, when it is one of them.
+    fn first_own(&self, codecs: &[media::Codec]) -> Vec<media::Codec> {
+        let own = self.media.as_ref().map(|m| media_codec(m.codec)).filter(|own| codecs.contains(own));
         own.into_iter().chain(codecs.iter().copied().filter(|c| Some(*c) != own)).collect()
     }
 }

@@ -13,6 +13,7 @@
 //!                   a transfer (REFER) leads from Talking to Dialing or Waiting, and back when it fails
 //! ```
 
+mod conference;
 pub mod config;
 mod flow;
 mod keys;
@@ -21,30 +22,35 @@ pub mod number;
 mod offers;
 pub mod prompts;
 mod reason;
+mod recording;
 mod replace;
 pub mod route;
 mod talk;
 mod transfer;
 mod view;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
+use crate::id::{AgentId, CallId, LegId, QueueName};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome, SupervisionMode};
 use crate::media;
 use crate::sdp::Sdp;
-use crate::sip::{ReferId, SessionId};
+use crate::sip::{ReferId, SessionId, Warning};
 
+use conference::Invited;
 use config::RecordPolicy;
 use keys::Keys;
 use leg::Leg;
 use prompts::Prompts;
 use route::{Dial, Feature, Route};
 
+pub use offers::warning;
+use recording::Recorded;
+pub use recording::RecordingFault;
 pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
@@ -105,6 +111,8 @@ pub enum Action {
         session: SessionId,
         /// SIP status.
         code: u16,
+        /// What is wrong with the offer.
+        warning: Option<Warning>,
     },
     /// Pass a re-INVITE on (bypassed media).
     Reinvite {
@@ -147,6 +155,8 @@ pub enum Action {
         /// True: on hold.
         on: bool,
     },
+    /// Two talk from here on, whoever they are.
+    Joined,
     /// The talk began: those who listen to this agent hear it from here.
     Talking {
         /// Who.
@@ -235,8 +245,8 @@ pub struct Context<'a> {
     pub world: &'a dyn ivr::World,
     /// What our SDP says.
     pub address: std::net::IpAddr,
-    /// Codecs we allow, in our order.
-    pub codecs: &'a [media::codec::Codec],
+    /// After how long a pause of a recording ends by itself, by queue.
+    pub pauses: &'a BTreeMap<QueueName, Duration>,
 }
 
 /// What a call is made of.
@@ -326,6 +336,8 @@ pub struct Call {
     transfers: u32,
     /// Who else is in the talk: a conference.
     guests: Vec<Peer>,
+    /// Who is being rung for the talk that goes on.
+    invited: Option<Invited>,
     /// The transfer under way, asked for by who talks with the customer.
     transfer: Option<Box<Transfer>>,
     /// The customer's turn in the queues.
@@ -338,7 +350,10 @@ pub struct Call {
     keys: Keys,
     /// The talk that goes on, for its figures.
     talk: Talk,
-    recording: Option<RecordingId>,
+    recording: Option<Recorded>,
+    /// What our side pressed a moment ago, and when it pressed the star of a code.
+    agent_keys: Keys,
+    code_begun: Option<Instant>,
     record: RecordPolicy,
     plays: u64,
     missing_told: bool,
@@ -384,6 +399,7 @@ impl Call {
             in_transfer: false,
             transfers: 0,
             guests: Vec::new(),
+            invited: None,
             transfer: None,
             turn: None,
             user,
@@ -392,6 +408,8 @@ impl Call {
             keys: Keys::default(),
             talk: Talk::default(),
             recording: None,
+            agent_keys: Keys::default(),
+            code_begun: None,
             record: setup.record,
             plays: 0,
             missing_told: false,
@@ -487,7 +505,7 @@ impl Call {
         }
         self.answered = true;
         let answer = sdp.and_then(|sdp| Sdp::parse(&sdp).ok());
-        if answer.is_none_or(|answer| self.customer.accept(&answer, context.codecs).is_err()) {
+        if answer.is_none_or(|answer| self.customer.accept(&answer).is_err()) {
             return self.end(context, Party::System, EndReason::NoCodec, 488);
         }
         self.outputs.extend(self.customer.update_command().map(Action::Media));
@@ -558,7 +576,17 @@ impl Call {
 
     fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
         self.phase = Phase::Waiting { queue };
-        self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
+        self.play_music(context);
+    }
+
+    /// The music of the queue that the caller waits in, or talks through.
+    pub(super) fn play_music(&mut self, context: &Context<'_>) {
+        let queue = match &self.phase {
+            Phase::Waiting { queue } => Some(queue),
+            Phase::Talking(_) => self.turn.as_ref().map(|turn| &turn.queue),
+            _ => None,
+        };
+        self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(queue) });
     }
 
     /// The caller's place, told over the music.
@@ -581,6 +609,8 @@ impl Call {
         if self.transfer.is_some() {
             return self.transfer_failed(context, if outcome == QueueOutcome::Full { 486 } else { 480 });
         }
+        // One that a transfer carried on here: no talk comes of it.
+        self.stop_recording();
         use ivr::{QueueEnd, TransferEnd};
         // A flow that transferred to the queue's number hears it in the words of a transfer.
         let (queue_end, transfer_end, prompt, reason) = match outcome {
@@ -613,7 +643,7 @@ impl Call {
                 self.end(context, Party::System, reason, 200);
             }
             Phase::Waiting { .. } if play & OWN_PLAY != 0 => {
-                self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() });
+                self.play_music(context);
             }
             Phase::InFlow if play & OWN_PLAY == 0 => self.drive_run(context, ivr::Input::PlayDone { play }),
             Phase::Starting | Phase::InFlow | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
@@ -623,17 +653,20 @@ impl Call {
 
     /// When to call [`Call::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.phase {
+        let phase = match &self.phase {
             Phase::InFlow => self.run.as_ref().and_then(ivr::Run::poll_timeout),
             Phase::Closing { give_up_at, .. } | Phase::Dialing { give_up_at, .. } => Some(*give_up_at),
             Phase::Starting => self.calls_out,
-            Phase::Waiting { .. } | Phase::Talking(_) => None,
+            Phase::Talking(_) => self.invited.as_ref().map(|invited| invited.give_up_at),
+            Phase::Waiting { .. } => None,
             Phase::Service | Phase::Ended => None,
-        }
+        };
+        phase.into_iter().chain(self.pause_deadline()).min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
     pub fn handle_timeout(&mut self, context: &Context<'_>) {
+        self.end_long_pause(context.now);
         match &self.phase {
             Phase::InFlow => {
                 if let Some(run) = &mut self.run {
@@ -647,6 +680,9 @@ impl Call {
             }
             Phase::Starting if self.calls_out.is_some_and(|at| at <= context.now) => {
                 self.end(context, Party::System, EndReason::NoAnswer, 408);
+            }
+            Phase::Talking(_) if self.invited.as_ref().is_some_and(|invited| invited.give_up_at <= context.now) => {
+                self.stop_inviting();
             }
             Phase::Dialing { target, give_up_at } if *give_up_at <= context.now => {
                 let target = target.clone();
@@ -694,10 +730,14 @@ impl Call {
                 self.outputs.push_back(Action::LeaveQueue { outcome });
             }
             Phase::Dialing { .. } => self.outputs.push_back(Action::DropDial { reason: self.reason.clone() }),
-            Phase::Talking(peer) => self.part(context, *peer, true),
+            Phase::Talking(peer) => {
+                self.drop_guests();
+                self.part(context, *peer, true);
+            }
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }
         self.abandon_transfer(context);
+        self.stop_recording();
         self.leave_flow(context);
         if self.customer.alive {
             self.customer.alive = false;

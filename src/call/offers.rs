@@ -6,33 +6,37 @@ use super::leg::Leg;
 use super::{Action, Call, Context, Phase};
 use crate::journal::{EndReason, Kind, Party};
 use crate::media;
-use crate::sdp::Sdp;
-use crate::sip::SessionId;
+use crate::sdp::{Sdp, SdpError};
+use crate::sip::{SessionId, Warning};
+
+/// What the peer is told of an offer that cannot be served (RFC 3261 §20.43).
+pub fn warning(error: &SdpError) -> Warning {
+    Warning { code: error.warn_code(), text: error.to_string() }
+}
 
 impl Call {
     /// A re-INVITE or UPDATE in one of the call's sessions; without an offer it asks for ours.
     pub fn handle_offer(&mut self, context: &Context<'_>, session: SessionId, sdp: Option<Bytes>) {
-        let Some(sdp) = sdp else { return self.offer_again(context, session) };
+        let Some(sdp) = sdp else { return self.offer_again(session) };
         if self.customer.port.is_none() {
             self.pass_offer_on(session, sdp);
             return;
         }
         let parsed = Sdp::parse(&sdp);
-        let is_customer = session == self.customer.session;
         let Some(leg) = self.leg_mut(session) else {
-            self.outputs.push_back(Action::RefuseOffer { session, code: 481 });
+            self.outputs.push_back(Action::RefuseOffer { session, code: 481, warning: None });
             return;
         };
         let was_on_hold = leg.on_hold;
-        let agreed = parsed.map_err(|_| ()).and_then(|offer| leg.renegotiate(&offer, context.codecs).map_err(|_| ()));
-        if agreed.is_err() {
-            self.outputs.push_back(Action::RefuseOffer { session, code: 488 });
+        if let Err(error) = parsed.and_then(|offer| leg.renegotiate(&offer)) {
+            let warning = Some(warning(&error));
+            self.outputs.push_back(Action::RefuseOffer { session, code: 488, warning });
             return;
         }
         let (update, sdp, on_hold) = (leg.update_command(), leg.sdp.clone(), leg.on_hold);
         self.outputs.extend(update.map(Action::Media));
         self.outputs.push_back(Action::AnswerOffer { session, sdp });
-        if !is_customer && was_on_hold != on_hold {
+        if self.is_peer(session) && was_on_hold != on_hold {
             self.hold_changed(context, on_hold);
         }
     }
@@ -41,12 +45,17 @@ impl Call {
         if session == self.customer.session {
             return Some(&mut self.customer);
         }
-        let peer = match (&mut self.phase, &mut self.transfer) {
+        let peer: Option<&mut super::Peer> = match (&mut self.phase, &mut self.transfer) {
             (Phase::Talking(peer), _) => Some(&mut **peer),
             (_, Some(transfer)) => transfer.peer.as_mut(),
             (_, None) => None,
         };
-        peer.map(|peer| &mut peer.leg).filter(|leg| leg.session == session)
+        let guests = self.guests.iter_mut();
+        peer.into_iter().chain(guests).map(|peer| &mut peer.leg).find(|leg| leg.session == session)
+    }
+
+    fn is_peer(&self, session: SessionId) -> bool {
+        self.peer().is_some_and(|peer| peer.leg.session == session)
     }
 
     pub(super) fn hold_changed(&mut self, context: &Context<'_>, on: bool) {
@@ -65,19 +74,19 @@ impl Call {
     /// Music for a customer on hold, else the other side.
     pub(super) fn play_hold(&mut self, context: &Context<'_>, on: bool) {
         let leg = self.customer.id;
-        self.media(match on {
-            true => media::Command::Music { leg, music: context.prompts.music() },
-            false => media::Command::Silence { leg },
-        });
+        match on {
+            true => self.play_music(context),
+            false => self.media(media::Command::Silence { leg }),
+        }
     }
 
     /// Our offer in the 200 (RFC 3261 §14.2): all we can do, or with bypassed media what the other side said last.
-    fn offer_again(&mut self, context: &Context<'_>, session: SessionId) {
+    fn offer_again(&mut self, session: SessionId) {
         let other = self.other_side(session).map(|leg| leg.sdp.clone());
         let bypassed = self.customer.port.is_none();
         let sdp = match self.leg_mut(session) {
             Some(leg) if !bypassed => {
-                leg.offer_again(context.codecs);
+                leg.offer_again();
                 Some(leg.sdp.clone())
             }
             Some(_) | None => other.filter(|sdp| bypassed && !sdp.is_empty()),
@@ -85,7 +94,7 @@ impl Call {
         self.offered_to = sdp.is_some().then_some(session);
         self.outputs.push_back(match sdp {
             Some(sdp) => Action::AnswerOffer { session, sdp },
-            None => Action::RefuseOffer { session, code: if bypassed { 488 } else { 481 } },
+            None => Action::RefuseOffer { session, code: if bypassed { 488 } else { 481 }, warning: None },
         });
     }
 
@@ -105,8 +114,8 @@ impl Call {
                 self.outputs.push_back(Action::Reinvite { session: other, sdp });
             }
             // Two offers cross (RFC 3261 §14.2): the later one tries again.
-            Some(_) => self.outputs.push_back(Action::RefuseOffer { session, code: 491 }),
-            None => self.outputs.push_back(Action::RefuseOffer { session, code: 481 }),
+            Some(_) => self.outputs.push_back(Action::RefuseOffer { session, code: 491, warning: None }),
+            None => self.outputs.push_back(Action::RefuseOffer { session, code: 481, warning: None }),
         }
     }
 
@@ -130,7 +139,9 @@ impl Call {
                 }
                 self.outputs.push_back(Action::AnswerOffer { session: from, sdp });
             }
-            (Some((from, _)), None) => self.outputs.push_back(Action::RefuseOffer { session: from, code: 488 }),
+            (Some((from, _)), None) => {
+                self.outputs.push_back(Action::RefuseOffer { session: from, code: 488, warning: None })
+            }
             // He was asked with what the other side had said: that one learns what he answers to it.
             (None, Some(sdp)) if asked && before.as_ref() != Some(&sdp) => {
                 self.outputs.push_back(Action::Reinvite { session: other, sdp });
@@ -144,7 +155,7 @@ impl Call {
         let answer = sdp.and_then(|sdp| Sdp::parse(&sdp).ok());
         let Some(leg) = self.leg_mut(session) else { return };
         let (was_on_hold, first) = (leg.on_hold, leg.awaits_answer());
-        let agreed = answer.is_some_and(|answer| leg.accept(&answer, context.codecs).is_ok());
+        let agreed = answer.is_some_and(|answer| leg.accept(&answer).is_ok());
         match (agreed, first) {
             (false, true) => return self.end(context, Party::System, EndReason::NoCodec, 488),
             // What was agreed before stands.
@@ -155,7 +166,7 @@ impl Call {
         self.outputs.extend(update.map(Action::Media));
         if is_customer {
             self.serve(context);
-        } else if was_on_hold != on_hold {
+        } else if self.is_peer(session) && was_on_hold != on_hold {
             self.hold_changed(context, on_hold);
         }
     }
@@ -163,7 +174,7 @@ impl Call {
     /// The other side refused an offer that was passed on.
     pub fn handle_offer_refused(&mut self, code: u16) {
         if let Some((session, _)) = self.offer_from.take() {
-            self.outputs.push_back(Action::RefuseOffer { session, code });
+            self.outputs.push_back(Action::RefuseOffer { session, code, warning: None });
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::id::QueueName;
 use crate::media::Clip;
 
 /// Prompts by language and id, hold music, the test tone, and the sound that stands in for a missing prompt.
@@ -11,6 +12,8 @@ pub struct Prompts {
     clips: BTreeMap<String, BTreeMap<String, Arc<Clip>>>,
     stand_in: Arc<Clip>,
     music: Arc<Clip>,
+    /// That of queues which have their own.
+    queue_music: BTreeMap<QueueName, Arc<Clip>>,
     milliwatt: Arc<Clip>,
     ringback: Arc<Clip>,
 }
@@ -23,10 +26,17 @@ impl Prompts {
             // A short tone says "your turn" where the words are missing: never dead air.
             stand_in: Arc::new(Clip::tone(440.0, -16.0, 400)),
             music: Arc::new(music),
+            queue_music: BTreeMap::new(),
             // One second holds whole periods of 1,004 Hz: it loops without a click. 0 dBm0 by ITU-T O.133.
             milliwatt: Arc::new(Clip::tone(1_004.0, 0.0, 1_000)),
             ringback: Arc::new(ringback()),
         }
+    }
+
+    /// Adds the hold music of queues that have their own.
+    pub fn with_queue_music(mut self, music: BTreeMap<QueueName, Arc<Clip>>) -> Self {
+        self.queue_music = music;
+        self
     }
 
     /// The clip to play, and whether it is only the stand-in for a missing one.
@@ -37,9 +47,10 @@ impl Prompts {
         }
     }
 
-    /// The hold music.
-    pub fn music(&self) -> Arc<Clip> {
-        Arc::clone(&self.music)
+    /// The hold music of a queue, or of the centre.
+    pub fn music(&self, queue: Option<&QueueName>) -> Arc<Clip> {
+        let own = queue.and_then(|queue| self.queue_music.get(queue));
+        Arc::clone(own.unwrap_or(&self.music))
     }
 
     /// 1,004 Hz at 0 dBm0.

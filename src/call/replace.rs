@@ -18,13 +18,13 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// The SIP status that says why not: 403 not his; 481 nobody is there; 488 media does not pass through us; 491 a
-    /// transfer is under way.
+    /// The SIP status that says why not: 403 not his; 481 nobody is there; 488 media does not pass through us, or only
+    /// as it is; 491 a transfer is under way.
     pub fn may_take_place(&self, session: SessionId, rings: bool, user: &AgentId) -> Result<LegRole, u16> {
-        if self.customer.port.is_none() {
+        if !self.customer.is_heard() {
             return Err(488);
         }
-        if self.transfer.is_some() {
+        if self.transfer.is_some() || self.invited.is_some() {
             return Err(491);
         }
         let talks = matches!(self.phase, Phase::Talking(_));
@@ -54,7 +54,7 @@ impl Call {
         self.outputs.push_back(Action::Accept { session: leg.session, sdp: leg.sdp.clone() });
         self.outputs.extend(leg.update_command().map(Action::Media));
         if session == self.customer.session {
-            return self.move_customer_to(context, leg, recording);
+            return self.move_customer_to(context, leg);
         }
         let same = matches!(&self.phase, Phase::Talking(peer) if peer.kind.agent() == Some(&user));
         match std::mem::replace(&mut self.phase, Phase::InFlow) {
@@ -98,53 +98,42 @@ impl Call {
             return self.release(&Peer { leg, kind: PeerKind::Direct(by) });
         };
         self.journal(Kind::TakenOver { by: by.clone(), agent });
-        let recording = self.recording.take();
         self.unbridge();
         self.leave_talk(context, &peer.kind);
         self.say_replaced(&mut peer.leg);
         self.release(&peer);
-        let new = leg.id;
         // Nobody is recorded anew: the id is never used.
         self.take_over(context, leg, by, RecordingId::new(0, 0));
-        if let Some(recording) = recording {
-            self.recording = Some(recording);
-            self.record_others(recording, new);
-        }
     }
 
     /// The peer goes on at another phone of his; his talk and its recording go on.
     fn move_peer_to(&mut self, mut peer: Peer, leg: Leg) {
         let mut old = std::mem::replace(&mut peer.leg, leg);
-        let new = peer.leg.id;
+        let side = peer.leg.clone();
         self.phase = Phase::Talking(Box::new(peer));
-        self.media(media::Command::Bridge { a: self.customer.id, b: new });
-        if let Some(recording) = self.recording {
-            self.record_others(recording, new);
-        }
+        self.media(media::Command::Bridge { a: self.customer.id, b: side.id });
+        self.record_sides(Some(&side));
         self.leave_leg(&mut old);
         self.heard_anew();
     }
 
-    /// The customer goes on at another phone of his. A recording belongs to a customer's leg: another one begins.
-    fn move_customer_to(&mut self, context: &Context<'_>, leg: Leg, recording: RecordingId) {
+    /// The customer goes on at another phone of his, and so does the recording.
+    fn move_customer_to(&mut self, context: &Context<'_>, leg: Leg) {
         let mut old = std::mem::replace(&mut self.customer, leg);
-        let recorded = self.recording.take();
-        if let Some(recording) = recorded {
-            self.media(media::Command::StopRecord { recording });
-        }
-        match &self.phase {
-            Phase::Talking(peer) => {
-                let (peer, on_hold) = (peer.leg.id, peer.leg.on_hold);
-                self.media(media::Command::Bridge { a: self.customer.id, b: peer });
-                if on_hold {
+        let side = match &self.phase {
+            Phase::Talking(peer) => Some(peer.leg.clone()),
+            _ => None,
+        };
+        match &side {
+            Some(peer) => {
+                self.media(media::Command::Bridge { a: self.customer.id, b: peer.id });
+                if peer.on_hold {
                     self.play_hold(context, true);
                 }
-                if recorded.is_some() {
-                    self.start_recording(recording, peer);
-                }
             }
-            _ => self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music() }),
+            None => self.play_music(context),
         }
+        self.record_customer(side.as_ref());
         self.leave_leg(&mut old);
         self.heard_anew();
     }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::config::{DialTarget, RecordPolicy};
 use super::leg::Leg;
@@ -98,7 +97,11 @@ impl PeerKind {
 impl Call {
     /// Whether a peer who answers now would still find the caller.
     pub fn can_connect(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. } | Phase::Dialing { .. })
+        match &self.phase {
+            Phase::Waiting { .. } | Phase::Dialing { .. } => true,
+            Phase::Talking(_) => self.invited.is_some(),
+            _ => false,
+        }
     }
 
     /// Joins the caller and `peer`. `recording` is a fresh id, used if the talk is to be recorded by `record`.
@@ -106,6 +109,9 @@ impl Call {
         if !self.can_connect() {
             self.release(&peer);
             return;
+        }
+        if matches!(self.phase, Phase::Talking(_)) {
+            return self.join_guest(peer);
         }
         self.complete_transfer(context);
         self.served = true;
@@ -124,33 +130,21 @@ impl Call {
         } else if let PeerKind::Direct(agent) = &peer.kind {
             self.journal(Kind::Bridged { target: format!("agent:{agent}") });
         }
+        // Before anybody is told of the talk: who whispers in it is recorded beside it.
+        let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
+        self.record_talk(context, wanted, recording, &peer);
         if let Some(agent) = peer.kind.agent().cloned() {
             self.last_agent = Some(agent.clone());
             self.outputs.push_back(Action::Talking { agent });
         }
-        let wanted = if matches!(peer.kind, PeerKind::Agent { .. }) { record } else { self.record };
-        if wanted == RecordPolicy::Always && self.customer.port.is_some() {
-            self.start_recording(recording, peer.leg.id);
-        }
         let on_hold = peer.leg.on_hold;
         self.phase = Phase::Talking(Box::new(peer));
+        self.outputs.push_back(Action::Joined);
         self.wants_answer = true;
         self.try_answer(context);
         if on_hold {
             self.hold_changed(context, true);
         }
-    }
-
-    pub(super) fn start_recording(&mut self, recording: RecordingId, peer: LegId) {
-        self.recording = Some(recording);
-        self.record_others(recording, peer);
-        self.journal(Kind::RecordingStarted { recording, file: recording.file() });
-    }
-
-    /// The right side of the recording is `peer`, with whoever else is in the talk.
-    pub(super) fn record_others(&mut self, recording: RecordingId, peer: LegId) {
-        let others: SmallVec<_> = std::iter::once(peer).chain(self.guests.iter().map(|guest| guest.leg.id)).collect();
-        self.media(media::Command::Record { recording, customer: self.customer.id, others });
     }
 
     /// Takes the two apart: everything that the joining began, undone once.
@@ -159,6 +153,7 @@ impl Call {
             self.unbridge();
         }
         self.leave_talk(context, &peer.kind);
+        self.stop_recording();
         self.release(&peer);
     }
 
@@ -170,11 +165,8 @@ impl Call {
         }
     }
 
-    /// Ends the recording of a talk, and its time.
+    /// Ends the time of a talk. Its recording is the call's, and may go on.
     pub(super) fn leave_talk(&mut self, context: &Context<'_>, kind: &PeerKind) {
-        if let Some(recording) = self.recording.take() {
-            self.media(media::Command::StopRecord { recording });
-        }
         let talk = std::mem::take(&mut self.talk);
         if let PeerKind::Direct(agent) = kind {
             // Of a talk through a queue the floor knows the figures.
@@ -204,12 +196,19 @@ impl Call {
 
     /// The other side, whose session this is, hung up.
     pub fn handle_peer_gone(&mut self, context: &Context<'_>, session: SessionId) {
-        if self.transferer_gone(context, session) || self.peer().is_none_or(|peer| peer.leg.session != session) {
+        if self.guest_gone(session) || self.transferer_gone(context, session) {
+            return;
+        }
+        if self.peer().is_none_or(|peer| peer.leg.session != session) {
             return;
         }
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Talking(mut peer) => {
                 peer.leg.alive = false;
+                if !self.guests.is_empty() {
+                    return self.go_on_with_guest(context, &peer);
+                }
+                self.stop_inviting();
                 self.part(context, *peer, false);
             }
             phase => {
@@ -241,14 +240,14 @@ impl Call {
 
     /// A host of a trunk is rung, or there was none to ring.
     pub fn handle_try(&mut self, target: String) {
-        if self.is_dialing() {
+        if self.is_dialing() && !self.invite_tried(target.clone()) {
             self.journal(Kind::Dialed { target });
         }
     }
 
     /// That host did not take the call; another one is tried, and the caller hears nothing of it.
     pub fn handle_try_failed(&mut self, target: String, code: u16) {
-        if self.is_dialing() {
+        if self.is_dialing() && self.invited.is_none() {
             self.journal(Kind::DialFailed { target, sip_code: code });
             self.end_early();
         }
@@ -271,6 +270,9 @@ impl Call {
 
     /// Nothing came from a leg for too long. Who rings, or waits for an answer, owes nothing yet.
     pub fn handle_media_timeout(&mut self, context: &Context<'_>, leg: LegId) {
+        if self.drop_guest(leg) {
+            return;
+        }
         let talks = matches!(&self.phase, Phase::Talking(peer) if peer.leg.id == leg);
         if talks || (self.answered && leg == self.customer.id) {
             self.end(context, Party::System, EndReason::MediaTimeout, 408);
@@ -279,7 +281,8 @@ impl Call {
 
     /// The dialled side rings, or plays something before it answers.
     pub fn handle_dial_progress(&mut self, early: Option<Early>) {
-        if !self.is_dialing() {
+        // Those in a talk hear nothing of who is rung for it.
+        if !self.is_dialing() || self.invited.is_some() {
             return;
         }
         if let Some(transfer) = &self.transfer {
@@ -313,7 +316,7 @@ impl Call {
 
     /// The dialled side cannot be had: `code` is its SIP status.
     pub fn handle_dial_failed(&mut self, context: &Context<'_>, target: String, code: u16) {
-        if !self.is_dialing() {
+        if !self.is_dialing() || self.invite_failed(code) {
             return;
         }
         self.journal(Kind::DialFailed { target, sip_code: code });

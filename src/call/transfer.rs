@@ -79,11 +79,13 @@ impl Call {
     /// # Errors
     ///
     /// The SIP status that says why not: 491 another transfer is under way; 480 nobody talks; 488 media does not pass
-    /// through us, so nobody could be joined with anybody else.
+    /// through us, or only as it is, so nobody could be joined with anybody else.
     pub fn may_transfer(&self) -> Result<(), u16> {
         match (&self.phase, &self.transfer) {
             (_, Some(_)) => Err(491),
-            (Phase::Talking(_), None) if self.customer.port.is_none() => Err(488),
+            // A conference stays together.
+            (Phase::Talking(_), None) if self.invited.is_some() || !self.guests.is_empty() => Err(491),
+            (Phase::Talking(_), None) if !self.customer.is_heard() => Err(488),
             (Phase::Talking(_), None) => Ok(()),
             (_, None) => Err(480),
         }
@@ -111,6 +113,8 @@ impl Call {
             Route::Queue(queue) => return self.requeue(context, queue),
             Route::Flow(flow) => {
                 self.complete_transfer(context);
+                // What he keys or says to a flow is no talk.
+                self.stop_recording();
                 self.leave_flow(context);
                 return self.enter_flow(context, &flow);
             }
@@ -119,12 +123,13 @@ impl Call {
         self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
     }
 
-    /// Takes the customer out of the talk; false when there is none. The recording goes on until the talk is over.
+    /// Takes the customer out of the talk; false when there is none. The recording goes on, without who transfers.
     fn begin_transfer(&mut self, context: &Context<'_>, asked: Asked, to: String, attended: bool) -> bool {
         if self.may_transfer().is_err() {
             return false;
         }
-        if asked.session == self.customer.session {
+        let turned = asked.session == self.customer.session;
+        if turned {
             // The flow served him, not the one he leaves behind.
             self.leave_flow(context);
             self.in_transfer = false;
@@ -132,6 +137,10 @@ impl Call {
         }
         let Phase::Talking(peer) = std::mem::replace(&mut self.phase, Phase::InFlow) else { return false };
         self.unbridge();
+        match turned {
+            true => self.record_customer(None),
+            false => self.record_sides(None),
+        }
         let fallback = match &peer.kind {
             PeerKind::Agent { queue, .. } => Some(queue.clone()),
             PeerKind::Direct(_) | PeerKind::Dialed { .. } => None,
@@ -206,18 +215,21 @@ impl Call {
         self.journal(Kind::TransferFailed { by, to, sip_code: code, returned: peer.is_some() });
         self.media(media::Command::Silence { leg: self.customer.id });
         if let Some(peer) = peer {
-            let (leg, on_hold) = (peer.leg.id, peer.leg.on_hold);
+            let (leg, on_hold, side) = (peer.leg.id, peer.leg.on_hold, Some(peer.leg.clone()));
             self.phase = Phase::Talking(Box::new(peer));
             self.media(media::Command::Bridge { a: self.customer.id, b: leg });
+            self.record_sides(side.as_ref());
             if on_hold {
                 self.play_hold(context, true);
             }
         } else if let Some(queue) = fallback {
             self.requeue(context, queue);
         } else if self.run.is_some() {
+            self.stop_recording();
             self.phase = Phase::InFlow;
             self.tell_run_ended(context);
         } else {
+            self.stop_recording();
             self.say_and_end(context, "sorry_error", EndReason::NoAnswer);
         }
     }
@@ -257,9 +269,9 @@ impl Call {
 
     /// Whether who called in `session` consults somebody: talks with him, rings him or waits for him.
     pub fn consults(&self, session: SessionId) -> bool {
-        let by_caller = session == self.customer.session && self.transfer.is_none() && self.customer.port.is_some();
+        let by_caller = session == self.customer.session && self.transfer.is_none() && self.customer.is_heard();
         let somebody = match &self.phase {
-            Phase::Talking(_) => true,
+            Phase::Talking(_) => self.guests.is_empty() && self.invited.is_none(),
             // What a flow began, it wants to hear the end of.
             Phase::Dialing { .. } | Phase::Waiting { .. } => self.run.is_none(),
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } | Phase::Ended => false,

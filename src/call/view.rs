@@ -77,7 +77,8 @@ impl Call {
     /// is nobody's of ours, or a flow's.
     pub fn dials_for(&self) -> Option<&AgentId> {
         let own = || self.user.as_ref().filter(|_| self.run.is_none());
-        self.transfer.as_ref().map(|transfer| &transfer.by).or_else(own)
+        let invited = self.invited.as_ref().map(|invited| &invited.by);
+        self.transfer.as_ref().map(|transfer| &transfer.by).or(invited).or_else(own)
     }
 
     /// The 200 went to the caller.
@@ -100,9 +101,9 @@ impl Call {
         &self.guests
     }
 
-    /// True while a phone outside the queues is being rung.
+    /// True while a phone outside the queues is being rung, for the caller or for his talk.
     pub fn is_dialing(&self) -> bool {
-        matches!(self.phase, Phase::Dialing { .. })
+        matches!(self.phase, Phase::Dialing { .. }) || self.invited.is_some()
     }
 
     /// True once the call is over.

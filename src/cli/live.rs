@@ -42,8 +42,32 @@ pub enum Calls {
         #[arg(short, long)]
         verbose: bool,
     },
+    /// Bring somebody into its talk, or take him out.
+    Conference {
+        /// Its id, `call_…`.
+        id: String,
+        /// Whom: a number or an agent's id.
+        #[arg(long, value_name = "NUMBER", required_unless_present = "drop", conflicts_with = "drop")]
+        add: Option<String>,
+        /// The leg of who is to leave, as `calls show` has it in `parties`.
+        #[arg(long, value_name = "LEG")]
+        drop: Option<u64>,
+    },
     /// End a call.
     Hangup {
+        /// Its id, `call_…`.
+        id: String,
+    },
+    /// Record nothing from now on, e.g. while a card number is read out.
+    PauseRecording {
+        /// Its id, `call_…`.
+        id: String,
+        /// Why; stands in the journal and beside the recording.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Record again.
+    ResumeRecording {
         /// Its id, `call_…`.
         id: String,
     },
@@ -176,8 +200,23 @@ pub fn calls(what: &Calls, target: &Target) -> Result<(), Failure> {
             }
             Ok(())
         }
+        Calls::Conference { id, add, drop: leg } => {
+            let path = format!("/api/v1/calls/{}/conference", escape(id));
+            match (add, leg) {
+                (_, Some(leg)) => target.send("DELETE", &format!("{path}/{leg}"), &json!({})).map(drop),
+                (add, None) => target.send("POST", &path, &json!({ "add": add })).map(drop),
+            }
+        }
+        Calls::PauseRecording { id, reason } => record(target, id, "pause", reason),
+        Calls::ResumeRecording { id } => record(target, id, "resume", ""),
         Calls::Hangup { id } => target.send("DELETE", &format!("/api/v1/calls/{}", escape(id)), &json!({})).map(drop),
     }
+}
+
+fn record(target: &Target, id: &str, action: &str, reason: &str) -> Result<(), Failure> {
+    let body = json!({ "action": action, "reason": reason });
+    show(&target.send("POST", &format!("/api/v1/calls/{}/recording", escape(id)), &body)?, target.json);
+    Ok(())
 }
 
 /// `agents list|show|state`.
@@ -302,7 +341,7 @@ fn text(value: &Value) -> String {
 }
 
 /// A list as JSON lines, or as a table of the named columns.
-fn list(answer: &Value, columns: &[&str], json: bool) {
+pub(super) fn list(answer: &Value, columns: &[&str], json: bool) {
     let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
     if json {
         for item in &items {

@@ -12,6 +12,7 @@ mod client;
 mod live;
 mod offline;
 pub mod prompts;
+mod recordings;
 mod serve;
 mod trace;
 
@@ -103,6 +104,11 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Recordings: list them, compare them with their hashes, copy one.
+    Recordings {
+        #[command(subcommand)]
+        what: recordings::Recordings,
+    },
     /// Read the configuration again, whole or not at all.
     Reload {
         #[command(flatten)]
@@ -152,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Queues { what, target } => live::queues(&what, &target),
         Command::Trunks { what, target } => live::trunks(&what, &target),
         Command::Bans { what, target } => live::bans(&what, &target),
+        Command::Recordings { what } => recordings::recordings(&what),
         Command::Reload { target } => live::reload(&target),
         Command::Key { what, target } => live::keys(&what, &target),
         Command::Ivr { what } => offline::ivr(&what),

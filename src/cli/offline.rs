@@ -96,7 +96,7 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
     };
     let (_, flow_faults) = read_flows(&config);
     found.extend(flow_faults);
-    let (_, bad_prompts) = prompts::read(&config.prompts_dir, &config.centre.languages);
+    let (_, bad_prompts) = prompts::read(&config.prompts_dir, &config.centre.languages, &config.call.music);
     let fault = |text: &String| Diagnostic::whole_file("prompts::unreadable", "prompts", text.clone());
     found.extend(bad_prompts.iter().map(fault));
     report(&found, strict, json)?;

@@ -9,6 +9,7 @@ use clap::Subcommand;
 
 use super::Failure;
 use crate::call::prompts::Prompts as Sounds;
+use crate::id::QueueName;
 use crate::ivr::prompts::{self, PromptText};
 use crate::media::Clip;
 
@@ -89,10 +90,11 @@ fn file(dir: &Path, prompt: &PromptText) -> PathBuf {
     dir.join(&prompt.language).join(format!("{}.wav", prompt.id))
 }
 
-/// Reads all prompts below `dir` (`LANGUAGE/ID.wav`), and `dir/music.wav` as hold music when it is there.
+/// Reads all prompts below `dir` (`LANGUAGE/ID.wav`), `dir/music.wav` as hold music when it is there, and that of queues
+/// which have their own.
 ///
 /// Files that cannot be used are named in the second value; the rest is read all the same.
-pub fn read(dir: &Path, languages: &[String]) -> (Sounds, Vec<String>) {
+pub fn read(dir: &Path, languages: &[String], queue_music: &BTreeMap<QueueName, String>) -> (Sounds, Vec<String>) {
     let mut clips: BTreeMap<String, BTreeMap<String, Arc<Clip>>> = BTreeMap::new();
     let mut faults = Vec::new();
     for language in languages {
@@ -114,7 +116,17 @@ pub fn read(dir: &Path, languages: &[String]) -> (Sounds, Vec<String>) {
         Ok(samples) => Clip::from_pcm16(&samples),
         Err(_) => Clip::from_pcm16(&music()),
     };
-    (Sounds::new(clips, music), faults)
+    // Queues with the same file hear the same place of it.
+    let mut files: BTreeMap<&str, Arc<Clip>> = BTreeMap::new();
+    for file in queue_music.values() {
+        match read_wav(&dir.join(file)) {
+            Ok(samples) => _ = files.insert(file, Arc::new(Clip::from_pcm16(&samples))),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let of_queue = |(queue, file): (&QueueName, &String)| Some((queue.clone(), Arc::clone(files.get(file.as_str())?)));
+    let queues = queue_music.iter().filter_map(of_queue).collect();
+    (Sounds::new(clips, music).with_queue_music(queues), faults)
 }
 
 /// What the robots of the demo say: some prompts in every language; empty where none is made.

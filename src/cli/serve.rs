@@ -16,11 +16,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, offline, prompts};
 use crate::clock::{Clock, Wall};
-use crate::config::{Config, DevOptions};
+use crate::config::{ArchiveFormat, Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
+use crate::id::RecordingId;
 use crate::io::driver::{self, Driver, Outlets};
-use crate::io::media::{Counters, LATENESS_MS, MediaThreads};
+use crate::io::media::{Counters, LATENESS_MS, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
@@ -28,12 +29,12 @@ use crate::metrics::Readings;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
 use crate::storage::journal::{self, COMMIT_BOUNDS, Journal, Recovered};
+use crate::storage::recordings::filing::{Filed, Filing};
+use crate::storage::recordings::sidecar::Format;
 use crate::storage::recordings::{self, Recorder};
 use crate::storage::records::Records;
 use crate::storage::{self, DataDirLock};
 
-/// Chunks of audio that wait for the disk: about ten seconds of a thousand recorded calls.
-const CHUNK_QUEUE: usize = 50_000;
 /// How long SIGTERM waits for calls to end by themselves.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -82,6 +83,7 @@ struct Node {
     driver: Driver,
     media: Arc<MediaThreads>,
     recorder: Recorder,
+    filing: Filing,
     journal: Arc<Journal>,
     follower: storage::records::Follower,
     records: Records,
@@ -174,7 +176,7 @@ fn settings(config: &Config) -> Result<(Settings, Vec<String>), Vec<String>> {
     let (flows, found) = offline::read_flows(config);
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
     let Some(flows) = flows else { return Err(found) };
-    let (sounds, faults) = prompts::read(&config.prompts_dir, &config.centre.languages);
+    let (sounds, faults) = prompts::read(&config.prompts_dir, &config.centre.languages, &config.call.music);
     let mut notes = found;
     notes.extend(faults);
     if sounds.is_empty() {
@@ -224,7 +226,8 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
 
     let origin = Instant::now();
     let clock = Clock::new(origin, wall_now());
-    let (recorder, media) = start_media(&config, clock, &inbox)?;
+    let filing = start_filing(&config, &records, &inbox)?;
+    let (recorder, media) = start_media(&config, clock, &inbox, filing.inbox())?;
     // Known now that the sockets are bound; a reload keeps them.
     config.media.shared = media.shared_ports();
     settings.media = config.media.clone();
@@ -284,6 +287,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         driver,
         media,
         recorder,
+        filing,
         journal,
         follower,
         records,
@@ -390,22 +394,43 @@ fn remains(recovered: &Recovered) -> Remains {
     Remains { legs: legs.collect(), phones: phones.collect() }
 }
 
-fn start_media(config: &Config, clock: Clock, inbox: &driver::Inbox) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
-    let (chunks, to_write) = crossbeam_channel::bounded(CHUNK_QUEUE);
+fn start_filing(config: &Config, records: &Records, inbox: &driver::Inbox) -> Result<Filing, Failure> {
+    let format = match config.recording.archive {
+        ArchiveFormat::Wav => Format::Wav,
+        ArchiveFormat::Opus => Format::Opus,
+        ArchiveFormat::Flac => Format::Flac,
+    };
+    let inbox = inbox.clone();
+    let filed = move |Filed { call, recording, file, sha256 }| {
+        inbox.send(Input::RecordingFiled { call, recording, file, sha256 });
+    };
+    let filing = Filing::start(&config.data_dir, format, records.clone(), filed);
+    Ok(filing.context("no thread can be started")?)
+}
+
+fn start_media(
+    config: &Config,
+    clock: Clock,
+    inbox: &driver::Inbox,
+    to_file: crossbeam_channel::Sender<RecordingId>,
+) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
+    let pool = recordings::pool(config.recording.pool_bytes);
     let stored = inbox.clone();
-    let recorder = Recorder::start(&config.data_dir, to_write, move |ended| {
+    let recorder = Recorder::start(&config.data_dir, pool.writer, move |ended| {
         stored.send(Input::RecordingStored {
             recording: ended.recording,
             length_ms: ended.length_ms,
             lost_ms: ended.lost_ms,
         });
+        let _ = to_file.send(ended.recording);
     })
     .context("the recorder cannot be started")?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
     let events = inbox.clone();
     let tell = Arc::new(move |event| events.send(Input::Media(event)));
-    let media = MediaThreads::start(&config.media, clock, seed, chunks, tell).context("media cannot be started")?;
+    let storage = ToStorage { chunks: pool.chunks, spare: pool.spare };
+    let media = MediaThreads::start(&config.media, clock, seed, storage, tell).context("media cannot be started")?;
     Ok((recorder, Arc::new(media)))
 }
 
@@ -475,7 +500,8 @@ impl Sources {
             recordings_active: load(&recorder.active),
             recording_bytes: load(&recorder.bytes),
             recording_failures: load(&recorder.failures),
-            recording_lost_ms: load(&recorder.lost_ms),
+            recording_lost_ms: load(&recorder.lost_ms) + load(&counters.unrecorded) / 8,
+            recording_alarm: recorder.alarm(Instant::now()),
             storage_free: storage::free_bytes(&config.data_dir),
             sip_connections: self.streams.count().into_iter().map(|(t, count)| (t.label(), count)).collect(),
             sip_connections_refused: self.streams.stats().refused().collect(),
@@ -661,10 +687,11 @@ fn stop(node: Node, runtime: &tokio::runtime::Runtime) {
     let _ = std::fs::remove_file(node.shared.data_dir.join("hatif.sock"));
     let records = node.records.clone();
     node.driver.stop();
-    let Node { media, recorder, journal, follower, present, .. } = node;
+    let Node { media, recorder, filing, journal, follower, present, .. } = node;
     // The media threads hold the senders of chunks; the recorder ends when they are gone, and so on down.
     drop(media);
     recorder.join();
+    filing.join();
     drop(journal);
     follower.join();
     let _ = present.join();

@@ -12,13 +12,14 @@ use crate::sip::config::{Listener, SipConfig, TRACE_CALLS, Transport, Watched};
 
 use super::guard;
 use super::keys::{SECTIONS, Section, section};
+use super::legs;
 use super::outbound;
 use super::people;
 use super::reader::{Reader, Text, check_top};
 use super::source::{Document, Entry, Place, Problems, merge};
 use super::streams::{self, StreamConfig};
 use super::values::{ip, is_name, ports, socket};
-use super::{CentreConfig, Config, LogConfig, Machine};
+use super::{ArchiveFormat, CentreConfig, Config, LogConfig, Machine, RecordingConfig};
 
 /// Flows that come with the program, used where the folder of flows holds none.
 const SHIPPED_FLOWS: [&str; 2] = ["main", "survey"];
@@ -71,6 +72,7 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         data_dir: folder(&table("data"), "dir", "data"),
         prompts_dir: folder(&ivr, "prompts", "prompts"),
         flows_dir,
+        recording: recording(&table("recording")),
         log: log(&table("log")),
         floor: people.floor,
         call: people.call,
@@ -263,7 +265,7 @@ fn media(reader: &Reader, shown: &Option<IpAddr>, listeners: &[Listener], machin
         ports: media_ports(reader, listeners, machine),
         mux: reader.boolean("mux").unwrap_or(false),
         shared: Vec::new(),
-        codecs: codecs(reader),
+        codecs: legs::codecs(reader).unwrap_or_else(|| vec![Codec::Pcma, Codec::Pcmu]),
         shards: reader.number("shards", 1..=64_u32).map_or(default_shards(machine.cores), |n| n as usize),
         timeout_s: media_timeout(reader),
     }
@@ -296,29 +298,6 @@ fn media_ports(reader: &Reader, listeners: &[Listener], machine: &Machine) -> st
         reader.problems.warning(place, "config::port-overlap", message, help);
     }
     range
-}
-
-fn codecs(reader: &Reader) -> Vec<Codec> {
-    let words = [("pcma", Some(Codec::Pcma)), ("pcmu", Some(Codec::Pcmu)), ("g722", None), ("opus", None)];
-    let Some(list) = reader.texts("codecs") else { return vec![Codec::Pcma, Codec::Pcmu] };
-    let mut codecs: Vec<Codec> = Vec::new();
-    let mut understood = true;
-    for text in &list {
-        match reader.word_of("codecs", text, &words, &["g729", "ilbc", "gsm"]) {
-            Some(Some(codec)) if codecs.contains(&codec) => duplicate(reader, text, "codec"),
-            Some(Some(codec)) => codecs.push(codec),
-            Some(None) => {
-                let message = format!("codec \"{}\" is not built yet: left out", text.text);
-                reader.problems.warning(text.place, "config::codec-left-out", message, None);
-            }
-            None => understood = false,
-        }
-    }
-    if codecs.is_empty() && understood {
-        let place = reader.node("codecs").map_or(reader.place, |n| n.place);
-        reader.bad(place, "no codec is left", "allow pcma or pcmu".to_owned());
-    }
-    codecs
 }
 
 fn media_timeout(reader: &Reader) -> u64 {
@@ -355,6 +334,15 @@ fn metrics(reader: &Reader, http: std::net::SocketAddr) -> Option<std::net::Sock
         );
     }
     Some(address)
+}
+
+fn recording(reader: &Reader) -> RecordingConfig {
+    let default = RecordingConfig::default();
+    let formats = [("wav", ArchiveFormat::Wav), ("opus", ArchiveFormat::Opus), ("flac", ArchiveFormat::Flac)];
+    RecordingConfig {
+        pool_bytes: reader.number("pool_mb", 8..=4_096u64).map_or(default.pool_bytes, |mb| mb << 20),
+        archive: reader.word("archive", &formats, &[]).unwrap_or_default(),
+    }
 }
 
 fn log(reader: &Reader) -> LogConfig {

@@ -13,7 +13,7 @@ use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
 use crate::sip::config::{Listener, SipConfig, Transport, UserConfig, Watched};
 
-use super::{CentreConfig, Config, LogConfig};
+use super::{CentreConfig, Config, LogConfig, RecordingConfig};
 
 /// What the command line may change in the demo tenant.
 #[derive(Clone)]
@@ -84,6 +84,7 @@ impl Config {
             data_dir: options.data_dir,
             flows_dir: options.flows_dir,
             prompts_dir: options.prompts_dir,
+            recording: RecordingConfig::default(),
             log: LogConfig { level: "info", json: false },
             floor: floor(),
             call: call(languages),

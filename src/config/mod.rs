@@ -17,6 +17,7 @@ mod build;
 mod dev;
 mod guard;
 pub mod keys;
+mod legs;
 mod numbers;
 mod outbound;
 mod people;
@@ -62,6 +63,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Journal, records, recordings, control socket.
     pub data_dir: PathBuf,
+    /// Where recordings wait and what becomes of them.
+    pub recording: RecordingConfig,
     /// The folder of flow files.
     pub flows_dir: PathBuf,
     /// The folder of recorded prompts.
@@ -81,6 +84,33 @@ pub struct CentreConfig {
     pub timezone: String,
     /// Languages; the first is the default.
     pub languages: Vec<String>,
+}
+
+/// The `[recording]` table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RecordingConfig {
+    /// Audio that waits while the disk stalls, at most, in bytes.
+    pub pool_bytes: u64,
+    /// What a recording becomes after the call.
+    pub archive: ArchiveFormat,
+}
+
+/// What a recording becomes after the call.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ArchiveFormat {
+    /// It stays as it was written.
+    #[default]
+    Wav,
+    /// Opus in Ogg.
+    Opus,
+    /// FLAC.
+    Flac,
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        Self { pool_bytes: 64 << 20, archive: ArchiveFormat::Wav }
+    }
 }
 
 /// The `[log]` table.
@@ -194,6 +224,8 @@ impl Config {
             ("http.listen", self.http_listen != new.http_listen),
             ("metrics.listen", self.metrics_listen != new.metrics_listen),
             ("data.dir", self.data_dir != new.data_dir),
+            ("recording.pool_mb", self.recording.pool_bytes != new.recording.pool_bytes),
+            ("recording.archive", self.recording.archive != new.recording.archive),
             ("log.format", self.log.json != new.log.json),
         ];
         changed.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()

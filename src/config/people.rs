@@ -10,6 +10,7 @@ use crate::id::{AgentId, QueueName};
 use crate::sip::config::{Host, TrunkAccount, UserConfig};
 
 use super::build::{duplicate, known, name};
+use super::legs;
 use super::numbers;
 use super::reader::{Reader, Text};
 use super::source::{Entry, Place, Problems, Value};
@@ -146,10 +147,28 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         delay_unreachable: reader.duration("delay_unreachable", 0..=hour).unwrap_or(default.delay_unreachable),
     };
     people.call.recording.insert(name.clone(), record(reader));
+    if let Some(longest) = reader.duration("record_pause_max", 10..=hour) {
+        people.call.record_pauses.insert(name.clone(), longest);
+    }
     if let Some(number) = trunks::caller_id(reader) {
         people.call.queue_caller_ids.insert(name.clone(), number);
     }
+    if let Some(file) = music(reader) {
+        people.call.music.insert(name.clone(), file);
+    }
     people.floor.queues.insert(name, queue);
+}
+
+/// A file of the prompts' own folder: no path leads out of it.
+fn music(reader: &Reader) -> Option<String> {
+    let text = reader.text("music")?;
+    let plain = !text.text.contains(['/', '\\']) && !text.text.starts_with('.') && text.text.ends_with(".wav");
+    if !plain {
+        let help = "the name of a WAV file in the folder of prompts, as \"support.wav\"".to_owned();
+        reader.bad(text.place, format!("\"{}\" is not hold music", text.text), help);
+        return None;
+    }
+    Some(text.text)
 }
 
 /// The `record` key of a queue or a number.
@@ -200,6 +219,7 @@ fn agent(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
         contact: contact.as_ref().map(|(_, address)| *address),
         contact_user: contact.and_then(|(user, _)| user),
     };
+    people.call.profiles.insert(agent.id.clone(), legs::profile(reader));
     people.floor.agents.insert(agent.id.clone(), agent);
 }
 

@@ -8,6 +8,7 @@ use crate::call::config::{TrunkConfig, TrunkDirection, TrunkHost, TrunkIdentity}
 use crate::call::number::{Format, Numbering};
 use crate::sip::config::{Host, Transport, TrunkAccount, TrunkLogin, TrunkProof};
 
+use super::legs;
 use super::people::{People, Seen, secret};
 use super::reader::{Reader, Text};
 use super::source::{Node, Value};
@@ -33,6 +34,7 @@ pub fn read(reader: &Reader, people: &mut People, seen: &mut Seen) {
         numbering: numbering(reader),
         identity: reader.word("identity", &identities, &[]).unwrap_or_default(),
         caller_id: caller_id(reader),
+        profile: legs::profile(reader),
         name: default.name,
     };
     let account = account(reader, &trunk, people, seen);

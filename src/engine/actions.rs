@@ -42,7 +42,7 @@ pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, wo
         flows: &settings.flows,
         world,
         address: settings.media.address,
-        codecs: &settings.media.codecs,
+        pauses: &settings.call.record_pauses,
     }
 }
 
@@ -83,7 +83,7 @@ impl Engine {
                 self.endpoint.hang_up(now, session, reason);
             }
             Action::AnswerOffer { session, sdp } => self.endpoint.answer_offer(now, session, sdp),
-            Action::RefuseOffer { session, code } => self.endpoint.refuse_offer(now, session, code),
+            Action::RefuseOffer { session, code, warning } => self.endpoint.refuse_offer(now, session, code, warning),
             Action::Reinvite { session, sdp } => self.endpoint.reinvite(now, session, sdp),
             Action::Media(command) => {
                 if let Some(call) = self.calls.get(&id) {
@@ -101,6 +101,7 @@ impl Engine {
             Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),
             Action::Hold { agent, on } => self.tell_floor(now, acd::Input::Hold { agent, on }),
+            Action::Joined => self.consulted_recorded(id),
             Action::Talking { agent } => self.talk_began(now, id, agent),
             Action::Dial(dial) => self.ring_dial(now, id, &dial),
             Action::Direct(agent) => self.ring_direct(now, id, agent),

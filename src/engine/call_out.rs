@@ -32,7 +32,7 @@ impl Engine {
         let role = LegRole::Supervisor;
         let (address, signalling) = (self.settings.media.address, way.flow.remote.ip());
         let place = Place { id: leg, port: Some(port), address, signalling, role };
-        let customer = Leg::offering(place, &self.settings.media.codecs);
+        let customer = Leg::offering(place, &self.user_codecs(&user), false);
         self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });
         let (from, to) = (user.to_string(), about.to_string());
         let language = self.settings.call.languages.first().cloned().unwrap_or_else(|| "en".to_owned());

@@ -9,8 +9,8 @@ use crate::call::{ANONYMOUS, Call, Setup};
 use crate::id::{AgentId, LegId};
 use crate::journal::{About, EndReason, Kind, LegRole, Origin, Party};
 use crate::media::Port;
-use crate::sdp::Sdp;
-use crate::sip::{Identity, Incoming, Rejection, SessionId};
+use crate::sdp::{Sdp, SdpError};
+use crate::sip::{Identity, Incoming, Rejection, SessionId, Warning};
 
 use super::actions::occupies;
 use super::trunks::Full;
@@ -24,7 +24,7 @@ pub(super) struct Door {
     code: u16,
     reason: Option<&'static str>,
     retry_after: Option<u32>,
-    warning: Option<String>,
+    warning: Option<Warning>,
 }
 
 impl Door {
@@ -43,16 +43,16 @@ impl Door {
         }
     }
 
-    /// 488 with the cause (RFC 3261 §20.43, warn-code 399: miscellaneous).
-    pub(super) fn unacceptable(cause: &str) -> Self {
-        Self { code: 488, reason: None, retry_after: None, warning: Some(cause.to_owned()) }
+    /// 488 with the cause.
+    pub(super) fn unacceptable(cause: &SdpError) -> Self {
+        Self { code: 488, reason: None, retry_after: None, warning: Some(crate::call::warning(cause)) }
     }
 }
 
 /// The offer of an INVITE; `None` when it leaves that to us (RFC 3261 §13.2.1).
 pub(super) fn offer_of(incoming: &Incoming) -> Result<Option<Sdp>, Door> {
     let parsed = incoming.sdp.as_ref().map(|sdp| Sdp::parse(sdp)).transpose();
-    parsed.map_err(|error| Door::unacceptable(&error.to_string()))
+    parsed.map_err(|error| Door::unacceptable(&error))
 }
 
 impl Engine {
@@ -137,7 +137,7 @@ impl Engine {
             signalling: incoming.flow.remote.ip(),
             role,
         };
-        let leg = match Leg::called(place, session, offer, &self.settings.media.codecs) {
+        let leg = match Leg::called(place, session, offer, &self.caller_codecs(&origin, &route)) {
             Ok(leg) if port.is_some() => leg,
             Ok(mut leg) => {
                 leg.sdp = incoming.sdp.clone().unwrap_or_default();
@@ -147,7 +147,7 @@ impl Engine {
                 if let Some(port) = port {
                     self.give_port(now, port);
                 }
-                return Err(Door::unacceptable(&error.to_string()));
+                return Err(Door::unacceptable(&error));
             }
         };
         let id = self.new_call_id(now);

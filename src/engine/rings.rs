@@ -57,12 +57,12 @@ impl Ring {
     }
 
     /// What the phone plays before it answers; `None` when we cannot use it.
-    fn early(&mut self, sdp: Bytes, codecs: &[crate::media::Codec]) -> Option<Early> {
+    fn early(&mut self, sdp: Bytes) -> Option<Early> {
         if self.leg.port.is_none() {
             return Some(Early::Bypassed(sdp));
         }
         let answer = Sdp::parse(&sdp).ok()?;
-        self.leg.accept(&answer, codecs).ok()?;
+        self.leg.accept(&answer).ok()?;
         Some(Early::Relayed(self.leg.id))
     }
 }
@@ -189,7 +189,11 @@ impl Engine {
         if hops <= 1 && !matches!(purpose, Purpose::Offer { .. }) {
             return Err(483);
         }
-        let codecs = known.customer().codecs_for_peer(&self.settings.media.codecs);
+        let codecs = known.customer().codecs_for_peer(self.callee_speech(&purpose, way.trunk.as_deref()));
+        if codecs.is_empty() {
+            return Err(488);
+        }
+        let comfort_noise = known.customer().has_comfort_noise();
         let customer_sdp = known.customer().sdp.clone();
         let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
         let port = match path {
@@ -199,7 +203,7 @@ impl Engine {
         let id = self.new_leg_id();
         let address = self.settings.media.address;
         let place = Place { id, port, address, signalling: way.flow.remote.ip(), role: LegRole::Agent };
-        let leg = Leg::offering(place, &codecs);
+        let leg = Leg::offering(place, &codecs, comfort_noise);
         let mut headers = vec![
             ("X-Hatif-Call".to_owned(), call.to_string()),
             ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),
@@ -318,7 +322,7 @@ impl Engine {
             return;
         }
         let call = ring.call;
-        let early = sdp.and_then(|sdp| ring.early(sdp, &self.settings.media.codecs));
+        let early = sdp.and_then(|sdp| ring.early(sdp));
         let update = ring.leg.update_command().filter(|_| early.is_some());
         if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
             self.media(shard, update);
@@ -328,11 +332,11 @@ impl Engine {
 
     /// The phone changes its mind before it answers (UPDATE).
     pub(super) fn ring_offered(&mut self, now: Instant, session: SessionId, leg: LegId, sdp: Option<Bytes>) {
-        let codecs = &self.settings.media.codecs;
-        let offer = sdp.and_then(|sdp| Sdp::parse(&sdp).ok());
-        let ring = self.rings.get_mut(&leg).filter(|ring| ring.leg.port.is_some()).zip(offer);
-        let agreed = ring.and_then(|(ring, offer)| ring.leg.renegotiate(&offer, codecs).is_ok().then_some(&*ring));
-        let Some(ring) = agreed else { return self.endpoint.refuse_offer(now, session, 488) };
+        let ring = self.rings.get_mut(&leg).filter(|ring| ring.leg.port.is_some()).zip(sdp);
+        let Some((ring, sdp)) = ring else { return self.endpoint.refuse_offer(now, session, 488, None) };
+        if let Err(error) = Sdp::parse(&sdp).and_then(|offer| ring.leg.renegotiate(&offer)) {
+            return self.endpoint.refuse_offer(now, session, 488, Some(crate::call::warning(&error)));
+        }
         let (call, sdp, update) = (ring.call, ring.leg.sdp.clone(), ring.leg.update_command());
         if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
             self.media(shard, update);
@@ -353,10 +357,7 @@ impl Engine {
                 ring.leg.sdp = sdp;
                 true
             }
-            (Some(sdp), Some(_)) => {
-                let codecs = &self.settings.media.codecs;
-                Sdp::parse(&sdp).is_ok_and(|answer| ring.leg.accept(&answer, codecs).is_ok())
-            }
+            (Some(sdp), Some(_)) => Sdp::parse(&sdp).and_then(|answer| ring.leg.accept(&answer)).is_ok(),
             (None, _) => false,
         };
         if !agreed {

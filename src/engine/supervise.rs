@@ -142,8 +142,18 @@ impl Engine {
             self.hearing.insert(ear, hearing);
             let kind = Kind::SupervisionStarted { supervisor, agent: agent.clone(), mode };
             self.journal(now, About::Call(talk), kind);
+            if mode != SupervisionMode::Listen {
+                self.record_ear(ear);
+            }
             self.remix(talk);
         }
+    }
+
+    /// What a supervisor says who is heard by somebody is in a file of its own beside the talk's recording.
+    fn record_ear(&mut self, ear: CallId) {
+        let (Some(hearing), Some(line)) = (self.hearing.get(&ear), self.calls.get(&ear)) else { return };
+        let (talk, speaks, leg) = (hearing.talk, hearing.mode != SupervisionMode::Listen, line.customer().id);
+        self.record_beside(talk, media::TrackKind::Supervisor, leg, speaks);
     }
 
     /// A leg hears only what its own media thread carries: it goes there, with its port.
@@ -185,6 +195,9 @@ impl Engine {
         if let Some(call) = self.calls.get(&ear) {
             let (leg, shard) = (call.customer().id, call.shard());
             self.set_voices(shard, leg, Voices::new());
+            if mode != SupervisionMode::Listen {
+                self.record_beside(talk, media::TrackKind::Supervisor, leg, false);
+            }
         }
         self.journal(now, About::Call(talk), Kind::SupervisionEnded { supervisor, agent, mode });
         self.remix(talk);
@@ -209,6 +222,7 @@ impl Engine {
         let before = std::mem::replace(&mut hearing.mode, mode);
         let Hearing { talk, agent, supervisor, .. } = hearing.clone();
         self.journal(now, About::Call(talk), Kind::SupervisionChanged { supervisor, agent, before, mode });
+        self.record_ear(ear);
         self.remix(talk);
     }
 

@@ -157,7 +157,8 @@ impl Engine {
         if customer.session == session {
             return (Some((id, customer.id)), self.legs.get(&customer.id).map_or(LegRole::Customer, |home| home.role));
         }
-        let peer = call.peer().filter(|peer| peer.leg.session == session).map(|peer| peer.leg.id);
+        let mut others = call.peer().into_iter().chain(call.guests());
+        let peer = others.find(|peer| peer.leg.session == session).map(|peer| peer.leg.id);
         let leg = peer.unwrap_or_else(|| self.new_leg_id());
         (Some((id, leg)), LegRole::Agent)
     }

@@ -7,6 +7,7 @@ use crate::call::route::{Refusal, Route};
 use crate::call::{Asked, Consulted};
 use crate::id::{AgentId, CallId};
 use crate::journal::{LegRole, Origin};
+use crate::media::TrackKind;
 use crate::sip::{Identity, Incoming, ReferId, SessionId};
 
 use super::inbound::{Door, offer_of};
@@ -90,6 +91,7 @@ impl Engine {
         self.with_call(now, give, |call, context| party = call.give_up_consulted(context));
         let Some(party) = party else { return };
         if let Consulted::Peer(peer) = &party {
+            self.record_beside(keep, TrackKind::Consult, peer.leg.id, false);
             self.own(peer.leg.session, Owner::Call(keep));
             if let Some(home) = self.legs.get_mut(&peer.leg.id) {
                 home.call = keep;
@@ -146,10 +148,10 @@ impl Engine {
         let leg = self.new_leg_id();
         let address = self.settings.media.address;
         let place = Place { id: leg, port: Some(port), address, signalling: incoming.flow.remote.ip(), role };
-        let made = Leg::called(place, session, offer.as_ref(), &self.settings.media.codecs);
+        let made = Leg::called(place, session, offer.as_ref(), &self.user_codecs(&user));
         let made = made.map_err(|error| {
             self.give_port(now, port);
-            Door::unacceptable(&error.to_string())
+            Door::unacceptable(&error)
         })?;
         self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });
         self.own(session, Owner::Call(id));

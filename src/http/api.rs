@@ -1,22 +1,19 @@
 //! The resources of `/api/v1`.
 
-use std::io::SeekFrom;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::acd::Wish;
 use crate::clock::Wall;
 use crate::config::Config;
 use crate::engine::{Command, Input};
-use crate::id::{AgentId, CallId, RecordingId};
+use crate::id::{AgentId, CallId};
 use crate::io::driver;
 use crate::journal::{AgentStateName, StateCause};
 use crate::report::live::{Live, Phase};
@@ -32,8 +29,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How often, and how long apart, the answers of the media threads are looked for: they come within a millisecond.
 const MEDIA_TRIES: u32 = 10;
 const MEDIA_NAP: Duration = Duration::from_millis(5);
-/// The largest piece of audio sent in one answer, in bytes: the client asks for the next range.
-const AUDIO_MAX: u64 = 8 << 20;
 
 pub(super) type Answer<T> = Result<T, Problem>;
 
@@ -271,80 +266,6 @@ pub async fn set_state(
     }
 }
 
-/// `GET /recordings`: of ended calls, newest first.
-pub async fn recordings(State(app): State<App>, Query(query): Query<CallsQuery>) -> Answer<Json<Value>> {
-    let cursor = query.cursor.map(|c| c.parse::<RecordingId>()).transpose();
-    let cursor = cursor.map_err(|error| Problem::bad_request(error.to_string()))?;
-    let rows = app.records.recordings(query.limit.unwrap_or(50), cursor).await?;
-    let items: Vec<Value> = rows.iter().map(recording_value).collect();
-    Ok(Json(json!({ "items": items })))
-}
-
-fn recording_value(row: &crate::storage::records::RecordingRow) -> Value {
-    let mut value: Value = serde_json::from_str(&row.json).unwrap_or_else(|_| json!({}));
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("id".into(), json!(row.id));
-        fields.insert("call_id".into(), json!(row.call_id));
-    }
-    value
-}
-
-/// `GET /recordings/{id}`.
-pub async fn recording(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Value>> {
-    let row = match id.parse::<RecordingId>() {
-        Ok(id) => app.records.recording(id).await?,
-        Err(_) => None,
-    };
-    row.map(|row| Json(recording_value(&row))).ok_or_else(|| Problem::not_found(format!("there is no recording {id}")))
-}
-
-/// `GET /recordings/{id}/audio`: WAV, whole or by Range (RFC 9110 §14.2, one range of bytes).
-pub async fn audio(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Answer<Response> {
-    let missing = || Problem::not_found(format!("there is no recording {id}"));
-    // The path comes from the id's own digits, never from the request's text.
-    let recording: RecordingId = id.parse().map_err(|_| missing())?;
-    let mut file = tokio::fs::File::open(app.data_dir.join(recording.file())).await.map_err(|_| missing())?;
-    let size = file.metadata().await.map_err(|_| missing())?.len();
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let (first, last) = match asked.map(|text| byte_range(text, size)) {
-        None => (0, size.saturating_sub(1)),
-        Some(Some(range)) => range,
-        Some(None) => {
-            let whole = format!("bytes */{size}");
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response());
-        }
-    };
-    let partial = asked.is_some() || last - first >= AUDIO_MAX;
-    let last = last.min(first + AUDIO_MAX - 1);
-    let mut bytes = vec![0; usize::try_from(last + 1 - first).unwrap_or(0)];
-    let read = async {
-        file.seek(SeekFrom::Start(first)).await?;
-        file.read_exact(&mut bytes).await
-    };
-    read.await.map_err(|_| Problem::unavailable("the recording cannot be read"))?;
-    let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let mut response = (status, Body::from(bytes)).into_response();
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("audio/wav"));
-    fields.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
-    if partial && let Ok(value) = format!("bytes {first}-{last}/{size}").parse() {
-        fields.insert(header::CONTENT_RANGE, value);
-    }
-    Ok(response)
-}
-
-/// First and last byte of a `Range` value; `None` when it does not fit the file.
-fn byte_range(text: &str, size: u64) -> Option<(u64, u64)> {
-    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let end = size.checked_sub(1)?;
-    let range = match (from, to) {
-        ("", suffix) => (size.saturating_sub(suffix.parse().ok()?), end),
-        (from, "") => (from.parse().ok()?, end),
-        (from, to) => (from.parse().ok()?, to.parse::<u64>().ok()?.min(end)),
-    };
-    (range.0 <= range.1).then_some(range)
-}
-
 /// `GET /keys`: without their secrets.
 pub async fn keys(State(app): State<App>) -> Answer<Json<Value>> {
     Ok(Json(json!({ "items": app.records.keys().await? })))
@@ -389,22 +310,5 @@ pub async fn reload(State(app): State<App>) -> Answer<Json<Value>> {
     match outcome {
         Ok(outcome) => Ok(Json(json!(outcome))),
         Err(_) => Err(Problem::unavailable("the reload failed; the old configuration is in force")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_read_as_rfc_9110_says() {
-        assert_eq!(byte_range("bytes=0-99", 1_000), Some((0, 99)));
-        assert_eq!(byte_range("bytes=900-", 1_000), Some((900, 999)));
-        assert_eq!(byte_range("bytes=-100", 1_000), Some((900, 999)));
-        assert_eq!(byte_range("bytes=900-5000", 1_000), Some((900, 999)));
-        assert_eq!(byte_range("bytes=1000-", 1_000), None);
-        assert_eq!(byte_range("bytes=5-2", 1_000), None);
-        assert_eq!(byte_range("lines=0-1", 1_000), None);
-        assert_eq!(byte_range("bytes=0-", 0), None);
     }
 }

@@ -7,8 +7,10 @@
 
 mod api;
 mod bans;
+mod conference;
 pub use api::random_word;
 mod problem;
+mod recordings;
 mod sip;
 mod supervise;
 mod trace;
@@ -177,7 +179,10 @@ fn routes() -> Router<App> {
         .route("/", get(page))
         .route("/api/v1/calls", get(api::calls))
         .route("/api/v1/calls/{id}", get(api::call).delete(api::hang_up))
+        .route("/api/v1/calls/{id}/recording", post(recordings::pause))
         .route("/api/v1/calls/{id}/trace", get(trace::of_call))
+        .route("/api/v1/calls/{id}/conference", post(conference::add))
+        .route("/api/v1/calls/{id}/conference/{leg}", delete(conference::remove))
         .route("/api/v1/sip/trace", get(trace::of_call_id))
         .route("/api/v1/bans", get(bans::bans))
         .route("/api/v1/bans/{address}", delete(bans::unban))
@@ -190,9 +195,10 @@ fn routes() -> Router<App> {
         .route("/api/v1/agents/{id}", get(api::agent))
         .route("/api/v1/agents/{id}/state", put(api::set_state))
         .route("/api/v1/agents/{id}/supervise", post(supervise::supervise))
-        .route("/api/v1/recordings", get(api::recordings))
-        .route("/api/v1/recordings/{id}", get(api::recording))
-        .route("/api/v1/recordings/{id}/audio", get(api::audio))
+        .route("/api/v1/recordings", get(recordings::list))
+        .route("/api/v1/recordings/{id}", get(recordings::one))
+        .route("/api/v1/recordings/{id}/audio", get(recordings::audio))
+        .route("/api/v1/recordings/{id}/sidecar", get(recordings::sidecar))
         .route("/api/v1/keys", get(api::keys).post(api::add_key))
         .route("/api/v1/keys/{id}", delete(api::revoke_key))
         .route("/api/v1/admin/reload", post(api::reload))
@@ -243,8 +249,12 @@ async fn count(State(app): State<App>, request: Request, next: Next) -> Response
     response
 }
 
+/// The name of the key a request came with; absent on the socket of this machine.
+#[derive(Clone, Debug)]
+pub struct KeyName(String);
+
 /// Lets only known keys to the API.
-async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with("/api/") {
         return next.run(request).await;
     }
@@ -253,10 +263,16 @@ async fn guard(State(app): State<App>, request: Request, next: Next) -> Response
         return Problem::unauthorized("send an API key: Authorization: Bearer hk_…").into_response();
     };
     let own = app.own_key.as_ref().is_some_and(|key| same_secret(key, secret));
-    let known = own || matches!(app.records.key(secret).await, Ok(Some(_)));
-    match known {
-        true => next.run(request).await,
-        false => Problem::unauthorized("this API key is not known or was revoked").into_response(),
+    let name = match own {
+        true => Some("dev".to_owned()),
+        false => app.records.key(secret).await.ok().flatten().map(|key| key.name),
+    };
+    match name {
+        Some(name) => {
+            request.extensions_mut().insert(KeyName(name));
+            next.run(request).await
+        }
+        None => Problem::unauthorized("this API key is not known or was revoked").into_response(),
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use rustix::event::epoll;
 
 use self::shared::SharedPort;
@@ -48,11 +48,27 @@ struct Thread {
     handle: Option<JoinHandle<()>>,
 }
 
+/// The way of recordings to storage.
+#[derive(Clone, Debug)]
+pub struct ToStorage {
+    /// Chunks, by `try_send`.
+    pub chunks: Sender<Chunk>,
+    /// Their buffers when they are written, to be used again.
+    pub spare: Receiver<Vec<i16>>,
+}
+
+impl From<Sender<Chunk>> for ToStorage {
+    /// Buffers do not come back: each is a new one.
+    fn from(chunks: Sender<Chunk>) -> Self {
+        Self { chunks, spare: crossbeam_channel::never() }
+    }
+}
+
 impl MediaThreads {
     /// Starts `config.shards` threads, at least one.
     ///
-    /// `clock` gives RTCP its wall time, `seed` the random numbers of SSRCs. Recording chunks go to `chunks` by
-    /// `try_send`; what finds no room becomes a gap.
+    /// `clock` gives RTCP its wall time, `seed` the random numbers of SSRCs. Recording chunks go to `storage`; what finds
+    /// no room there becomes a gap.
     ///
     /// # Errors
     ///
@@ -61,7 +77,7 @@ impl MediaThreads {
         config: &MediaConfig,
         clock: Clock,
         seed: [u8; 32],
-        chunks: Sender<Chunk>,
+        storage: ToStorage,
         events: Events,
     ) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
@@ -85,11 +101,11 @@ impl MediaThreads {
             let mut seed = seed;
             seed.iter_mut().zip((number as u64 + 1).to_le_bytes()).for_each(|(s, n)| *s ^= n);
             let shard = Shard::new(now(), clock, seed, timeout);
-            let (bind, chunks, counters) = (config.bind, chunks.clone(), Arc::clone(&counters));
+            let (bind, storage, counters) = (config.bind, storage.clone(), Arc::clone(&counters));
             let (bell, events) = (Arc::clone(&wake), Arc::clone(&events));
             let handle = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || {
                 // Batches of the shared port hold what must not change its thread.
-                let sockets = Sockets::new(epoll, bind, shared, chunks, Arc::clone(&counters));
+                let sockets = Sockets::new(epoll, bind, shared, storage, Arc::clone(&counters));
                 Worker::new(shard, sockets, inbox, bell, events, counters).run();
             })?;
             threads.push(Thread { commands, wake, port, handle: Some(handle) });

@@ -96,7 +96,7 @@ impl Room {
         };
         let sink = Arc::clone(&events);
         let told: Events = Arc::new(move |event| sink.lock().unwrap().push(event));
-        let threads = MediaThreads::start(&config, Clock::new(now(), Wall(0)), [1; 32], sender, told).unwrap();
+        let threads = MediaThreads::start(&config, Clock::new(now(), Wall(0)), [1; 32], sender.into(), told).unwrap();
         let ports = PortRange::without(config.ports, &threads.shared_ports());
         Self { threads, events, chunks, ports }
     }

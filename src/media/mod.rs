@@ -146,7 +146,34 @@ pub enum Command {
         /// Right channel: all of these mixed, at most 32; silence while there is none.
         others: SmallVec<[LegId; 4]>,
     },
-    /// Ends a recording; answered by [`Event::RecordingEnded`].
+    /// Nothing said from now on is in the recording, nor in its extra files: silence keeps its time.
+    PauseRecord {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Ends a pause.
+    ResumeRecord {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Writes what one leg says into a mono file of its own beside a recording that runs; at most 8 at once. It ends with
+    /// the leg or with the recording.
+    RecordTrack {
+        /// Beside which.
+        recording: RecordingId,
+        /// Who speaks.
+        kind: TrackKind,
+        /// Whose voice.
+        leg: LegId,
+    },
+    /// Ends the extra file of a leg.
+    StopTrack {
+        /// Beside which.
+        recording: RecordingId,
+        /// Whose voice.
+        leg: LegId,
+    },
+    /// Ends a recording with its extra files; answered by [`Event::RecordingEnded`].
     StopRecord {
         /// Which.
         recording: RecordingId,
@@ -254,17 +281,52 @@ pub enum Event {
 pub struct Chunk {
     /// Which recording.
     pub recording: RecordingId,
+    /// Which of its files.
+    pub track: Track,
     /// What.
     pub kind: ChunkKind,
+}
+
+/// One file of a recording.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub enum Track {
+    /// The call: stereo.
+    Main,
+    /// One voice beside it: mono.
+    Extra {
+        /// Who speaks.
+        kind: TrackKind,
+        /// The how manieth of this kind in the recording, from 1.
+        number: u16,
+    },
+}
+
+/// Who speaks in a file of his own, because the customer does not hear him.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub enum TrackKind {
+    /// A supervisor who whispers or takes part.
+    Supervisor,
+    /// A colleague whom the agent asks while the customer waits.
+    Consult,
 }
 
 /// What a chunk holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ChunkKind {
     /// The first chunk.
-    Start,
-    /// 16-bit samples at 8 kHz, interleaved: left is the customer, right the agent.
+    Start {
+        /// How long after the beginning of the recording this file begins, in samples at 8 kHz; 0 for the main file.
+        offset: u64,
+    },
+    /// 16-bit samples at 8 kHz. The main file's are interleaved: left is the customer, right the agent.
     Samples(Vec<i16>),
+    /// A pause began or ended here; its samples are silence. In the main file only.
+    Pause {
+        /// Where, in samples from the beginning; may be before or after what came so far.
+        at: u64,
+        /// True: it began.
+        on: bool,
+    },
     /// Chunks were lost because storage was slow: so many samples of silence for each channel keep the time.
     Gap {
         /// Samples for each channel.

@@ -1,38 +1,73 @@
-//! Stereo recording: the customer left, the agent (or all others, mixed) right, as long as the clock says.
+//! Recording: a stereo file of the call, the customer left, the agent (or all others, mixed) right, as long as the
+//! clock says; beside it a mono file for each supervisor who speaks and each colleague who is consulted.
 //!
-//! Every 200 ms a chunk is read from both timelines, 260 ms behind the present so that late packets still find
-//! their place. A chunk that storage cannot take becomes a gap: silence that keeps the time.
+//! Every 200 ms a chunk is read from the timelines, so far behind the present that late packets still find their
+//! place. A chunk that storage cannot take becomes a gap: silence that keeps the time.
+//!
+//! While a recording is paused (a card number is read out) what is said is never read: the span is silence, exactly,
+//! in all files of the recording, whenever its packets come.
+
+use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
 use super::shard::{Delivery, PacketIo};
 use super::timeline::Timeline;
-use super::{Chunk, ChunkKind, Event};
+use super::{Chunk, ChunkKind, Event, Track, TrackKind};
 use crate::id::{LegId, RecordingId};
 
 /// Samples of one chunk and channel: 200 ms.
 pub const CHUNK: usize = 1_600;
 /// How far behind the present the recording is read: 260 ms, more than a jitter buffer keeps.
 const LAG: u64 = 2_080;
+/// Pauses whose marks storage has not taken yet, at most; beyond, the oldest mark is lost, never the silence.
+const MARKS_MOST: usize = 64;
+/// Extra files that run at once for one recording.
+const TRACKS_MOST: usize = 8;
 
-/// What the two sides of a recording said: one phone left, some phones right.
-pub type Sides<'a> = (Option<&'a Timeline>, SmallVec<[&'a Timeline; 4]>);
+/// Gives what a leg said.
+pub type Voices<'a> = &'a dyn Fn(LegId) -> Option<&'a Timeline>;
 
-/// One recording.
+/// One recording with all its files.
 #[derive(Debug)]
 pub struct Recording {
-    id: RecordingId,
     /// Left channel and owner.
     pub customer: LegId,
     /// Right channel: these, mixed.
     pub others: SmallVec<[LegId; 4]>,
+    main: Strand,
+    extra: Vec<(LegId, Strand)>,
+    /// Extra files begun so far: supervisors', consulted ones'.
+    begun: [u16; 2],
+    /// What may not be read.
+    muted: VecDeque<Span>,
+}
+
+/// From one position to another, or to the end.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    from: u64,
+    until: Option<u64>,
+}
+
+/// One file on its way to storage.
+#[derive(Debug)]
+struct Strand {
+    recording: RecordingId,
+    track: Track,
+    /// Samples after the beginning of the recording.
+    offset: u64,
     began: u64,
     next: u64,
     /// The start chunk was taken.
     announced: bool,
+    /// Beginnings and ends of pauses that storage was not told of, in samples from the beginning.
+    marks: VecDeque<(u64, bool)>,
     /// Samples not taken since the last chunk that was.
     gap: u64,
     lost: u64,
+    /// Of these, not yet asked for by [`Recording::take_lost`].
+    unsaid: u64,
     /// Complete but for the end chunk.
     ended: bool,
 }
@@ -40,88 +75,222 @@ pub struct Recording {
 impl Recording {
     /// Begins at `position`.
     pub fn new(id: RecordingId, customer: LegId, position: u64) -> Self {
-        let (began, next, others) = (position, position, SmallVec::new());
-        Self { id, customer, others, began, next, announced: false, gap: 0, lost: 0, ended: false }
+        Self {
+            customer,
+            others: SmallVec::new(),
+            main: Strand::new(id, Track::Main, 0, position),
+            extra: Vec::new(),
+            begun: [0; 2],
+            muted: VecDeque::new(),
+        }
     }
 
     /// Its name.
     pub fn id(&self) -> RecordingId {
-        self.id
+        self.main.recording
     }
 
-    /// True when only the end chunk is still to be delivered.
+    /// True when only end chunks are still to be delivered.
     pub fn is_ended(&self) -> bool {
-        self.ended
+        self.main.ended
     }
 
-    /// Delivers what late packets cannot change any more, when it is a whole chunk.
-    pub fn tick(&mut self, position: u64, sides: &Sides<'_>, io: &mut impl PacketIo) {
-        let until = position.saturating_sub(LAG);
-        while !self.ended && self.next + CHUNK as u64 <= until {
-            self.chunk(CHUNK, sides, io);
-        }
+    /// True when this leg is in one of its files.
+    pub fn hears(&self, leg: LegId) -> bool {
+        self.customer == leg || self.others.contains(&leg) || self.extra.iter().any(|(of, _)| *of == leg)
+    }
+
+    /// Delivers what late packets cannot change any more, in whole chunks, and the ends of extra files.
+    pub fn tick(&mut self, position: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
+        self.advance(position.saturating_sub(LAG), CHUNK as u64, voices, io);
+        self.extra.retain_mut(|(_, strand)| !(strand.ended && strand.finish(io)));
     }
 
     /// Delivers all up to `position`, before a side changes or the recording ends.
-    pub fn flush(&mut self, position: u64, sides: &Sides<'_>, io: &mut impl PacketIo) {
-        while !self.ended && self.next < position {
-            let count = usize::try_from(position - self.next).unwrap_or(CHUNK).min(CHUNK);
-            self.chunk(count, sides, io);
+    pub fn flush(&mut self, position: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
+        self.advance(position, 1, voices, io);
+    }
+
+    /// Nothing said from `position` on is recorded, or everything is again.
+    pub fn pause(&mut self, position: u64, on: bool) {
+        let open = self.muted.back_mut().filter(|span| span.until.is_none());
+        match (on, open) {
+            (true, None) => self.muted.push_back(Span { from: position, until: None }),
+            (false, Some(span)) => span.until = Some(position),
+            (true, Some(_)) | (false, None) => return,
         }
+        let marks = &mut self.main.marks;
+        marks.push_back((position.saturating_sub(self.main.began), on));
+        if marks.len() > MARKS_MOST {
+            marks.pop_front();
+        }
+    }
+
+    /// Writes what `leg` says from `position` on into a mono file of its own.
+    pub fn begin_track(&mut self, position: u64, kind: TrackKind, leg: LegId) {
+        let running = self.extra.iter().filter(|(_, strand)| !strand.ended).count();
+        if self.main.ended || running >= TRACKS_MOST || self.runs(leg) {
+            return;
+        }
+        let [supervisors, consulted] = &mut self.begun;
+        let number = match kind {
+            TrackKind::Supervisor => supervisors,
+            TrackKind::Consult => consulted,
+        };
+        *number = number.saturating_add(1);
+        let track = Track::Extra { kind, number: *number };
+        let strand = Strand::new(self.main.recording, track, position.saturating_sub(self.main.began), position);
+        self.extra.push((leg, strand));
+    }
+
+    fn runs(&self, leg: LegId) -> bool {
+        self.extra.iter().any(|(of, strand)| *of == leg && !strand.ended)
+    }
+
+    /// Ends the extra file of `leg`; to be called after [`Recording::flush`].
+    pub fn end_track(&mut self, leg: LegId) {
+        self.extra.iter_mut().filter(|(of, _)| *of == leg).for_each(|(_, strand)| strand.ended = true);
     }
 
     /// No more audio: only [`Recording::finish`] remains, to be tried until it succeeds.
     pub fn end(&mut self) {
-        self.ended = true
+        self.main.ended = true;
+        self.extra.iter_mut().for_each(|(_, strand)| strand.ended = true);
     }
 
-    /// Delivers the end chunk. Returns the event of the end, or `None` when storage has no room yet.
+    /// Delivers the end chunks, the main file's last. Returns the event of the end, or `None` when storage has no room
+    /// yet.
     pub fn finish(&mut self, io: &mut impl PacketIo) -> Option<Event> {
-        if !self.prepare(io) || self.deliver(ChunkKind::End, io) == Delivery::Full {
+        self.extra.retain_mut(|(_, strand)| !strand.finish(io));
+        if !self.extra.is_empty() || !self.main.finish(io) {
             return None;
         }
         let ms = |samples: u64| samples / 8;
-        let (length_ms, lost_ms) = (ms(self.next - self.began), ms(self.lost + self.gap));
-        Some(Event::RecordingEnded { recording: self.id, length_ms, lost_ms })
+        let Strand { recording, began, next, lost, gap, .. } = self.main;
+        Some(Event::RecordingEnded { recording, length_ms: ms(next - began), lost_ms: ms(lost + gap) })
     }
 
-    fn chunk(&mut self, count: usize, (left, right): &Sides<'_>, io: &mut impl PacketIo) {
-        let from = self.next;
-        self.next += count as u64;
-        if !self.prepare(io) {
-            self.gap += count as u64;
-            return;
-        }
-        let mut samples = Vec::with_capacity(count * 2);
+    /// Samples for each channel of the main file that storage refused, since the last call of this.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.main.unsaid)
+    }
+
+    /// Delivers up to `until`, in pieces of a chunk and none shorter than `least`.
+    fn advance(&mut self, until: u64, least: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
+        let Self { customer, others, main, extra, muted, .. } = self;
         let (mut one, mut other) = ([0; CHUNK], [0; CHUNK]);
-        if let Some(left) = left {
-            left.read(from, &mut one);
+        while let Some(count) = main.due(until, least) {
+            let (Some(left), Some(right)) = (one.get_mut(..count), other.get_mut(..count)) else { break };
+            let from = main.next;
+            read(voices(*customer).into_iter(), from, left);
+            read(others.iter().filter_map(|leg| voices(*leg)), from, right);
+            silence(muted, from, left);
+            silence(muted, from, right);
+            main.deliver(count, io, |samples| {
+                samples.extend(left.iter().zip(right.iter()).flat_map(|(l, r)| [*l, *r]));
+            });
         }
-        for (n, voice) in right.iter().enumerate() {
-            match n {
-                0 => voice.read(from, &mut other),
-                _ => voice.add_to(from, &mut other),
+        for (leg, strand) in extra.iter_mut() {
+            while let Some(count) = strand.due(until, least) {
+                let Some(voice) = one.get_mut(..count) else { break };
+                let from = strand.next;
+                read(voices(*leg).into_iter(), from, voice);
+                silence(muted, from, voice);
+                strand.deliver(count, io, |samples| samples.extend_from_slice(voice));
             }
         }
-        samples.extend(one.iter().zip(&other).take(count).flat_map(|(l, r)| [*l, *r]));
-        if self.deliver(ChunkKind::Samples(samples), io) != Delivery::Taken {
-            self.gap += count as u64;
+        let running = extra.iter().map(|(_, strand)| strand).filter(|strand| !strand.ended);
+        let done = running.map(|strand| strand.next).fold(main.next, u64::min);
+        muted.retain(|span| span.until.is_none_or(|until| until > done));
+    }
+}
+
+/// Reads all voices, mixed.
+fn read<'a>(voices: impl Iterator<Item = &'a Timeline>, from: u64, out: &mut [i16]) {
+    out.fill(0);
+    for (n, voice) in voices.enumerate() {
+        match n {
+            0 => voice.read(from, out),
+            _ => voice.add_to(from, out),
+        }
+    }
+}
+
+/// Silences the samples, the first of which is at `from`, that may not be read.
+fn silence(muted: &VecDeque<Span>, from: u64, samples: &mut [i16]) {
+    let place = |position: u64| usize::try_from(position.saturating_sub(from)).unwrap_or(usize::MAX);
+    for span in muted {
+        let end = span.until.map_or(samples.len(), place).min(samples.len());
+        if let Some(said) = samples.get_mut(place(span.from).min(end)..end) {
+            said.fill(0);
+        }
+    }
+}
+
+impl Strand {
+    fn new(recording: RecordingId, track: Track, offset: u64, position: u64) -> Self {
+        Self {
+            recording,
+            track,
+            offset,
+            began: position,
+            next: position,
+            announced: false,
+            marks: VecDeque::new(),
+            gap: 0,
+            lost: 0,
+            unsaid: 0,
+            ended: false,
         }
     }
 
-    /// Delivers the start chunk and an open gap; false when storage has no room.
+    /// How many samples the next piece has; `None` when fewer than `least` are there.
+    fn due(&self, until: u64, least: u64) -> Option<usize> {
+        let there = until.checked_sub(self.next).filter(|there| !self.ended && *there >= least.max(1))?;
+        Some(usize::try_from(there).unwrap_or(CHUNK).min(CHUNK))
+    }
+
+    /// Delivers a piece of `count` samples a channel.
+    fn deliver(&mut self, count: usize, io: &mut impl PacketIo, fill: impl FnOnce(&mut Vec<i16>)) {
+        self.next += count as u64;
+        if self.prepare(io) {
+            let mut samples = io.buffer();
+            samples.clear();
+            fill(&mut samples);
+            if self.give(ChunkKind::Samples(samples), io) == Delivery::Taken {
+                return;
+            }
+        }
+        self.gap += count as u64;
+        self.unsaid += count as u64;
+    }
+
+    /// Delivers the start chunk, the marks and an open gap; false when storage has no room.
     fn prepare(&mut self, io: &mut impl PacketIo) -> bool {
         if !self.announced {
-            self.announced = self.deliver(ChunkKind::Start, io) != Delivery::Full;
+            self.announced = self.give(ChunkKind::Start { offset: self.offset }, io) != Delivery::Full;
         }
-        if self.announced && self.gap > 0 && self.deliver(ChunkKind::Gap { samples: self.gap }, io) != Delivery::Full {
+        while self.announced
+            && let Some((at, on)) = self.marks.front().copied()
+        {
+            if self.give(ChunkKind::Pause { at, on }, io) == Delivery::Full {
+                return false;
+            }
+            self.marks.pop_front();
+        }
+        if self.announced && self.gap > 0 && self.give(ChunkKind::Gap { samples: self.gap }, io) != Delivery::Full {
             self.lost += self.gap;
             self.gap = 0;
         }
         self.announced && self.gap == 0
     }
 
-    fn deliver(&self, kind: ChunkKind, io: &mut impl PacketIo) -> Delivery {
-        io.chunk(Chunk { recording: self.id, kind })
+    /// Delivers the end chunk; false when storage has no room.
+    fn finish(&mut self, io: &mut impl PacketIo) -> bool {
+        self.prepare(io) && self.give(ChunkKind::End, io) != Delivery::Full
+    }
+
+    fn give(&self, kind: ChunkKind, io: &mut impl PacketIo) -> Delivery {
+        io.chunk(Chunk { recording: self.recording, track: self.track, kind })
     }
 }

@@ -21,12 +21,12 @@ use super::leg::{LISTEN_LAG, Leg, Source};
 use super::mixer::Mix;
 use super::paths::Paths;
 use super::port::Port;
-use super::recorder::{Recording, Sides};
+use super::recorder::{self, Recording};
 use super::rtp;
 use super::shared::Directory;
 use super::stream::OutStream;
 use super::timeline::Timeline;
-use super::{Chunk, Command, Event};
+use super::{Chunk, Command, Event, TrackKind};
 use crate::clock::Clock;
 use crate::id::{LegId, RecordingId};
 
@@ -72,6 +72,10 @@ pub trait PacketIo {
     fn send(&mut self, slot: u32, channel: Channel, to: SocketAddr, datagram: &[u8]);
     /// Offers a chunk to storage without waiting.
     fn chunk(&mut self, chunk: Chunk) -> Delivery;
+    /// Room for the samples of a chunk, with any content: one that storage gave back, else a new one.
+    fn buffer(&mut self) -> Vec<i16> {
+        Vec::with_capacity(recorder::CHUNK * 2)
+    }
 }
 
 /// Counts of a shard since its beginning.
@@ -97,6 +101,8 @@ pub struct Stats {
     pub unheard: u64,
     /// Frames skipped because the thread was more than 100 ms late.
     pub skipped_ms: u64,
+    /// Audio that storage had no room for, in samples at 8 kHz.
+    pub unrecorded: u64,
     /// Open legs now.
     pub legs: u64,
     /// Recordings now.
@@ -402,7 +408,8 @@ impl Shard {
         let mut finished = None;
         for (n, (id, recording)) in self.recordings.iter_mut().enumerate() {
             if (n as u64 + slow).is_multiple_of(CHUNK_STEPS) {
-                recording.tick(position, &sides(&self.legs, &self.slots, recording), io);
+                recording.tick(position, &|leg| timeline(&self.legs, &self.slots, leg), io);
+                self.stats.unrecorded += recording.take_lost();
             }
             if recording.is_ended()
                 && finished.is_none()
@@ -476,6 +483,10 @@ impl Shard {
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Unbridge { a } => self.unbridge(now, a),
             Command::Record { recording, customer, others } => self.record(now, recording, customer, others, io),
+            Command::PauseRecord { recording } => self.pause_record(now, recording, true),
+            Command::ResumeRecord { recording } => self.pause_record(now, recording, false),
+            Command::RecordTrack { recording, kind, leg } => self.record_track(now, recording, kind, leg),
+            Command::StopTrack { recording, leg } => self.stop_track(now, recording, leg, io),
             Command::StopRecord { recording } => self.stop_record(now, recording, io),
             Command::Mix { leg, voices } => self.mix_for(leg, voices),
             Command::Report { leg } => {
@@ -528,13 +539,13 @@ impl Shard {
     fn close(&mut self, now: Instant, id: LegId, io: &mut impl PacketIo) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
         self.unbridge(now, id);
-        let touched = |r: &&Recording| r.customer == id || r.others.contains(&id);
+        let touched = |r: &&Recording| r.hears(id);
         let recordings: Vec<_> = self.recordings.values().filter(touched).map(|r| (r.id(), r.customer == id)).collect();
         for (recording, owned) in recordings {
             if owned {
                 self.stop_record(now, recording, io);
             } else {
-                self.flush(now, recording, io);
+                self.stop_track(now, recording, id, io);
                 self.recordings.entry(recording).and_modify(|r| r.others.retain(|other| *other != id));
             }
         }
@@ -634,6 +645,24 @@ impl Shard {
         recording.others = others;
     }
 
+    fn pause_record(&mut self, now: Instant, id: RecordingId, on: bool) {
+        let position = self.position(now);
+        self.recordings.entry(id).and_modify(|recording| recording.pause(position, on));
+    }
+
+    fn record_track(&mut self, now: Instant, id: RecordingId, kind: TrackKind, leg: LegId) {
+        let position = self.position(now);
+        if self.slots.contains_key(&leg) {
+            self.keep_timeline(leg);
+            self.recordings.entry(id).and_modify(|recording| recording.begin_track(position, kind, leg));
+        }
+    }
+
+    fn stop_track(&mut self, now: Instant, id: RecordingId, leg: LegId, io: &mut impl PacketIo) {
+        self.flush(now, id, io);
+        self.recordings.entry(id).and_modify(|recording| recording.end_track(leg));
+    }
+
     fn stop_record(&mut self, now: Instant, id: RecordingId, io: &mut impl PacketIo) {
         self.flush(now, id, io);
         let Some(recording) = self.recordings.get_mut(&id) else { return };
@@ -647,7 +676,8 @@ impl Shard {
     fn flush(&mut self, now: Instant, id: RecordingId, io: &mut impl PacketIo) {
         let position = self.position(now);
         if let Some(recording) = self.recordings.get_mut(&id) {
-            recording.flush(position, &sides(&self.legs, &self.slots, recording), io);
+            recording.flush(position, &|leg| timeline(&self.legs, &self.slots, leg), io);
+            self.stats.unrecorded += recording.take_lost();
         }
     }
 
@@ -705,11 +735,6 @@ fn put(fast: &mut [Vec<u32>; FAST], slot: u32) {
 
 fn timeline<'a>(legs: &'a [Option<Box<Leg>>], slots: &HashMap<LegId, u32>, id: LegId) -> Option<&'a Timeline> {
     legs.get(*slots.get(&id)? as usize)?.as_ref()?.timeline.as_ref()
-}
-
-fn sides<'a>(legs: &'a [Option<Box<Leg>>], slots: &HashMap<LegId, u32>, recording: &Recording) -> Sides<'a> {
-    let side = |id: LegId| timeline(legs, slots, id);
-    (side(recording.customer), recording.others.iter().filter_map(|other| side(*other)).collect())
 }
 
 fn report_interval(rng: &mut ChaCha8Rng) -> Duration {

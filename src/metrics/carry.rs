@@ -110,6 +110,7 @@ impl Metrics {
         self.recordings_active.set(readings.recordings_active as i64);
         carry(&self.recording_bytes, readings.recording_bytes);
         carry(&self.recording_failures, readings.recording_failures);
+        self.recording_failing.set(i64::from(readings.recording_alarm));
         let lost = readings.recording_lost_ms as f64 / 1_000.0;
         self.recording_loss.inc_by((lost - self.recording_loss.get()).max(0.0));
         if let Some(free) = readings.storage_free {

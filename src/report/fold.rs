@@ -138,7 +138,9 @@ impl Fold {
         let wraps_up = |visit: &AgentVisit| {
             self.agents.get(&visit.agent).is_some_and(|served| served.wrap_up.is_some_and(|(of, _)| of == call))
         };
-        tracked.record.recordings.iter().any(|recording| recording.seconds.is_none())
+        // Journals of old know no sides and no filing.
+        let unfiled = |recording: &Recording| recording.sha256.is_none() && !recording.legs.is_empty();
+        tracked.record.recordings.iter().any(|recording| recording.seconds.is_none() || unfiled(recording))
             || tracked.record.agents.iter().any(wraps_up)
     }
 
@@ -243,6 +245,7 @@ fn begin(
         recordings: Vec::new(),
         survey: BTreeMap::new(),
         supervision: Vec::new(),
+        parties: Vec::new(),
         transfers: Vec::new(),
         trouble: Vec::new(),
         path: vec![Step { at, what }],
@@ -291,10 +294,17 @@ impl Tracked {
             | Kind::TalkEnded { .. } => self.handle_agent(at, kind),
             Kind::Dialed { .. } | Kind::Bridged { .. } | Kind::DialFailed { .. } => self.handle_dial(at, kind),
             Kind::RecordingStarted { .. } | Kind::RecordingEnded { .. } => self.handle_recording(at, kind),
+            Kind::RecordingLeg { .. }
+            | Kind::RecordingPaused { .. }
+            | Kind::RecordingResumed { .. }
+            | Kind::RecordingFiled { .. } => self.handle_recording(at, kind),
             Kind::SupervisionStarted { .. }
             | Kind::SupervisionChanged { .. }
             | Kind::SupervisionEnded { .. }
             | Kind::TakenOver { .. } => self.handle_supervision(at, kind),
+            Kind::PartyCalled { .. } | Kind::PartyJoined { .. } | Kind::PartyFailed { .. } | Kind::PartyLeft { .. } => {
+                self.handle_party(at, kind)
+            }
             Kind::Transferred { .. } | Kind::TransferFailed { .. } => self.handle_transfer(at, kind),
             Kind::OneWay { leg, on } => {
                 let what = if *on { "is silent though the other side speaks" } else { "is heard again" };
@@ -541,6 +551,30 @@ impl Tracked {
         }
     }
 
+    fn handle_party(&mut self, at: Wall, kind: &Kind) {
+        let record = &mut self.record;
+        match kind {
+            Kind::PartyCalled { by, party } => step(record, at, format!("{by} calls {party} into the talk")),
+            Kind::PartyJoined { leg, party } => {
+                let joined = Joined { party: party.clone(), leg: *leg, joined_at: at, left_at: None };
+                push(&mut record.parties, joined);
+                step(record, at, format!("{party} joins the talk"));
+            }
+            Kind::PartyFailed { party, sip_code } => {
+                step(record, at, format!("{party} does not join the talk ({sip_code})"));
+            }
+            Kind::PartyLeft { leg } => {
+                let known = record.parties.iter_mut().find(|party| party.leg == *leg && party.left_at.is_none());
+                if let Some(party) = known {
+                    party.left_at = Some(at);
+                    let what = format!("{} leaves the conference", party.party);
+                    step(record, at, what);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn handle_recording(&mut self, at: Wall, kind: &Kind) {
         let record = &mut self.record;
         match kind {
@@ -553,6 +587,9 @@ impl Tracked {
                     seconds: None,
                     lost_seconds: Seconds::default(),
                     partial: false,
+                    pauses: Vec::new(),
+                    legs: Vec::new(),
+                    sha256: None,
                 };
                 push(&mut record.recordings, started);
                 step(record, at, format!("recording to {file}"));
@@ -566,6 +603,32 @@ impl Tracked {
                 }
                 let how = if *partial { " cut by a crash" } else { "" };
                 step(record, at, format!("recording of {length} complete{how}"));
+            }
+            Kind::RecordingLeg { recording, leg, codec } => {
+                if let Some(known) = known(record, *recording) {
+                    push(&mut known.legs, RecordedLeg { leg: *leg, codec: codec.clone(), from: at });
+                }
+            }
+            Kind::RecordingPaused { recording, by, why } => {
+                if let Some(known) = known(record, *recording) {
+                    let (by, why) = (by.clone(), why.clone());
+                    push(&mut known.pauses, RecordPause { from: at, until: None, by, why, ended_by: None });
+                }
+                step(record, at, format!("recording paused by {by}"));
+            }
+            Kind::RecordingResumed { recording, by, .. } => {
+                let open = known(record, *recording).and_then(|known| known.pauses.last_mut());
+                if let Some(pause) = open.filter(|pause| pause.until.is_none()) {
+                    pause.until = Some(at);
+                    pause.ended_by = Some(by.clone());
+                }
+                step(record, at, format!("recording goes on: {by}"));
+            }
+            Kind::RecordingFiled { recording, file, sha256 } => {
+                if let Some(known) = known(record, *recording) {
+                    known.file.clone_from(file);
+                    known.sha256 = Some(sha256.clone());
+                }
             }
             _ => {}
         }
@@ -627,6 +690,10 @@ impl Tracked {
         let what = format!("ended by {}: {} ({})", word(&end.by), word(&end.reason), end.sip_code);
         step(record, at, what);
     }
+}
+
+fn known(record: &mut CallRecord, id: RecordingId) -> Option<&mut Recording> {
+    record.recordings.iter_mut().find(|recording| recording.id == id)
 }
 
 /// A node's name: plain in the first flow, with its flow in later ones.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, QueueName};
+use crate::id::{AgentId, CallId, LegId, QueueName};
 use crate::journal::{About, AgentStateName, Entry, Kind, LegRole, Origin, Purpose, QueueOutcome};
 
 /// The present, as far as the journal tells it.
@@ -82,9 +82,21 @@ pub struct Call {
     pub phase_since: Wall,
     /// Whether a recording of it is being written.
     pub recording: bool,
+    /// Who else is in the talk: a conference.
+    #[serde(default)]
+    pub parties: Vec<Party>,
     /// Whose phones are silent while the other side speaks.
     #[serde(default)]
     pub one_way: Vec<LegRole>,
+}
+
+/// Somebody who was brought into a talk.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Party {
+    /// His leg, by which he can be taken out.
+    pub leg: LegId,
+    /// Who: `agent:ID`, an address or a trunk.
+    pub party: String,
 }
 
 /// What a call is doing.
@@ -218,6 +230,7 @@ impl Live {
                 phase_since: at,
                 recording: false,
                 one_way: Vec::new(),
+                parties: Vec::new(),
             };
             self.calls.insert(id, call);
             return;
@@ -274,6 +287,10 @@ impl Call {
             Kind::Language { language } => return self.language.clone_from(language),
             Kind::RecordingStarted { .. } => return self.recording = true,
             Kind::RecordingEnded { .. } => return self.recording = false,
+            Kind::PartyJoined { leg, party } => {
+                return self.parties.push(Party { leg: *leg, party: party.clone() });
+            }
+            Kind::PartyLeft { leg } => return self.parties.retain(|party| party.leg != *leg),
             Kind::OneWay { leg, on } => {
                 self.one_way.retain(|known| known != leg);
                 return self.one_way.extend(on.then_some(*leg));

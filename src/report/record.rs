@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, OfferId, QueueName, RecordingId};
+use crate::id::{AgentId, CallId, LegId, OfferId, QueueName, RecordingId};
 use crate::journal::{
     self, EndReason, FlowOutcome, InputResult, LegRole, OfferResult, Origin, Party, Purpose, QueueOutcome,
     SupervisionMode, Why,
@@ -129,6 +129,9 @@ pub struct CallRecord {
     /// Who listened.
     #[serde(default)]
     pub supervision: Vec<Supervision>,
+    /// Who else was in his talks: conferences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parties: Vec<Joined>,
     /// Each time somebody sent the customer on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transfers: Vec<Transfer>,
@@ -138,6 +141,16 @@ pub struct CallRecord {
     /// The whole way in words, for people; at most [`STEPS_MAX`] steps.
     #[serde(default)]
     pub path: Vec<Step>,
+}
+
+impl CallRecord {
+    /// The customer's number: who called, or who was called by one of ours.
+    pub fn customer(&self) -> &str {
+        match self.direction {
+            Direction::Outbound => &self.to,
+            Direction::Inbound | Direction::Internal => &self.from,
+        }
+    }
 }
 
 /// Steps, nodes, inputs and visits kept per call; what follows is only in the journal.
@@ -199,6 +212,19 @@ pub struct QueueVisit {
     /// Somebody transferred him here: he kept the place of his first entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transferred: bool,
+}
+
+/// Somebody who was brought into a talk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Who: `agent:ID`, an address or a trunk.
+    pub party: String,
+    /// His leg.
+    pub leg: LegId,
+    /// From when he was in it.
+    pub joined_at: Wall,
+    /// Until when; he may have gone on as the customer's other side.
+    pub left_at: Option<Wall>,
 }
 
 /// One transfer of the customer by somebody who talked with him.
@@ -348,6 +374,42 @@ pub struct Recording {
     pub lost_seconds: Seconds,
     /// True when a crash cut it.
     pub partial: bool,
+    /// What was not to be in it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<RecordPause>,
+    /// What each side spoke, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<RecordedLeg>,
+    /// Hash of the file in hexadecimal, once it is filed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// A pause of a recording: a card number is read out.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RecordPause {
+    /// From when.
+    pub from: Wall,
+    /// Until when; none while it lasts, or to the end.
+    pub until: Option<Wall>,
+    /// Who asked for it: `agent:ID`, `api:KEY`.
+    pub by: String,
+    /// Why, in his words; may be empty.
+    pub why: String,
+    /// Who ended it: as above, or `timer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
+}
+
+/// One side of a recording.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RecordedLeg {
+    /// Whose.
+    pub leg: LegRole,
+    /// What it spoke, e.g. `pcma`.
+    pub codec: String,
+    /// From when.
+    pub from: Wall,
 }
 
 /// One supervisor's listening.

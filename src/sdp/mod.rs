@@ -1,18 +1,22 @@
 //! SDP: what a phone says about its audio, and what we say back.
 //!
 //! RFC 8866 is the text, RFC 3264 the offer/answer rules, RFC 3551 the static payload types, RFC 4733 the
-//! telephone events, RFC 3605 the `a=rtcp` port, RFC 4568 the keys of [`crypto`]. Only G.711 audio is negotiated; every other stream of an
-//! offer is answered with port 0. Nothing here knows of calls, ports in use or sockets.
+//! telephone events, RFC 3389 comfort noise, RFC 7587 Opus, RFC 3605 the `a=rtcp` port, RFC 4568 the keys of [`crypto`].
+//! One audio stream is negotiated; every other stream of an offer is answered with port 0. Nothing here knows of calls, ports in use or sockets.
 
 pub mod crypto;
+mod formats;
 mod negotiate;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
-pub use negotiate::{TELEPHONE_EVENT_PAYLOAD, accept, answer, offer};
+pub use formats::{COMFORT_NOISE_PAYLOAD, Formats};
+pub use negotiate::{accept, answer, offer};
 pub use parse::{Line, Media, Sdp};
 
 /// An audio codec that can be agreed on.
@@ -142,8 +146,10 @@ pub struct Negotiated {
     pub accepts: SmallVec<[(u8, Codec); 4]>,
     /// The payload types of RFC 4733 events, when the peer understands them at the codec's clock.
     pub events: Option<Events>,
-    /// Milliseconds of audio in a packet of ours, as the peer asks (`a=ptime`): 10, 20, 30, 40 or 60; 20 when it does
-    /// not say.
+    /// Both sides may fill pauses with comfort noise by [`COMFORT_NOISE_PAYLOAD`] (RFC 3389).
+    pub comfort_noise: bool,
+    /// Milliseconds of audio in a packet of ours, as the peer asks (`a=ptime`, `a=maxptime`): 10, 20, 30, 40 or 60;
+    /// 20 when it does not say.
     pub ptime_ms: u8,
     /// RTCP shares the RTP port (RFC 5761).
     pub rtcp_mux: bool,
@@ -170,13 +176,28 @@ pub enum SdpError {
     /// A line that is not `x=value`; holds its number, from 1, and what is wrong.
     #[error("line {0} of the session description: {1}")]
     Malformed(usize, &'static str),
-    /// No audio stream over plain RTP/AVP that is not switched off: answer 488.
-    #[error("no plain RTP audio stream in the session description")]
+    /// No audio stream that is not switched off: answer 488.
+    #[error("no audio stream in the session description")]
     NoAudio,
+    /// Audio only over a transport that is not taken here, which it holds: answer 488.
+    #[error("audio over {0} is not taken here")]
+    NoTransport(String),
     /// The audio stream has no address (`c=`), neither its own nor the session's: answer 488.
     #[error("the audio stream has no connection address")]
     NoConnection,
-    /// None of our codecs is in it: answer 488.
-    #[error("no codec in common")]
-    NoCodec,
+    /// None of our codecs is in it; holds what is: answer 488.
+    #[error("no codec in common, offered were: {0}")]
+    NoCodec(String),
+}
+
+impl SdpError {
+    /// The code of a Warning header that says so (RFC 3261 §20.43).
+    pub fn warn_code(&self) -> u16 {
+        match self {
+            Self::NoTransport(_) => 302,
+            Self::NoAudio => 304,
+            Self::NoCodec(_) => 305,
+            Self::TooLarge | Self::Malformed(..) | Self::NoConnection => 399,
+        }
+    }
 }

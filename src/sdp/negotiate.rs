@@ -1,4 +1,4 @@
-//! Offer and answer for one G.711 audio stream (RFC 3264).
+//! Offer and answer for one audio stream (RFC 3264).
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -6,45 +6,53 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::formats::{self, Format, Formats};
 use super::parse::{connection, decimal, split_space};
 use super::{Codec, Direction, Events, Local, Media, Negotiated, Sdp, SdpError};
 
-/// The payload type of RFC 4733 events in our own offers.
-pub const TELEPHONE_EVENT_PAYLOAD: u8 = 101;
+/// Milliseconds of audio in a packet where nobody says otherwise (RFC 3551 §4.2), and what we ask for.
+const PTIME_MS: u8 = 20;
+/// The longest packet that means anything (RFC 3551 §4.2: receivers take up to 200 ms).
+const PTIME_MS_MAX: u32 = 200;
 
-const PTIME_MS: u32 = 20;
-
-/// Writes our offer: one audio stream with `codecs` in this order and telephone events, both ways, 20 ms.
-pub fn offer(local: &Local, codecs: &[Codec]) -> Bytes {
+/// Writes our offer: one audio stream with what `formats` lists, both ways, 20 ms.
+pub fn offer(local: &Local, formats: &Formats) -> Bytes {
     let mut text = head(local, "0 0");
-    let formats: Vec<u8> = codecs.iter().map(|c| c.payload_type()).chain([TELEPHONE_EVENT_PAYLOAD]).collect();
-    let maps: Vec<(u8, &str)> = codecs.iter().map(|c| (c.payload_type(), c.encoding())).collect();
-    audio(&mut text, local.port, "RTP/AVP", &formats, &maps, Some(TELEPHONE_EVENT_PAYLOAD), Direction::SendRecv);
+    audio(&mut text, local.port, "RTP/AVP", &formats.lines(), Direction::SendRecv);
     text.into()
 }
 
 /// Answers an offer, the first offer of a call or a later one.
 ///
-/// `allowed` are our codecs in our order; `prefer` is the other leg's codec, taken when the peer has it, so
-/// that nothing needs to be transcoded. The first usable audio stream is taken, all others get port 0. Its
-/// direction is mirrored: a peer that puts us on hold (`sendonly`) gets `recvonly`.
+/// `allowed` are our codecs in our order; `prefer` is what the leg speaks already, taken before them when the peer still
+/// has it. The first usable audio stream is taken, all others get port 0. The answer names one codec by the peer's
+/// number, telephone-events at that codec's clock (RFC 4733 §2.1) and comfort noise when he offers them. Its direction
+/// is mirrored: a peer that puts us on hold (`sendonly`) gets `recvonly`.
 ///
 /// # Errors
 ///
-/// - [`SdpError::NoAudio`], [`SdpError::NoConnection`], [`SdpError::NoCodec`]: answer 488.
+/// - [`SdpError::NoAudio`], [`SdpError::NoTransport`], [`SdpError::NoConnection`], [`SdpError::NoCodec`]: answer 488.
 pub fn answer(
     remote_offer: &Sdp,
     local: &Local,
     allowed: &[Codec],
     prefer: Option<Codec>,
 ) -> Result<(Bytes, Negotiated), SdpError> {
-    let (index, media) = usable_audio(remote_offer).ok_or(SdpError::NoAudio)?;
-    let prefer = prefer.filter(|p| allowed.contains(p));
-    let find = |wanted: Codec| media.payload_types().find(|n| codec_of(media, *n) == Some(wanted)).map(|n| (wanted, n));
-    let (codec, payload_type) =
-        prefer.into_iter().chain(allowed.iter().copied()).find_map(find).ok_or(SdpError::NoCodec)?;
-    let dtmf = media.payload_types().find(|n| is_telephone_event(media, *n));
-    let negotiated = negotiated(remote_offer, media, codec, payload_type, dtmf)?;
+    let (index, media) = usable_audio(remote_offer)?;
+    let number_of = |wanted: Format| media.payload_types().find(|n| formats::meaning(media, *n) == Some(wanted));
+    let find = |codec: Codec| number_of(Format::Sound(codec)).map(|number| (codec, number));
+    let order = prefer.filter(|p| allowed.contains(p)).into_iter().chain(allowed.iter().copied());
+    let (codec, number) = { order }.find_map(find).ok_or_else(|| no_codec(media))?;
+    let events = number_of(Format::Events(codec.clock_hz()));
+    let noise = number_of(Format::ComfortNoise).filter(|_| formats::has_comfort_noise(codec));
+    let agreed = Agreed {
+        codec,
+        payload_type: number,
+        accepts: SmallVec::from_slice(&[(number, codec)]),
+        events: events.map(|number| Events { send: number, receive: number }),
+        comfort_noise: noise.is_some(),
+    };
+    let negotiated = agreed.with(remote_offer, media)?;
 
     let time = remote_offer.session_line(b't').map(String::from_utf8_lossy).unwrap_or("0 0".into());
     let mut text = head(local, &time);
@@ -53,83 +61,111 @@ pub fn answer(
             refuse(&mut text, stream);
             continue;
         }
-        let formats: Vec<u8> = [payload_type].into_iter().chain(dtmf).collect();
+        let lines: SmallVec<[(u8, Format); 4]> = [(number, Format::Sound(codec))]
+            .into_iter()
+            .chain(noise.map(|number| (number, Format::ComfortNoise)))
+            .chain(events.map(|number| (number, Format::Events(codec.clock_hz()))))
+            .collect();
         let protocol = String::from_utf8_lossy(&media.protocol).into_owned();
-        let direction = remote_offer.direction(media).mirrored();
-        audio(&mut text, local.port, &protocol, &formats, &[(payload_type, codec.encoding())], dtmf, direction);
+        audio(&mut text, local.port, &protocol, &lines, remote_offer.direction(media).mirrored());
     }
     Ok((text.into(), negotiated))
 }
 
-/// Reads the answer to our own [`offer`] of `offered`.
+/// Reads the answer to our own [`offer`] of `formats`.
 ///
-/// The first codec of the answer that we offered is used. A payload type of ours listed without `a=rtpmap`
-/// keeps the meaning it had in the offer.
+/// We send the first codec of the answer that we offered, by the answer's number; the peer may send all of them that it
+/// lists, by our numbers (RFC 3264 §6.1). A payload type of ours listed without `a=rtpmap` keeps the meaning it had in
+/// the offer.
 ///
 /// # Errors
 ///
-/// - [`SdpError::NoAudio`]: our stream was refused (port 0) or is missing.
+/// - [`SdpError::NoAudio`], [`SdpError::NoTransport`]: our stream was refused (port 0), is missing or speaks otherwise.
 /// - [`SdpError::NoConnection`], [`SdpError::NoCodec`]: nothing we can use was answered.
-pub fn accept(remote_answer: &Sdp, offered: &[Codec]) -> Result<Negotiated, SdpError> {
-    let (_, media) = usable_audio(remote_answer).ok_or(SdpError::NoAudio)?;
-    let known = |n: u8| codec_of(media, n).filter(|c| offered.contains(c)).map(|c| (c, n));
-    let (codec, payload_type) = media.payload_types().find_map(known).ok_or(SdpError::NoCodec)?;
-    let is_ours = |n: u8| n == TELEPHONE_EVENT_PAYLOAD && media.rtpmap(n).is_none();
-    let dtmf = media.payload_types().find(|n| is_telephone_event(media, *n) || is_ours(*n));
-    negotiated(remote_answer, media, codec, payload_type, dtmf)
+pub fn accept(remote_answer: &Sdp, formats: &Formats) -> Result<Negotiated, SdpError> {
+    let (_, media) = usable_audio(remote_answer)?;
+    let listed = || media.payload_types().filter_map(|n| Some((n, formats.meaning(media, n)?)));
+    // A codec of theirs that we offered: the number to send by, the codec, and our own number for it.
+    let sounds = || {
+        listed().filter_map(|(number, format)| match format {
+            Format::Sound(codec) => formats.number_of(codec).map(|ours| (number, codec, ours)),
+            Format::Events(_) | Format::ComfortNoise => None,
+        })
+    };
+    let (payload_type, codec, _) = sounds().next().ok_or_else(|| no_codec(media))?;
+    let mut accepts = SmallVec::new();
+    for (_, codec, ours) in sounds() {
+        if !accepts.contains(&(ours, codec)) {
+            accepts.push((ours, codec));
+        }
+    }
+    let clock = codec.clock_hz();
+    let events = listed().find(|(_, format)| *format == Format::Events(clock)).map(|(number, _)| number);
+    let events = events.zip(formats.events_at(clock)).map(|(send, receive)| Events { send, receive });
+    let has_noise = formats.lines().iter().any(|(_, format)| *format == Format::ComfortNoise);
+    let comfort_noise = has_noise && listed().any(|(_, format)| format == Format::ComfortNoise);
+    Agreed { codec, payload_type, accepts, events, comfort_noise }.with(remote_answer, media)
 }
 
-/// The first audio stream that is switched on and plain RTP.
-fn usable_audio(sdp: &Sdp) -> Option<(usize, &Media)> {
-    sdp.media
-        .iter()
-        .enumerate()
-        .find(|(_, m)| m.kind == b"audio" && m.port != 0 && matches!(m.protocol.as_slice(), b"RTP/AVP" | b"RTP/AVPF"))
+/// What the payload types settle.
+struct Agreed {
+    codec: Codec,
+    payload_type: u8,
+    accepts: SmallVec<[(u8, Codec); 4]>,
+    events: Option<Events>,
+    comfort_noise: bool,
 }
 
-/// The codec behind a payload type: what `a=rtpmap` says, else the static assignment.
-fn codec_of(media: &Media, payload_type: u8) -> Option<Codec> {
-    let all = [Codec::Pcmu, Codec::Pcma];
-    match media.rtpmap(payload_type) {
-        Some(map) => all.into_iter().find(|c| is_encoding(map, c.encoding())),
-        None => all.into_iter().find(|c| c.payload_type() == payload_type),
+impl Agreed {
+    /// With the rest that the peer's stream says.
+    fn with(self, sdp: &Sdp, media: &Media) -> Result<Negotiated, SdpError> {
+        let remote = sdp.rtp_address(media)?;
+        let ours = sdp.direction(media).mirrored();
+        // RFC 3264 §8.4: a peer at 0.0.0.0 takes neither RTP nor RTCP, whatever the attribute says.
+        let sends = ours.sends() && !is_old_hold(sdp, media);
+        Ok(Negotiated {
+            remote,
+            remote_rtcp: remote.and_then(|rtp| rtcp_address(media, rtp)),
+            ptime_ms: ptime(media, self.codec),
+            codec: self.codec,
+            payload_type: self.payload_type,
+            accepts: self.accepts,
+            events: self.events,
+            comfort_noise: self.comfort_noise,
+            rtcp_mux: false,
+            direction: Direction::new(sends, ours.receives()),
+        })
     }
 }
 
-fn is_telephone_event(media: &Media, payload_type: u8) -> bool {
-    media.rtpmap(payload_type).is_some_and(|map| is_encoding(map, "telephone-event"))
+/// The first audio stream that is switched on and plain RTP.
+fn usable_audio(sdp: &Sdp) -> Result<(usize, &Media), SdpError> {
+    let audio = || sdp.media.iter().enumerate().filter(|(_, m)| m.kind == b"audio" && m.port != 0);
+    let (_, first) = audio().next().ok_or(SdpError::NoAudio)?;
+    let is_plain = |media: &Media| matches!(media.protocol.as_slice(), b"RTP/AVP" | b"RTP/AVPF");
+    let other = || SdpError::NoTransport(formats::plain_text(&first.protocol));
+    audio().find(|(_, media)| is_plain(media)).ok_or_else(other)
 }
 
-/// `NAME/8000` or `NAME/8000/1`, any case.
-fn is_encoding(map: &[u8], name: &str) -> bool {
-    let mut parts = map.split(|b| *b == b'/');
-    let is_named = parts.next().is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()));
-    is_named && parts.next() == Some(b"8000".as_slice()) && matches!(parts.next(), None | Some(b"1"))
+fn no_codec(media: &Media) -> SdpError {
+    SdpError::NoCodec(formats::names(media))
 }
 
-fn negotiated(
-    sdp: &Sdp,
-    media: &Media,
-    codec: Codec,
-    payload_type: u8,
-    dtmf: Option<u8>,
-) -> Result<Negotiated, SdpError> {
-    let remote = sdp.rtp_address(media)?;
-    let ptime = media.attributes("ptime").find_map(decimal::<u32>).filter(|ms| matches!(ms, 10 | 20 | 30 | 40 | 60));
-    let ours = sdp.direction(media).mirrored();
-    // RFC 3264 §8.4: a peer at 0.0.0.0 takes neither RTP nor RTCP, whatever the attribute says.
-    let sends = ours.sends() && !is_old_hold(sdp, media);
-    Ok(Negotiated {
-        remote,
-        remote_rtcp: remote.and_then(|rtp| rtcp_address(media, rtp)),
-        codec,
-        payload_type,
-        accepts: SmallVec::from_slice(&[(payload_type, codec)]),
-        events: dtmf.map(|number| Events { send: number, receive: number }),
-        ptime_ms: ptime.unwrap_or(PTIME_MS) as u8,
-        rtcp_mux: false,
-        direction: Direction::new(sends, ours.receives()),
-    })
+/// What we put into a packet: the length nearest to what the peer asks for that the codec can make, within his most
+/// (RFC 8866 §6.4, §6.5); 20 ms when he does not say.
+fn ptime(media: &Media, codec: Codec) -> u8 {
+    // Some write "20.0".
+    let number = |value: &[u8]| decimal::<u32>(value.split(|b| *b == b'.').next().unwrap_or_default());
+    let said = |name: &str| media.attributes(name).find_map(number).filter(|ms| (1..=PTIME_MS_MAX).contains(ms));
+    let lengths: &[u8] = match codec {
+        // No frame of Opus lasts 30 ms (RFC 6716 §2.1.4).
+        Codec::Opus => &[10, 20, 40, 60],
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::G729 => &[10, 20, 30, 40, 60],
+    };
+    let most = said("maxptime").unwrap_or(PTIME_MS_MAX);
+    let wanted = said("ptime").unwrap_or(u32::from(PTIME_MS));
+    let fitting = lengths.iter().copied().filter(|ms| u32::from(*ms) <= most);
+    fitting.min_by_key(|ms| u32::from(*ms).abs_diff(wanted)).unwrap_or(10)
 }
 
 fn is_old_hold(sdp: &Sdp, media: &Media) -> bool {
@@ -160,25 +196,14 @@ fn head(local: &Local, time: &str) -> String {
     )
 }
 
-fn audio(
-    text: &mut String,
-    port: u16,
-    protocol: &str,
-    formats: &[u8],
-    maps: &[(u8, &str)],
-    dtmf: Option<u8>,
-    direction: Direction,
-) {
+fn audio(text: &mut String, port: u16, protocol: &str, formats: &[(u8, Format)], direction: Direction) {
     let _ = write!(text, "m=audio {port} {protocol}");
-    for format in formats {
-        let _ = write!(text, " {format}");
+    for (number, _) in formats {
+        let _ = write!(text, " {number}");
     }
     text.push_str("\r\n");
-    for (number, encoding) in maps {
-        let _ = write!(text, "a=rtpmap:{number} {encoding}/8000\r\n");
-    }
-    if let Some(number) = dtmf {
-        let _ = write!(text, "a=rtpmap:{number} telephone-event/8000\r\na=fmtp:{number} 0-15\r\n");
+    for (number, format) in formats {
+        formats::write_maps(text, *number, *format);
     }
     let _ = write!(text, "a=ptime:{PTIME_MS}\r\na={}\r\n", direction.as_str());
 }
@@ -191,131 +216,4 @@ fn refuse(text: &mut String, stream: &Media) {
         let _ = write!(text, " {}", String::from_utf8_lossy(format));
     }
     text.push_str("\r\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOTH: &[Codec] = &[Codec::Pcma, Codec::Pcmu];
-
-    fn local() -> Local {
-        Local { address: "192.0.2.1".parse().unwrap(), port: 20_000, session: 11, version: 2 }
-    }
-
-    fn sdp(media: &str) -> Sdp {
-        let text = format!("v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n{media}");
-        Sdp::parse(text.as_bytes()).unwrap()
-    }
-
-    fn answered(media: &str) -> (String, Negotiated) {
-        let (bytes, negotiated) = answer(&sdp(media), &local(), BOTH, None).unwrap();
-        (String::from_utf8(bytes.to_vec()).unwrap(), negotiated)
-    }
-
-    #[test]
-    fn our_offer_is_answered_and_both_sides_agree() {
-        let bytes = offer(&local(), BOTH);
-        assert_eq!(
-            bytes,
-            "v=0\r\no=hatif 11 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
-             m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
-        );
-        let peer = Local { address: "198.51.100.7".parse().unwrap(), port: 4000, session: 1, version: 1 };
-        let (reply, theirs) = answer(&Sdp::parse(&bytes).unwrap(), &peer, &[Codec::Pcmu], None).unwrap();
-        let ours = accept(&Sdp::parse(&reply).unwrap(), BOTH).unwrap();
-        assert_eq!((theirs.codec, theirs.payload_type, theirs.events.map(|e| e.send)), (Codec::Pcmu, 0, Some(101)));
-        assert_eq!((ours.codec, ours.payload_type, ours.events.map(|e| e.send)), (Codec::Pcmu, 0, Some(101)));
-        assert_eq!(theirs.remote, Some("192.0.2.1:20000".parse().unwrap()));
-        assert_eq!(ours.remote_rtcp, Some("198.51.100.7:4001".parse().unwrap()));
-        assert_eq!((ours.ptime_ms, ours.direction), (20, Direction::SendRecv));
-    }
-
-    #[test]
-    fn the_other_legs_codec_is_taken_before_our_own_order() {
-        let both = sdp("m=audio 4000 RTP/AVP 0 8\r\n");
-        let codec = |prefer| answer(&both, &local(), BOTH, prefer).unwrap().1.codec;
-        assert_eq!(codec(None), Codec::Pcma);
-        assert_eq!(codec(Some(Codec::Pcmu)), Codec::Pcmu);
-        let only = sdp("m=audio 4000 RTP/AVP 0\r\n");
-        assert_eq!(answer(&only, &local(), BOTH, Some(Codec::Pcma)).unwrap().1.codec, Codec::Pcmu);
-        assert_eq!(answer(&only, &local(), &[Codec::Pcma], Some(Codec::Pcmu)), Err(SdpError::NoCodec));
-    }
-
-    #[test]
-    fn dynamic_payload_types_are_mirrored_and_a_remapped_static_one_is_not_mistaken() {
-        let (text, n) = answered(
-            "m=audio 4000 RTP/AVP 8 97 96 98\r\na=rtpmap:8 G729/8000\r\na=rtpmap:97 pcmu/8000/1\r\n\
-             a=rtpmap:98 telephone-event/48000\r\na=rtpmap:96 Telephone-Event/8000\r\n",
-        );
-        assert_eq!((n.codec, n.payload_type, n.events.map(|e| e.send)), (Codec::Pcmu, 97, Some(96)));
-        assert!(text.contains("m=audio 20000 RTP/AVP 97 96\r\na=rtpmap:97 PCMU/8000\r\na=rtpmap:96 telephone-event"));
-    }
-
-    #[test]
-    fn further_streams_keep_their_place_with_port_0() {
-        let (text, n) = answered(
-            "m=video 5000 RTP/AVP 31 34\r\nm=audio 4000 RTP/SAVP 0\r\nm=audio 4002 RTP/AVP 0\r\nm=audio 4004 RTP/AVP 0\r\n",
-        );
-        assert_eq!(n.remote, Some("198.51.100.7:4002".parse().unwrap()));
-        let lines: Vec<&str> = text.lines().filter(|l| l.starts_with("m=")).collect();
-        let wanted =
-            ["m=video 0 RTP/AVP 31 34", "m=audio 0 RTP/SAVP 0", "m=audio 20000 RTP/AVP 0", "m=audio 0 RTP/AVP 0"];
-        assert_eq!(lines, wanted);
-    }
-
-    #[test]
-    fn hold_is_mirrored_media_level_before_session_level() {
-        for (theirs, ours) in [
-            ("sendrecv", Direction::SendRecv),
-            ("sendonly", Direction::RecvOnly),
-            ("recvonly", Direction::SendOnly),
-            ("inactive", Direction::Inactive),
-        ] {
-            let (text, n) = answered(&format!("a=inactive\r\nm=audio 4000 RTP/AVP 0\r\na={theirs}\r\n"));
-            assert_eq!(n.direction, ours);
-            assert!(text.ends_with(&format!("a={}\r\n", ours.as_str())));
-        }
-        assert_eq!(answered("a=sendonly\r\nm=audio 4000 RTP/AVP 0\r\n").1.direction, Direction::RecvOnly);
-    }
-
-    /// RFC 3264 §8.4: the hold of RFC 2543 phones.
-    #[test]
-    fn nothing_is_sent_to_the_unspecified_address() {
-        let (_, n) = answered("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n");
-        assert_eq!((n.remote, n.remote_rtcp, n.direction), (None, None, Direction::RecvOnly));
-    }
-
-    #[test]
-    fn rtcp_port_and_ptime_of_the_peer_are_read() {
-        let rtcp = |line: &str| answered(&format!("m=audio 4000 RTP/AVP 0\r\n{line}")).1.remote_rtcp;
-        assert_eq!(rtcp(""), Some("198.51.100.7:4001".parse().unwrap()));
-        assert_eq!(rtcp("a=rtcp:5001\r\n"), Some("198.51.100.7:5001".parse().unwrap()));
-        assert_eq!(rtcp("a=rtcp:5001 IN IP4 203.0.113.5\r\n"), Some("203.0.113.5:5001".parse().unwrap()));
-        assert_eq!(rtcp("a=rtcp:0\r\n"), None);
-        assert_eq!(answered("m=audio 4000 RTP/AVP 0\r\na=ptime:30\r\n").1.ptime_ms, 30);
-        assert_eq!(answered("m=audio 4000 RTP/AVP 0\r\na=ptime:9999\r\n").1.ptime_ms, 20);
-        assert_eq!(answered("m=audio 65535 RTP/AVP 0\r\n").1.remote_rtcp, None);
-    }
-
-    #[test]
-    fn an_offer_without_anything_for_us_says_what_is_missing() {
-        let error = |media: &str| answer(&sdp(media), &local(), BOTH, None).unwrap_err();
-        assert_eq!(error(""), SdpError::NoAudio);
-        assert_eq!(error("m=audio 0 RTP/AVP 0\r\n"), SdpError::NoAudio);
-        assert_eq!(error("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"), SdpError::NoAudio);
-        assert_eq!(error("m=audio 4000 RTP/AVP 18 101\r\na=rtpmap:101 telephone-event/8000\r\n"), SdpError::NoCodec);
-        let bare = Sdp::parse(b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n").unwrap();
-        assert_eq!(answer(&bare, &local(), BOTH, None).unwrap_err(), SdpError::NoConnection);
-    }
-
-    #[test]
-    fn an_answer_may_refuse_choose_and_forget_the_event_map() {
-        assert_eq!(accept(&sdp("m=audio 0 RTP/AVP 0\r\n"), BOTH), Err(SdpError::NoAudio));
-        assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 8\r\n"), &[Codec::Pcmu]), Err(SdpError::NoCodec));
-        let n = accept(&sdp("m=audio 4000 RTP/AVP 0 8 101\r\n"), BOTH).unwrap();
-        assert_eq!((n.codec, n.events.map(|e| e.send)), (Codec::Pcmu, Some(101)));
-        assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 0\r\n"), BOTH).unwrap().events, None);
-    }
 }

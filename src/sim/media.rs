@@ -85,6 +85,8 @@ impl Media {
                 }
                 self.recordings.insert(recording, customer);
             }
+            Command::RecordTrack { leg, .. } => self.known(leg, "recorded beside a call")?,
+            Command::PauseRecord { .. } | Command::ResumeRecord { .. } | Command::StopTrack { .. } => {}
             Command::StopRecord { recording } => {
                 if self.recordings.remove(&recording).is_some() {
                     later.push((Duration::from_millis(dice.between(1, 50)), Later::Stored(recording)));

@@ -239,7 +239,12 @@ impl World {
                 }
             }
             Event::Media(_, Later::Stored(recording)) => {
+                let call = self.engine.call_of_recording(recording);
                 self.engine.handle(now, Input::RecordingStored { recording, length_ms: 1_000, lost_ms: 0 });
+                if let Some(call) = call {
+                    let (file, sha256) = (recording.file(), "0".repeat(64));
+                    self.engine.handle(now, Input::RecordingFiled { call, recording, file, sha256 });
+                }
             }
             Event::Committed(_, seq) => {
                 self.fate.durable(seq);

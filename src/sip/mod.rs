@@ -57,5 +57,5 @@ pub use guard::{Ban, GUARD_LABELS};
 pub use endpoint::{
     Binding, Contact, DURATION_BOUNDS_MS, DialogNote, DialogSeed, EndCause, Endpoint, Event, Flow, Identity, Incoming,
     Invite, LinkOrder, Loss, METHODS, Output, ReferId, Rejection, SessionId, Standing, Stats, TRANSPORTS,
-    TrunkHostView, TrunkView,
+    TrunkHostView, TrunkView, Warning,
 };

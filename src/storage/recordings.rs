@@ -1,40 +1,60 @@
 //! Recordings on disk: one thread that writes, one that completes files, and the repair at the start.
 //!
-//! A file is `….wav.part` while it is being written: stereo, 16 bit, 8 kHz. Its header says at most what is
-//! already there and is renewed after each second of audio, so the file plays at every moment. At the end it is
-//! made durable and renamed. A disk that refuses costs the audio of that time, which stays silent in the file so
-//! that all else keeps its place; [`Stats::failing`] says so. Calls notice nothing.
+//! A file is `….wav.part` while it is being written: 16 bit, 8 kHz; the call in stereo, extra voices in mono files
+//! beside it. Its header says at most what is already there and is renewed after each second of audio, so the file
+//! plays at every moment. At the end it is made durable and renamed, and its [`sidecar`] is written. A disk that
+//! refuses costs the audio of that time, which stays silent in the file so that all else keeps its place;
+//! [`Stats::alarm`] says so. Calls notice nothing.
+//!
+//! While the disk stalls chunks wait in one pool for all recordings, the queue in front of the writer, whose room is
+//! bounded in bytes ([`pool`]). Buffers go back to the media threads when they are written.
+//!
+//! After the call [`filing`] completes the sidecar and, if so configured, makes a smaller file of the audio.
+
+pub mod archive;
+pub mod filing;
+mod flac;
+mod mend;
+mod opus;
+pub mod sidecar;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::sync_dir;
-use crate::id::{CallId, RecordingId};
-use crate::media::{Chunk, ChunkKind};
-use crate::report::record::Unfinished;
+use crate::id::RecordingId;
+use crate::media::recorder::CHUNK;
+use crate::media::{Chunk, ChunkKind, Track, TrackKind};
+use crate::report::record::Seconds;
+use sidecar::{Audio, Piece, Sidecar};
 
-const SPEC: hound::WavSpec =
-    hound::WavSpec { channels: 2, sample_rate: 8_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
-/// Bytes of one sample of both channels.
-const FRAME_BYTES: u64 = 4;
-/// Bytes of one millisecond of both channels.
-const MS_BYTES: u64 = 32;
+pub use mend::{Mended, mend};
+
+/// Samples a second of each channel.
+const RATE: u32 = 8_000;
+/// Bytes of one sample of one channel.
+const SAMPLE_BYTES: u64 = 2;
 /// The header before the audio, in bytes.
 const HEADER_BYTES: u64 = 44;
-/// The header is renewed after this much audio, in bytes: one second.
-const REFRESH_BYTES: u64 = 32_000;
-/// The format's lengths are 32 bits: a recording ends here (37 hours), in bytes.
+/// The header is renewed after so many samples of each channel: one second.
+const REFRESH: u64 = RATE as u64;
+/// The format's lengths are 32 bits: a recording ends here (37 hours in stereo), in bytes.
 const DATA_BYTES_MAX: u64 = 0xffff_ff00;
-/// Day folders searched for unfinished files at the start, newest first.
-const DAYS_SEARCHED: usize = 3;
+/// Gaps and pauses a sidecar lists at most; what follows is only silence.
+const PIECES_MOST: usize = 1_000;
+/// A write that takes longer raises the alarm.
+const STALLED: Duration = Duration::from_secs(2);
+/// Buffers that wait to be used again, at most: those of a stall are given back to the system.
+const SPARE_BUFFERS: usize = 512;
 
 /// A recording that is complete: closed, durable and under its final name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +68,7 @@ pub struct Ended {
 }
 
 /// Counters, for metrics and alarms.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stats {
     /// Files being written.
     pub active: AtomicU64,
@@ -56,10 +76,66 @@ pub struct Stats {
     pub bytes: AtomicU64,
     /// Refused writes.
     pub failures: AtomicU64,
-    /// Audio lost, in ms.
+    /// Audio whose writing was refused, in ms. What found no room in the pool the media threads count.
     pub lost_ms: AtomicU64,
-    /// The alarm: the last write was refused.
+    /// The last write was refused.
     pub failing: AtomicBool,
+    began: Instant,
+    /// Since when a write goes on, in ms from `began`, plus one; 0 when none does.
+    busy_since: AtomicU64,
+}
+
+impl Stats {
+    /// The alarm: audio is being lost, or is about to be: the last write was refused, or one takes over 2 s.
+    pub fn alarm(&self, now: Instant) -> bool {
+        let busy = self.busy_since.load(Relaxed).checked_sub(1).map(Duration::from_millis);
+        let stalled = busy.is_some_and(|since| now.saturating_duration_since(self.began + since) > STALLED);
+        stalled || self.failing.load(Relaxed)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the shell: it reads the clock")]
+    fn new() -> Self {
+        Self {
+            active: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            lost_ms: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+            began: Instant::now(),
+            busy_since: AtomicU64::new(0),
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the shell: it reads the clock")]
+    fn busy(&self, on: bool) {
+        let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.busy_since.store(if on { ms + 1 } else { 0 }, Relaxed);
+    }
+}
+
+/// Both ends of the pool in which chunks wait for the disk.
+pub struct Pool {
+    /// For the media threads: `try_send`, and what finds no room is a gap.
+    pub chunks: Sender<Chunk>,
+    /// For the media threads: buffers to use again.
+    pub spare: Receiver<Vec<i16>>,
+    /// For [`Recorder::start`].
+    pub writer: WriterEnd,
+}
+
+/// The writer's end of a [`Pool`].
+pub struct WriterEnd {
+    chunks: Receiver<Chunk>,
+    spare: Sender<Vec<i16>>,
+}
+
+/// A pool of at most `bytes` bytes of audio, at least a thousand chunks. It takes that much only while the disk stalls.
+pub fn pool(bytes: u64) -> Pool {
+    let chunk_bytes = CHUNK as u64 * 2 * SAMPLE_BYTES;
+    let places = usize::try_from(bytes / chunk_bytes).unwrap_or(usize::MAX).clamp(1_000, 1_000_000);
+    let (chunks, to_write) = crossbeam_channel::bounded(places);
+    let (back, spare) = crossbeam_channel::bounded(SPARE_BUFFERS);
+    Pool { chunks, spare, writer: WriterEnd { chunks: to_write, spare: back } }
 }
 
 /// The writer of all recordings.
@@ -70,30 +146,25 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts writing what comes from `chunks` below `data_dir`.
+    /// Starts writing what comes from the pool below `data_dir`.
     ///
     /// `ended` is called, on a thread of ours, once for each recording. The writer ends when all senders of
-    /// `chunks` are gone; files still open then are completed.
+    /// chunks are gone; files still open then are completed.
     ///
     /// # Errors
     ///
     /// A thread cannot be started.
-    pub fn start(data_dir: &Path, chunks: Receiver<Chunk>, ended: impl Fn(Ended) + Send + 'static) -> io::Result<Self> {
-        let stats = Arc::new(Stats::default());
+    pub fn start(data_dir: &Path, pool: WriterEnd, ended: impl Fn(Ended) + Send + 'static) -> io::Result<Self> {
+        let stats = Arc::new(Stats::new());
         let (completed, to_complete) = crossbeam_channel::unbounded();
         let finisher =
             std::thread::Builder::new().name("rec-finish".into()).spawn(move || finish_all(&to_complete, &ended))?;
-        let mut tapes = Tapes {
-            data_dir: data_dir.to_path_buf(),
-            create: Box::new(create_file),
-            tapes: BTreeMap::new(),
-            bytes: Vec::new(),
-            stats: stats.clone(),
-            completed,
-        };
+        let mut tapes = Tapes::new(data_dir, Box::new(create_file), stats.clone(), pool.spare, completed);
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
-            for chunk in chunks {
+            for chunk in pool.chunks {
+                tapes.stats.busy(true);
                 tapes.handle(chunk);
+                tapes.stats.busy(false);
             }
             tapes.finish();
             drop(tapes);
@@ -141,9 +212,13 @@ fn create_file(path: &Path) -> io::Result<Box<dyn AudioFile>> {
     Ok(Box::new(OpenOptions::new().create(true).truncate(true).write(true).open(path)?))
 }
 
+fn spec(channels: u16) -> hound::WavSpec {
+    hound::WavSpec { channels, sample_rate: RATE, bits_per_sample: 16, sample_format: hound::SampleFormat::Int }
+}
+
 /// The header of a file with so many bytes of audio.
-fn header(data_bytes: u64) -> Vec<u8> {
-    let mut header = SPEC.into_header_for_infinite_file();
+fn header(channels: u16, data_bytes: u64) -> Vec<u8> {
+    let mut header = spec(channels).into_header_for_infinite_file();
     let bytes = u32::try_from(data_bytes).unwrap_or(u32::MAX - 36);
     let riff = bytes.saturating_add(36);
     for (place, value) in [(4, riff), (40, bytes)] {
@@ -154,37 +229,72 @@ fn header(data_bytes: u64) -> Vec<u8> {
     header
 }
 
+/// What stands in a file's name for its track: `rec_….ENDING`.
+fn ending(track: Track) -> String {
+    match track {
+        Track::Main => "wav".to_owned(),
+        Track::Extra { kind, number: 1 } => format!("{}.wav", word(kind)),
+        Track::Extra { kind, number } => format!("{}-{number}.wav", word(kind)),
+    }
+}
+
+fn word(kind: TrackKind) -> &'static str {
+    match kind {
+        TrackKind::Supervisor => "supervisor",
+        TrackKind::Consult => "consult",
+    }
+}
+
+fn channels(track: Track) -> u16 {
+    match track {
+        Track::Main => 2,
+        Track::Extra { .. } => 1,
+    }
+}
+
 /// All recordings being written.
 struct Tapes {
     data_dir: PathBuf,
     create: Box<Create>,
-    tapes: BTreeMap<RecordingId, Tape>,
+    tapes: BTreeMap<(RecordingId, Track), Tape>,
+    /// Extra files that ended before their recording did.
+    beside: BTreeMap<RecordingId, Vec<Audio>>,
     /// Samples as bytes: one buffer for all.
     bytes: Vec<u8>,
     stats: Arc<Stats>,
+    spare: Sender<Vec<i16>>,
     completed: Sender<Completed>,
 }
 
-/// One recording being written.
+/// One file being written. Positions are samples of each channel.
 struct Tape {
     /// None while it cannot be created.
     file: Option<Box<dyn AudioFile>>,
-    /// The final name; the file has `.part` behind it.
+    /// The final name, relative to the data folder; the file has `.part` behind it.
+    name: String,
     path: PathBuf,
+    channels: u16,
+    /// Where it begins in the recording.
+    offset: u64,
     /// Audio so far, written or not: what was refused is a hole, which reads as silence.
-    data_bytes: u64,
-    /// Bytes that are really in the file.
+    length: u64,
+    /// Up to where it is really in the file.
     written: u64,
     /// What the header says.
-    header_bytes: u64,
-    lost_bytes: u64,
+    announced: u64,
+    /// What is lost: beginnings and ends.
+    gaps: Vec<(u64, u64)>,
+    lost: u64,
+    /// Beginnings and ends of pauses.
+    pauses: Vec<(u64, Option<u64>)>,
 }
 
 /// A file that only needs to be made durable and renamed.
 struct Completed {
     file: Option<Box<dyn AudioFile>>,
     path: PathBuf,
-    ended: Ended,
+    /// What is said of it, and what stands beside it; none for an extra file.
+    main: Option<(Ended, Box<Sidecar>)>,
 }
 
 fn part(path: &Path) -> PathBuf {
@@ -194,31 +304,45 @@ fn part(path: &Path) -> PathBuf {
 }
 
 impl Tapes {
+    fn new(
+        data_dir: &Path,
+        create: Box<Create>,
+        stats: Arc<Stats>,
+        spare: Sender<Vec<i16>>,
+        completed: Sender<Completed>,
+    ) -> Self {
+        let data_dir = data_dir.to_path_buf();
+        let (tapes, beside, bytes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { data_dir, create, tapes, beside, bytes, stats, spare, completed }
+    }
+
     fn handle(&mut self, chunk: Chunk) {
-        let tape = self.tapes.entry(chunk.recording).or_insert_with(|| {
+        let Chunk { recording, track, kind } = chunk;
+        let tape = self.tapes.entry((recording, track)).or_insert_with(|| {
             self.stats.active.fetch_add(1, Relaxed);
-            Tape {
-                file: None,
-                path: self.data_dir.join(chunk.recording.file()),
-                data_bytes: 0,
-                written: 0,
-                header_bytes: 0,
-                lost_bytes: 0,
-            }
+            Tape::new(&self.data_dir, recording.beside(&ending(track)), channels(track))
         });
-        let result = match chunk.kind {
-            ChunkKind::Start => tape.open(&self.create),
+        let result = match kind {
+            ChunkKind::Start { offset } => {
+                tape.offset = offset;
+                tape.open(&self.create)
+            }
             ChunkKind::Samples(samples) => {
                 self.bytes.clear();
-                let frames = samples.chunks_exact(2).flatten();
-                frames.for_each(|sample| self.bytes.extend_from_slice(&sample.to_le_bytes()));
+                samples.iter().for_each(|sample| self.bytes.extend_from_slice(&sample.to_le_bytes()));
+                // A full shelf keeps no more buffers.
+                let _ = self.spare.try_send(samples);
                 tape.append(&self.create, &self.bytes, &self.stats)
             }
-            ChunkKind::Gap { samples } => {
-                tape.skip(samples.saturating_mul(FRAME_BYTES), &self.stats);
+            ChunkKind::Pause { at, on } => {
+                tape.pause(at, on);
                 Ok(())
             }
-            ChunkKind::End => return self.end(chunk.recording),
+            ChunkKind::Gap { samples } => {
+                tape.skip(samples);
+                Ok(())
+            }
+            ChunkKind::End => return self.end(recording, track),
         };
         self.note(&result);
     }
@@ -233,66 +357,120 @@ impl Tapes {
         self.stats.failing.store(result.is_err(), Relaxed);
     }
 
-    fn end(&mut self, recording: RecordingId) {
-        let Some(mut tape) = self.tapes.remove(&recording) else { return };
+    fn end(&mut self, recording: RecordingId, track: Track) {
+        let Some(mut tape) = self.tapes.remove(&(recording, track)) else { return };
         self.stats.active.fetch_sub(1, Relaxed);
         let closed = tape.close(&self.create);
         self.note(&closed);
-        let ended =
-            Ended { recording, length_ms: tape.data_bytes / MS_BYTES, lost_ms: tape.lost_bytes.div_ceil(MS_BYTES) };
-        let _ = self.completed.send(Completed { file: tape.file, path: tape.path, ended });
+        let audio = tape.audio(track);
+        let main = match track {
+            Track::Extra { .. } => {
+                self.beside.entry(recording).or_default().push(audio);
+                None
+            }
+            Track::Main => {
+                let ended = Ended { recording, length_ms: ms(tape.length), lost_ms: ms(tape.lost) };
+                let mut files = vec![audio];
+                files.extend(self.beside.remove(&recording).unwrap_or_default());
+                Some((ended, Box::new(tape.sidecar(recording, files))))
+            }
+        };
+        let _ = self.completed.send(Completed { file: tape.file, path: tape.path, main });
     }
 
     fn finish(&mut self) {
-        let open: Vec<RecordingId> = self.tapes.keys().copied().collect();
-        open.into_iter().for_each(|recording| self.end(recording));
+        // Extra files first: the main file's sidecar names them.
+        let open: Vec<_> = self.tapes.keys().rev().copied().collect();
+        open.into_iter().for_each(|(recording, track)| self.end(recording, track));
     }
 }
 
+fn ms(samples: u64) -> u64 {
+    samples * 1_000 / u64::from(RATE)
+}
+
 impl Tape {
+    fn new(data_dir: &Path, name: String, channels: u16) -> Self {
+        Self {
+            file: None,
+            path: data_dir.join(&name),
+            name,
+            channels,
+            offset: 0,
+            length: 0,
+            written: 0,
+            announced: 0,
+            gaps: Vec::new(),
+            lost: 0,
+            pauses: Vec::new(),
+        }
+    }
+
+    fn frame_bytes(&self) -> u64 {
+        u64::from(self.channels) * SAMPLE_BYTES
+    }
+
     /// The file, made when it is not there yet.
     fn open(&mut self, create: &Create) -> io::Result<()> {
         if self.file.is_none() {
             let file = create(&part(&self.path))?;
-            file.write_at(&header(0), 0)?;
+            file.write_at(&header(self.channels, 0), 0)?;
             self.file = Some(file);
         }
         Ok(())
     }
 
     fn append(&mut self, create: &Create, bytes: &[u8], stats: &Stats) -> io::Result<()> {
-        let len = bytes.len() as u64;
-        if self.data_bytes + len > DATA_BYTES_MAX {
-            self.lost_bytes += len;
+        let samples = bytes.len() as u64 / self.frame_bytes();
+        if (self.length + samples) * self.frame_bytes() > DATA_BYTES_MAX {
+            self.lost += samples;
+            stats.lost_ms.fetch_add(ms(samples), Relaxed);
             return Ok(());
         }
+        let place = HEADER_BYTES + self.length * self.frame_bytes();
         let result = self.open(create).and_then(|()| match &self.file {
-            Some(file) => file.write_at(bytes, HEADER_BYTES + self.data_bytes),
+            Some(file) => file.write_at(bytes, place),
             None => Ok(()),
         });
         if result.is_err() {
-            self.skip(len, stats);
+            self.skip(samples);
+            stats.lost_ms.fetch_add(ms(samples), Relaxed);
             return result;
         }
-        self.data_bytes += len;
-        self.written = self.data_bytes;
-        stats.bytes.fetch_add(len, Relaxed);
-        if self.data_bytes - self.header_bytes >= REFRESH_BYTES { self.refresh() } else { Ok(()) }
+        self.length += samples;
+        self.written = self.length;
+        stats.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        if self.length - self.announced >= REFRESH { self.refresh() } else { Ok(()) }
     }
 
     /// Silence keeps the time: the next samples are written behind a hole.
-    fn skip(&mut self, bytes: u64, stats: &Stats) {
-        let bytes = bytes.min(DATA_BYTES_MAX.saturating_sub(self.data_bytes));
-        self.data_bytes += bytes;
-        self.lost_bytes += bytes;
-        stats.lost_ms.fetch_add(bytes / MS_BYTES, Relaxed);
+    fn skip(&mut self, samples: u64) {
+        let samples = samples.min((DATA_BYTES_MAX / self.frame_bytes()).saturating_sub(self.length));
+        let from = self.length;
+        self.length += samples;
+        self.lost += samples;
+        let room = self.gaps.len() < PIECES_MOST;
+        match self.gaps.last_mut() {
+            Some((_, until)) if *until == from => *until = self.length,
+            _ if room => self.gaps.push((from, self.length)),
+            _ => {}
+        }
+    }
+
+    fn pause(&mut self, at: u64, on: bool) {
+        let room = self.pauses.len() < PIECES_MOST;
+        match (on, self.pauses.last_mut().filter(|(_, until)| until.is_none())) {
+            (true, None) if room => self.pauses.push((at, None)),
+            (false, Some((_, until))) => *until = Some(at),
+            (true, _) | (false, None) => {}
+        }
     }
 
     /// Writes the header for what is in the file.
     fn refresh(&mut self) -> io::Result<()> {
         if let Some(file) = &self.file {
-            file.write_at(&header(self.written), 0)?;
-            self.header_bytes = self.written;
+            file.write_at(&header(self.channels, self.written * self.frame_bytes()), 0)?;
+            self.announced = self.written;
         }
         Ok(())
     }
@@ -301,130 +479,72 @@ impl Tape {
     fn close(&mut self, create: &Create) -> io::Result<()> {
         self.open(create)?;
         if let Some(file) = &self.file {
-            if self.written < self.data_bytes {
-                file.set_len(HEADER_BYTES + self.data_bytes)?;
+            if self.written < self.length {
+                file.set_len(HEADER_BYTES + self.length * self.frame_bytes())?;
             }
-            self.written = self.data_bytes;
+            self.written = self.length;
         }
         self.refresh()
+    }
+
+    fn audio(&self, track: Track) -> Audio {
+        let kind = match track {
+            Track::Main => "call",
+            Track::Extra { kind, .. } => word(kind),
+        };
+        Audio {
+            file: self.name.clone(),
+            track: kind.to_owned(),
+            format: sidecar::Format::Wav,
+            channels: self.channels,
+            offset_seconds: Seconds::from_ms(ms(self.offset)),
+            seconds: Seconds::from_ms(ms(self.length)),
+            bytes: None,
+            sha256: None,
+        }
+    }
+
+    fn sidecar(&self, recording: RecordingId, files: Vec<Audio>) -> Sidecar {
+        let seconds = |samples| Seconds::from_ms(ms(samples));
+        let piece = |(from, until): (u64, u64)| Piece {
+            offset_seconds: seconds(from),
+            seconds: seconds(until.saturating_sub(from)),
+        };
+        let pauses = self.pauses.iter().map(|(from, until)| piece((*from, until.unwrap_or(self.length))).into());
+        Sidecar {
+            seconds: seconds(self.length),
+            lost_seconds: seconds(self.lost),
+            pauses: pauses.collect(),
+            gaps: self.gaps.iter().copied().map(piece).collect(),
+            files,
+            ..Sidecar::new(recording)
+        }
     }
 }
 
 /// Makes files durable and gives them their final name, apart from the writer: a disk may take its time for it.
 fn finish_all(completed: &Receiver<Completed>, ended: &dyn Fn(Ended)) {
-    for Completed { file, path, ended: what } in completed {
-        let done = match &file {
+    for Completed { file, path, main } in completed {
+        let mut done = match &file {
             Some(file) => file.sync().and_then(|()| rename_durably(&path)),
             None => Err(io::Error::other("the file could not be made")),
         };
+        if let (Ok(()), Some((_, sidecar))) = (&done, &main) {
+            done = sidecar.write(&path.with_extension("json"));
+        }
         if let Err(error) = done {
             // A file that stays `.part` is mended at the next start.
-            tracing::error!(recording = %what.recording, %error, "a recording could not be completed");
+            tracing::error!(file = %path.display(), %error, "a recording could not be completed");
         }
-        ended(what);
+        if let Some((what, _)) = main {
+            ended(what);
+        }
     }
 }
 
 fn rename_durably(path: &Path) -> io::Result<()> {
     fs::rename(part(path), path)?;
     path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// A recording that a crash interrupted, as found and mended at the start.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mended {
-    /// Which.
-    pub recording: RecordingId,
-    /// Of which call; none when the journal does not know it.
-    pub call: Option<CallId>,
-    /// The length of what is there, in ms.
-    pub length_ms: u64,
-    /// True when it was cut; false when the file was complete and only its entry in the journal was missing.
-    pub partial: bool,
-}
-
-/// Mends what a crash left: `unfinished` by the journal, and any other `.part` file of the newest days.
-///
-/// Each gets a header for its real length, is made durable and renamed. To be called before the recorder starts.
-/// The caller writes a `RecordingEnded` for each that has a call.
-///
-/// # Errors
-///
-/// The folder cannot be read. A file that cannot be mended is reported with length 0 and left as it is.
-pub fn mend(data_dir: &Path, unfinished: &[Unfinished]) -> io::Result<Vec<Mended>> {
-    let mut mended = Vec::new();
-    for known in unfinished {
-        let path = data_dir.join(known.recording.file());
-        let (length_ms, partial) = match complete_length_ms(&path) {
-            Some(length_ms) => (length_ms, false),
-            None => (mend_file(&path), true),
-        };
-        mended.push(Mended { recording: known.recording, call: Some(known.call), length_ms, partial });
-    }
-    for folder in newest_days(&data_dir.join("recordings"))? {
-        for item in fs::read_dir(folder)? {
-            let name = item?.file_name();
-            let id = name.to_str().and_then(|name| name.strip_suffix(".wav.part"));
-            if let Some(recording) = id.and_then(|id| id.parse::<RecordingId>().ok()) {
-                let length_ms = mend_file(&data_dir.join(recording.file()));
-                mended.push(Mended { recording, call: None, length_ms, partial: true });
-            }
-        }
-    }
-    Ok(mended)
-}
-
-/// The length of a file that has its final name.
-fn complete_length_ms(path: &Path) -> Option<u64> {
-    Some(fs::metadata(path).ok()?.len().saturating_sub(HEADER_BYTES) / MS_BYTES)
-}
-
-fn mend_file(path: &Path) -> u64 {
-    let mend = || -> io::Result<u64> {
-        let mut file = OpenOptions::new().read(true).write(true).open(part(path))?;
-        let len = file.metadata()?.len();
-        let data = len.saturating_sub(HEADER_BYTES).min(DATA_BYTES_MAX) / FRAME_BYTES * FRAME_BYTES;
-        let mut magic = [0; 4];
-        if len >= HEADER_BYTES {
-            file.read_exact(&mut magic)?;
-            if magic != *b"RIFF" && magic != [0; 4] {
-                return Err(io::Error::other("it is not a WAV file"));
-            }
-        }
-        file.write_all_at(&header(data), 0)?;
-        File::set_len(&file, HEADER_BYTES + data)?;
-        file.sync_all()?;
-        rename_durably(path)?;
-        Ok(data / MS_BYTES)
-    };
-    mend().unwrap_or_else(|error| {
-        tracing::error!(file = %part(path).display(), %error, "a recording could not be mended");
-        0
-    })
-}
-
-/// The newest `YYYY/MM/DD` folders.
-fn newest_days(recordings: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut folders = vec![recordings.to_path_buf()];
-    for _ in 0..3 {
-        let mut deeper = Vec::new();
-        for folder in folders {
-            let items = match fs::read_dir(&folder) {
-                Ok(items) => items,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(e),
-            };
-            for item in items {
-                let item = item?;
-                if item.file_type()?.is_dir() {
-                    deeper.push(item.path());
-                }
-            }
-        }
-        deeper.sort_unstable();
-        folders = deeper.split_off(deeper.len().saturating_sub(DAYS_SEARCHED));
-    }
-    Ok(folders)
 }
 
 #[cfg(test)]

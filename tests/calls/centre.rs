@@ -130,6 +130,20 @@ impl Centre {
         done
     }
 
+    /// The console brings somebody into a talk.
+    pub fn add(&mut self, call: CallId, to: &str) -> Result<(), u16> {
+        let done = self.engine.conference_add(self.now, call, to);
+        self.flush();
+        done
+    }
+
+    /// The console takes somebody out of a talk.
+    pub fn drop_party(&mut self, call: CallId, leg: LegId) -> Result<(), u16> {
+        let done = self.engine.conference_drop(self.now, call, leg);
+        self.flush();
+        done
+    }
+
     pub fn want(&mut self, agent: &str, wish: Wish) {
         self.command(Command::Agent { agent: agent.into(), wish, by: StateCause::Supervisor });
     }
@@ -223,6 +237,7 @@ impl Centre {
                 None
             }
             Media::Bridge { a, b } => self.all_on(shard, &[a, b]),
+            Media::RecordTrack { leg, .. } => self.all_on(shard, &[leg]),
             Media::Mix { leg, voices } => self.all_on(shard, &[voices.to_vec(), vec![leg]].concat()),
             Media::Record { customer, others, .. } => self.all_on(shard, &[vec![customer], others.to_vec()].concat()),
             _ => None,
@@ -335,8 +350,13 @@ impl Centre {
 
     /// The leg that media opened as the n-th.
     pub fn leg(&self, n: usize) -> LegId {
+        self.leg_named(n).expect("a leg")
+    }
+
+    /// As [`Centre::leg`]; none when there are fewer.
+    pub fn leg_named(&self, n: usize) -> Option<LegId> {
         let opened = |c: &Media| if let Media::Open { leg, .. } = c { Some(*leg) } else { None };
-        self.media.iter().filter_map(opened).nth(n).expect("a leg")
+        self.media.iter().filter_map(opened).nth(n)
     }
 
     pub fn digit(&mut self, leg: LegId, digit: char) {

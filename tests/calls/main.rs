@@ -6,7 +6,9 @@
 
 mod caps;
 mod centre;
+mod codecs;
 mod codes;
+mod conference;
 mod dial;
 mod direct;
 mod doors;
@@ -18,6 +20,7 @@ mod offers;
 mod phone;
 mod places;
 mod queues;
+mod recordings;
 mod settings;
 mod storms;
 mod supervision;

@@ -86,7 +86,8 @@ fn prompts() -> Prompts {
     for (language, ids) in ivr::prompts::ids(&texts) {
         clips.insert(language, ids.into_iter().map(|id| (id, Arc::clone(&clip))).collect());
     }
-    Prompts::new(clips, Clip::tone(300.0, -20.0, 1_000))
+    let of_vip = Arc::new(Clip::tone(700.0, -20.0, 1_000));
+    Prompts::new(clips, Clip::tone(300.0, -20.0, 1_000)).with_queue_music(BTreeMap::from([(queue("vip"), of_vip)]))
 }
 
 pub fn settings() -> Settings {

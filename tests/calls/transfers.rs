@@ -10,12 +10,12 @@ use crate::places::take_place;
 
 const CENTRE_HOST: &str = "10.0.0.1";
 
-fn uri(user: &str) -> String {
+pub fn uri(user: &str) -> String {
     format!("sip:{user}@{CENTRE_HOST}")
 }
 
 /// `sip:USER@CENTRE?Replaces=…` for the dialog that `leg` has with the centre.
-fn replacing(user: &str, leg: &Leg) -> String {
+pub fn replacing(user: &str, leg: &Leg) -> String {
     let tag = |value: &str| value.split(";tag=").nth(1).unwrap_or_default().to_owned();
     let (to, from) = (tag(&leg.remote), tag(&leg.local));
     format!("sip:{user}@{CENTRE_HOST}?Replaces={}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}", leg.call_id)

@@ -22,7 +22,7 @@ pub struct Faults {
     pub duplicate: f64,
 }
 
-/// A packet that came to the line, before any fault.
+/// A packet that came to the line.
 #[derive(Clone, Copy, Debug)]
 pub struct Passed {
     pub at: Instant,
@@ -31,6 +31,8 @@ pub struct Passed {
     pub rtcp: bool,
     pub from: SocketAddr,
     pub bytes: usize,
+    /// It went no further.
+    pub lost: bool,
     /// The RTP header as far as it is one.
     pub head: [u8; 12],
 }
@@ -105,7 +107,8 @@ impl Line {
         let _ = socket_of(&tunnel.outer[usize::from(n)]).send_to(packet, target);
     }
 
-    fn open(&self, local: SocketAddr) -> Tunnel {
+    /// `nth`: how many calls were before it, so that the same call meets the same faults each time.
+    fn open(&self, local: SocketAddr, nth: u64) -> Tunnel {
         let (inner, outer) = (open_pair(local.ip()), open_pair(self.outer));
         let inner_address = address(&inner[0]);
         let server: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
@@ -122,7 +125,7 @@ impl Line {
                     to: Arc::clone(to),
                     to_server,
                     rtcp: n == 1,
-                    dice: Dice(self.seed ^ (u64::from(local.port()) << 32) ^ (n as u64 * 2 + u64::from(to_server))),
+                    dice: Dice(self.seed.wrapping_add((nth * 4 + n as u64 * 2 + u64::from(to_server)) << 32)),
                     faults: self.faults,
                     passed: Arc::clone(&self.passed),
                     stop: Arc::clone(&self.stop),
@@ -143,7 +146,8 @@ impl Line {
 impl hatif::robot::Line for Line {
     fn outside(&self, local: SocketAddr) -> SocketAddr {
         let mut tunnels = lock(&self.tunnels);
-        let tunnel = tunnels.entry(local).or_insert_with(|| self.open(local));
+        let nth = tunnels.len() as u64;
+        let tunnel = tunnels.entry(local).or_insert_with(|| self.open(local, nth));
         self.says.unwrap_or_else(|| address(&socket_of(&tunnel.outer[0])))
     }
 
@@ -194,8 +198,9 @@ impl Way {
             let mut head = [0; 12];
             head.iter_mut().zip(packet).for_each(|(to, byte)| *to = *byte);
             let (to_server, rtcp) = (self.to_server, self.rtcp);
-            lock(&self.passed).push(Passed { at: Instant::now(), to_server, rtcp, from, bytes: length, head });
-            if self.dice.shows(self.faults.loss) {
+            let lost = self.dice.shows(self.faults.loss);
+            lock(&self.passed).push(Passed { at: Instant::now(), to_server, rtcp, from, bytes: length, lost, head });
+            if lost {
                 continue;
             }
             if held.is_none() && self.dice.shows(self.faults.reorder) {

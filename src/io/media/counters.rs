@@ -26,6 +26,8 @@ pub struct Counters {
     pub chunks_refused: AtomicU64,
     /// Time skipped because a thread was more than 100 ms late, in ms.
     pub skipped_ms: AtomicU64,
+    /// Audio that storage had no room for, in samples at 8 kHz.
+    pub unrecorded: AtomicU64,
     /// Open legs now.
     pub legs: AtomicU64,
     /// Recordings now.
@@ -65,6 +67,7 @@ impl Counters {
         let dropped = |stats: Stats| stats.noise + stats.refused + stats.unheard;
         add(&self.dropped, dropped(now), dropped(before));
         add(&self.skipped_ms, now.skipped_ms, before.skipped_ms);
+        add(&self.unrecorded, now.unrecorded, before.unrecorded);
         add(&self.legs, now.legs, before.legs);
         add(&self.recordings, now.recordings, before.recordings);
     }

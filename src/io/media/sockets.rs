@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::TrySendError;
 use nix::cmsg_space;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use rustix::event::epoll;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Counters;
 use super::shared::{Outbox, SharedPort};
+use super::{Counters, ToStorage};
 use crate::io::datagram::{self, Clocks};
 use crate::media::Chunk;
+use crate::media::recorder::CHUNK;
 use crate::media::shard::{Channel, Delivery, PacketIo};
 
 /// Datagrams longer than this are cut: no RTP packet of ours is.
@@ -38,7 +39,7 @@ pub(super) struct Sockets {
     shared: Option<(SharedPort, Outbox)>,
     /// Room for the kernel's time stamp of one datagram.
     control: Vec<u8>,
-    chunks: Sender<Chunk>,
+    storage: ToStorage,
     counters: Arc<Counters>,
 }
 
@@ -106,11 +107,11 @@ impl Sockets {
         epoll: OwnedFd,
         bind: IpAddr,
         shared: Option<SharedPort>,
-        chunks: Sender<Chunk>,
+        storage: ToStorage,
         counters: Arc<Counters>,
     ) -> Self {
         let shared = shared.map(|port| (port, Outbox::new()));
-        Self { epoll, bind, open: Vec::new(), shared, control: cmsg_space!(TimeSpec), chunks, counters }
+        Self { epoll, bind, open: Vec::new(), shared, control: cmsg_space!(TimeSpec), storage, counters }
     }
 
     fn pair(&mut self, slot: u32) -> Option<&mut Pair> {
@@ -238,7 +239,7 @@ impl PacketIo for Sockets {
     }
 
     fn chunk(&mut self, chunk: Chunk) -> Delivery {
-        match self.chunks.try_send(chunk) {
+        match self.storage.chunks.try_send(chunk) {
             Ok(()) => Delivery::Taken,
             Err(TrySendError::Full(_)) => {
                 self.counters.chunks_refused.fetch_add(1, Ordering::Relaxed);
@@ -246,6 +247,10 @@ impl PacketIo for Sockets {
             }
             Err(TrySendError::Disconnected(_)) => Delivery::Gone,
         }
+    }
+
+    fn buffer(&mut self) -> Vec<i16> {
+        self.storage.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK * 2))
     }
 }
 
@@ -261,7 +266,7 @@ mod tests {
     fn packets_that_waited_keep_their_distances() {
         let (chunks, _storage) = crossbeam_channel::bounded(1);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-        let mut sockets = Sockets::new(epoll, Ipv4Addr::LOCALHOST.into(), None, chunks, Arc::default());
+        let mut sockets = Sockets::new(epoll, Ipv4Addr::LOCALHOST.into(), None, chunks.into(), Arc::default());
         let port = (23_900..23_998).step_by(2).find(|port| sockets.open(0, *port).is_ok()).unwrap();
         let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let sent: Vec<(Instant, Instant)> = (0..3)

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod codecs;
+mod hour;
 mod play;
 mod record;
 mod rules;

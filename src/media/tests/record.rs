@@ -13,9 +13,9 @@ fn channels(world: &mut World) -> (Vec<i16>, Vec<i16>) {
     let (mut left, mut right) = (Vec::new(), Vec::new());
     let mut begun = false;
     for chunk in world.wire.chunks.drain(..) {
-        assert_eq!(chunk.recording, recording());
+        assert_eq!((chunk.recording, chunk.track), (recording(), Track::Main));
         match chunk.kind {
-            ChunkKind::Start => assert!(!std::mem::replace(&mut begun, true)),
+            ChunkKind::Start { .. } => assert!(!std::mem::replace(&mut begun, true)),
             ChunkKind::Samples(samples) => {
                 assert!(begun);
                 left.extend(samples.iter().step_by(2));
@@ -25,6 +25,7 @@ fn channels(world: &mut World) -> (Vec<i16>, Vec<i16>) {
                 left.resize(left.len() + samples as usize, 0);
                 right.resize(right.len() + samples as usize, 0);
             }
+            ChunkKind::Pause { .. } => {}
             ChunkKind::End => begun = false,
         }
     }
@@ -194,4 +195,156 @@ fn all_others_are_mixed_on_the_right() {
         let heard = [604.0, 804.0].map(|hz| level(right, hz) - level(right, 1_004.0) > 35.0);
         assert_eq!(heard, [agent, guest], "second {second}");
     }
+}
+
+/// Chunks of one extra file: where it begins, and its samples. They are taken out of the wire.
+fn extra(world: &mut World, track: Track) -> (u64, Vec<i16>) {
+    let (own, others): (Vec<_>, Vec<_>) = world.wire.chunks.drain(..).partition(|chunk| chunk.track == track);
+    world.wire.chunks = others.into();
+    let (mut begins, mut samples, mut ended) = (None, Vec::new(), false);
+    for chunk in own {
+        assert!(!ended);
+        match chunk.kind {
+            ChunkKind::Start { offset } => assert_eq!(begins.replace(offset), None),
+            ChunkKind::Samples(more) => samples.extend(more),
+            ChunkKind::Gap { samples: lost } => samples.resize(samples.len() + lost as usize, 0),
+            ChunkKind::Pause { .. } => panic!("pauses are told in the main file"),
+            ChunkKind::End => ended = true,
+        }
+    }
+    assert!(ended, "{track:?}");
+    (begins.unwrap(), samples)
+}
+
+fn supervisor(number: u16) -> Track {
+    Track::Extra { kind: TrackKind::Supervisor, number }
+}
+
+/// What is said while a recording is paused is in no file, to the sample, also when its packets come after the pause;
+/// what was said before and comes late is there.
+#[test]
+fn a_pause_is_silence_exactly_whenever_the_packets_come() {
+    let mut world = World::new();
+    let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.run(20);
+    let began = world.ms;
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![agent.leg] });
+    world.command(Command::RecordTrack { recording: recording(), kind: TrackKind::Consult, leg: agent.leg });
+    // The network of the caller holds everything back for 100 ms.
+    let mut late: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
+    let mut bounds = Vec::new();
+    for n in 0..200u64 {
+        late.push_back((world.ms + 100, caller.speak()));
+        while late.front().is_some_and(|(at, _)| *at <= world.ms) {
+            let (_, datagram) = late.pop_front().unwrap();
+            world.packet(caller.slot, caller.address, &datagram);
+        }
+        world.says(&mut agent);
+        // Not at the bounds of packets or chunks.
+        world.run(7);
+        if n == 50 || n == 130 {
+            bounds.push((world.ms - began) * 8);
+            world.command(match n {
+                50 => Command::PauseRecord { recording: recording() },
+                _ => Command::ResumeRecord { recording: recording() },
+            });
+        }
+        world.run(13);
+    }
+    world.command(Command::StopRecord { recording: recording() });
+    let mark = |chunk: &Chunk| match chunk.kind {
+        ChunkKind::Pause { at, on } => Some((at, on)),
+        _ => None,
+    };
+    let marks: Vec<_> = world.wire.chunks.iter().filter_map(mark).collect();
+    assert_eq!(marks, [(bounds[0], true), (bounds[1], false)]);
+    let (from, until) = (bounds[0] as usize, bounds[1] as usize);
+    let (offset, voice) = extra(&mut world, Track::Extra { kind: TrackKind::Consult, number: 1 });
+    assert_eq!(offset, 0);
+    let (left, right) = channels(&mut world);
+    for (name, samples, hz) in [("left", &left, 1_004.0), ("right", &right, 604.0), ("extra", &voice, 604.0)] {
+        assert!(samples[from..until].iter().all(|s| *s == 0), "{name}");
+        for piece in [&samples[from - 800..from], &samples[until..until + 800]] {
+            assert!(level(piece, hz) > 70.0, "{name}: all but the pause is there");
+        }
+    }
+    assert_eq!(left.len(), 200 * 160);
+}
+
+/// Pausing twice, resuming twice, or something that does not run changes nothing.
+#[test]
+fn a_pause_begins_and_ends_once() {
+    let mut world = World::new();
+    let mut caller = world.phone(Codec::Pcmu, 1_004.0);
+    world.command(Command::PauseRecord { recording: recording() });
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![] });
+    world.command(Command::ResumeRecord { recording: recording() });
+    for _ in 0..2 {
+        world.talk(400, &mut [&mut caller]);
+        world.command(Command::PauseRecord { recording: recording() });
+    }
+    for _ in 0..2 {
+        world.talk(400, &mut [&mut caller]);
+        world.command(Command::ResumeRecord { recording: recording() });
+    }
+    world.command(Command::StopRecord { recording: recording() });
+    let marks = world.wire.chunks.iter().filter(|chunk| matches!(chunk.kind, ChunkKind::Pause { .. })).count();
+    let (left, _) = channels(&mut world);
+    assert_eq!((marks, left.len()), (2, 1_600 * 8));
+    assert!(left[3_200..9_600].iter().all(|s| *s == 0) && level(&left[9_800..], 1_004.0) > 70.0);
+}
+
+/// A supervisor whispers: he is in his own file, as long as he was there and in step, and not in the call's.
+#[test]
+fn a_whisper_has_a_file_of_its_own_and_is_not_in_the_call_s() {
+    let mut world = World::new();
+    let (mut caller, mut agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcma, 604.0));
+    let mut boss = world.phone(Codec::Pcmu, 1_604.0);
+    world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![agent.leg] });
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut boss]);
+    world.command(Command::Mix { leg: agent.leg, voices: smallvec![caller.leg, boss.leg] });
+    for _ in 0..2 {
+        let kind = TrackKind::Supervisor;
+        world.command(Command::RecordTrack { recording: recording(), kind, leg: boss.leg });
+    }
+    world.talk(2_000, &mut [&mut caller, &mut agent, &mut boss]);
+    world.command(Command::StopTrack { recording: recording(), leg: boss.leg });
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut boss]);
+    world.command(Command::RecordTrack { recording: recording(), kind: TrackKind::Supervisor, leg: boss.leg });
+    world.talk(1_000, &mut [&mut caller, &mut agent, &mut boss]);
+    world.command(Command::Close { leg: boss.leg });
+    world.talk(500, &mut [&mut caller, &mut agent]);
+    world.command(Command::Close { leg: caller.leg });
+    assert_eq!(ended(&world), Some((5_500, 0)));
+    for (number, begins, length) in [(1, 8_000, 16_000), (2, 32_000, 8_000)] {
+        let (offset, samples) = extra(&mut world, supervisor(number));
+        assert_eq!((offset, samples.len()), (begins, length));
+        assert!(level(&samples[800..], 1_604.0) - level(&samples[800..], 604.0) > 35.0);
+    }
+    let (left, right) = channels(&mut world);
+    for samples in [left, right] {
+        assert!(level(&samples, 1_604.0) < 20.0, "whisper in the call's own file");
+    }
+}
+
+/// An extra file ends with its recording, before it, also while storage has no room.
+#[test]
+fn extra_files_end_before_their_recording_and_wait_for_room() {
+    let mut world = World::new();
+    let (mut caller, mut boss) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Pcmu, 1_604.0));
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![] });
+    world.command(Command::RecordTrack { recording: recording(), kind: TrackKind::Supervisor, leg: boss.leg });
+    world.talk(1_000, &mut [&mut caller, &mut boss]);
+    world.wire.full = true;
+    world.command(Command::Close { leg: caller.leg });
+    world.run(1_000);
+    assert_eq!(ended(&world), None);
+    world.wire.full = false;
+    world.run(400);
+    assert_eq!(ended(&world).map(|(length, _)| length), Some(1_000));
+    let ends: Vec<Track> =
+        world.wire.chunks.iter().filter(|chunk| chunk.kind == ChunkKind::End).map(|chunk| chunk.track).collect();
+    assert_eq!(ends, [supervisor(1), Track::Main]);
 }

@@ -320,8 +320,17 @@ pub struct Rejection {
     pub reason: Option<String>,
     /// Retry-After in seconds.
     pub retry_after: Option<u32>,
-    /// Text of a Warning header (code 399).
-    pub warning: Option<String>,
+    /// What a Warning header says.
+    pub warning: Option<Warning>,
+}
+
+/// A Warning header: why a request could not be served (RFC 3261 §20.43).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Warning {
+    /// 300–399; 399 = miscellaneous.
+    pub code: u16,
+    /// For people.
+    pub text: String,
 }
 
 /// An INVITE to send.

@@ -51,7 +51,7 @@ mod update;
 pub use super::dialog::DialogSeed;
 pub use super::registrar::{Binding, Contact, Loss};
 pub use api::{DialogNote, EndCause, Event, Flow, Identity, Incoming, Invite, Output, ReferId, Rejection, SessionId};
-pub use api::{TrunkHostView, TrunkView};
+pub use api::{TrunkHostView, TrunkView, Warning};
 pub use links::{LinkOrder, Standing};
 pub use stats::{DURATION_BOUNDS_MS, Durations, METHODS, Registrations, Rejected, Stats, TRANSPORTS};
 

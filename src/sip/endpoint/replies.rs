@@ -11,7 +11,7 @@ use super::super::message::Message;
 use super::super::session::{Due, EarlyOffer, Exchange, Session, State, Unacknowledged};
 use super::super::writer::{Writer, response_to};
 use super::table::ServerMachine;
-use super::{ALLOW, EndCause, Endpoint, Event, Flow, Rejection, SUPPORTED, SessionId, refresh, stats};
+use super::{ALLOW, EndCause, Endpoint, Event, Flow, Rejection, SUPPORTED, SessionId, Warning, refresh, stats};
 
 impl Endpoint {
     /// 200 to their INVITE with this SDP, repeated until its ACK; without one for 64·T1 the session ends with
@@ -64,9 +64,8 @@ impl Endpoint {
             if let Some(seconds) = retry_after {
                 w.header(HeaderName::RetryAfter, seconds.to_string());
             }
-            if let Some(warning) = warning {
-                let warning = warning.replace(['"', '\\'], "'");
-                w.header(HeaderName::Warning, format!("399 {domain} \"{warning}\""));
+            if let Some(warning) = &warning {
+                w.header(HeaderName::Warning, warning_value(warning, &domain));
             }
         });
         self.remove_session(id);
@@ -83,9 +82,9 @@ impl Endpoint {
     }
 
     /// Refuses their offer, e.g. with 488; the session goes on as before.
-    pub fn refuse_offer(&mut self, now: Instant, id: SessionId, code: u16) {
+    pub fn refuse_offer(&mut self, now: Instant, id: SessionId, code: u16, warning: Option<Warning>) {
         let code = if (300..700).contains(&code) { code } else { 488 };
-        self.refuse_exchange(now, id, code);
+        self.refuse_exchange_saying(now, id, code, warning);
         self.session_idle(now, id);
     }
 
@@ -159,11 +158,18 @@ impl Endpoint {
 
     /// Refuses their offer, if one waits.
     pub(super) fn refuse_exchange(&mut self, now: Instant, id: SessionId, code: u16) {
+        self.refuse_exchange_saying(now, id, code, None);
+    }
+
+    fn refuse_exchange_saying(&mut self, now: Instant, id: SessionId, code: u16, warning: Option<Warning>) {
         let Some((server, request)) = self.take_received(id) else { return };
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(entry) = self.transactions.server(server) else { return };
         let tag = Some(session.dialog.local_tag());
-        let writer = response_to(&request, code, None, tag, source_of(entry.flow));
+        let mut writer = response_to(&request, code, None, tag, source_of(entry.flow));
+        if let Some(warning) = warning {
+            writer.header(HeaderName::Warning, warning_value(&warning, &self.config.domain));
+        }
         self.refuse(now, server, code, writer);
     }
 
@@ -223,6 +229,11 @@ pub(super) fn dialog_response(dialog: &Dialog, request: &Message, flow: Flow, co
     let mut writer = response_to(request, code, None, Some(dialog.local_tag()), source_of(flow));
     writer.copy(request, HeaderName::RecordRoute).header(HeaderName::Contact, &dialog.contact);
     writer
+}
+
+/// The value of a Warning header: our domain says it, its quotes cannot end it.
+fn warning_value(warning: &Warning, domain: &str) -> String {
+    format!("{} {domain} \"{}\"", warning.code, warning.text.replace(['"', '\\'], "'"))
 }
 
 /// What the top Via of a response says of the request's source.

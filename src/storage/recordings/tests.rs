@@ -1,11 +1,26 @@
 use std::sync::mpsc;
 
+use super::sidecar::State;
 use super::*;
+use crate::media::TrackKind;
+use crate::report::record::Unfinished;
 use crate::report::samples::{call, recording};
 use crate::storage::tests::TestDir;
 
 fn chunk(number: u128, kind: ChunkKind) -> Chunk {
-    Chunk { recording: recording(number), kind }
+    Chunk { recording: recording(number), track: Track::Main, kind }
+}
+
+fn beside(number: u128, kind: TrackKind, what: ChunkKind) -> Chunk {
+    Chunk { recording: recording(number), track: Track::Extra { kind, number: 1 }, kind: what }
+}
+
+fn sidecar(dir: &Path, number: u128) -> Sidecar {
+    Sidecar::read(&dir.join(recording(number).beside("json"))).unwrap()
+}
+
+fn seconds(ms: u64) -> Seconds {
+    Seconds::from_ms(ms)
 }
 
 /// 200 ms: the customer says `left`, the agent `right`.
@@ -19,11 +34,11 @@ fn read(path: &Path) -> (hound::WavSpec, Vec<i16>) {
 }
 
 fn record(dir: &Path, chunks: Vec<Chunk>) -> Vec<Ended> {
-    let (sender, receiver) = crossbeam_channel::unbounded();
+    let pool = pool(64 << 20);
     let (ended, all) = mpsc::channel();
-    let recorder = Recorder::start(dir, receiver, move |what| ended.send(what).unwrap()).unwrap();
-    chunks.into_iter().for_each(|chunk| sender.send(chunk).unwrap());
-    drop(sender);
+    let recorder = Recorder::start(dir, pool.writer, move |what| ended.send(what).unwrap()).unwrap();
+    chunks.into_iter().for_each(|chunk| pool.chunks.send(chunk).unwrap());
+    drop(pool.chunks);
     recorder.join();
     all.iter().collect()
 }
@@ -36,19 +51,132 @@ fn path(dir: &Path, number: u128) -> PathBuf {
 fn a_recording_is_stereo_with_customer_left_and_agent_right_and_gaps_are_silence() {
     let dir = TestDir::new();
     let gap = ChunkKind::Gap { samples: 800 };
-    let kinds = [ChunkKind::Start, speech(100, -200), gap, speech(101, -201), ChunkKind::End];
+    let kinds = [ChunkKind::Start { offset: 0 }, speech(100, -200), gap, speech(101, -201), ChunkKind::End];
     let ended = record(&dir.0, kinds.into_iter().map(|kind| chunk(1, kind)).collect());
     assert_eq!(ended, [Ended { recording: recording(1), length_ms: 500, lost_ms: 100 }]);
     let (spec, samples) = read(&path(&dir.0, 1));
-    assert_eq!(spec, SPEC);
+    assert_eq!(spec, super::spec(2));
     assert_eq!(samples, [[100, -200].repeat(1_600), [0, 0].repeat(800), [101, -201].repeat(1_600)].concat());
     assert!(!part(&path(&dir.0, 1)).exists());
+    let told = sidecar(&dir.0, 1);
+    assert_eq!(
+        (told.version, told.state, told.seconds, told.lost_seconds),
+        (1, State::Recorded, seconds(500), seconds(100))
+    );
+    assert_eq!(told.gaps, [Piece { offset_seconds: seconds(200), seconds: seconds(100) }]);
+    assert_eq!(told.files.len(), 1);
+}
+
+/// An extra voice has a file of its own, of the time it ran; the sidecar says where it belongs, and where pauses are.
+#[test]
+fn extra_voices_lie_beside_the_recording_and_its_sidecar_names_them_and_its_pauses() {
+    let dir = TestDir::new();
+    let voice = |kind, what| beside(1, kind, what);
+    let (supervisor, consult) = (TrackKind::Supervisor, TrackKind::Consult);
+    record(
+        &dir.0,
+        vec![
+            chunk(1, ChunkKind::Start { offset: 0 }),
+            chunk(1, speech(1, 2)),
+            voice(supervisor, ChunkKind::Start { offset: 1_600 }),
+            chunk(1, ChunkKind::Pause { at: 1_200, on: true }),
+            voice(supervisor, ChunkKind::Samples(vec![7; 1_600])),
+            voice(consult, ChunkKind::Start { offset: 2_400 }),
+            voice(consult, ChunkKind::Samples(vec![8; 800])),
+            voice(supervisor, ChunkKind::End),
+            chunk(1, speech(3, 4)),
+            chunk(1, ChunkKind::Pause { at: 2_800, on: false }),
+        ],
+    );
+    for (name, count, level) in [("supervisor.wav", 1_600, 7), ("consult.wav", 800, 8)] {
+        let (spec, samples) = read(&dir.0.join(recording(1).beside(name)));
+        assert_eq!((spec, samples), (super::spec(1), vec![level; count]));
+    }
+    let told = sidecar(&dir.0, 1);
+    let files: Vec<_> =
+        told.files.iter().map(|f| (f.track.as_str(), f.channels, f.offset_seconds.ms, f.seconds.ms)).collect();
+    assert_eq!(files, [("call", 2, 0, 400), ("supervisor", 1, 200, 200), ("consult", 1, 300, 100)]);
+    assert_eq!(told.pauses, [Piece { offset_seconds: seconds(150), seconds: seconds(200) }.into()]);
+    assert!(told.files.iter().all(|file| dir.0.join(&file.file).exists()));
+}
+
+#[test]
+fn an_extra_file_that_a_crash_cut_is_mended_too() {
+    let dir = TestDir::new();
+    let (mut tapes, _done) = fake(&dir.0, Box::new(create_file));
+    for what in [ChunkKind::Start { offset: 0 }, ChunkKind::Samples(vec![7; 1_600])] {
+        tapes.handle(beside(1, TrackKind::Supervisor, what));
+    }
+    drop(tapes);
+    assert_eq!(mend(&dir.0, &[]).unwrap(), []);
+    assert_eq!(read(&dir.0.join(recording(1).beside("supervisor.wav"))).1, vec![7; 1_600]);
+}
+
+/// A disk that stalls: the media threads' side of the pool takes what fits, at once, and what was written is used again.
+#[test]
+fn a_stalled_disk_fills_the_pool_and_raises_the_alarm() {
+    let dir = TestDir::new();
+    let (pool, gate) = (pool(0), Arc::new(std::sync::Mutex::new(())));
+    let stalled = gate.lock().unwrap();
+    let waits = gate.clone();
+    let stats = Arc::new(Stats::new());
+    let (completed, done) = crossbeam_channel::unbounded();
+    let create = move |path: &Path| -> io::Result<Box<dyn AudioFile>> {
+        create_file(path)?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        Ok(Box::new(Stalling { file, gate: waits.clone() }))
+    };
+    let mut tapes = Tapes::new(&dir.0, Box::new(create), stats.clone(), pool.writer.spare, completed);
+    let chunks = pool.writer.chunks;
+    let writer = std::thread::spawn(move || {
+        for chunk in chunks {
+            tapes.stats.busy(true);
+            tapes.handle(chunk);
+            tapes.stats.busy(false);
+        }
+    });
+    pool.chunks.send(chunk(1, ChunkKind::Start { offset: 0 })).unwrap();
+    while !pool.chunks.is_empty() {
+        std::thread::yield_now();
+    }
+    let taken = (0..1_200).filter(|_| pool.chunks.try_send(chunk(1, speech(1, 1))).is_ok()).count();
+    assert_eq!(taken, 1_000, "the pool is as large as was said, and the rest is refused at once");
+    let (soon, later) = (Instant::now(), Instant::now() + STALLED + Duration::from_secs(1));
+    assert!(!stats.alarm(soon) && stats.alarm(later));
+    drop(stalled);
+    pool.chunks.send(chunk(1, ChunkKind::End)).unwrap();
+    drop(pool.chunks);
+    writer.join().unwrap();
+    assert!(!stats.alarm(later));
+    assert_eq!(pool.spare.try_iter().count(), SPARE_BUFFERS, "buffers come back, and not all of a stall");
+    let ended = complete(&done);
+    assert_eq!((ended.length_ms, ended.lost_ms), (200_000, 0));
+}
+
+/// A file on a disk that waits.
+struct Stalling {
+    file: File,
+    gate: Arc<std::sync::Mutex<()>>,
+}
+
+impl AudioFile for Stalling {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        drop(self.gate.lock().unwrap());
+        self.file.write_all_at(bytes, offset)
+    }
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
 }
 
 #[test]
 fn recordings_still_open_at_the_end_are_completed() {
     let dir = TestDir::new();
-    let ended = record(&dir.0, vec![chunk(1, ChunkKind::Start), chunk(1, speech(1, 2)), chunk(2, speech(3, 4))]);
+    let ended =
+        record(&dir.0, vec![chunk(1, ChunkKind::Start { offset: 0 }), chunk(1, speech(1, 2)), chunk(2, speech(3, 4))]);
     assert_eq!(ended.iter().map(|e| e.length_ms).collect::<Vec<_>>(), [200, 200]);
     assert_eq!(read(&path(&dir.0, 2)).1.len(), 3_200);
 }
@@ -58,7 +186,7 @@ fn recordings_still_open_at_the_end_are_completed() {
 fn a_killed_recording_plays_at_every_moment_and_loses_under_a_second() {
     let dir = TestDir::new();
     let mut tapes = fake(&dir.0, Box::new(create_file));
-    tapes.0.handle(chunk(1, ChunkKind::Start));
+    tapes.0.handle(chunk(1, ChunkKind::Start { offset: 0 }));
     for pieces in 1..=17u64 {
         tapes.0.handle(chunk(1, speech(5, 6)));
         let copy = TestDir::new();
@@ -80,7 +208,7 @@ fn files_cut_at_any_byte_of_the_header_and_unknown_ones_are_mended() {
     let target = path(&dir.0, 1);
     fs::create_dir_all(target.parent().unwrap()).unwrap();
     for bytes in 0..=50usize {
-        let mut content = header(0);
+        let mut content = header(2, 0);
         content.resize(50, 1);
         fs::write(part(&target), &content[..bytes]).unwrap();
         let mended = mend(&dir.0, &[]).unwrap();
@@ -129,9 +257,8 @@ impl AudioFile for Moody {
 
 fn fake(dir: &Path, create: Box<Create>) -> (Tapes, Receiver<Completed>) {
     let (completed, to_complete) = crossbeam_channel::unbounded();
-    let stats = Arc::new(Stats::default());
-    let (data_dir, tapes) = (dir.to_path_buf(), BTreeMap::new());
-    (Tapes { data_dir, create, tapes, bytes: Vec::new(), stats, completed }, to_complete)
+    let (spare, _) = crossbeam_channel::bounded(1);
+    (Tapes::new(dir, create, Arc::new(Stats::new()), spare, completed), to_complete)
 }
 
 fn complete(to_complete: &Receiver<Completed>) -> Ended {
@@ -154,7 +281,7 @@ fn a_full_disk_costs_the_audio_of_that_time_and_raises_the_alarm() {
     };
     let (mut tapes, done) = fake(&dir.0, Box::new(create));
     for (kind, is_full) in [
-        (ChunkKind::Start, false),
+        (ChunkKind::Start { offset: 0 }, false),
         (speech(1, 1), false),
         (speech(2, 2), true),
         (speech(3, 3), true),
@@ -178,7 +305,7 @@ fn a_folder_that_refuses_is_tried_again_and_the_beginning_is_silence() {
     let blocker = dir.0.join("recordings");
     fs::write(&blocker, "in the way").unwrap();
     let (mut tapes, done) = fake(&dir.0, Box::new(create_file));
-    tapes.handle(chunk(1, ChunkKind::Start));
+    tapes.handle(chunk(1, ChunkKind::Start { offset: 0 }));
     tapes.handle(chunk(1, speech(1, 1)));
     assert!(tapes.stats.failing.load(Relaxed));
     fs::remove_file(&blocker).unwrap();

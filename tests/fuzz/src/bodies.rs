@@ -17,7 +17,7 @@ use crate::media::demux::{Kind, kind};
 use crate::media::ice::{Credentials, IceLite, RESPONSE_BYTES_MAX, stun_ufrag};
 use crate::media::srtp::{Keys, OVERHEAD_BYTES_MAX, Profile, Receiver, Sender};
 use crate::media::{rtcp, rtp, stun};
-use crate::sdp::{self, Codec, Local, Sdp};
+use crate::sdp::{self, Codec, Formats, Local, Sdp};
 use crate::sip::digest::{Authorization, Challenge, Nonces, answer_challenge};
 use crate::sip::header::{CSeq, HeaderName, NameAddr, Params, Via};
 use crate::sip::message::{Malformed, Message, validate};
@@ -84,13 +84,18 @@ pub fn sdp(data: &[u8]) {
         let _ = media.payload_types().filter_map(|n| media.rtpmap(n)).count();
     }
     let local = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 4_000, session: 1, version: 1 };
-    let codecs = [Codec::Pcma, Codec::Pcmu];
-    let _ = sdp::accept(&description, &codecs);
+    let codecs = [Codec::Opus, Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::G729];
+    let accepted = sdp::accept(&description, &Formats::new(&codecs, true));
     for prefer in [None, Some(Codec::Pcmu)] {
-        if let Ok((text, _)) = sdp::answer(&description, &local, &codecs, prefer) {
+        if let Ok((text, agreed)) = sdp::answer(&description, &local, &codecs, prefer) {
             let answer = Sdp::parse(&text).expect("our answer can be read");
             assert_eq!(answer.media.len(), description.media.len(), "a stream of the answer for each of the offer");
+            let again = sdp::offer(&local, &Formats::keeping(&codecs, &agreed));
+            Sdp::parse(&again).expect("our next offer can be read");
         }
+    }
+    if let Ok(agreed) = accepted {
+        assert!(matches!(agreed.ptime_ms, 10 | 20 | 30 | 40 | 60), "a length that media can make");
     }
 }
 

@@ -128,7 +128,7 @@ impl Play {
             b'j' => self.endpoint.reject(now, session, a_rejection()),
             b'i' => self.endpoint.reinvite(now, session, sdp),
             b'o' => self.endpoint.answer_offer(now, session, sdp),
-            b'x' => self.endpoint.refuse_offer(now, session, 488),
+            b'x' => self.endpoint.refuse_offer(now, session, 488, None),
             b'f' => self.endpoint.handle_send_failed(now, flow(Transport::Udp)),
             b'c' => self.endpoint.handle_closed(now, 1),
             _ => {}

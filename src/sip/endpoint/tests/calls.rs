@@ -253,8 +253,12 @@ fn a_repeated_invite_makes_no_second_call() {
     world.pass(Duration::from_secs(150));
     assert_eq!(world.take_lines(), ["180 INVITE", "180 INVITE"], "again every minute");
     assert_eq!((world.take_events(), world.endpoint.stats().retransmissions_in[0]), (vec![], 2));
-    let rejection =
-        Rejection { code: 480, retry_after: Some(9), warning: Some("no \"one\"".into()), ..Rejection::default() };
+    let rejection = Rejection {
+        code: 480,
+        retry_after: Some(9),
+        warning: Some(Warning { code: 399, text: "no \"one\"".into() }),
+        ..Rejection::default()
+    };
     world.act(|e, now| e.reject(now, session, rejection));
     let refusal = world.take_one();
     assert_eq!((line(&refusal), value(&refusal, HeaderName::RetryAfter)), ("480 INVITE".into(), "9".into()));
@@ -318,7 +322,7 @@ fn their_reinvite_is_answered_and_ours_waits_for_it() {
     assert_eq!(world.take_lines(), ["ACK"]);
     assert_eq!(world.take_events(), [Event::OfferAnswered { session, sdp: Some(Bytes::from(SDP)) }]);
     world.receive(udp(PHONE), &Ask::new("INVITE", "re2", 3).tagged(&tag).sdp().text());
-    world.act(|e, now| e.refuse_offer(now, session, 488));
+    world.act(|e, now| e.refuse_offer(now, session, 488, None));
     assert_eq!(world.take_lines(), ["100 INVITE", "488 INVITE"]);
     world.receive(udp(PHONE), &Ask::new("ACK", "re2", 3).tagged(&tag).text());
     world.receive(udp(PHONE), &Ask::new("BYE", "bye", 4).tagged(&tag).text());

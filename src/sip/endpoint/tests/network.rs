@@ -97,7 +97,7 @@ impl Network {
                 let session = *session;
                 match self.chance(80) {
                     true => self.sides[at].endpoint.answer_offer(self.now, session, Bytes::from(SDP)),
-                    false => self.sides[at].endpoint.refuse_offer(self.now, session, 488),
+                    false => self.sides[at].endpoint.refuse_offer(self.now, session, 488, None),
                 }
             }
             Event::Dtmf { .. }

@@ -267,7 +267,7 @@ impl Odd {
             }
             19 => self.user(|e, now, id| e.reinvite(now, id, Bytes::from(SDP))),
             20 => self.user(|e, now, id| e.answer_offer(now, id, Bytes::from(SDP))),
-            21 => self.user(|e, now, id| e.refuse_offer(now, id, 488)),
+            21 => self.user(|e, now, id| e.refuse_offer(now, id, 488, None)),
             22 => self.answers(180, 0, "", false),
             23 => self.answers(183, 0, "Require: 100rel\r\nRSeq: 7\r\nAllow: UPDATE\r\n", true),
             24 | 25 => self.answers(200, usize::from(what % 2), "Allow: INVITE, UPDATE\r\n", true),
