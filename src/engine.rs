@@ -14,6 +14,7 @@ mod actions;
 mod call_out;
 mod caps;
 mod conference;
+mod guards;
 mod inbound;
 mod mix;
 mod quality;

@@ -124,7 +124,11 @@ impl Engine {
             return Err(Door::later("The media threads are late"));
         }
         // A supervisor follows his agent from one media thread to another: his port must go with him.
-        let shared = self.shared_port(shard).filter(|_| !matches!(route, Route::Supervise(..)));
+        let browser = self.is_browser(offer);
+        let shared = match browser {
+            true => self.browser_port(shard),
+            false => self.shared_port(shard).filter(|_| !matches!(route, Route::Supervise(..))),
+        };
         let port = match bypass {
             true => None,
             false => Some(shared.or_else(|| self.take_port(now)).ok_or_else(|| Door::later("No media port is free"))?),
@@ -133,13 +137,14 @@ impl Engine {
             Route::Supervise(..) => LegRole::Supervisor,
             _ => LegRole::Customer,
         };
-        let leg_id = self.new_leg_id();
+        let (leg_id, guard) = (self.new_leg_id(), self.guard(incoming.flow, browser));
         let place = Place {
             id: leg_id,
             port,
             address: self.settings.media.address,
             signalling: incoming.flow.remote.ip(),
             role,
+            guard,
         };
         let leg = match Leg::called(place, session, offer, &self.caller_codecs(&origin, &route)) {
             Ok(leg) if port.is_some() => leg,
