@@ -34,8 +34,17 @@ function tone(path) {
   writeFileSync(path, bytes);
 }
 
-/** How much of the sound's energy is at `hz`, 0 to 1 (Goertzel). */
+/** How much of the sound's energy is at `hz`, 0 to 1: in pieces of 100 ms, because a jitter buffer shifts waves. */
 function share(samples, rate, hz) {
+  const pieces = [];
+  for (let at = 0; at + rate / 10 <= samples.length; at += rate / 10) {
+    pieces.push(shareOf(samples.subarray(at, at + rate / 10), rate, hz));
+  }
+  return pieces.reduce((sum, piece) => sum + piece, 0) / pieces.length;
+}
+
+/** The same of one piece (Goertzel). */
+function shareOf(samples, rate, hz) {
   const turn = 2 * Math.cos((2 * Math.PI * hz) / rate);
   let [one, two, energy] = [0, 0, 0];
   for (const sample of samples) {

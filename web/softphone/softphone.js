@@ -154,7 +154,7 @@ function keys(digits, { info = false, durationMs = 100, gapMs = 100 } = {}) {
 
 async function listen() {
   if (audio) return audio.resume();
-  audio = new AudioContext();
+  audio = new AudioContext({ sampleRate: 48000 });
   await audio.audioWorklet.addModule('capture.js');
   node = new AudioWorkletNode(audio, 'capture', { channelCount: 1, channelCountMode: 'explicit' });
   node.port.onmessage = (e) => {

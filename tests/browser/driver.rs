@@ -1,0 +1,105 @@
+//! The Rust side of `driver.mjs`: softphones in a headless Chromium.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// Samples a second of what a page hears.
+const RATE: u64 = 48_000;
+
+/// A running driver with its browsers; they end with it.
+pub struct Driver {
+    child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    last: u64,
+}
+
+impl Driver {
+    /// Starts it. Its messages and the pages' consoles go to stderr.
+    pub fn start() -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/driver.mjs");
+        let mut child =
+            Command::new("node").arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(|e| {
+                panic!("node does not start: {e}; tests/tools/install.sh test says what is missing")
+            });
+        let commands = child.stdin.take().expect("stdin");
+        let answers = BufReader::new(child.stdout.take().expect("stdout"));
+        Self { child, commands, answers, last: 0 }
+    }
+
+    /// Does one command and waits for its answer; what they are stands in `driver.mjs`.
+    ///
+    /// # Errors
+    ///
+    /// The words of the page or of the driver, when it could not be done.
+    pub fn ask(&mut self, phone: &str, what: &str, more: Value) -> Result<Value, String> {
+        self.last += 1;
+        let mut command = json!({ "id": self.last, "do": what, "phone": phone });
+        if let (Some(into), Some(more)) = (command.as_object_mut(), more.as_object()) {
+            into.extend(more.clone());
+        }
+        writeln!(self.commands, "{command}").map_err(|e| e.to_string())?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line).map_err(|e| e.to_string())?;
+        let mut answer: Value = serde_json::from_str(&line).map_err(|e| format!("the driver ended: {e}"))?;
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["ok"].take()),
+        }
+    }
+
+    /// The same for what must succeed.
+    pub fn must(&mut self, phone: &str, what: &str, more: Value) -> Value {
+        self.ask(phone, what, more).unwrap_or_else(|e| panic!("{phone}: {what}: {e}"))
+    }
+
+    /// Waits for up to 20 s until the phone's state has these values.
+    pub fn wait(&mut self, phone: &str, wanted: Value) -> Value {
+        self.must(phone, "wait", json!({ "for": wanted, "ms": 20_000 }))
+    }
+
+    /// What the phone heard since `forget`, as samples of 8 kHz.
+    pub fn heard(&mut self, phone: &str) -> Vec<i16> {
+        let heard = self.must(phone, "pcm", json!({}));
+        assert_eq!(heard["rate"].as_u64(), Some(RATE));
+        let bytes = base64(heard["samples"].as_str().expect("samples"));
+        let samples: Vec<i32> = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]).into()).collect();
+        // Six neighbours make one: enough of a filter for tones of telephony.
+        samples.chunks_exact(6).map(|six| (six.iter().sum::<i32>() / 6) as i16).collect()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // It closes its browsers on `quit`; whatever it could not do ends with it.
+        let _ = writeln!(self.commands, r#"{{"do":"quit"}}"#);
+        for _ in 0..100 {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads base64 (RFC 4648 §4).
+fn base64(text: &str) -> Vec<u8> {
+    let value = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for four in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let bits = four.iter().fold(0u32, |bits, c| (bits << 6) | u32::from(value(*c))) << (6 * (4 - four.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..four.len()]);
+    }
+    bytes
+}
