@@ -492,6 +492,7 @@ impl Sources {
             engine,
             trunks,
             rtp_streams: load(&counters.legs),
+            media_overloaded: load(&counters.behind) > 0,
             rtp_packets: [load(&counters.packets_in), load(&counters.packets_out)],
             rtp_bytes: [load(&counters.bytes_in), load(&counters.bytes_out)],
             rtp_lost: load(&counters.lost),

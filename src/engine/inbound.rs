@@ -119,6 +119,10 @@ impl Engine {
         // Who leaves the offer to us talks with us: there is nothing to pass on yet.
         let bypass = offer.is_some() && matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
         let shard = self.choose_shard(&origin, &route);
+        // What is up there goes on, and whoever calls for help is borne as well.
+        if !bypass && self.behind.contains(&shard) && !self.is_emergency(&incoming.to_user) {
+            return Err(Door::later("The media threads are late"));
+        }
         // A supervisor follows his agent from one media thread to another: his port must go with him.
         let shared = self.shared_port(shard).filter(|_| !matches!(route, Route::Supervise(..)));
         let port = match bypass {
@@ -225,7 +229,9 @@ impl Engine {
         {
             return talk.shard();
         }
-        self.next_shard = (self.next_shard + 1) % self.settings.media.shards.max(1);
+        let shards = self.settings.media.shards.max(1);
+        let next = (1..=shards).map(|n| (self.next_shard + n) % shards).find(|shard| !self.behind.contains(shard));
+        self.next_shard = next.unwrap_or(self.next_shard + 1) % shards;
         self.next_shard
     }
 

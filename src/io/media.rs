@@ -107,7 +107,7 @@ impl MediaThreads {
             let handle = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || {
                 // Batches of the shared port hold what must not change its thread.
                 let sockets = Sockets::new(epoll, bind, shared, storage, Arc::clone(&counters));
-                Worker::new(shard, sockets, inbox, bell, events, counters).run();
+                Worker::new((number, shard), sockets, inbox, bell, events, counters).run();
             })?;
             threads.push(Thread { commands, wake, port, handle: Some(handle) });
         }

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use super::super::config::TrunkProof;
+use super::super::config::{Transport, TrunkProof};
 use super::super::digest::{Algorithm, Authorization, Verdict, challenge};
 use super::super::guard::Answered;
 use super::super::header::HeaderName;
@@ -142,7 +142,9 @@ impl Endpoint {
         let realm = self.config.domain.clone();
         // libre before 2.1 (baresip in Debian 12) gives up when any challenge is not MD5.
         let agent = request.header(HeaderName::UserAgent).unwrap_or_default();
-        let md5_only = [b"baresip v0", b"baresip v1", b"baresip v2"].iter().any(|old| agent.starts_with(*old));
+        let old = [b"baresip v0", b"baresip v1", b"baresip v2"].iter().any(|old| agent.starts_with(*old));
+        // JsSIP and its kin in web pages keep the last challenge and know MD5 only.
+        let md5_only = old || matches!(from.transport, Transport::Ws | Transport::Wss);
         // An answer of more than twice its question would let others flood third parties through us.
         let mut length = response_to(request, 401, None, Some("0123456789abcdef"), from.remote).finish().len();
         let mut challenges = Vec::new();

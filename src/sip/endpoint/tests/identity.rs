@@ -99,6 +99,23 @@ fn old_libre_is_only_challenged_with_md5() {
     assert_eq!(world.take_one().headers(HeaderName::WwwAuthenticate).count(), 2);
 }
 
+/// JsSIP 3.13 keeps the last of several challenges, and MD5 is all it knows: it could not register.
+#[test]
+fn web_pages_are_only_challenged_with_md5() {
+    for transport in [Transport::Ws, Transport::Wss] {
+        let mut config = config();
+        config.listeners.push(Listener { transport, address: "192.0.2.1:80".parse().unwrap(), advertised: None });
+        let mut world = World::with(config);
+        world.act(|e, _| e.handle_opened(5, remote(PHONE), None));
+        let page = Flow { transport, listener: 2, remote: remote(PHONE), connection: Some(5) };
+        world.receive(page, &ours("REGISTER", "a", 1).text());
+        let refusal = world.take_one();
+        let challenges: Vec<_> = refusal.headers(HeaderName::WwwAuthenticate).collect();
+        assert_eq!(challenges.len(), 1);
+        assert_eq!(Challenge::parse(challenges[0]).and_then(|c| c.algorithm), Some(Algorithm::Md5));
+    }
+}
+
 /// A forged source gets little from us: never more than twice what it sent, and where a challenge would be more, 400.
 #[test]
 fn an_answer_to_a_stranger_is_at_most_twice_its_question() {
