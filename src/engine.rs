@@ -53,6 +53,7 @@ use crate::media::{self, Port, PortRange, config::MediaConfig};
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
+pub use crate::call::Switch;
 use caps::{Account, OnTrunk};
 use mix::Voices;
 use rings::Ring;
