@@ -74,7 +74,7 @@ fn customer_and_page_hear_each_other(codec: &str, spoken: &str, margin_db: f64) 
         .replace("[sip]\n", "[sip]\nws_origins = [\"*\"]\n")
         .replace("codecs = [\"pcma\", \"pcmu\"]", "codecs = [\"pcma\", \"pcmu\", \"g722\", \"opus\"]")
         .replace("id = \"101\"\n", &format!("id = \"101\"\ncodecs = [\"{codec}\"]\n"));
-    let mut server = Server::configured(ports, &text);
+    let server = Server::configured(ports, &text);
     let mut driver = Driver::start();
     driver.must("anna", "open", json!({ "microphone": microphone() }));
     let line = json!({
