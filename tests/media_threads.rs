@@ -1,4 +1,4 @@
-//! Media ports from outside: one for all legs, none left, silence after the end.
+//! Media threads from outside: one port for all legs, and no processor left.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod common;
@@ -47,4 +47,36 @@ fn two_calls_share_one_port() {
     assert!(quality["received"].as_f64().is_some_and(|n| n > 100.0), "{record:#}");
     assert_eq!(quality["lost"].as_f64(), Some(0.0), "{record:#}");
     server.idle(seconds(10));
+}
+
+/// No processor for a second: who calls then is put off, who talks goes on talking, and soon all is as before.
+#[test]
+fn without_processor_new_calls_are_put_off_and_live_ones_go_on() {
+    let ports = free_ports();
+    let server = Server::configured(ports, &config(ports, &floor("record = \"never\"")));
+    let agent = server.agent("101", 604.0, Answering::After(ms(200)));
+    let customer = server.customer("0501", Source::Tone(1_004.0));
+    let out = customer.invite("600").expect("sent");
+    out.answered(SOON).expect("answered");
+    let inside = agent.incoming(SOON).expect("the agent's phone rings");
+    inside.answered(SOON).expect("answers");
+    assert_eq!(server.metric("hatif_media_overloaded", &[]), 0.0);
+
+    server.signal("STOP");
+    std::thread::sleep(ms(1_500));
+    server.signal("CONT");
+    // The media threads have turned, and not yet been on time for a second.
+    std::thread::sleep(ms(100));
+    let late = server.customer("0502", Source::Tone(804.0));
+    let refused = late.invite("600").expect("sent").refused(SOON);
+    assert_eq!(refused, Some(503), "{}", late.trace());
+    assert!(late.trace().contains("Retry-After: "), "{}", late.trace());
+    assert!(out.up() && inside.up(), "the live call goes on");
+
+    wait_until(seconds(60), "a second on time", || server.metric("hatif_media_overloaded", &[]) == 0.0);
+    let heard = listen(&[&out, &inside], seconds(2));
+    assert!(stands_above(&heard[0], 604.0, 1_004.0, MARGIN_DB) && stands_above(&heard[1], 1_004.0, 604.0, MARGIN_DB));
+    let next = server.customer("0503", Source::Tone(804.0)).invite("600").expect("sent").answered(SOON);
+    assert!(next.is_ok(), "{next:?}");
+    assert_eq!(out.hang_up_and_wait(SOON), Some(200));
 }
