@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::archive;
-use super::mend::newest_days;
+use super::mend::{complete_length_ms, newest_days, told_by_file};
 use super::sidecar::{Audio, Format, Sidecar, State, hash};
 use crate::id::{CallId, RecordingId};
 use crate::report::record::CallRecord;
@@ -145,7 +145,12 @@ impl Shelf {
         for folder in newest_days(&self.data_dir.join("recordings"))? {
             for item in fs::read_dir(folder)? {
                 let path = item?.path();
-                if path.extension().is_none_or(|ending| ending != "json") {
+                let ending = path.extension().and_then(|ending| ending.to_str());
+                if ending == Some("wav") && !path.with_extension("json").exists() {
+                    let name = path.file_stem().and_then(|name| name.to_str());
+                    left.extend(name.and_then(|name| name.parse::<RecordingId>().ok()));
+                }
+                if ending != Some("json") {
                     continue;
                 }
                 match Sidecar::read(&path) {
@@ -166,7 +171,11 @@ impl Shelf {
             return Ok(None);
         }
         let path = self.data_dir.join(recording.beside("json"));
-        let mut sidecar = Sidecar::read(&path)?;
+        let mut sidecar = match Sidecar::read(&path) {
+            // A full disk took the audio but not its sidecar.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.told_by_file(recording)?,
+            read => read?,
+        };
         sidecar.tell_call(record);
         if sidecar.state == State::Recorded {
             for audio in &mut sidecar.files {
@@ -179,6 +188,11 @@ impl Shelf {
         let main = sidecar.files.first().ok_or(io::ErrorKind::NotFound)?;
         let (file, sha256) = (main.file.clone(), main.sha256.clone().unwrap_or_default());
         Ok(Some(Filed { call: record.call_id, recording, file, sha256 }))
+    }
+
+    fn told_by_file(&self, recording: RecordingId) -> io::Result<Sidecar> {
+        let length_ms = complete_length_ms(&self.data_dir.join(recording.file())).ok_or(io::ErrorKind::NotFound)?;
+        Ok(told_by_file(recording, length_ms))
     }
 
     /// One file in its final format, with its hash.

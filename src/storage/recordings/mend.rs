@@ -63,7 +63,7 @@ pub fn mend(data_dir: &Path, unfinished: &[Unfinished]) -> io::Result<Vec<Mended
 }
 
 /// The length of a file that has its final name.
-fn complete_length_ms(path: &Path) -> Option<u64> {
+pub(super) fn complete_length_ms(path: &Path) -> Option<u64> {
     Some(length_ms(fs::metadata(path).ok()?.len(), 2))
 }
 
@@ -71,9 +71,8 @@ fn length_ms(file_bytes: u64, channels: u16) -> u64 {
     file_bytes.saturating_sub(HEADER_BYTES) / (u64::from(channels) * SAMPLE_BYTES * u64::from(RATE) / 1_000)
 }
 
-/// A call's own file, with a sidecar that says what is known: pauses are in the call's record.
-fn mend_main(path: &Path, recording: RecordingId) -> u64 {
-    let Some(length_ms) = mend_file(path, 2) else { return 0 };
+/// What a recording's file alone tells of it: pauses and losses are in its call's record.
+pub(super) fn told_by_file(recording: RecordingId, length_ms: u64) -> Sidecar {
     let seconds = Seconds::from_ms(length_ms);
     let main = Audio {
         file: recording.file(),
@@ -85,7 +84,13 @@ fn mend_main(path: &Path, recording: RecordingId) -> u64 {
         bytes: None,
         sha256: None,
     };
-    let sidecar = Sidecar { partial: true, seconds, files: vec![main], ..Sidecar::new(recording) };
+    Sidecar { seconds, files: vec![main], ..Sidecar::new(recording) }
+}
+
+/// A call's own file, with a sidecar.
+fn mend_main(path: &Path, recording: RecordingId) -> u64 {
+    let Some(length_ms) = mend_file(path, 2) else { return 0 };
+    let sidecar = Sidecar { partial: true, ..told_by_file(recording, length_ms) };
     if let Err(error) = sidecar.write(&path.with_extension("json")) {
         tracing::error!(%recording, %error, "the sidecar of a recording could not be written");
     }

@@ -266,6 +266,7 @@ impl Sidecar {
         self.started_at = own.started_at;
         self.ended_at = after(own.started_at, self.seconds);
         self.partial = own.partial;
+        self.lost_seconds = self.lost_seconds.max(own.lost_seconds);
         self.legs.clone_from(&own.legs);
         let talks = record.agents.iter().filter_map(|visit| Some((visit, visit.answered_at?)));
         let (begin, end) = (self.started_at, self.ended_at);

@@ -161,6 +161,20 @@ fn a_crash_at_any_moment_of_archiving_costs_nothing() {
     assert!(shelf_of(&dir).file(recording(1), &record(22)).unwrap().is_some());
 }
 
+/// A disk that was full at the end took no sidecar: the file and the record tell what there is.
+#[test]
+fn a_recording_without_a_sidecar_is_filed_by_its_file() {
+    let dir = TestDir::new();
+    recorded(&dir.0);
+    fs::remove_file(path(&dir, "json")).unwrap();
+    let shelf = shelf(&dir, Format::Wav);
+    assert_eq!(shelf.left().unwrap(), [recording(1)]);
+    shelf.file(recording(1), &record(22)).unwrap().unwrap();
+    let told = sidecar(&dir);
+    assert_eq!((told.state, told.seconds.ms, told.call_id), (State::Filed, 2_500, Some(call(1))));
+    assert!(shelf.left().unwrap().is_empty());
+}
+
 /// The thread waits for the call to end, and then for nothing.
 #[test]
 fn a_recording_is_filed_when_its_call_is_over() {
