@@ -59,6 +59,6 @@ fn a_page_registers_over_websocket() {
     let mut wrong = line.clone();
     wrong["password"] = json!("not the password");
     driver.must("anna", "start", wrong);
-    let state = driver.wait("anna", json!({ "connected": true, "cause": "Rejected" }));
+    let state = driver.wait("anna", json!({ "connected": true, "cause": "Authentication Error" }));
     assert_eq!(state["registered"], json!(false));
 }
