@@ -245,6 +245,7 @@ impl Relay {
             ports: 10_000..=29_999,
             mux: false,
             shared: Vec::new(),
+            identity: None,
             codecs: vec![Codec::Pcmu],
             shards: 1,
             timeout_s: 60,

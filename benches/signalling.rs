@@ -574,6 +574,7 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
             ports: 30_000..=49_999,
             mux: false,
             shared: Vec::new(),
+            identity: None,
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             shards: 1,
             timeout_s: 60,

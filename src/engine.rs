@@ -14,6 +14,7 @@ mod actions;
 mod call_out;
 mod caps;
 mod conference;
+mod guards;
 mod inbound;
 mod mix;
 mod quality;
@@ -52,6 +53,7 @@ use crate::media::{self, Port, PortRange, config::MediaConfig};
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
+pub use crate::call::Switch;
 use caps::{Account, OnTrunk};
 use mix::Voices;
 use rings::Ring;
@@ -288,6 +290,8 @@ pub struct Engine {
     next_seq: u64,
     next_leg: u64,
     next_shard: usize,
+    /// Media threads that have no processor left: they get no new call.
+    behind: BTreeSet<usize>,
     draining: bool,
     panics: u64,
     outputs: VecDeque<Output>,
@@ -338,6 +342,7 @@ impl Engine {
             next_seq,
             next_leg: 1,
             next_shard: 0,
+            behind: BTreeSet::new(),
             draining: false,
             panics: 0,
             outputs: VecDeque::new(),
@@ -598,6 +603,14 @@ impl Engine {
                 if let Some(home) = self.legs.get(&leg).copied() {
                     self.with_call(now, home.call, |call, context| call.handle_media_timeout(context, leg));
                 }
+            }
+            media::Event::Behind { shard, behind: true } => {
+                tracing::error!(shard, "a media thread is late: no processor is left, new calls are refused");
+                self.behind.insert(shard);
+            }
+            media::Event::Behind { shard, behind: false } => {
+                tracing::warn!(shard, "the media thread is on time again");
+                self.behind.remove(&shard);
             }
             // Storage says it when the file is complete: `Input::RecordingStored`.
             media::Event::RecordingEnded { .. } => {}

@@ -45,6 +45,8 @@ pub struct Readings {
     pub engine: engine::Stats,
     /// RTP streams that send or receive now.
     pub rtp_streams: u64,
+    /// A media thread is late and new calls are refused.
+    pub media_overloaded: bool,
     /// RTP packets by direction: in, out.
     pub rtp_packets: [u64; 2],
     /// RTP bytes by direction: in, out.
@@ -139,6 +141,7 @@ pub struct Metrics {
     ivr_input: IntCounterVec,
     survey: HistogramVec,
     rtp_streams: IntGauge,
+    media_overloaded: IntGauge,
     rtp_packets: IntCounterVec,
     rtp_bytes: IntCounterVec,
     rtp_lost: IntCounterVec,
@@ -317,6 +320,7 @@ impl Metrics {
             ports_limit: m.gauge("rtp_ports_limit", "RTP port pairs in all"),
             ports_early: m.counter("rtp_ports_reused_early_total", "Port pairs used again before 30 s"),
             tick_late: m.histogram("media_tick_late_seconds", "Lateness of media ticks; upper bounds", &[], TICK),
+            media_overloaded: m.gauge("media_overloaded", "1 while a media thread is late and new calls are refused"),
             recordings_active: m.gauge("recordings_active", "Recordings being written"),
             recording_bytes: m.counter("recording_bytes_total", "Audio bytes written"),
             recording_failures: m.counter("recording_failures_total", "Writes that failed"),

@@ -2,22 +2,30 @@
 //! in and clear of everything else, and the recording holds both.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "common/alg.rs"]
+mod alg;
+#[path = "common/bursts.rs"]
+mod bursts;
 mod common;
+#[path = "common/line.rs"]
+mod line;
+#[path = "common/pair.rs"]
+mod pair;
 #[path = "common/baresip.rs"]
 mod softphone;
 
 use std::f64::consts::PI;
 use std::fmt::Write as _;
 
+use bursts::{Setup, burst_call, median};
 use common::*;
 use hatif::robot::audio::read_wav;
+use line::Faults;
 use serde_json::Value;
 use softphone::Baresip;
 
 const CALLER_HZ: f64 = 1_004.0;
 const CALLEE_HZ: f64 = 604.0;
-/// What baresip's microphones hear.
-const SENT_DBM0: f64 = -16.0;
 /// Peak of a sine of 0 dBm0 (G.711 §5).
 const PEAK_0_DBM0: f64 = 22_300.0;
 /// How long each pair talks.
@@ -28,6 +36,8 @@ const TALK: std::time::Duration = ms(3_500);
 struct Codec {
     name: &'static str,
     account: &'static str,
+    /// Of its RTP timestamps: G.722 counts as if it sampled at 8,000 (RFC 3551 §4.5.2).
+    clock: u32,
     /// How far the level may be off, in dB.
     level: f64,
     /// How far all that is not the tone must be below it, in dB.
@@ -35,14 +45,11 @@ struct Codec {
 }
 
 const CODECS: [Codec; 4] = [
-    Codec { name: "PCMU", account: "pcmu", level: 1.0, clear: 30.0 },
-    Codec { name: "PCMA", account: "pcma", level: 1.0, clear: 30.0 },
-    Codec { name: "G722", account: "g722/16000/1", level: 1.0, clear: 20.0 },
-    Codec { name: "opus", account: "opus/48000/2", level: 3.0, clear: 15.0 },
+    Codec { name: "PCMU", account: "pcmu", clock: 8_000, level: 1.0, clear: 30.0 },
+    Codec { name: "PCMA", account: "pcma", clock: 8_000, level: 1.0, clear: 30.0 },
+    Codec { name: "G722", account: "g722/16000/1", clock: 8_000, level: 1.0, clear: 20.0 },
+    Codec { name: "opus", account: "opus/48000/2", clock: 48_000, level: 3.0, clear: 15.0 },
 ];
-
-/// How many of them SDP speaks already.
-const SPOKEN: usize = 2;
 
 /// One end of a pair: a codec and how its sound is kept from others.
 // Browsers are the third kind of end: they come here as `Security::Browser` with an end of their own.
@@ -60,7 +67,7 @@ enum Security {
 
 impl Kind {
     fn all() -> Vec<Self> {
-        let kinds = |security| CODECS[..SPOKEN].iter().map(move |codec| Self { codec: *codec, security });
+        let kinds = |security| CODECS.map(|codec| Self { codec, security });
         [Security::None].into_iter().flat_map(kinds).collect()
     }
 
@@ -113,15 +120,22 @@ fn settled(sound: &[i16], rate: u32) -> &[i16] {
     sound.get(rate..sound.len().saturating_sub(rate / 4)).unwrap_or_default()
 }
 
-/// All that is wrong with a tone that went through these codecs.
-fn judge(table: &mut String, what: &str, sound: &[i16], rate: u32, hz: f64, by: &[Codec]) -> bool {
+/// Whether a tone that was `sent` so loud came through these codecs; a line of the table says how.
+fn judge(table: &mut String, what: &str, (sound, rate): (&[i16], u32), (hz, sent): (f64, f64), by: &[Codec]) -> bool {
     let (level, clear) = measure(settled(sound, rate), rate, hz);
     let allowed = by.iter().map(|c| c.level).fold(0.0, f64::max);
     let wanted = by.iter().map(|c| c.clear).fold(f64::MAX, f64::min);
-    let good = (level - SENT_DBM0).abs() <= allowed && clear >= wanted;
+    let good = sent > -20.0 && (level - sent).abs() <= allowed && clear >= wanted;
     let verdict = if good { "" } else { "  <-- wrong" };
-    let _ = writeln!(table, "{what:<34} {level:6.1} dBm0, the rest {clear:5.1} dB below{verdict}");
+    let _ = writeln!(table, "{what:<28} {level:6.1} dBm0 of {sent:6.1}, the rest {clear:5.1} dB below{verdict}");
     good
+}
+
+/// How loud a phone said its tone.
+#[track_caller]
+fn said(phone: &Baresip, hz: f64) -> f64 {
+    let (sound, rate) = phone.said_at_its_rate();
+    measure(settled(&sound, rate), rate, hz).0
 }
 
 /// The record of the call from this number to that one, when it and its recording are whole.
@@ -138,6 +152,12 @@ fn record_of(server: &Server, from: &str, to: &str) -> Value {
     record
 }
 
+/// A configuration with these numbers and every codec there is.
+fn with_codecs(ports: Ports, numbers: &str) -> String {
+    let codecs = "codecs = [\"pcma\", \"pcmu\", \"g722\", \"opus\"]";
+    config(ports, &(floor("") + numbers)).replace("codecs = [\"pcma\", \"pcmu\"]", codecs)
+}
+
 /// Each kind calls each kind: in every round all callers talk at once, each with another callee.
 #[test]
 fn every_codec_talks_to_every_codec() {
@@ -151,9 +171,7 @@ fn every_codec_talks_to_every_codec() {
             port(n)
         );
     }
-    let codecs = "codecs = [\"pcma\", \"pcmu\", \"g722\", \"opus\"]";
-    let text = config(ports, &(numbers + &floor(""))).replace("codecs = [\"pcma\", \"pcmu\"]", codecs);
-    let server = Server::configured(ports, &text);
+    let server = Server::configured(ports, &with_codecs(ports, &numbers));
     let callees: Vec<Baresip> = kinds
         .iter()
         .enumerate()
@@ -189,13 +207,15 @@ fn every_codec_talks_to_every_codec() {
             let file = record["recordings"][0]["file"].as_str().expect("a recording");
             let (channels, rate) = read_wav(&server.data.join(file)).expect("the file can be read");
             assert_eq!(channels.len(), 2);
-            let (there, there_rate) = callees[to].heard_at_its_rate();
-            let (here, here_rate) = callers[from].heard_at_its_rate();
+            let ((there, there_rate), (here, here_rate)) =
+                (callees[to].heard_at_its_rate(), callers[from].heard_at_its_rate());
+            let one = (CALLER_HZ, said(&callers[from], CALLER_HZ));
+            let other = (CALLEE_HZ, said(&callees[to], CALLEE_HZ));
             let judged = [
-                judge(&mut table, &format!("{name}: to callee"), &there, there_rate, CALLER_HZ, &both),
-                judge(&mut table, &format!("{name}: to caller"), &here, here_rate, CALLEE_HZ, &both),
-                judge(&mut table, &format!("{name}: left"), &channels[0], rate, CALLER_HZ, &both[..1]),
-                judge(&mut table, &format!("{name}: right"), &channels[1], rate, CALLEE_HZ, &both[1..]),
+                judge(&mut table, &format!("{name}: to callee"), (&there, there_rate), one, &both),
+                judge(&mut table, &format!("{name}: to caller"), (&here, here_rate), other, &both),
+                judge(&mut table, &format!("{name}: left"), (&channels[0], rate), one, &both[..1]),
+                judge(&mut table, &format!("{name}: right"), (&channels[1], rate), other, &both[1..]),
             ];
             wrong += judged.into_iter().filter(|good| !good).count();
         }
@@ -203,5 +223,58 @@ fn every_codec_talks_to_every_codec() {
     println!("{table}");
     assert_eq!(wrong, 0, "of {} measurements:\n{table}", 4 * kinds.len() * kinds.len());
     drop((callers, callees));
+    server.idle(seconds(10));
+}
+
+/// Both sides of a recording are in step within 20 ms, whatever each phone speaks: bursts that were said at known times
+/// lie as far apart in the file as they were in truth.
+#[test]
+fn both_sides_of_a_recording_are_in_step() {
+    let (ports, phones) = (free_ports(), free_ports());
+    let mut numbers = String::new();
+    for n in 0..CODECS.len() as u16 {
+        let port = ports.spare + 2 * n;
+        numbers += &format!(
+            "[[number]]\nmatch = \"9{n:02}\"\ndial = \"sip:bob@127.0.0.1:{port}\"\nrecord = \"always\"\npublic = true\n"
+        );
+    }
+    let server = Server::configured(ports, &with_codecs(ports, &numbers));
+    std::thread::scope(|scope| {
+        for (n, codec) in (0u16..).zip(&CODECS) {
+            let server = &server;
+            scope.spawn(move || {
+                let (number, from) = (format!("9{n:02}"), format!("07{n:02}"));
+                let outcome = burst_call(&Setup {
+                    server,
+                    number: &number,
+                    callee: ports.spare + 2 * n,
+                    ports: phones.sip + 40 * n,
+                    from: &from,
+                    codec: codec.account,
+                    clock: codec.clock,
+                    faults: Faults::default(),
+                    seed: 0,
+                    length: seconds(12),
+                });
+                let worst = |list: &[f64]| list.iter().map(|d| (d * 1_000.0).abs()).fold(0.0, f64::max);
+                let (left, right, step) =
+                    (worst(&outcome.left), worst(&outcome.right), median(&outcome.right) * 1_000.0);
+                println!(
+                    "{}: {} and {} bursts, sides {step:+.1} ms apart, at most {left:.1} and {right:.1} ms off; \
+                     {:.0} ms from phone to phone; {:.3} s written of {:.3}",
+                    codec.name,
+                    outcome.left.len(),
+                    outcome.right.len(),
+                    median(&outcome.delays) * 1_000.0,
+                    outcome.written,
+                    outcome.wall
+                );
+                assert!(outcome.left.len() >= 10 && outcome.right.len() >= 10, "{}: bursts are missing", codec.name);
+                assert!(left <= 20.0 && right <= 20.0, "{}: {left:.1} and {right:.1} ms out of step", codec.name);
+                assert!((outcome.written - outcome.wall).abs() <= 0.04, "{}: the length", codec.name);
+                assert!(median(&outcome.delays) <= 0.15, "{}: {:?}", codec.name, outcome.delays);
+            });
+        }
+    });
     server.idle(seconds(10));
 }

@@ -3,15 +3,22 @@
 //! time, and nothing grows.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "common/alg.rs"]
+mod alg;
+#[path = "common/bursts.rs"]
+mod bursts;
 mod common;
 #[path = "common/line.rs"]
 mod line;
 #[path = "common/pair.rs"]
 mod pair;
+#[path = "common/baresip.rs"]
+mod softphone;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bursts::{Setup, burst_call, median};
 use common::*;
 use hatif::clock::Wall;
 use hatif::robot::audio::{level_db, read_wav};
@@ -238,4 +245,62 @@ fn the_file_is_as_long_as_the_time(
     let step = (marks[1].0 - marks[0].0 - truth) * 1_000.0;
     println!("{name}: sides {step:+.1} ms apart");
     assert!(step.abs() <= 40.0, "{name}: the sides are {step:+.1} ms apart");
+}
+
+/// Where sound is decoded, a jitter buffer and concealment stand between the phones: after a minute of a bad line the
+/// delay is what it was, and both sides are recorded in step.
+#[test]
+fn decoded_calls_over_a_bad_line_do_not_fall_behind() {
+    const CODECS: [(&str, &str, u32); 2] = [("G.722", "g722/16000/1", 8_000), ("Opus", "opus/48000/2", 48_000)];
+    let (ports, phones) = (free_ports(), free_ports());
+    let mut numbers = String::new();
+    for n in 0..CODECS.len() as u16 {
+        let port = ports.spare + 2 * n;
+        numbers += &format!(
+            "[[number]]\nmatch = \"9{n:02}\"\ndial = \"sip:bob@127.0.0.1:{port}\"\nrecord = \"always\"\npublic = true\n"
+        );
+    }
+    let codecs = "codecs = [\"pcma\", \"pcmu\", \"g722\", \"opus\"]";
+    let text = config(ports, &(floor("") + &numbers)).replace("codecs = [\"pcma\", \"pcmu\"]", codecs);
+    let server = Server::configured(ports, &text);
+    std::thread::scope(|scope| {
+        for (n, (name, codec, clock)) in (0u16..).zip(CODECS) {
+            let server = &server;
+            scope.spawn(move || {
+                let (number, from) = (format!("9{n:02}"), format!("07{n:02}"));
+                let outcome = burst_call(&Setup {
+                    server,
+                    number: &number,
+                    callee: ports.spare + 2 * n,
+                    ports: phones.sip + 40 * n,
+                    from: &from,
+                    codec,
+                    clock,
+                    faults: FAULTS,
+                    seed: SEEDS[usize::from(n)],
+                    length: TALK - seconds(2),
+                });
+                let delays = &outcome.delays;
+                let (early, late) = (median(&delays[..12]), median(&delays[delays.len() - 12..]));
+                let step = median(&outcome.right) * 1_000.0;
+                println!(
+                    "{name}: {} bursts heard, delay {:.0} ms at first, {:.0} at last; sides {step:+.1} ms apart in {} and {} \
+                     bursts; {:.3} s written of {:.3}; {}",
+                    delays.len(),
+                    early * 1_000.0,
+                    late * 1_000.0,
+                    outcome.left.len(),
+                    outcome.right.len(),
+                    outcome.written,
+                    outcome.wall,
+                    outcome.record["quality"]
+                );
+                assert!(delays.len() >= 54, "{name}: bursts are missing");
+                assert!(late - early <= 0.04 && early.max(late) <= 0.3, "{name}: from {early:.3} to {late:.3} s");
+                assert!(step.abs() <= 20.0, "{name}: the sides are {step:+.1} ms apart");
+                assert!((outcome.written - outcome.wall).abs() <= 0.04, "{name}: the length of the recording");
+            });
+        }
+    });
+    server.idle(SOON);
 }

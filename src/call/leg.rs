@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use crate::id::LegId;
 use crate::journal::LegRole;
-use crate::media;
+use crate::media::{self, seal::Browser};
 use crate::sdp::{self, Negotiated, Sdp};
 use crate::sip::SessionId;
 
+use super::secret::Secret;
+
 /// What a leg stands on at its birth.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// Its name.
     pub id: LegId,
@@ -23,6 +25,19 @@ pub struct Place {
     pub signalling: IpAddr,
     /// Whose it is.
     pub role: LegRole,
+    /// What may protect its packets.
+    pub guard: Guard,
+}
+
+/// What may protect the packets of a leg.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// Whether keys in SDP are taken.
+    pub srtp: sdp::Srtp,
+    /// The fingerprint of our certificate, when the peer is a browser: it is served at a shared port.
+    pub fingerprint: Option<String>,
+    /// What keys and names are made of.
+    pub secret: Secret,
 }
 
 /// The codecs of a leg, and whose order that is.
@@ -68,6 +83,9 @@ pub struct Leg {
     codecs: Vec<media::Codec>,
     /// What our last offer listed.
     formats: sdp::Formats,
+    guard: Guard,
+    /// How often the peer restarted ICE.
+    restarts: u32,
     address: IpAddr,
     signalling: IpAddr,
     version: u64,
@@ -89,7 +107,7 @@ impl Leg {
         codecs: &[media::Codec],
     ) -> Result<Self, sdp::SdpError> {
         let mut leg = Self::bare(place, session, codecs.to_vec());
-        if place.port.is_some() {
+        if leg.port.is_some() {
             // Stable: our order stays among the others.
             leg.codecs.sort_by_key(|codec| *codec == media::Codec::G729);
             let (answer, negotiated) = sdp::answer(offer, &leg.local(), &sdp_codecs(&leg.codecs), None)?;
@@ -104,7 +122,7 @@ impl Leg {
     /// A leg that calls out: its offer is in `sdp`, best codec first; with comfort noise when the other side makes it.
     pub fn offering(place: Place, codecs: &[media::Codec], comfort_noise: bool) -> Self {
         let mut leg = Self::bare(place, SessionId(0), codecs.to_vec());
-        if place.port.is_some() {
+        if leg.port.is_some() {
             leg.formats = sdp::Formats::new(&sdp_codecs(codecs), comfort_noise);
             leg.sdp = sdp::offer(&leg.local(), &leg.formats);
         }
@@ -180,6 +198,8 @@ impl Leg {
             on_hold: false,
             codecs,
             formats: sdp::Formats::default(),
+            guard: place.guard,
+            restarts: 0,
             address: place.address,
             signalling: place.signalling,
             version: 1,
@@ -189,7 +209,16 @@ impl Leg {
     fn local(&self) -> sdp::Local {
         // Leg ids are never reused, so the o= line is unique (RFC 8866 §5.2).
         let port = self.port.map_or(0, media::Port::number);
-        sdp::Local { address: self.address, port, session: self.id.0, version: self.version }
+        let security = self.own();
+        sdp::Local { address: self.address, port, session: self.id.0, version: self.version, security }
+    }
+
+    /// What we have to protect it with.
+    fn own(&self) -> sdp::Own {
+        let Guard { srtp, fingerprint, secret } = &self.guard;
+        let ice = || secret.ice(self.restarts);
+        let dtls = fingerprint.as_ref().map(|text| sdp::OwnDtls { fingerprint: text.clone(), ice: ice() });
+        sdp::Own { srtp: *srtp, keys: Some(secret.keys()), dtls }
     }
 
     /// The peer answered our offer.
@@ -198,7 +227,7 @@ impl Leg {
     ///
     /// What [`sdp::accept`] says: the answer names nothing we offered.
     pub fn accept(&mut self, answer: &Sdp) -> Result<(), sdp::SdpError> {
-        let negotiated = sdp::accept(answer, &self.formats)?;
+        let negotiated = sdp::accept(answer, &self.local(), &self.formats)?;
         self.on_hold = !negotiated.direction.sends();
         self.media = Some(negotiated);
         Ok(())
@@ -211,8 +240,14 @@ impl Leg {
     /// What [`sdp::answer`] says; the old agreement stands then.
     pub fn renegotiate(&mut self, offer: &Sdp) -> Result<(), sdp::SdpError> {
         let prefer = self.media.as_ref().map(|m| m.codec);
+        let codecs = sdp_codecs(&self.codecs);
         let local = sdp::Local { version: self.version + 1, ..self.local() };
-        let (answer, negotiated) = sdp::answer(offer, &local, &sdp_codecs(&self.codecs), prefer)?;
+        let (mut answer, mut negotiated) = sdp::answer(offer, &local, &codecs, prefer)?;
+        if self.media.as_ref().is_some_and(|before| restarts(&before.security, &negotiated.security)) {
+            self.restarts += 1;
+            let local = sdp::Local { version: self.version + 1, ..self.local() };
+            (answer, negotiated) = sdp::answer(offer, &local, &codecs, prefer)?;
+        }
         self.version = local.version;
         self.on_hold = !negotiated.direction.sends();
         self.sdp = answer;
@@ -229,9 +264,18 @@ impl Leg {
             port,
             remote: agreed.and_then(|m| m.remote),
             signalling: Some(self.signalling),
-            terms: agreed.map_or_else(|| media::Terms::plain(media::Codec::Pcma, 8, None), terms),
+            terms: agreed.map_or_else(|| self.terms_before(), terms),
             role: self.role,
         })
+    }
+
+    /// Before the answer: a browser makes its checks at once.
+    fn terms_before(&self) -> media::Terms {
+        let plain = media::Terms::plain(media::Codec::Pcma, 8, None);
+        let Some(dtls) = self.own().dtls else { return plain };
+        let ours = (dtls.ice.ufrag, dtls.ice.password);
+        let browser = Browser { ours, theirs: None, role: None, fingerprints: Vec::new() };
+        media::Terms { security: media::seal::Security::Dtls(Box::new(browser)), rtcp_mux: true, ..plain }
     }
 
     /// Tells media what was agreed; `None` when there is no port or nothing agreed.
@@ -276,8 +320,53 @@ fn terms(agreed: &Negotiated) -> media::Terms {
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
         rtcp_mux: agreed.rtcp_mux,
-        security: media::seal::Security::None,
+        security: security(&agreed.security),
     }
+}
+
+/// A peer that names itself anew in ICE wants new names of ours too (RFC 8839 §4.4.1.1.1).
+fn restarts(before: &sdp::Security, now: &sdp::Security) -> bool {
+    match (before, now) {
+        (sdp::Security::Dtls(before), sdp::Security::Dtls(now)) => before.theirs != now.theirs,
+        _ => false,
+    }
+}
+
+/// What protects a leg, in media's words.
+fn security(agreed: &sdp::Security) -> media::seal::Security {
+    use media::seal::Security;
+    match agreed {
+        sdp::Security::None => Security::None,
+        sdp::Security::Sdes { ours, theirs } => match (keys(ours), keys(theirs)) {
+            (Some(ours), Some(theirs)) => Security::Sdes { ours, theirs },
+            // The reader takes only keys of their suite's length.
+            _ => Security::None,
+        },
+        sdp::Security::Dtls(dtls) => {
+            let read = |(function, digits): &(String, String)| media::dtls::Fingerprint::parse(function, digits);
+            Security::Dtls(Box::new(Browser {
+                ours: (dtls.ours.ufrag.clone(), dtls.ours.password.clone()),
+                theirs: Some(dtls.theirs.ufrag.clone()),
+                role: Some(match dtls.role {
+                    sdp::Role::Active => media::dtls::Role::Client,
+                    sdp::Role::Passive => media::dtls::Role::Server,
+                }),
+                fingerprints: dtls.fingerprints.iter().filter_map(read).collect(),
+            }))
+        }
+    }
+}
+
+fn keys(crypto: &sdp::crypto::Crypto) -> Option<media::srtp::Keys> {
+    use media::srtp::Profile;
+    use sdp::crypto::Suite;
+    let profile = match crypto.suite {
+        Suite::AeadAes128Gcm => Profile::AeadAes128Gcm,
+        Suite::AeadAes256Gcm => Profile::AeadAes256Gcm,
+        Suite::AesCm128HmacSha1_80 => Profile::AesCm128HmacSha1_80,
+        Suite::AesCm128HmacSha1_32 => Profile::AesCm128HmacSha1_32,
+    };
+    media::srtp::Keys::from_joined(profile, &crypto.key_salt)
 }
 
 /// The same codec in media's words.

@@ -25,6 +25,7 @@ mod reason;
 mod recording;
 mod replace;
 pub mod route;
+pub mod secret;
 mod talk;
 mod transfer;
 mod view;

@@ -25,6 +25,7 @@ use crate::io::media::{Counters, LATENESS_MS, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
+use crate::media::dtls::Identity;
 use crate::metrics::Readings;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
@@ -144,10 +145,15 @@ fn load(options: &Options) -> Result<(Config, String), Failure> {
 
 type LevelHandle = tracing_subscriber::reload::Handle<tracing_subscriber::EnvFilter, tracing_subscriber::Registry>;
 
+/// What is logged. DTLS warns of each extension in a browser's hello that it does not know: nobody can mend that.
+fn filter_of(level: &str) -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::new(format!("{level},rtc_dtls=error"))
+}
+
 fn start_log(options: &Options, config: &Config) -> LevelHandle {
     use tracing_subscriber::prelude::*;
     let level = options.log_level.clone().unwrap_or_else(|| config.log.level.to_owned());
-    let (filter, handle) = tracing_subscriber::reload::Layer::new(tracing_subscriber::EnvFilter::new(level));
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(filter_of(&level));
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process (tests) keeps the first log.
     let _ = match config.log.json {
@@ -227,6 +233,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let origin = Instant::now();
     let clock = Clock::new(origin, wall_now());
     let filing = start_filing(&config, &records, &inbox)?;
+    config.media.identity = Some(Identity::generate().context("no certificate for browsers can be made")?);
     let (recorder, media) = start_media(&config, clock, &inbox, filing.inbox())?;
     // Known now that the sockets are bound; a reload keeps them.
     config.media.shared = media.shared_ports();
@@ -490,6 +497,7 @@ impl Sources {
             engine,
             trunks,
             rtp_streams: load(&counters.legs),
+            media_overloaded: load(&counters.behind) > 0,
             rtp_packets: [load(&counters.packets_in), load(&counters.packets_out)],
             rtp_bytes: [load(&counters.bytes_in), load(&counters.bytes_out)],
             rtp_lost: load(&counters.lost),
@@ -563,7 +571,7 @@ impl Reloader {
         self.names.set(&new.sip, &new.streams.dns);
         warnings.extend(restart.iter().map(|key| format!("{key} changes at the next restart")));
         let level = self.options.log_level.clone().unwrap_or_else(|| new.log.level.to_owned());
-        let _ = self.level.reload(tracing_subscriber::EnvFilter::new(level));
+        let _ = self.level.reload(filter_of(&level));
         self.inbox.send(Input::Command(Command::Reload(Box::new(settings))));
         self.config.store(Arc::new(new));
         Reloaded { accepted: true, warnings, errors: Vec::new() }

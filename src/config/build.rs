@@ -265,6 +265,7 @@ fn media(reader: &Reader, shown: &Option<IpAddr>, listeners: &[Listener], machin
         ports: media_ports(reader, listeners, machine),
         mux: reader.boolean("mux").unwrap_or(false),
         shared: Vec::new(),
+        identity: None,
         codecs: legs::codecs(reader).unwrap_or_else(|| vec![Codec::Pcma, Codec::Pcmu]),
         shards: reader.number("shards", 1..=64_u32).map_or(default_shards(machine.cores), |n| n as usize),
         timeout_s: media_timeout(reader),

@@ -75,6 +75,7 @@ impl Config {
                 ports: options.rtp_ports,
                 mux: false,
                 shared: Vec::new(),
+                identity: None,
                 codecs: vec![Codec::Pcma, Codec::Pcmu],
                 shards: super::build::default_shards(super::Machine::here().cores),
                 timeout_s: 60,

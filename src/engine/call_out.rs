@@ -26,12 +26,14 @@ impl Engine {
             return Err(503);
         }
         let way = self.way_to_agent(now, &user).ok_or(480u16)?;
-        let port = self.take_port(now).ok_or(503u16)?;
+        let page = self.is_page(way.flow, &way.uri);
         let (id, leg, origin) = (self.new_call_id(now), self.new_leg_id(), Origin::User(user.clone()));
         let shard = self.choose_shard(&origin, &route);
+        let own = if page { self.browser_port(shard) } else { self.take_port(now) };
+        let (port, guard) = (own.ok_or(503u16)?, self.guard(way.flow, page));
         let role = LegRole::Supervisor;
         let (address, signalling) = (self.settings.media.address, way.flow.remote.ip());
-        let place = Place { id: leg, port: Some(port), address, signalling, role };
+        let place = Place { id: leg, port: Some(port), address, signalling, role, guard };
         let customer = Leg::offering(place, &self.user_codecs(&user), false);
         self.legs.insert(leg, Home { call: id, shard, port, role, tries: 0 });
         let (from, to) = (user.to_string(), about.to_string());

@@ -119,8 +119,16 @@ impl Engine {
         // Who leaves the offer to us talks with us: there is nothing to pass on yet.
         let bypass = offer.is_some() && matches!(&route, Route::Dial(dial) if dial.media == MediaPath::Bypass);
         let shard = self.choose_shard(&origin, &route);
+        // What is up there goes on, and whoever calls for help is borne as well.
+        if !bypass && self.behind.contains(&shard) && !self.is_emergency(&incoming.to_user) {
+            return Err(Door::later("The media threads are late"));
+        }
         // A supervisor follows his agent from one media thread to another: his port must go with him.
-        let shared = self.shared_port(shard).filter(|_| !matches!(route, Route::Supervise(..)));
+        let browser = self.is_browser(offer);
+        let shared = match browser {
+            true => self.browser_port(shard),
+            false => self.shared_port(shard).filter(|_| !matches!(route, Route::Supervise(..))),
+        };
         let port = match bypass {
             true => None,
             false => Some(shared.or_else(|| self.take_port(now)).ok_or_else(|| Door::later("No media port is free"))?),
@@ -129,13 +137,14 @@ impl Engine {
             Route::Supervise(..) => LegRole::Supervisor,
             _ => LegRole::Customer,
         };
-        let leg_id = self.new_leg_id();
+        let (leg_id, guard) = (self.new_leg_id(), self.guard(incoming.flow, browser));
         let place = Place {
             id: leg_id,
             port,
             address: self.settings.media.address,
             signalling: incoming.flow.remote.ip(),
             role,
+            guard,
         };
         let leg = match Leg::called(place, session, offer, &self.caller_codecs(&origin, &route)) {
             Ok(leg) if port.is_some() => leg,
@@ -225,7 +234,9 @@ impl Engine {
         {
             return talk.shard();
         }
-        self.next_shard = (self.next_shard + 1) % self.settings.media.shards.max(1);
+        let shards = self.settings.media.shards.max(1);
+        let next = (1..=shards).map(|n| (self.next_shard + n) % shards).find(|shard| !self.behind.contains(shard));
+        self.next_shard = next.unwrap_or(self.next_shard + 1) % shards;
         self.next_shard
     }
 
@@ -235,6 +246,11 @@ impl Engine {
     }
 
     fn shared_port(&self, shard: usize) -> Option<Port> {
+        self.browser_port(shard).filter(|_| self.settings.media.mux)
+    }
+
+    /// The port at which browsers are served.
+    pub(super) fn browser_port(&self, shard: usize) -> Option<Port> {
         self.settings.media.shared.get(shard).copied().map(Port::Shared)
     }
 

@@ -196,13 +196,14 @@ impl Engine {
         let comfort_noise = known.customer().has_comfort_noise();
         let customer_sdp = known.customer().sdp.clone();
         let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
+        let page = self.is_page(way.flow, &way.uri);
         let port = match path {
             MediaPath::Bypass => None,
-            MediaPath::Relay => Some(self.port_for(now, shard).ok_or(503u16)?),
+            MediaPath::Relay => Some(self.port_for_peer(now, shard, page).ok_or(503u16)?),
         };
-        let id = self.new_leg_id();
-        let address = self.settings.media.address;
-        let place = Place { id, port, address, signalling: way.flow.remote.ip(), role: LegRole::Agent };
+        let (id, guard) = (self.new_leg_id(), self.guard(way.flow, page));
+        let (address, signalling) = (self.settings.media.address, way.flow.remote.ip());
+        let place = Place { id, port, address, signalling, role: LegRole::Agent, guard };
         let leg = Leg::offering(place, &codecs, comfort_noise);
         let mut headers = vec![
             ("X-Hatif-Call".to_owned(), call.to_string()),

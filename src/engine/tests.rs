@@ -45,6 +45,7 @@ pub(super) fn settings() -> Settings {
             ports: 20_000..=20_019,
             mux: false,
             shared: Vec::new(),
+            identity: None,
             codecs: vec![Codec::Pcma],
             shards: 1,
             timeout_s: 60,
@@ -139,4 +140,53 @@ fn legs_that_share_a_port_take_none() {
     assert_eq!((stats.calls, stats.ports_in_use, stats.ports_limit), (20, 0, 9));
     let described: Vec<_> = sent.iter().filter(|m| m.contains("m=audio ")).collect();
     assert!(described.len() >= 21 && described.iter().all(|m| m.contains("m=audio 20000 ")), "{described:?}");
+}
+
+/// No processor is left: new calls are put off with Retry-After, live ones go on, and another thread that has some is
+/// taken before that.
+#[test]
+fn a_late_media_thread_gets_no_new_calls() {
+    let now = Instant::now();
+    let mut settings = settings();
+    settings.media.shards = 2;
+    let mut engine = Engine::new(now, Clock::new(now, Wall(0)), settings, 1, [1; 32]);
+    let mut calls = 0;
+    let mut ring = |engine: &mut Engine| {
+        calls += 1;
+        dial(engine, now, calls);
+        let sent = drain(engine, now, &mut Vec::new());
+        assert_eq!(engine.check(), Ok(()));
+        sent.iter().find(|m| m.starts_with("SIP/2.0 ") && !m.starts_with("SIP/2.0 100")).cloned().unwrap_or_default()
+    };
+    let behind = |shard, behind| Input::Media(media::Event::Behind { shard, behind });
+    assert!(ring(&mut engine).starts_with("SIP/2.0 200"));
+    engine.handle(now, behind(0, true));
+    for _ in 0..3 {
+        assert!(ring(&mut engine).starts_with("SIP/2.0 200"));
+        assert_eq!(engine.calls().map(Call::shard).filter(|shard| *shard == 0).count(), 0);
+    }
+    engine.handle(now, behind(1, true));
+    let refused = ring(&mut engine);
+    assert!(refused.starts_with("SIP/2.0 503") && refused.contains("Retry-After: "), "{refused}");
+    assert_eq!(engine.stats().calls, 4, "live calls go on");
+    engine.handle(now, behind(0, false));
+    assert!(ring(&mut engine).starts_with("SIP/2.0 200"));
+}
+
+/// The range is used up: 503 with Retry-After; a port that comes back serves the next call.
+#[test]
+fn without_a_free_port_a_call_is_put_off() {
+    let now = Instant::now();
+    let mut settings = settings();
+    // One pair for the caller; the agent's ring finds none, and he waits.
+    settings.media.ports = 20_000..=20_001;
+    let mut engine = Engine::new(now, Clock::new(now, Wall(0)), settings, 1, [1; 32]);
+    dial(&mut engine, now, 1);
+    let sent = drain(&mut engine, now, &mut Vec::new());
+    assert!(sent.iter().any(|m| m.starts_with("SIP/2.0 200")), "{sent:?}");
+    dial(&mut engine, now, 2);
+    let sent = drain(&mut engine, now, &mut Vec::new());
+    let refused = sent.iter().find(|m| m.starts_with("SIP/2.0 503")).expect("a refusal");
+    assert!(refused.contains("Retry-After: "), "{refused}");
+    assert_eq!((engine.stats().calls, engine.stats().ports_in_use, engine.check()), (1, 1, Ok(())));
 }

@@ -144,10 +144,11 @@ impl Engine {
         let call = self.calls.get(&id).ok_or(Door::shut(481))?;
         let role = call.may_take_place(replaced, ring.is_some(), &user).map_err(Door::shut)?;
         let (shard, offer) = (call.shard(), offer_of(incoming)?);
-        let port = self.port_for(now, shard).ok_or_else(|| Door::later("No media port is free"))?;
-        let leg = self.new_leg_id();
-        let address = self.settings.media.address;
-        let place = Place { id: leg, port: Some(port), address, signalling: incoming.flow.remote.ip(), role };
+        let browser = self.is_browser(offer.as_ref());
+        let port = self.port_for_peer(now, shard, browser).ok_or_else(|| Door::later("No media port is free"))?;
+        let (leg, guard) = (self.new_leg_id(), self.guard(incoming.flow, browser));
+        let (address, signalling) = (self.settings.media.address, incoming.flow.remote.ip());
+        let place = Place { id: leg, port: Some(port), address, signalling, role, guard };
         let made = Leg::called(place, session, offer.as_ref(), &self.user_codecs(&user));
         let made = made.map_err(|error| {
             self.give_port(now, port);

@@ -6,8 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::call::Switch;
-use crate::engine::{SuperviseError, Supervised};
+use crate::engine::{SuperviseError, Supervised, Switch};
 use crate::id::AgentId;
 use crate::io::driver;
 use crate::journal::SupervisionMode;

@@ -92,7 +92,8 @@ impl MediaThreads {
                 epoll::add(&epoll, fd, epoll::EventData::new_u64(datum), epoll::EventFlags::IN)
             };
             watch(wake.event.as_fd(), WAKE)?;
-            let shared = config.mux.then(|| SharedPort::bind(config.bind, &mut free)).transpose()?;
+            let is_shared = config.mux || config.identity.is_some();
+            let shared = is_shared.then(|| SharedPort::bind(config.bind, &mut free)).transpose()?;
             if let Some(shared) = &shared {
                 watch(shared.socket(Channel::Rtp).as_fd(), SHARED_RTP)?;
                 watch(shared.socket(Channel::Rtcp).as_fd(), SHARED_RTCP)?;
@@ -100,13 +101,13 @@ impl MediaThreads {
             let port = shared.as_ref().map(SharedPort::port);
             let mut seed = seed;
             seed.iter_mut().zip((number as u64 + 1).to_le_bytes()).for_each(|(s, n)| *s ^= n);
-            let shard = Shard::new(now(), clock, seed, timeout);
+            let shard = Shard::new(now(), clock, seed, timeout).with_identity(config.identity.clone());
             let (bind, storage, counters) = (config.bind, storage.clone(), Arc::clone(&counters));
             let (bell, events) = (Arc::clone(&wake), Arc::clone(&events));
             let handle = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || {
                 // Batches of the shared port hold what must not change its thread.
                 let sockets = Sockets::new(epoll, bind, shared, storage, Arc::clone(&counters));
-                Worker::new(shard, sockets, inbox, bell, events, counters).run();
+                Worker::new((number, shard), sockets, inbox, bell, events, counters).run();
             })?;
             threads.push(Thread { commands, wake, port, handle: Some(handle) });
         }
@@ -118,7 +119,7 @@ impl MediaThreads {
         self.threads.len()
     }
 
-    /// The shared port of each shard; empty when legs have ports of their own.
+    /// The shared port of each shard; empty when nothing needs one.
     pub fn shared_ports(&self) -> Vec<u16> {
         self.threads.iter().filter_map(|thread| thread.port).collect()
     }

@@ -92,6 +92,7 @@ impl Room {
             shared: Vec::new(),
             codecs: vec![Codec::Pcmu],
             shards: 1,
+            identity: None,
             timeout_s: 60,
         };
         let sink = Arc::clone(&events);

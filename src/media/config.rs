@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::codec::Codec;
+use super::dtls::Identity;
 
 /// The `[media]` table.
 #[derive(Clone, Debug)]
@@ -16,8 +17,10 @@ pub struct MediaConfig {
     pub ports: RangeInclusive<u16>,
     /// All legs of a shard share one port, in place of one each. Default: false.
     pub mux: bool,
-    /// The shared port of each shard, when there is one: known when the sockets are bound.
+    /// The shared port of each shard, when there is one: known when the sockets are bound. Browsers always use it.
     pub shared: Vec<u16>,
+    /// Our certificate for DTLS, made when the process starts; without one browsers cannot be served.
+    pub identity: Option<Identity>,
     /// Allowed codecs in our order of preference.
     pub codecs: Vec<Codec>,
     /// Media threads; default: cores / 2, at least 1.

@@ -33,6 +33,7 @@ pub mod paths;
 pub mod plc;
 pub mod port;
 pub mod press;
+pub mod punctual;
 pub mod reception;
 pub mod recorder;
 pub mod resample;
@@ -264,6 +265,13 @@ pub enum Event {
     MediaTimeout {
         /// From whom.
         leg: LegId,
+    },
+    /// A media thread has been more than 20 ms late for a second on end, or on time again for as long.
+    Behind {
+        /// The thread's number.
+        shard: usize,
+        /// It is late.
+        behind: bool,
     },
     /// The recording's last chunk went to storage.
     RecordingEnded {

@@ -98,6 +98,7 @@ impl Metrics {
             }
         }
         self.rtp_streams.set(readings.rtp_streams as i64);
+        self.media_overloaded.set(i64::from(readings.media_overloaded));
         for (way, at) in [("in", 0), ("out", 1)] {
             carry(&self.rtp_packets.with_label_values(&[way]), readings.rtp_packets[at]);
             carry(&self.rtp_bytes.with_label_values(&[way]), readings.rtp_bytes[at]);

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::audio::Codec;
+use super::ua::Options;
 
 /// The payload type this phone offers for telephone events (RFC 4733).
 const EVENTS: u8 = 101;
@@ -150,9 +151,9 @@ pub(super) fn write(
     .into_bytes()
 }
 
-/// Writes an offer: all `codecs` and telephone events.
-pub(super) fn offer(local: SocketAddr, session: u64, version: u64, codecs: &[Codec], direction: Direction) -> Vec<u8> {
-    write(local, session, version, codecs, Some(EVENTS), direction)
+/// Writes an offer: all codecs of `options` and telephone events.
+pub(super) fn offer(local: SocketAddr, session: u64, version: u64, options: &Options, direction: Direction) -> Vec<u8> {
+    write(local, session, version, &options.codecs, options.events.then_some(EVENTS), direction)
 }
 
 #[cfg(test)]
@@ -162,7 +163,9 @@ mod tests {
     #[test]
     fn an_offer_reads_back_and_hold_is_mirrored() {
         let local = "127.0.0.1:4000".parse().expect("address");
-        let bytes = offer(local, 5, 1, &[Codec::Pcma, Codec::Pcmu], Direction::SendOnly);
+        let mut options = Options::new(local, "robot");
+        options.codecs = vec![Codec::Pcma, Codec::Pcmu];
+        let bytes = offer(local, 5, 1, &options, Direction::SendOnly);
         let read = Remote::parse(&bytes).expect("audio");
         assert_eq!(read.address, Some(local));
         assert_eq!((read.codecs, read.events), (vec![Codec::Pcma, Codec::Pcmu], Some(101)));

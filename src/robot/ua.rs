@@ -76,6 +76,8 @@ pub struct Options {
     pub display: Option<String>,
     /// Codecs in our order.
     pub codecs: Vec<Codec>,
+    /// Takes and sends keys as telephone-events.
+    pub events: bool,
     /// What to say in every call.
     pub source: Source,
     /// What to do with calls.
@@ -105,6 +107,7 @@ impl Options {
             domain: server.ip().to_string(),
             display: None,
             codecs: vec![Codec::Pcmu, Codec::Pcma],
+            events: true,
             source: Source::Silence,
             answering: Answering::Manual,
             lines: 1,
@@ -501,10 +504,11 @@ impl Dialog {
     }
 
     /// Puts the other side's session into force; `None` when no codec fits.
-    fn set_way(&self, remote: &sdp::Remote, codecs: &[Codec]) -> Option<Way> {
-        let codec = remote.codecs.iter().copied().find(|c| codecs.contains(c))?;
+    fn set_way(&self, remote: &sdp::Remote, options: &Options) -> Option<Way> {
+        let codec = remote.codecs.iter().copied().find(|c| options.codecs.contains(c))?;
+        let events = remote.events.filter(|_| options.events);
         let send = remote.direction.mirrored().sends() && self.direction.sends();
-        let way = Way { remote: remote.address, codec, events: remote.events, send };
+        let way = Way { remote: remote.address, codec, events, send };
         self.media.set_way(way);
         Some(way)
     }

@@ -8,6 +8,9 @@ pub mod crypto;
 mod formats;
 mod negotiate;
 mod parse;
+mod secure;
+#[cfg(test)]
+mod secure_tests;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +21,7 @@ use smallvec::SmallVec;
 pub use formats::{COMFORT_NOISE_PAYLOAD, Formats};
 pub use negotiate::{accept, answer, offer};
 pub use parse::{Line, Media, Sdp};
+pub use secure::{Dtls, Ice, Own, OwnDtls, OwnKeys, Role, Security, Srtp, wants_dtls};
 
 /// An audio codec that can be agreed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
@@ -118,7 +122,7 @@ impl Direction {
 }
 
 /// Our side of a session description.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Local {
     /// Where we want RTP; it stands in `o=` and `c=`.
     pub address: IpAddr,
@@ -128,12 +132,14 @@ pub struct Local {
     pub session: u64,
     /// `sess-version` of `o=`: one higher each time our description changes (RFC 3264 §8).
     pub version: u64,
+    /// What we have to protect media with.
+    pub security: Own,
 }
 
 /// What offer and answer agree on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Negotiated {
-    /// Where to send RTP; `None` for `0.0.0.0`, `::`, a multicast group or a host name: send nothing until
+    /// Where to send RTP, when ICE does not find it out; `None` for `0.0.0.0`, `::`, a multicast group or a host name: send nothing until
     /// the peer's own packets or a new description tell where.
     pub remote: Option<SocketAddr>,
     /// Where to send RTCP: `a=rtcp`, else the port above RTP; `None` when there is no `remote`.
@@ -153,6 +159,8 @@ pub struct Negotiated {
     pub ptime_ms: u8,
     /// RTCP shares the RTP port (RFC 5761).
     pub rtcp_mux: bool,
+    /// What protects the packets.
+    pub security: Security,
     /// Which way audio flows, from our view. We do not send to a peer that is on old-style hold (`0.0.0.0`).
     pub direction: Direction,
 }
@@ -182,6 +190,9 @@ pub enum SdpError {
     /// Audio only over a transport that is not taken here, which it holds: answer 488.
     #[error("audio over {0} is not taken here")]
     NoTransport(String),
+    /// The audio is protected otherwise than we can or may: answer 488.
+    #[error("{0}")]
+    NoSecurity(&'static str),
     /// The audio stream has no address (`c=`), neither its own nor the session's: answer 488.
     #[error("the audio stream has no connection address")]
     NoConnection,
@@ -197,7 +208,7 @@ impl SdpError {
             Self::NoTransport(_) => 302,
             Self::NoAudio => 304,
             Self::NoCodec(_) => 305,
-            Self::TooLarge | Self::Malformed(..) | Self::NoConnection => 399,
+            Self::TooLarge | Self::Malformed(..) | Self::NoConnection | Self::NoSecurity(_) => 399,
         }
     }
 }

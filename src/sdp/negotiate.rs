@@ -8,17 +8,20 @@ use smallvec::SmallVec;
 
 use super::formats::{self, Format, Formats};
 use super::parse::{connection, decimal, split_space};
-use super::{Codec, Direction, Events, Local, Media, Negotiated, Sdp, SdpError};
+use super::{Codec, Direction, Events, Local, Media, Negotiated, Sdp, SdpError, Security, secure};
 
 /// Milliseconds of audio in a packet where nobody says otherwise (RFC 3551 §4.2), and what we ask for.
 const PTIME_MS: u8 = 20;
 /// The longest packet that means anything (RFC 3551 §4.2: receivers take up to 200 ms).
 const PTIME_MS_MAX: u32 = 200;
 
-/// Writes our offer: one audio stream with what `formats` lists, both ways, 20 ms.
+/// Writes our offer: one audio stream with what `formats` lists, both ways, 20 ms, protected by what `local` has.
 pub fn offer(local: &Local, formats: &Formats) -> Bytes {
     let mut text = head(local, "0 0");
-    audio(&mut text, local.port, "RTP/AVP", &formats.lines(), Direction::SendRecv);
+    secure::write_session(&mut text, &local.security, None);
+    let protocol = secure::offered_protocol(&local.security);
+    audio(&mut text, local.port, protocol, &formats.lines(), Direction::SendRecv);
+    secure::write_offer(&mut text, local);
     text.into()
 }
 
@@ -31,14 +34,15 @@ pub fn offer(local: &Local, formats: &Formats) -> Bytes {
 ///
 /// # Errors
 ///
-/// - [`SdpError::NoAudio`], [`SdpError::NoTransport`], [`SdpError::NoConnection`], [`SdpError::NoCodec`]: answer 488.
+/// - [`SdpError::NoAudio`], [`SdpError::NoTransport`], [`SdpError::NoSecurity`], [`SdpError::NoConnection`],
+///   [`SdpError::NoCodec`]: answer 488.
 pub fn answer(
     remote_offer: &Sdp,
     local: &Local,
     allowed: &[Codec],
     prefer: Option<Codec>,
 ) -> Result<(Bytes, Negotiated), SdpError> {
-    let (index, media) = usable_audio(remote_offer)?;
+    let (index, media, security) = usable_audio(remote_offer, |m| secure::answer(remote_offer, m, &local.security))?;
     let number_of = |wanted: Format| media.payload_types().find(|n| formats::meaning(media, *n) == Some(wanted));
     let find = |codec: Codec| number_of(Format::Sound(codec)).map(|number| (codec, number));
     let order = prefer.filter(|p| allowed.contains(p)).into_iter().chain(allowed.iter().copied());
@@ -51,11 +55,14 @@ pub fn answer(
         accepts: SmallVec::from_slice(&[(number, codec)]),
         events: events.map(|number| Events { send: number, receive: number }),
         comfort_noise: noise.is_some(),
+        rtcp_mux: media.attributes("rtcp-mux").next().is_some(),
+        security,
     };
     let negotiated = agreed.with(remote_offer, media)?;
 
     let time = remote_offer.session_line(b't').map(String::from_utf8_lossy).unwrap_or("0 0".into());
     let mut text = head(local, &time);
+    secure::write_session(&mut text, &local.security, Some((remote_offer, media, &negotiated.security)));
     for (at, stream) in remote_offer.media.iter().enumerate() {
         if at != index {
             refuse(&mut text, stream);
@@ -68,11 +75,15 @@ pub fn answer(
             .collect();
         let protocol = String::from_utf8_lossy(&media.protocol).into_owned();
         audio(&mut text, local.port, &protocol, &lines, remote_offer.direction(media).mirrored());
+        if negotiated.rtcp_mux {
+            text.push_str("a=rtcp-mux\r\n");
+        }
+        secure::write_answer(&mut text, local, media, &negotiated.security);
     }
     Ok((text.into(), negotiated))
 }
 
-/// Reads the answer to our own [`offer`] of `formats`.
+/// Reads the answer to our own [`offer`] of `formats` as `local`.
 ///
 /// We send the first codec of the answer that we offered, by the answer's number; the peer may send all of them that it
 /// lists, by our numbers (RFC 3264 §6.1). A payload type of ours listed without `a=rtpmap` keeps the meaning it had in
@@ -80,10 +91,11 @@ pub fn answer(
 ///
 /// # Errors
 ///
-/// - [`SdpError::NoAudio`], [`SdpError::NoTransport`]: our stream was refused (port 0), is missing or speaks otherwise.
+/// - [`SdpError::NoAudio`], [`SdpError::NoTransport`], [`SdpError::NoSecurity`]: our stream was refused (port 0), is
+///   missing or is not protected as we offered.
 /// - [`SdpError::NoConnection`], [`SdpError::NoCodec`]: nothing we can use was answered.
-pub fn accept(remote_answer: &Sdp, formats: &Formats) -> Result<Negotiated, SdpError> {
-    let (_, media) = usable_audio(remote_answer)?;
+pub fn accept(remote_answer: &Sdp, local: &Local, formats: &Formats) -> Result<Negotiated, SdpError> {
+    let (_, media, security) = usable_audio(remote_answer, |m| secure::accept(remote_answer, m, &local.security))?;
     let listed = || media.payload_types().filter_map(|n| Some((n, formats.meaning(media, n)?)));
     // A codec of theirs that we offered: the number to send by, the codec, and our own number for it.
     let sounds = || {
@@ -104,47 +116,61 @@ pub fn accept(remote_answer: &Sdp, formats: &Formats) -> Result<Negotiated, SdpE
     let events = events.zip(formats.events_at(clock)).map(|(send, receive)| Events { send, receive });
     let has_noise = formats.lines().iter().any(|(_, format)| *format == Format::ComfortNoise);
     let comfort_noise = has_noise && listed().any(|(_, format)| format == Format::ComfortNoise);
-    Agreed { codec, payload_type, accepts, events, comfort_noise }.with(remote_answer, media)
+    // Only the offer to a browser asks for one port.
+    let rtcp_mux = local.security.dtls.is_some() && media.attributes("rtcp-mux").next().is_some();
+    Agreed { codec, payload_type, accepts, events, comfort_noise, rtcp_mux, security }.with(remote_answer, media)
 }
 
-/// What the payload types settle.
+/// What is settled but for addresses and directions.
 struct Agreed {
     codec: Codec,
     payload_type: u8,
     accepts: SmallVec<[(u8, Codec); 4]>,
     events: Option<Events>,
     comfort_noise: bool,
+    rtcp_mux: bool,
+    security: Security,
 }
 
 impl Agreed {
     /// With the rest that the peer's stream says.
     fn with(self, sdp: &Sdp, media: &Media) -> Result<Negotiated, SdpError> {
-        let remote = sdp.rtp_address(media)?;
+        let by_ice = matches!(self.security, Security::Dtls(_));
+        // Where ICE finds the way, `c=` is a guess or nothing at all (RFC 8839 §4.3.1, RFC 8840 §4.1.3).
+        let remote = if by_ice { None } else { sdp.rtp_address(media)? };
         let ours = sdp.direction(media).mirrored();
         // RFC 3264 §8.4: a peer at 0.0.0.0 takes neither RTP nor RTCP, whatever the attribute says.
-        let sends = ours.sends() && !is_old_hold(sdp, media);
+        let sends = ours.sends() && (by_ice || !is_old_hold(sdp, media));
+        let rtcp = |rtp: SocketAddr| if self.rtcp_mux { Some(rtp) } else { rtcp_address(media, rtp) };
         Ok(Negotiated {
             remote,
-            remote_rtcp: remote.and_then(|rtp| rtcp_address(media, rtp)),
+            remote_rtcp: remote.and_then(rtcp),
             ptime_ms: ptime(media, self.codec),
             codec: self.codec,
             payload_type: self.payload_type,
             accepts: self.accepts,
             events: self.events,
             comfort_noise: self.comfort_noise,
-            rtcp_mux: false,
+            rtcp_mux: self.rtcp_mux,
+            security: self.security,
             direction: Direction::new(sends, ours.receives()),
         })
     }
 }
 
-/// The first audio stream that is switched on and plain RTP.
-fn usable_audio(sdp: &Sdp) -> Result<(usize, &Media), SdpError> {
-    let audio = || sdp.media.iter().enumerate().filter(|(_, m)| m.kind == b"audio" && m.port != 0);
-    let (_, first) = audio().next().ok_or(SdpError::NoAudio)?;
-    let is_plain = |media: &Media| matches!(media.protocol.as_slice(), b"RTP/AVP" | b"RTP/AVPF");
-    let other = || SdpError::NoTransport(formats::plain_text(&first.protocol));
-    audio().find(|(_, media)| is_plain(media)).ok_or_else(other)
+/// The first audio stream that is switched on and that `protection` can protect; the error is that of the first one.
+fn usable_audio(
+    sdp: &Sdp,
+    protection: impl Fn(&Media) -> Result<Security, SdpError>,
+) -> Result<(usize, &Media, Security), SdpError> {
+    let mut fault = None;
+    for (at, media) in sdp.media.iter().enumerate().filter(|(_, m)| m.kind == b"audio" && m.port != 0) {
+        match protection(media) {
+            Ok(security) => return Ok((at, media, security)),
+            Err(error) => _ = fault.get_or_insert(error),
+        }
+    }
+    Err(fault.unwrap_or(SdpError::NoAudio))
 }
 
 fn no_codec(media: &Media) -> SdpError {
@@ -216,4 +242,8 @@ fn refuse(text: &mut String, stream: &Media) {
         let _ = write!(text, " {}", String::from_utf8_lossy(format));
     }
     text.push_str("\r\n");
+    // Browsers tell streams by their names (RFC 9429 §5.3.1).
+    if let Some(mid) = secure::mid(stream) {
+        let _ = write!(text, "a=mid:{mid}\r\n");
+    }
 }

@@ -135,6 +135,11 @@ impl Sdp {
         direction(&media.lines).or_else(|| direction(&self.session)).unwrap_or_default()
     }
 
+    /// The values of the session's own attributes of this name, as [`Media::attributes`].
+    pub fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        attributes(&self.session, name)
+    }
+
     /// The bytes of the first session line of this letter.
     pub fn session_line(&self, kind: u8) -> Option<&[u8]> {
         find(&self.session, kind)

@@ -7,7 +7,7 @@ use super::*;
 const BOTH: &[Codec] = &[Codec::Pcma, Codec::Pcmu];
 
 fn local() -> Local {
-    Local { address: "192.0.2.1".parse().unwrap(), port: 20_000, session: 11, version: 2 }
+    Local { address: "192.0.2.1".parse().unwrap(), port: 20_000, session: 11, version: 2, security: Own::default() }
 }
 
 fn sdp(media: &str) -> Sdp {
@@ -29,9 +29,15 @@ fn our_offer_is_answered_and_both_sides_agree() {
          m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     );
-    let peer = Local { address: "198.51.100.7".parse().unwrap(), port: 4000, session: 1, version: 1 };
+    let peer = Local {
+        address: "198.51.100.7".parse().unwrap(),
+        port: 4000,
+        session: 1,
+        version: 1,
+        security: Own::default(),
+    };
     let (reply, theirs) = answer(&Sdp::parse(&bytes).unwrap(), &peer, &[Codec::Pcmu], None).unwrap();
-    let ours = accept(&Sdp::parse(&reply).unwrap(), &Formats::new(BOTH, false)).unwrap();
+    let ours = accept(&Sdp::parse(&reply).unwrap(), &local(), &Formats::new(BOTH, false)).unwrap();
     assert_eq!((theirs.codec, theirs.payload_type, theirs.events.map(|e| e.send)), (Codec::Pcmu, 0, Some(101)));
     assert_eq!((ours.codec, ours.payload_type, ours.events.map(|e| e.send)), (Codec::Pcmu, 0, Some(101)));
     assert_eq!(theirs.remote, Some("192.0.2.1:20000".parse().unwrap()));
@@ -109,6 +115,10 @@ fn rtcp_port_and_ptime_of_the_peer_are_read() {
     assert_eq!((ptime("a=maxptime:15\r\n"), ptime("a=ptime:60\r\na=maxptime:40\r\n")), (10, 40));
     assert_eq!((ptime("a=ptime:20\r\na=maxptime:150\r\n"), ptime("a=maxptime:5\r\n")), (20, 10));
     assert_eq!(answered("m=audio 65535 RTP/AVP 0\r\n").1.remote_rtcp, None);
+    // RFC 5761: one port, when he asks for it.
+    let (text, n) = answered("m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\n");
+    assert!(text.contains("\r\na=rtcp-mux\r\n") && n.rtcp_mux);
+    assert_eq!(n.remote_rtcp, Some("198.51.100.7:4000".parse().unwrap()));
 }
 
 #[test]
@@ -135,13 +145,13 @@ fn an_offer_without_anything_for_us_says_what_is_missing() {
 #[test]
 fn an_answer_may_refuse_choose_and_forget_the_event_map() {
     let both = Formats::new(BOTH, false);
-    assert_eq!(accept(&sdp("m=audio 0 RTP/AVP 0\r\n"), &both), Err(SdpError::NoAudio));
+    assert_eq!(accept(&sdp("m=audio 0 RTP/AVP 0\r\n"), &local(), &both), Err(SdpError::NoAudio));
     let pcmu = Formats::new(&[Codec::Pcmu], false);
-    assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 8\r\n"), &pcmu), Err(SdpError::NoCodec("PCMA".into())));
-    let n = accept(&sdp("m=audio 4000 RTP/AVP 0 8 101\r\n"), &both).unwrap();
+    assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 8\r\n"), &local(), &pcmu), Err(SdpError::NoCodec("PCMA".into())));
+    let n = accept(&sdp("m=audio 4000 RTP/AVP 0 8 101\r\n"), &local(), &both).unwrap();
     assert_eq!((n.codec, n.events.map(|e| e.send)), (Codec::Pcmu, Some(101)));
     assert_eq!(n.accepts.as_slice(), [(0, Codec::Pcmu), (8, Codec::Pcma)]);
-    assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 0\r\n"), &both).unwrap().events, None);
+    assert_eq!(accept(&sdp("m=audio 4000 RTP/AVP 0\r\n"), &local(), &both).unwrap().events, None);
 }
 
 const ALL: &[Codec] = &[Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu, Codec::G729];
@@ -188,12 +198,12 @@ fn an_answer_with_other_numbers_is_honoured_both_ways() {
     let formats = Formats::new(&[Codec::Opus, Codec::Pcma], true);
     let reply = sdp("m=audio 4000 RTP/AVP 120 8 13 121 96\r\na=rtpmap:120 OPUS/48000/2\r\n\
          a=rtpmap:121 telephone-event/48000\r\na=rtpmap:96 telephone-event/8000\r\n");
-    let n = accept(&reply, &formats).unwrap();
+    let n = accept(&reply, &local(), &formats).unwrap();
     assert_eq!((n.codec, n.payload_type), (Codec::Opus, 120));
     assert_eq!(n.accepts.as_slice(), [(111, Codec::Opus), (8, Codec::Pcma)]);
     assert_eq!((n.events, n.comfort_noise), (Some(Events { send: 121, receive: 110 }), true));
     // A codec that we did not offer is none, though it stands first.
-    let n = accept(&sdp("m=audio 4000 RTP/AVP 0 9 8 101\r\n"), &formats).unwrap();
+    let n = accept(&sdp("m=audio 4000 RTP/AVP 0 9 8 101\r\n"), &local(), &formats).unwrap();
     assert_eq!((n.codec, n.accepts.as_slice()), (Codec::Pcma, [(8, Codec::Pcma)].as_slice()));
     assert_eq!(n.events, Some(Events { send: 101, receive: 101 }));
 }
@@ -281,7 +291,7 @@ proptest! {
             prop_assert_eq!(numbers.len(), text.media[0].formats.len(), "a number for each format");
             match answer(&text, &local(), &allowed, None) {
                 Ok((reply, theirs)) => {
-                    let ours = accept(&Sdp::parse(&reply).unwrap(), &formats).unwrap();
+                    let ours = accept(&Sdp::parse(&reply).unwrap(), &local(), &formats).unwrap();
                     prop_assert_eq!(ours.codec, theirs.codec);
                     prop_assert!(theirs.accepts.contains(&(ours.payload_type, ours.codec)));
                     prop_assert!(ours.accepts.contains(&(theirs.payload_type, theirs.codec)));

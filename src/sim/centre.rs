@@ -104,6 +104,7 @@ pub fn settings(plan: &Plan, edition: u32) -> Result<Settings, String> {
             ports: 20_000..=23_999,
             mux: false,
             shared: Vec::new(),
+            identity: None,
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             shards: 1,
             timeout_s: 60,

@@ -128,6 +128,7 @@ pub fn settings() -> Settings {
             ports: 20_000..=20_039,
             mux: false,
             shared: Vec::new(),
+            identity: None,
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             shards: 1,
             timeout_s: 60,

@@ -142,7 +142,9 @@ fn hears(centre: &Centre, leg: LegId) -> Vec<LegId> {
         Media::Mix { leg: of, voices } if *of == leg => Some(voices.to_vec()),
         _ => None,
     };
-    centre.media.iter().rev().find_map(said).unwrap_or_default()
+    let mut voices = centre.media.iter().rev().find_map(said).unwrap_or_default();
+    voices.sort();
+    voices
 }
 
 fn modes(centre: &Centre, n: usize) -> Vec<SupervisionMode> {

@@ -107,10 +107,21 @@ impl Baresip {
     /// What came out of its loudspeaker in the last call, one channel at the rate of the codec; complete after the call.
     #[track_caller]
     pub fn heard_at_its_rate(&self) -> (Vec<i16>, u32) {
+        self.dumped("-dec.wav")
+    }
+
+    /// What it gave to its encoder in the last call: its own resampling (8 kHz to that of the codec) is up to 2 dB off.
+    #[track_caller]
+    pub fn said_at_its_rate(&self) -> (Vec<i16>, u32) {
+        self.dumped("-enc.wav")
+    }
+
+    #[track_caller]
+    fn dumped(&self, kind: &str) -> (Vec<i16>, u32) {
         let mut files: Vec<PathBuf> = fs::read_dir(&self.folder)
             .expect("folder")
             .filter_map(|f| f.ok().map(|f| f.path()))
-            .filter(|p| p.to_string_lossy().ends_with("-dec.wav"))
+            .filter(|p| p.to_string_lossy().ends_with(kind))
             .collect();
         files.sort();
         let file = files.last().unwrap_or_else(|| panic!("no sound was dumped: {}", self.log()));

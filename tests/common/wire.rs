@@ -368,7 +368,7 @@ impl Wire {
             Way::Udp => (self.local.to_string(), ""),
             Way::Tcp => (self.local.to_string(), ";transport=tcp"),
             Way::Tls => (self.local.to_string(), ";transport=tls"),
-            Way::Ws | Way::Wss => (format!("c{}.invalid", self.local.port()), ";transport=ws"),
+            Way::Ws | Way::Wss => (format!("c{}.phone.test", self.local.port()), ";transport=ws"),
         }
     }
 }

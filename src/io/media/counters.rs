@@ -32,6 +32,8 @@ pub struct Counters {
     pub legs: AtomicU64,
     /// Recordings now.
     pub recordings: AtomicU64,
+    /// Threads that have been late for a second on end.
+    pub behind: AtomicU64,
     /// Panics caught; must stay 0.
     pub panics: AtomicU64,
     /// Turns of the wheels by how late they were: see [`LATENESS_MS`]; the last is all above.

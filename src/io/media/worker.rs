@@ -13,8 +13,9 @@ use super::shared::Inbox;
 use super::sockets::{DATAGRAM_BYTES, Sockets, address};
 use super::{Counters, Events, now};
 use crate::io::datagram::Clocks;
-use crate::media::Command;
+use crate::media::punctual::Punctuality;
 use crate::media::shard::{Channel, Shard, Stats};
+use crate::media::{Command, Event};
 
 /// The epoll datum of the wake-up; sockets have their slot and channel.
 pub(super) const WAKE: u64 = u64::MAX;
@@ -27,7 +28,9 @@ const PUBLISH: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
+    number: usize,
     shard: Shard,
+    punctuality: Punctuality,
     sockets: Sockets,
     /// What came to the shared port, while it is handled.
     batch: Inbox,
@@ -41,7 +44,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        shard: Shard,
+        (number, shard): (usize, Shard),
         sockets: Sockets,
         inbox: Receiver<Command>,
         wake: Arc<Wake>,
@@ -49,7 +52,8 @@ impl Worker {
         counters: Arc<Counters>,
     ) -> Self {
         let (batch, published) = (Inbox::new(), Stats::default());
-        Self { shard, sockets, batch, inbox, wake, events, counters, published, publish_at: now() }
+        let punctuality = Punctuality::default();
+        Self { number, shard, punctuality, sockets, batch, inbox, wake, events, counters, published, publish_at: now() }
     }
 
     pub(super) fn run(&mut self) {
@@ -80,8 +84,10 @@ impl Worker {
     fn round(&mut self, ready: &[epoll::Event]) {
         let clocks = Clocks::read();
         let now = clocks.now;
-        if let Some(due) = self.shard.poll_timeout().filter(|due| *due <= now) {
-            self.counters.late(now - due);
+        // With nothing open there is nothing to be late with.
+        let due = self.shard.poll_timeout().unwrap_or(now);
+        if due <= now {
+            self.judge(now, due);
             self.shard.handle_timeout(now, &mut self.sockets);
         }
         let mut woken = false;
@@ -122,6 +128,18 @@ impl Worker {
         if now >= self.publish_at {
             self.publish_at = now + PUBLISH;
             self.publish();
+        }
+    }
+
+    /// A turn of the wheels that was due at `due` begins.
+    fn judge(&mut self, now: Instant, due: Instant) {
+        if self.shard.poll_timeout().is_some() {
+            self.counters.late(now - due);
+        }
+        if let Some(behind) = self.punctuality.handle_turn(now, due) {
+            let change = if behind { 1 } else { u64::MAX };
+            self.counters.behind.fetch_add(change, Ordering::Relaxed);
+            (self.events)(Event::Behind { shard: self.number, behind });
         }
     }
 

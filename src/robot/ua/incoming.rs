@@ -175,12 +175,19 @@ impl Ua {
         let local = dialog.media.shown;
         let body = match dialog.offer.clone() {
             Some(offer) => {
-                let way = dialog.set_way(&offer, &self.options.codecs);
+                let way = dialog.set_way(&offer, &self.options);
                 let codecs: Vec<Codec> = way.map(|w| w.codec).into_iter().collect();
                 let direction = offer.direction.mirrored();
-                sdp::write(local, dialog.session, dialog.version, &codecs, offer.events, direction)
+                sdp::write(
+                    local,
+                    dialog.session,
+                    dialog.version,
+                    &codecs,
+                    offer.events.filter(|_| self.options.events),
+                    direction,
+                )
             }
-            None => sdp::offer(local, dialog.session, dialog.version, &self.options.codecs, Direction::SendRecv),
+            None => sdp::offer(local, dialog.session, dialog.version, &self.options, Direction::SendRecv),
         };
         let headers = [("Contact", contact), ("Allow", ALLOW.into()), ("Content-Type", "application/sdp".into())];
         self.reply(name, 200, &headers, &body);
@@ -229,7 +236,7 @@ impl Ua {
         }
         let Some(dialog) = self.calls.get_mut(&id) else { return };
         if let Some(answer) = sdp::Remote::parse(ack.body()) {
-            dialog.set_way(&answer, &self.options.codecs);
+            dialog.set_way(&answer, &self.options);
         }
         let bye = std::mem::take(&mut dialog.bye_after_ack);
         self.event(Event::Acked { call: id });

@@ -62,8 +62,7 @@ impl Ua {
         headers.push(("Allow", ALLOW.into()));
         headers.extend(dialog.headers.iter().cloned());
         headers.extend(credentials);
-        let body =
-            sdp::offer(dialog.media.shown, dialog.session, dialog.version, &self.options.codecs, dialog.direction);
+        let body = sdp::offer(dialog.media.shown, dialog.session, dialog.version, &self.options, dialog.direction);
         let (uri, to) = (dialog.target.clone(), dialog.to);
         let Some(branch) = self.start(purpose, Method::Invite, &uri, to, headers, &body) else { return false };
         if let Some(dialog) = self.calls.get_mut(&id) {
@@ -238,7 +237,7 @@ impl Ua {
         match (code, response) {
             (100..=199, Some(response)) => {
                 if let Some(remote) = sdp::Remote::parse(response.body()) {
-                    dialog.set_way(&remote, &self.options.codecs);
+                    dialog.set_way(&remote, &self.options);
                 }
                 match state {
                     State::Calling => dialog.state = State::Proceeding,
@@ -288,7 +287,7 @@ impl Ua {
         let Some(dialog) = self.calls.get_mut(&id) else { return };
         dialog.state = State::Up;
         if let Some(remote) = sdp::Remote::parse(response.body()) {
-            dialog.set_way(&remote, &self.options.codecs);
+            dialog.set_way(&remote, &self.options);
         }
         let mut headers = dialog.request_headers("ACK");
         headers.insert(0, via);

@@ -17,7 +17,7 @@ use crate::media::demux::{Kind, kind};
 use crate::media::ice::{Credentials, IceLite, RESPONSE_BYTES_MAX, stun_ufrag};
 use crate::media::srtp::{Keys, OVERHEAD_BYTES_MAX, Profile, Receiver, Sender};
 use crate::media::{rtcp, rtp, stun};
-use crate::sdp::{self, Codec, Formats, Local, Sdp};
+use crate::sdp::{self, Codec, Formats, Ice, Local, Own, OwnDtls, OwnKeys, Sdp, Srtp};
 use crate::sip::digest::{Authorization, Challenge, Nonces, answer_challenge};
 use crate::sip::header::{CSeq, HeaderName, NameAddr, Params, Via};
 use crate::sip::message::{Malformed, Message, validate};
@@ -83,9 +83,16 @@ pub fn sdp(data: &[u8]) {
         let _ = (description.rtp_address(media), description.direction(media), media.payload_types().count());
         let _ = media.payload_types().filter_map(|n| media.rtpmap(n)).count();
     }
-    let local = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 4_000, session: 1, version: 1 };
+    let ice = Ice { ufrag: "ufrag".to_owned(), password: "a-password-of-22-chars".to_owned() };
+    let security = Own {
+        srtp: Srtp::Offer,
+        keys: Some(OwnKeys::new([7; OwnKeys::BYTES])),
+        dtls: Some(OwnDtls { fingerprint: "sha-256 AB".to_owned(), ice }),
+    };
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let local = Local { address, port: 4_000, session: 1, version: 1, security };
     let codecs = [Codec::Opus, Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::G729];
-    let accepted = sdp::accept(&description, &Formats::new(&codecs, true));
+    let accepted = sdp::accept(&description, &local, &Formats::new(&codecs, true));
     for prefer in [None, Some(Codec::Pcmu)] {
         if let Ok((text, agreed)) = sdp::answer(&description, &local, &codecs, prefer) {
             let answer = Sdp::parse(&text).expect("our answer can be read");
