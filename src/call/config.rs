@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::id::{AgentId, QueueName};
 use crate::media::codec::Codec;
+pub use crate::sdp::Srtp;
 use crate::sip::config::{Host, Transport};
 
 use super::number::Numbering;
@@ -42,6 +43,8 @@ pub struct CallConfig {
 pub struct LegProfile {
     /// In just this order; empty = those of the centre.
     pub codecs: Vec<Codec>,
+    /// Whether keys in SDP may or must protect them.
+    pub srtp: Srtp,
 }
 
 /// The longest pause of a recording where no queue says otherwise.

@@ -32,12 +32,21 @@ pub struct Place {
 /// What may protect the packets of a leg.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    /// Whether keys in SDP are taken.
+    /// Whether keys in SDP are taken, or must be.
     pub srtp: sdp::Srtp,
+    /// Nobody on the way reads our SDP: keys may stand in it.
+    pub private: bool,
     /// The fingerprint of our certificate, when the peer is a browser: it is served at a shared port.
     pub fingerprint: Option<String>,
     /// What keys and names are made of.
     pub secret: Secret,
+}
+
+impl Guard {
+    /// Whether we may offer: not when the leg has to be protected and nothing is there to do so.
+    pub fn can_offer(&self) -> bool {
+        self.srtp != sdp::Srtp::Required || self.private || self.fingerprint.is_some()
+    }
 }
 
 /// The codecs of a leg, and whose order that is.
@@ -84,7 +93,7 @@ pub struct Leg {
     /// What our last offer listed.
     formats: sdp::Formats,
     guard: Guard,
-    /// How often the peer restarted ICE.
+    /// How often the peer restarted ICE, or gave up keys: what comes later is protected by other ones.
     restarts: u32,
     address: IpAddr,
     signalling: IpAddr,
@@ -141,6 +150,9 @@ impl Leg {
         codecs: &[media::Codec],
     ) -> Result<Self, sdp::SdpError> {
         let Some(offer) = offer else {
+            if !place.guard.can_offer() {
+                return Err(sdp::SdpError::NoSecurity(sdp::ENCRYPTION_REQUIRED));
+            }
             let heard: Vec<_> = codecs.iter().copied().filter(|codec| *codec != media::Codec::G729).collect();
             return Ok(Self { session, ..Self::offering(place, &heard, false) });
         };
@@ -170,7 +182,7 @@ impl Leg {
             Some(agreed) => sdp::Formats::keeping(&codecs, agreed),
             None => sdp::Formats::new(&codecs, false),
         };
-        self.sdp = sdp::offer(&self.local(), &self.formats);
+        self.sdp = sdp::offer(&self.offered(), &self.formats);
     }
 
     /// Another name and port, before anybody was told of the old ones: the description says the new port.
@@ -213,12 +225,21 @@ impl Leg {
         sdp::Local { address: self.address, port, session: self.id.0, version: self.version, security }
     }
 
+    /// What an offer of ours says: where keys protect the leg they go on to.
+    fn offered(&self) -> sdp::Local {
+        let mut local = self.local();
+        if self.media.as_ref().is_some_and(|agreed| matches!(agreed.security, sdp::Security::Sdes { .. })) {
+            local.security.srtp = sdp::Srtp::Required;
+        }
+        local
+    }
+
     /// What we have to protect it with.
     fn own(&self) -> sdp::Own {
-        let Guard { srtp, fingerprint, secret } = &self.guard;
+        let Guard { srtp, private, fingerprint, secret } = &self.guard;
         let ice = || secret.ice(self.restarts);
         let dtls = fingerprint.as_ref().map(|text| sdp::OwnDtls { fingerprint: text.clone(), ice: ice() });
-        sdp::Own { srtp: *srtp, keys: Some(secret.keys()), dtls }
+        sdp::Own { srtp: *srtp, keys: private.then(|| secret.keys(self.restarts)), dtls }
     }
 
     /// The peer answered our offer.
@@ -227,7 +248,7 @@ impl Leg {
     ///
     /// What [`sdp::accept`] says: the answer names nothing we offered.
     pub fn accept(&mut self, answer: &Sdp) -> Result<(), sdp::SdpError> {
-        let negotiated = sdp::accept(answer, &self.local(), &self.formats)?;
+        let negotiated = sdp::accept(answer, &self.offered(), &self.formats)?;
         self.on_hold = !negotiated.direction.sends();
         self.media = Some(negotiated);
         Ok(())
@@ -324,11 +345,13 @@ fn terms(agreed: &Negotiated) -> media::Terms {
     }
 }
 
-/// A peer that names itself anew in ICE wants new names of ours too (RFC 8839 §4.4.1.1.1).
+/// A peer that names itself anew in ICE wants new names of ours too (RFC 8839 §4.4.1.1.1). Keys that were given up are
+/// not taken up again: their counters are lost, and a nonce is never used twice.
 fn restarts(before: &sdp::Security, now: &sdp::Security) -> bool {
     match (before, now) {
         (sdp::Security::Dtls(before), sdp::Security::Dtls(now)) => before.theirs != now.theirs,
-        _ => false,
+        (sdp::Security::Sdes { .. }, sdp::Security::None | sdp::Security::Dtls(_)) => true,
+        (sdp::Security::None | sdp::Security::Sdes { .. } | sdp::Security::Dtls(_), _) => false,
     }
 }
 

@@ -19,9 +19,9 @@ impl Secret {
         Self(random)
     }
 
-    /// For keys in SDP: the same in all descriptions of the leg.
-    pub fn keys(&self) -> sdp::OwnKeys {
-        sdp::OwnKeys::new(self.bytes(b"sdes", 0))
+    /// For keys in SDP: the same in all descriptions of one generation.
+    pub fn keys(&self, generation: u32) -> sdp::OwnKeys {
+        sdp::OwnKeys::new(self.bytes(b"sdes", generation))
     }
 
     /// For ICE; each restart has other ones (RFC 8445 §9). 48 and 144 bits.
@@ -63,7 +63,12 @@ mod tests {
     fn each_leg_and_each_restart_has_other_names() {
         let (one, two) = (Secret::new([1; 32]), Secret::new([2; 32]));
         assert_eq!(one.ice(0), one.ice(0));
-        assert!(one.ice(0) != one.ice(1) && one.ice(0) != two.ice(0) && one.keys() != two.keys());
+        assert!(
+            one.ice(0) != one.ice(1)
+                && one.ice(0) != two.ice(0)
+                && one.keys(0) != two.keys(0)
+                && one.keys(0) != one.keys(1)
+        );
         let ice = one.ice(0);
         assert_eq!((ice.ufrag.len(), ice.password.len()), (8, 24));
         assert!(ice.password.bytes().all(|b| LETTERS.contains(&b)));

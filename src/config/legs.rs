@@ -1,6 +1,6 @@
 //! How legs talk: codecs of the centre, of an agent, of a trunk.
 
-use crate::call::config::LegProfile;
+use crate::call::config::{LegProfile, Srtp};
 use crate::media::codec::Codec;
 
 use super::build::duplicate;
@@ -11,7 +11,11 @@ const CODECS: [(&str, Codec); 5] =
 
 /// The keys of an agent or a trunk.
 pub fn profile(reader: &Reader) -> LegProfile {
-    LegProfile { codecs: codecs(reader).unwrap_or_default() }
+    let policies = [("never", Srtp::Never), ("offer", Srtp::Offer), ("required", Srtp::Required)];
+    LegProfile {
+        codecs: codecs(reader).unwrap_or_default(),
+        srtp: reader.word("srtp", &policies, &[]).unwrap_or_default(),
+    }
 }
 
 /// The `codecs` key; `None` when it is absent.

@@ -20,7 +20,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The SIP status that says why not: 480 he has no phone, 503 no port.
+    /// The SIP status that says why not: 480 he has no phone, 488 it must be encrypted and cannot be, 503 no port.
     pub(super) fn call_out(&mut self, now: Instant, user: AgentId, route: Route, about: &AgentId) -> Result<(), u16> {
         if self.draining {
             return Err(503);
@@ -29,8 +29,12 @@ impl Engine {
         let page = self.is_page(way.flow, &way.uri);
         let (id, leg, origin) = (self.new_call_id(now), self.new_leg_id(), Origin::User(user.clone()));
         let shard = self.choose_shard(&origin, &route);
+        let guard = self.guard(way.flow, page, self.user_srtp(&user));
+        if !guard.can_offer() {
+            return Err(488);
+        }
         let own = if page { self.browser_port(shard) } else { self.take_port(now) };
-        let (port, guard) = (own.ok_or(503u16)?, self.guard(way.flow, page));
+        let port = own.ok_or(503u16)?;
         let role = LegRole::Supervisor;
         let (address, signalling) = (self.settings.media.address, way.flow.remote.ip());
         let place = Place { id: leg, port: Some(port), address, signalling, role, guard };

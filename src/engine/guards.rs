@@ -14,15 +14,16 @@ use crate::sip::config::Transport;
 use super::Engine;
 
 impl Engine {
-    /// What may protect a leg whose signalling takes this way.
+    /// What may protect a leg whose signalling takes this way; `srtp` is the policy for its peer.
     ///
     /// Keys in SDP are as secret as the signalling that carries them (RFC 4568 §8.3): they are taken over TLS and WSS.
-    pub(super) fn guard(&mut self, flow: Flow, browser: bool) -> Guard {
+    pub(super) fn guard(&mut self, flow: Flow, browser: bool, srtp: sdp::Srtp) -> Guard {
         let mut random = [0; 32];
         self.random.fill_bytes(&mut random);
         let identity = self.settings.media.identity.as_ref().filter(|_| browser);
         Guard {
-            srtp: if flow.transport.is_secure() { sdp::Srtp::Offer } else { sdp::Srtp::Never },
+            srtp,
+            private: flow.transport.is_secure(),
             fingerprint: identity.map(|identity| identity.fingerprint().to_string()),
             secret: Secret::new(random),
         }

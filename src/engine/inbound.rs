@@ -137,7 +137,7 @@ impl Engine {
             Route::Supervise(..) => LegRole::Supervisor,
             _ => LegRole::Customer,
         };
-        let (leg_id, guard) = (self.new_leg_id(), self.guard(incoming.flow, browser));
+        let (leg_id, guard) = (self.new_leg_id(), self.guard(incoming.flow, browser, self.caller_srtp(&origin)));
         let place = Place {
             id: leg_id,
             port,

@@ -197,11 +197,16 @@ impl Engine {
         let customer_sdp = known.customer().sdp.clone();
         let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
         let page = self.is_page(way.flow, &way.uri);
+        let srtp = self.callee_srtp(&purpose, way.trunk.as_deref());
+        let guard = self.guard(way.flow, page, srtp);
+        if path == MediaPath::Relay && !guard.can_offer() {
+            return Err(488);
+        }
         let port = match path {
             MediaPath::Bypass => None,
             MediaPath::Relay => Some(self.port_for_peer(now, shard, page).ok_or(503u16)?),
         };
-        let (id, guard) = (self.new_leg_id(), self.guard(way.flow, page));
+        let id = self.new_leg_id();
         let (address, signalling) = (self.settings.media.address, way.flow.remote.ip());
         let place = Place { id, port, address, signalling, role: LegRole::Agent, guard };
         let leg = Leg::offering(place, &codecs, comfort_noise);

@@ -146,7 +146,7 @@ impl Engine {
         let (shard, offer) = (call.shard(), offer_of(incoming)?);
         let browser = self.is_browser(offer.as_ref());
         let port = self.port_for_peer(now, shard, browser).ok_or_else(|| Door::later("No media port is free"))?;
-        let (leg, guard) = (self.new_leg_id(), self.guard(incoming.flow, browser));
+        let (leg, guard) = (self.new_leg_id(), self.guard(incoming.flow, browser, self.user_srtp(&user)));
         let (address, signalling) = (self.settings.media.address, incoming.flow.remote.ip());
         let place = Place { id: leg, port: Some(port), address, signalling, role, guard };
         let made = Leg::called(place, session, offer.as_ref(), &self.user_codecs(&user));

@@ -82,6 +82,20 @@ impl Pair {
         Box::new(Self { keys, send: Sender::new(ours), receive: Receiver::new(theirs), room: [0; ROOM] })
     }
 
+    /// Each direction for itself: a key that is the same must go on with its counters, for a nonce is never used twice
+    /// and the peer goes on with his (RFC 4568 §7.1.4).
+    fn rekey(&mut self, ours: &Keys, theirs: &Keys) {
+        let (our_old, their_old) = &mut self.keys;
+        if our_old != ours {
+            *our_old = ours.clone();
+            self.send = Sender::new(ours);
+        }
+        if their_old != theirs {
+            *their_old = theirs.clone();
+            self.receive = Receiver::new(theirs);
+        }
+    }
+
     /// From a handshake.
     fn of(keys: &SrtpKeys) -> Option<Box<Self>> {
         let profile = match keys.profile {
@@ -120,9 +134,10 @@ impl Seal {
     pub fn update(&mut self, now: Instant, security: &Security, identity: Option<&Identity>) {
         match (security, &mut *self) {
             (Security::None, _) => *self = Self::Open,
-            // The same keys must go on with their counters: a nonce is never used twice.
-            (Security::Sdes { ours, theirs }, Self::Keyed(pair)) if pair.keys == (ours.clone(), theirs.clone()) => {}
-            (Security::Sdes { ours, theirs }, _) => *self = Self::Keyed(Pair::new(ours, theirs)),
+            (Security::Sdes { ours, theirs }, Self::Keyed(pair)) => pair.rekey(ours, theirs),
+            (Security::Sdes { ours, theirs }, Self::Open | Self::Dtls(_)) => {
+                *self = Self::Keyed(Pair::new(ours, theirs))
+            }
             (Security::Dtls(terms), Self::Dtls(behind)) => behind.update(now, terms, identity),
             (Security::Dtls(terms), Self::Open | Self::Keyed(_)) => {
                 let (ufrag, password) = &terms.ours;

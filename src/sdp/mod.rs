@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 pub use formats::{COMFORT_NOISE_PAYLOAD, Formats};
 pub use negotiate::{accept, answer, offer};
 pub use parse::{Line, Media, Sdp};
-pub use secure::{Dtls, Ice, Own, OwnDtls, OwnKeys, Role, Security, Srtp, wants_dtls};
+pub use secure::{Dtls, ENCRYPTION_REQUIRED, Ice, Own, OwnDtls, OwnKeys, Role, Security, Srtp, wants_dtls};
 
 /// An audio codec that can be agreed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]

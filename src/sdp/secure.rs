@@ -11,6 +11,8 @@ use super::crypto::{Crypto, Suite};
 use super::formats::plain_text;
 use super::{Local, Media, Sdp, SdpError};
 
+/// Why a plain stream is refused where a policy asks for more.
+pub const ENCRYPTION_REQUIRED: &str = "encryption is required here";
 /// The suites that we offer, best first; an answer takes any of [`Suite::ALL`].
 const OFFERED: [Suite; 2] = [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1_80];
 /// Most fingerprints of one peer that are kept.
@@ -20,9 +22,9 @@ const FINGERPRINTS_MAX: usize = 8;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Srtp {
     /// They are not taken.
-    #[default]
     Never,
     /// They are taken when they are offered.
+    #[default]
     Offer,
     /// What is not encrypted, in this way or by DTLS, is refused; our own offers have keys.
     Required,
@@ -30,8 +32,8 @@ pub enum Srtp {
 
 /// What we have to protect a leg with.
 ///
-/// An offer of ours says the most that stands here: DTLS, keys when they are required, else nothing. An answer takes
-/// what the peer offers of it.
+/// An offer of ours says the most that stands here: DTLS, keys when they are required, else nothing: whoever requires
+/// keys and has neither must not offer. An answer takes what the peer offers of it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Own {
     /// Whether keys in SDP are taken.
@@ -166,7 +168,7 @@ pub(super) fn answer(sdp: &Sdp, media: &Media, own: &Own) -> Result<Security, Sd
         // Also where the transport says otherwise: opportunistic (RFC 8643).
         Some((keys, theirs)) => Ok(Security::Sdes { ours: keys.crypto(theirs.tag, theirs.suite), theirs }),
         None if AVP.contains(&protocol) && own.srtp != Srtp::Required => Ok(Security::None),
-        None if AVP.contains(&protocol) => Err(SdpError::NoSecurity("encryption is required here")),
+        None if AVP.contains(&protocol) => Err(SdpError::NoSecurity(ENCRYPTION_REQUIRED)),
         None if keys.is_none() => Err(SdpError::NoSecurity("keys in SDP are not taken on this connection")),
         None => Err(SdpError::NoSecurity("none of the keys can be used")),
     }
@@ -190,7 +192,7 @@ pub(super) fn accept(sdp: &Sdp, media: &Media, own: &Own) -> Result<Security, Sd
             let (ours, theirs) = pair.ok_or(SdpError::NoSecurity("none of the keys can be used"))?;
             Ok(Security::Sdes { ours, theirs })
         }
-        (None, None) if AVP.contains(&protocol) => Ok(Security::None),
+        (None, None) if AVP.contains(&protocol) && own.srtp != Srtp::Required => Ok(Security::None),
         _ => Err(no_transport(media)),
     }
 }

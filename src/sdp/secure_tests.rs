@@ -133,6 +133,9 @@ fn required_keys_are_offered_and_the_answers_taken_by_their_tag() {
     ] {
         assert!(accept(&bad, &ours, &formats).is_err());
     }
+    // Where nothing is there to protect it with, a plain answer is none.
+    let bare = Local { security: Own { keys: None, ..ours.security.clone() }, ..ours.clone() };
+    assert!(accept(&reply("RTP/AVP", "a=sendrecv"), &bare, &formats).is_err());
     // Nor is a key where none was offered: nobody would know ours.
     assert!(accept(&good, &local(Srtp::Offer, false), &formats).is_err());
 }

@@ -63,6 +63,8 @@ pub struct Centre {
     pub journal: Vec<Entry>,
     pub media: Vec<Media>,
     pub drained: u32,
+    /// Who signals over TLS, by the second listener; everybody else over UDP.
+    pub tls: BTreeSet<SocketAddr>,
     /// The disk does not answer.
     pub disk_silent: bool,
     /// So many of the next ports cannot be opened.
@@ -97,6 +99,7 @@ impl Centre {
             journal: Vec::new(),
             media: Vec::new(),
             drained: 0,
+            tls: BTreeSet::new(),
             disk_silent: false,
             ports_taken: 0,
             fold: Fold::default(),
@@ -367,7 +370,10 @@ impl Centre {
 
     #[track_caller]
     pub fn send(&mut self, from: SocketAddr, text: String) {
-        let flow = Flow { transport: Transport::Udp, listener: 0, remote: from, connection: None };
+        let flow = match self.tls.contains(&from) {
+            true => Flow { transport: Transport::Tls, listener: 1, remote: from, connection: Some(1) },
+            false => Flow { transport: Transport::Udp, listener: 0, remote: from, connection: None },
+        };
         self.handle(Input::Message { received: self.now, from: flow, bytes: Bytes::from(text) });
     }
 

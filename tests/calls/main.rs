@@ -21,6 +21,7 @@ mod phone;
 mod places;
 mod queues;
 mod recordings;
+mod secure;
 mod settings;
 mod storms;
 mod supervision;
