@@ -16,6 +16,7 @@ mod softphone;
 
 use std::f64::consts::PI;
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use bursts::{Setup, burst_call, median};
 use common::*;
@@ -28,6 +29,8 @@ const CALLER_HZ: f64 = 1_004.0;
 const CALLEE_HZ: f64 = 604.0;
 /// Peak of a sine of 0 dBm0 (G.711 §5).
 const PEAK_0_DBM0: f64 = 22_300.0;
+/// One test at a time: each is as many phones as two processors serve without a hiccup.
+static TURN: Mutex<()> = Mutex::new(());
 /// How long each pair talks.
 const TALK: std::time::Duration = ms(3_500);
 
@@ -161,6 +164,7 @@ fn with_codecs(ports: Ports, numbers: &str) -> String {
 /// Each kind calls each kind: in every round all callers talk at once, each with another callee.
 #[test]
 fn every_codec_talks_to_every_codec() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let kinds = Kind::all();
     let (ports, phones) = (free_ports(), free_ports());
     let port = |n: usize| phones.sip + 30 * n as u16;
@@ -230,6 +234,7 @@ fn every_codec_talks_to_every_codec() {
 /// lie as far apart in the file as they were in truth.
 #[test]
 fn both_sides_of_a_recording_are_in_step() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (ports, phones) = (free_ports(), free_ports());
     let mut numbers = String::new();
     for n in 0..CODECS.len() as u16 {

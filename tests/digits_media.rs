@@ -7,15 +7,12 @@ mod common;
 mod line;
 #[path = "common/pair.rs"]
 mod pair;
-#[path = "common/baresip.rs"]
-mod softphone;
 
 use std::f64::consts::PI;
 
 use common::*;
 use hatif::robot::{Phone, Source};
 use pair::{alice, bob};
-use softphone::Baresip;
 
 const KEYS: &str = "1590*#37";
 const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
@@ -100,25 +97,27 @@ fn events_become_tones_for_a_phone_without_events() {
     server.idle(SOON);
 }
 
-/// Keys told by INFO (baresip does it): the other phone gets events, each once.
+/// Keys told by INFO, by a phone that knows no events: the other phone gets events, each once.
 #[test]
 fn keys_by_info_become_events() {
     let (server, ports) = server();
     let bob = Phone::start(bob(&server, ports.spare, None).says(Source::Silence)).expect("Bob's phone");
-    let account = "<sip:0501@customer.example>;regint=0;audio_codecs=pcma,pcmu;dtmfmode=info\n";
-    let caller = Baresip::start(account, 1_004.0, ports.spare + 4);
-    caller.command("dial", &format!("sip:700@{}", server.sip));
+    let mut options = alice(&server, Source::Silence, None);
+    options.events = false;
+    let alice = Phone::start(options).expect("Alice's phone");
+    let out = alice.invite("700").expect("sent");
     let inside = bob.incoming(SOON).expect("Bob is rung");
     inside.answer();
-    caller.says("Call established", 1);
+    out.answered(SOON).expect("answered");
+    std::thread::sleep(ms(500));
     for key in KEYS.chars() {
-        caller.command("sndcode", &key.to_string());
+        out.tell_key(key);
         std::thread::sleep(ms(400));
     }
     wait_until(SOON, "the last key", || inside.digits().len() >= KEYS.len());
     std::thread::sleep(ms(500));
     assert_eq!(inside.digits(), KEYS);
-    caller.command("hangup", "");
-    assert!(inside.ended(SOON));
+    assert_eq!(alice.count(true, "INFO "), KEYS.len(), "none was repeated");
+    assert_eq!(out.hang_up_and_wait(SOON), Some(200));
     server.idle(SOON);
 }

@@ -407,6 +407,11 @@ impl Call {
         self.media.pressed()
     }
 
+    /// Tells a key by INFO, beside the media.
+    pub fn tell_key(&self, key: char) {
+        self.shared.lock().tell_key(self.id, key)
+    }
+
     /// All sound heard so far (8 kHz); lost packets are silence.
     pub fn heard(&self) -> Vec<i16> {
         self.media.heard()

@@ -194,6 +194,7 @@ enum Purpose {
     Bye(u64),
     Cancel(u64),
     Options,
+    Info,
 }
 
 /// A client transaction.
@@ -367,7 +368,8 @@ impl Ua {
         headers.insert(0, self.via(&branch));
         headers.insert(1, ("Max-Forwards", "70".into()));
         if !body.is_empty() {
-            headers.push(("Content-Type", "application/sdp".into()));
+            let kind = if method == Method::Info { "application/dtmf-relay" } else { "application/sdp" };
+            headers.push(("Content-Type", kind.into()));
         }
         headers.push(("User-Agent", "hatif-robot".into()));
         let bytes = sip::request(method, uri, &headers, body).ok()?;

@@ -136,6 +136,16 @@ impl Ua {
         }
     }
 
+    /// Tells a key by INFO; `application/dtmf-relay` is nobody's standard and everybody's habit.
+    pub(in crate::robot) fn tell_key(&mut self, id: u64, key: char) {
+        let Some(dialog) = self.calls.get_mut(&id).filter(|d| d.state == State::Up) else { return };
+        dialog.cseq += 1;
+        let headers = dialog.request_headers("INFO");
+        let (uri, to) = (dialog.target.clone(), dialog.to);
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        self.start(Purpose::Info, Method::Info, &uri, to, headers, body.as_bytes());
+    }
+
     /// Sends OPTIONS to the server.
     pub(in crate::robot) fn options(&mut self) {
         let uri = format!("sip:{}", self.options.server);
@@ -227,7 +237,7 @@ impl Ua {
             Purpose::Bye(call) if code >= 200 => self.event(Event::ByeAnswered { call, code }),
             Purpose::Cancel(call) if code >= 200 => self.event(Event::CancelAnswered { call, code }),
             Purpose::Options if code >= 200 => self.event(Event::OptionsAnswered { code }),
-            Purpose::Register | Purpose::Bye(_) | Purpose::Cancel(_) | Purpose::Options => {}
+            Purpose::Register | Purpose::Bye(_) | Purpose::Cancel(_) | Purpose::Options | Purpose::Info => {}
         }
     }
 
