@@ -249,6 +249,10 @@ impl Leg {
     /// What [`sdp::accept`] says: the answer names nothing we offered.
     pub fn accept(&mut self, answer: &Sdp) -> Result<(), sdp::SdpError> {
         let negotiated = sdp::accept(answer, &self.offered(), &self.formats)?;
+        if self.media.as_ref().is_some_and(|before| restarts(&before.security, &negotiated.security)) {
+            // What we offered stands; from the next description on nothing of before is used.
+            self.restarts += 1;
+        }
         self.on_hold = !negotiated.direction.sends();
         self.media = Some(negotiated);
         Ok(())
@@ -345,13 +349,15 @@ fn terms(agreed: &Negotiated) -> media::Terms {
     }
 }
 
-/// A peer that names itself anew in ICE wants new names of ours too (RFC 8839 §4.4.1.1.1). Keys that were given up are
-/// not taken up again: their counters are lost, and a nonce is never used twice.
+/// A peer that names itself anew in ICE wants new names of ours too (RFC 8839 §4.4.1.1.1). Keys that were given up, for
+/// none or for another suite's, are not taken up again: their counters are lost, and a nonce is never used twice.
 fn restarts(before: &sdp::Security, now: &sdp::Security) -> bool {
+    use sdp::Security::{Dtls, None, Sdes};
     match (before, now) {
-        (sdp::Security::Dtls(before), sdp::Security::Dtls(now)) => before.theirs != now.theirs,
-        (sdp::Security::Sdes { .. }, sdp::Security::None | sdp::Security::Dtls(_)) => true,
-        (sdp::Security::None | sdp::Security::Sdes { .. } | sdp::Security::Dtls(_), _) => false,
+        (Dtls(before), Dtls(now)) => before.theirs != now.theirs,
+        (Sdes { ours: before, .. }, Sdes { ours: now, .. }) => before.suite != now.suite,
+        (Sdes { .. }, None | Dtls(_)) => true,
+        (None | Dtls(_), None | Sdes { .. }) | (None, Dtls(_)) => false,
     }
 }
 

@@ -80,7 +80,7 @@ fn another_codec_of_the_second_leg_makes_no_re_invite() {
 fn an_agents_profile_rules_his_own_legs_alone() {
     let mut centre = Centre::with(|settings| {
         with_all(settings);
-        let profile = LegProfile { codecs: vec![Codec::Opus, Codec::Pcma] };
+        let profile = LegProfile { codecs: vec![Codec::Opus, Codec::Pcma], ..LegProfile::default() };
         settings.call.profiles.insert("101".into(), profile);
     });
     // He is rung for a caller who speaks PCMU: his order stands.

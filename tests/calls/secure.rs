@@ -61,6 +61,11 @@ fn keys_over_tls_are_answered_and_go_on_through_a_re_invite() {
     assert_eq!((our_key(&plain), told(&centre).last()), (None, Some(&false)));
     let again = centre.reinvites(&mut caller, &keyed(trunk(), "RTP/SAVP"));
     assert!(our_key(&again).is_some_and(|key| key != ours));
+    // Nor are those of another suite, when its turn comes again.
+    let other = |message: &str| message.replace("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32");
+    centre.reinvites(&mut caller, &other(&keyed(trunk(), "RTP/SAVP")));
+    let back = centre.reinvites(&mut caller, &keyed(trunk(), "RTP/SAVP"));
+    assert!(our_key(&back).is_some_and(|key| Some(key) != our_key(&again) && key != ours));
     // Another call has another key.
     centre.bye(&mut caller);
     let mut next = centre.dial_with(trunk(), "1", "500", "Max-Forwards: 70", &keyed(trunk(), "RTP/AVP"));

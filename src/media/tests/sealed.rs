@@ -76,6 +76,14 @@ fn sdes_protects_both_ways_and_what_is_forged_changes_nothing() {
         world.command(Command::Update { leg: caller.leg, remote: None, terms });
         let heard = sealed_talk(&mut world, 1_000, &mut caller, &mut lock, &mut agent);
         assert!(level(&heard, 604.0) > 74.0);
+        // The peer alone takes another key: ours goes on counting, or what it receives would be no more authentic.
+        let next = keys(profile, 133);
+        lock.send = Sender::new(&next);
+        let security = Security::Sdes { ours: keys(profile, 1), theirs: next };
+        let terms = Terms { security, ..Terms::plain(Codec::Pcmu, 0, Some(101)) };
+        world.command(Command::Update { leg: caller.leg, remote: None, terms });
+        let heard = sealed_talk(&mut world, 8_000, &mut caller, &mut lock, &mut agent);
+        assert!(level(&heard, 604.0) > 74.0);
         world.heard(&agent);
         let mut stale = lock.seal(&caller.speak());
         let last = stale.len() - 1;
