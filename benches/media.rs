@@ -1,7 +1,8 @@
-//! What the media thread costs beside the bare kernel path: music, listeners, SRTP, transcoding; and mixing alone.
+//! What the media thread costs beside the bare kernel path: relay, recording, music, listeners, SRTP, transcoding; and
+//! mixing alone.
 //!
 //! Each row has its yardstick in the same run: a bare thread that receives the same packets and sends as many, and the
-//! codecs alone on this thread. `HATIF_BENCH_LEGS` sets the legs of a row (default 200), `HATIF_BENCH_ROUNDS` the rounds
+//! codecs alone on this thread. `HATIF_BENCH_LEGS` sets the legs of a row (default 500), `HATIF_BENCH_ROUNDS` the rounds
 //! (default 3). CPU time of the threads that are named, never wall time.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -11,7 +12,7 @@ mod rtp;
 use std::net::UdpSocket;
 use std::sync::Arc;
 
-use hatif::id::LegId;
+use hatif::id::{LegId, RecordingId};
 use hatif::media::mixer::{Limiter, Mix};
 use hatif::media::seal::Security;
 use hatif::media::srtp::{Keys, Profile, Sender};
@@ -32,13 +33,15 @@ fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
-    let (legs, rounds) = (number("HATIF_BENCH_LEGS", 200), number("HATIF_BENCH_ROUNDS", 3));
+    let (legs, rounds) = (number("HATIF_BENCH_LEGS", 500), number("HATIF_BENCH_ROUNDS", 3));
     raise_file_limit();
     println!("Media on loopback: {legs} legs, {} packets/s, {rounds} rounds of 4 s, CPU of the thread\n", legs * 50);
     println!("| for each packet that comes | µs min | median | max | yardstick | µs median | ratio | lost |");
     println!("|---|---|---|---|---|---|---|---|");
     let turns = |legs| measure(legs, &Voice::pcmu(), Bare::turns);
     let relay = |legs| measure(legs, &Voice::pcmu(), Bare::relay);
+    row(rounds, legs, "relay", |legs| bridged(legs, false), "bare relay", relay, 0.0);
+    row(rounds, legs, "relay and stereo recording", |legs| bridged(legs, true), "bare relay", relay, 0.0);
     row(rounds, legs, "a waiting caller: his packet, one of music", music, "bare: receive one, send one", turns, 0.0);
     row(
         rounds,
@@ -103,6 +106,22 @@ fn bridge_all(phones: &[UdpSocket], tell: &mut dyn FnMut(Command)) {
     for n in (0..phones.len() as u64).step_by(2) {
         tell(Command::Bridge { a: LegId(n), b: LegId(n + 1) });
     }
+}
+
+fn bridged(legs: usize, record: bool) -> Figures {
+    measure(legs, &Voice::pcmu(), |phones| {
+        Media::start(
+            phones,
+            |_| pcmu(),
+            |tell| {
+                bridge_all(phones, tell);
+                for n in (0..phones.len() as u64).step_by(2).filter(|_| record) {
+                    let recording = RecordingId::new(1, u128::from(n));
+                    tell(Command::Record { recording, customer: LegId(n), others: smallvec![LegId(n + 1)] });
+                }
+            },
+        )
+    })
 }
 
 fn music(legs: usize) -> Figures {
