@@ -88,6 +88,9 @@ pub struct Call {
     /// Whose phones are silent while the other side speaks.
     #[serde(default)]
     pub one_way: Vec<LegRole>,
+    /// Whose page is gone: the other side hears music until he is back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<AgentId>,
 }
 
 /// Somebody who was brought into a talk.
@@ -230,6 +233,7 @@ impl Live {
                 phase_since: at,
                 recording: false,
                 one_way: Vec::new(),
+                away: None,
                 parties: Vec::new(),
             };
             self.calls.insert(id, call);
@@ -295,6 +299,8 @@ impl Call {
                 self.one_way.retain(|known| known != leg);
                 return self.one_way.extend(on.then_some(*leg));
             }
+            Kind::PageLost { user, .. } => return self.away = Some(user.clone()),
+            Kind::Rejoined { .. } | Kind::RejoinFailed { .. } => return self.away = None,
             Kind::LegQuality { leg, .. } => return self.one_way.retain(|known| known != leg),
             Kind::FlowEntered { flow, .. } => Phase::Flow { flow: flow.clone(), node: None },
             Kind::NodeVisited { flow, node } => Phase::Flow { flow: flow.clone(), node: Some(node.clone()) },
