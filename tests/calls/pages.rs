@@ -10,7 +10,7 @@ use hatif::sip::digest::{Answer, Challenge, answer_challenge};
 use hatif::sip::header::Method;
 
 use crate::centre::*;
-use crate::phone::header;
+use crate::phone::{self, header};
 
 const PASSWORD: &str = "secret";
 
@@ -84,6 +84,16 @@ impl Centre {
         let id = self.fresh();
         self.send(at, register(2, id, &format!("Authorization: {proof}\r\n")));
         self.expect(at, "SIP/2.0 200");
+    }
+
+    /// What the phone or page there offers.
+    pub fn offer_of(&self, at: SocketAddr, direction: &str) -> String {
+        if self.pages.contains_key(&at) { sdp("actpass", direction) } else { phone::sdp(at, direction) }
+    }
+
+    /// What it answers.
+    pub fn answer_of(&self, at: SocketAddr, direction: &str) -> String {
+        if self.pages.contains_key(&at) { sdp("active", direction) } else { phone::sdp(at, direction) }
     }
 
     /// A page is gone: its connection closes.
