@@ -322,6 +322,10 @@ impl Call {
             _ => return,
         };
         if phase != self.phase {
+            if !matches!(phase, Phase::Talking { .. } | Phase::Bridged { .. }) {
+                // The talk that waited for him is over.
+                self.away = None;
+            }
             self.phase = phase;
             self.phase_since = at;
         }
@@ -368,6 +372,28 @@ mod tests {
         assert_eq!(phases, want);
         assert!(live.calls().is_empty() && live.waiting("support").is_empty());
         assert_eq!(live.agents().get("101").map(|agent| agent.state), Some(AgentStateName::Ready));
+    }
+
+    #[test]
+    fn who_is_away_is_shown_until_he_is_back_or_the_talk_is_over() {
+        let about = About::Call(call(1));
+        let gone = Kind::PageLost { user: "101".into(), leg: LegRole::Agent };
+        let back = Kind::Rejoined { user: "101".into(), leg: LegRole::Agent, anew: true };
+        let ended = Kind::TalkEnded { agent: "101".into(), queue: None, talk_ms: 9, hold_ms: 0 };
+        for end in [back, ended] {
+            let mut live = Live::default();
+            for entry in queue_call(1, 1) {
+                let connected = matches!(entry.kind, Kind::Connected { .. });
+                live.handle(&entry);
+                if connected {
+                    break;
+                }
+            }
+            live.handle(&entry(90, 60, about.clone(), gone.clone()));
+            assert_eq!(live.calls()[&call(1)].away, Some("101".into()));
+            live.handle(&entry(91, 61, about.clone(), end));
+            assert_eq!(live.calls()[&call(1)].away, None);
+        }
     }
 
     /// A minute of priority counts as a minute of waiting.
