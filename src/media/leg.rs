@@ -58,50 +58,54 @@ pub enum Source {
 }
 
 /// One leg of the shard.
+///
+/// The order of the fields is that in memory: what every packet needs lies together, what few need is at the end. A
+/// shard has more legs than a processor's cache, and each line of 64 bytes that a packet needs is waited for.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Leg {
-    /// Its name.
-    pub id: LegId,
-    /// Whose it is.
-    pub role: LegRole,
-    /// What SDP settled.
-    pub terms: Terms,
-    /// What its phone hears instead of the other side.
-    pub source: Source,
+    seal: Seal,
+    heard_at: Instant,
+    voice: Spoken,
     /// The slot of the leg it is bridged with.
     pub peer: Option<u32>,
-    /// The legs it hears in place of its bridge.
-    pub voices: SmallVec<[LegId; 4]>,
-    /// What its phone said; kept from the first recording or listener until the leg closes.
-    pub timeline: Option<Timeline>,
+    slot: u32,
     /// It has a place in the wheel of 20 ms frames.
     pub ticking: bool,
-    /// Keeps what its voices say together within what a sample holds.
-    pub limiter: Limiter,
     /// What the leg it is bridged with hears.
     pub peer_codec: Option<Codec>,
-    /// Keys on their way to its phone.
-    pub presses: Presses,
-    slot: u32,
-    latch: Latch,
-    seal: Seal,
-    out: OutStream,
+    timeout_said: bool,
     /// Decodes what its phone says, where that is needed.
     ear: Option<Box<Ear>>,
     /// Encodes what its phone hears, where frames of ours are not bytes already.
     mouth: Option<Box<Mouth>>,
     /// Looks for keys in the sound of a phone that takes no events.
     tones: Option<Box<ToneReader>>,
+    reception: Reception,
+    /// What its phone said; kept from the first recording or listener until the leg closes.
+    pub timeline: Option<Timeline>,
+    /// What SDP settled.
+    pub terms: Terms,
+    latch: Latch,
+    out: OutStream,
+    /// What its phone hears instead of the other side.
+    pub source: Source,
+    /// The legs it hears in place of its bridge.
+    pub voices: SmallVec<[LegId; 4]>,
     /// A press of the other side that its phone hears as a tone.
     key_tone: Option<KeyTone>,
-    reception: Reception,
+    /// Keys on their way to its phone.
+    pub presses: Presses,
     digits: DigitReader,
-    control: Control,
+    /// Its name.
+    pub id: LegId,
+    /// Whose it is.
+    pub role: LegRole,
+    /// Keeps what its voices say together within what a sample holds.
+    pub limiter: Limiter,
     /// The address the kernel filters for.
     connected: Option<SocketAddr>,
-    heard_at: Instant,
-    timeout_said: bool,
-    voice: Spoken,
+    control: Control,
 }
 
 /// When a leg's phone spoke last, to find audio that goes one way only.
