@@ -23,7 +23,7 @@ use super::seal::{Behind, Seal};
 use super::shard::{Channel, PacketIo, Stats};
 use super::shared::Claim;
 use super::stream::{Numbers, OutStream};
-use super::terms::Terms;
+use super::terms::{COMFORT_NOISE, Terms};
 use super::timeline::{Stamp, Timeline};
 use super::{LegRole, Quality};
 use crate::id::LegId;
@@ -134,12 +134,21 @@ struct Control {
 #[derive(Debug)]
 pub struct Forward {
     packet: Packet,
-    /// `None` for a telephone-event.
-    codec: Option<Codec>,
+    what: Carried,
     /// Whose timestamps they are: of the codec that its phone speaks.
     clock_hz: u32,
-    /// The first packet of a press.
-    begins: bool,
+}
+
+/// What a packet on its way carries.
+#[derive(Clone, Copy, Debug)]
+enum Carried {
+    Sound(Codec),
+    /// A telephone-event; with `begins` the first packet of its press.
+    Event {
+        begins: bool,
+    },
+    /// What a pause sounds like (RFC 3389).
+    ComfortNoise,
 }
 
 /// RTCP of a peer silent for so long may come from another port.
@@ -341,12 +350,13 @@ impl Leg {
         self.heard_at = now;
         self.voice.at = Some(now);
         let event = self.terms.events.is_some_and(|events| events.receive == packet.payload_type);
-        let codec = if event { None } else { self.terms.codec_of(packet.payload_type) };
+        let noise = self.terms.comfort_noise && packet.payload_type == COMFORT_NOISE;
+        let codec = if event || noise { None } else { self.terms.codec_of(packet.payload_type) };
         if self.reception.handle(now, packet.ssrc, packet.sequence, packet.timestamp, codec) {
             self.digits.restart();
         }
         let payload = datagram.get(packet.payload.clone()).unwrap_or_default();
-        if !self.terms.receive || payload.is_empty() || !(event || codec.is_some()) {
+        if !self.terms.receive || payload.is_empty() || !(event || noise || codec.is_some()) {
             stats.unheard += 1;
             return (None, None);
         }
@@ -364,11 +374,14 @@ impl Leg {
                 }
             }
             let digit = codec.law().and_then(|law| self.key_in(law, payload));
-            return (digit, Some(Forward { packet, codec: Some(codec), clock_hz: codec.clock_hz(), begins: false }));
+            return (digit, Some(Forward { packet, what: Carried::Sound(codec), clock_hz: codec.clock_hz() }));
+        }
+        let clock_hz = self.terms.codec.clock_hz();
+        if noise {
+            return (None, Some(Forward { packet, what: Carried::ComfortNoise, clock_hz }));
         }
         let digit = self.digits.handle(packet.timestamp, payload);
-        let clock_hz = self.terms.codec.clock_hz();
-        (digit, Some(Forward { packet, codec: None, clock_hz, begins: digit.is_some() }))
+        (digit, Some(Forward { packet, what: Carried::Event { begins: digit.is_some() }, clock_hz }))
     }
 
     /// A key that is told by tones in the sound; only where events were not agreed on, so that no press counts twice.
@@ -420,21 +433,29 @@ impl Leg {
     ) {
         let (Some(target), true) = (self.target(), self.terms.send) else { return };
         let payload = forward.packet.payload.clone();
-        let Some(codec) = forward.codec else {
-            return self.deliver_event(now, forward, datagram, stats, io);
+        let payload_type = match forward.what {
+            Carried::Event { begins } => return self.deliver_event(now, forward, begins, datagram, stats, io),
+            Carried::Sound(codec) if codec.passes_as(self.terms.codec) => {
+                let (from, to) = (codec.law(), self.terms.codec.law());
+                if let (Some(from), Some(to), Some(samples)) = (from, to, datagram.get_mut(payload.clone())) {
+                    from.transcode(to, samples);
+                }
+                self.terms.payload_type
+            }
+            // A phone that does not know it hears silence.
+            Carried::ComfortNoise if self.terms.comfort_noise && self.hears_as_is(forward) => COMFORT_NOISE,
+            Carried::Sound(_) | Carried::ComfortNoise => return,
         };
-        if !codec.passes_as(self.terms.codec) {
-            return;
-        }
         let Some(numbers) = self.out.relay(now, &forward.packet, true) else { return };
-        let (from, to) = (codec.law(), self.terms.codec.law());
-        if let (Some(from), Some(to), Some(samples)) = (from, to, datagram.get_mut(payload.clone())) {
-            from.transcode(to, samples);
-        }
         let Some(packet) = datagram.get_mut(payload.start.saturating_sub(rtp::HEADER_BYTES)..payload.end) else {
             return;
         };
-        self.send(target, self.terms.payload_type, numbers, packet, stats, io);
+        self.send(target, payload_type, numbers, packet, stats, io);
+    }
+
+    /// True when the packet's timestamps are of the kind that this phone hears, and so is the sound they belong to.
+    fn hears_as_is(&self, forward: &Forward) -> bool {
+        forward.clock_hz == self.out.clock_hz() && self.peer_codec.is_some_and(|c| c.passes_as(self.terms.codec))
     }
 
     /// A telephone-event of another leg: as it came where the timestamps are of one kind, else moved onto our stream; as
@@ -443,6 +464,7 @@ impl Leg {
         &mut self,
         now: Instant,
         forward: &Forward,
+        begins: bool,
         datagram: &mut [u8],
         stats: &mut Stats,
         io: &mut impl PacketIo,
@@ -452,15 +474,14 @@ impl Leg {
         let Some(event) = datagram.get(payload.clone()).and_then(|p| p.first_chunk::<4>()).copied() else { return };
         let Some(events) = self.terms.events else {
             match &mut self.key_tone {
-                _ if forward.begins => self.key_tone = key(event).map(|digit| KeyTone::new(now, digit)),
+                _ if begins => self.key_tone = key(event).map(|digit| KeyTone::new(now, digit)),
                 Some(tone) => tone.go_on(now, is_end(event)),
                 None => {}
             }
             return;
         };
         let clock_hz = self.out.clock_hz();
-        let numbers = if forward.clock_hz == clock_hz && self.peer_codec.is_some_and(|c| c.passes_as(self.terms.codec))
-        {
+        let numbers = if self.hears_as_is(forward) {
             match self.out.relay(now, &forward.packet, false) {
                 Some(numbers) => numbers,
                 None => return,
@@ -584,15 +605,18 @@ impl Leg {
             }
             return self.send_frame(at, &mut packet, stats, io);
         }
-        let (codec, ptime_ms) = (self.terms.codec, self.terms.ptime_ms);
-        if !self.mouth.as_ref().is_some_and(|mouth| mouth.speaks(codec, ptime_ms)) {
-            self.mouth = Mouth::new(codec, ptime_ms).map(Box::new);
+        if !self.mouth.as_ref().is_some_and(|mouth| mouth.speaks(&self.terms)) {
+            self.mouth = Mouth::new(&self.terms).map(Box::new);
         }
         let Some(mut mouth) = self.mouth.take() else { return };
         mouth.take(rate, sound);
         let mut packet = [0u8; rtp::HEADER_BYTES + ENCODED_MOST];
         while let Some((bytes, ms)) = mouth.packet(packet.get_mut(rtp::HEADER_BYTES..).unwrap_or_default()) {
-            let (Some(target), true) = (self.target(), self.terms.send && bytes > 0) else { continue };
+            let (Some(target), true) = (self.target(), self.terms.send) else { continue };
+            if bytes == 0 {
+                self.out.pause(ms);
+                continue;
+            }
             let numbers = self.out.frame(at, ms);
             let packet = packet.get_mut(..rtp::HEADER_BYTES + bytes).unwrap_or_default();
             self.send(target, self.terms.payload_type, numbers, packet, stats, io);
