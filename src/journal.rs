@@ -734,6 +734,10 @@ pub enum StateCause {
 pub struct Why {
     /// The strategy that chose, e.g. `longest_idle`.
     pub rule: String,
+    /// The figure by which he came first under that strategy: callers answered, ms talked, his place in the file
+    /// (from 1) or his weight; none where idle time or chance alone decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figure: Option<u64>,
     /// How long the agent had been idle.
     pub idle_ms: u64,
     /// How long the caller had waited.
