@@ -746,6 +746,12 @@ pub struct Why {
     pub waiting: u32,
     /// Agents of the queue who could have been offered.
     pub eligible: u32,
+    /// Preferences of the caller and the queue that he meets, e.g. `lang:fr?`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preferred: Vec<String>,
+    /// Those he does not meet: nobody who could have been offered met more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
     /// Agents of the queue who could not, counted by cause, e.g. `busy: 3`, `skill lang:ar: 1`.
     pub passed_over: BTreeMap<String, u32>,
 }

@@ -74,7 +74,7 @@ pub(super) struct Lane {
     pub queue: QueueName,
     /// The queue's weight.
     pub weight: u32,
-    /// The needs, as written and as understood.
+    /// The needs, as written and as understood; preferences among them.
     pub needs: Vec<(String, Skill)>,
     /// Callers who wait and for whom no phone rings.
     pub waiting: BTreeSet<Place>,
@@ -105,7 +105,14 @@ impl Lane {
 
     /// The first need these skills do not meet.
     pub fn missing(&self, skills: &BTreeMap<String, u8>) -> Option<&str> {
-        self.needs.iter().find(|(_, need)| !need.is_met(skills)).map(|(text, _)| text.as_str())
+        let is_missing = |need: &Skill| !need.is_preferred() && !need.is_met(skills);
+        self.needs.iter().find(|(_, need)| is_missing(need)).map(|(text, _)| text.as_str())
+    }
+
+    /// The preferences, as written, with whether these skills meet them.
+    pub fn preferences(&self, skills: &BTreeMap<String, u8>) -> impl Iterator<Item = (&str, bool)> {
+        let preferred = self.needs.iter().filter(|(_, need)| need.is_preferred());
+        preferred.map(|(text, need)| (text.as_str(), need.is_met(skills)))
     }
 
     /// Counts an agent anew; `None` for not at all.
@@ -121,7 +128,8 @@ impl Lane {
                 *count += 1;
             }
             if let Some(standing) = after.standing {
-                self.idle.insert(slot, standing, agent, &self.queue);
+                let unmet = self.preferences(&agent.skills).filter(|(_, is_met)| !is_met).count();
+                self.idle.insert(slot, unmet, standing, agent, &self.queue);
             }
         }
     }

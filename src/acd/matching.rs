@@ -92,6 +92,11 @@ impl Floor {
             passed_over.insert("excluded".to_owned(), excluded);
         }
         let queue = self.queues.get(&caller.queue);
+        let (mut preferred, mut unmet) = (Vec::new(), Vec::new());
+        let preferences = self.agents.get(slot).map(|a| lane.preferences(&a.config.skills));
+        for (text, is_met) in preferences.into_iter().flatten() {
+            if is_met { &mut preferred } else { &mut unmet }.push(text.to_owned());
+        }
         Why {
             rule: queue.map_or("", |q| q.config.strategy.word()).to_owned(),
             figure: lane.idle.figure(slot),
@@ -99,6 +104,8 @@ impl Floor {
             waited_ms: ms(now, caller.entered),
             waiting: queue.map_or(0, |q| u32_of(q.order.len())),
             eligible: u32_of(lane.idle.len()).saturating_sub(excluded),
+            preferred,
+            unmet,
             passed_over,
         }
     }

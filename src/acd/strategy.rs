@@ -4,6 +4,8 @@
 //! without looking at the others. What ranks an agent changes only while he is not idle, so a key holds as long as he
 //! stands in the row.
 //!
+//! Those who meet more of the caller's preferences come first; the strategy decides among those who meet equally many.
+//!
 //! Chance works by clocks. Who comes into a row draws how long his clock shall run, exponentially with a mean of
 //! 1/weight; whose clock rings first is taken. As such a clock has no memory, each of those present is next with
 //! the likelihood weight / sum of weights at every decision, however long he or the others have stood there.
@@ -33,6 +35,8 @@ pub(super) struct Standing {
 /// Where an agent stands in a row: lower is taken first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Key {
+    /// Preferences he does not meet.
+    unmet: usize,
     /// What the strategy looks at.
     first: u64,
     /// What decides between equals.
@@ -45,8 +49,8 @@ pub(super) struct Row {
     strategy: Strategy,
     idle: BTreeSet<(Key, Slot)>,
     seats: BTreeMap<Slot, Seat>,
-    /// For strategies of chance: when the last clock rang.
-    rang_at: u64,
+    /// For strategies of chance: when the last clock rang, among those who leave so many preferences unmet.
+    rang_at: BTreeMap<usize, u64>,
     dice: Dice,
 }
 
@@ -59,14 +63,14 @@ struct Seat {
 impl Row {
     /// An empty row. `seed` matters to strategies of chance only: the same one gives the same choices.
     pub fn new(strategy: Strategy, seed: u64) -> Self {
-        Self { strategy, idle: BTreeSet::new(), seats: BTreeMap::new(), rang_at: 0, dice: Dice(seed) }
+        Self { strategy, idle: BTreeSet::new(), seats: BTreeMap::new(), rang_at: BTreeMap::new(), dice: Dice(seed) }
     }
 
-    /// An agent of this queue becomes idle.
-    pub fn insert(&mut self, slot: Slot, standing: Standing, agent: &AgentConfig, queue: &QueueName) {
+    /// An agent of this queue becomes idle, who leaves so many preferences unmet.
+    pub fn insert(&mut self, slot: Slot, unmet: usize, standing: Standing, agent: &AgentConfig, queue: &QueueName) {
         self.remove(slot);
         let weight = weight(self.strategy, agent, queue);
-        let seat = Seat { key: self.key(standing, weight), weight };
+        let seat = Seat { key: self.key(unmet, standing, weight), weight };
         self.idle.insert((seat.key, slot));
         self.seats.insert(slot, seat);
     }
@@ -91,24 +95,37 @@ impl Row {
     /// Who is taken next for a caller who may not have those `excluded`. `last` is the place in the file of the agent
     /// whom the queue rang last: the round goes on after him.
     pub fn next(&self, last: Option<u32>, excluded: &BTreeSet<Slot>) -> Option<Slot> {
-        let mut allowed: Box<dyn Iterator<Item = &(Key, Slot)>> = match (self.strategy, last) {
-            (Strategy::RoundRobin, Some(last)) => {
-                let after = (Key { first: u64::from(last) + 1, second: 0 }, 0);
-                Box::new(self.idle.range(after..).chain(self.idle.range(..after)))
-            }
-            _ => Box::new(self.idle.iter()),
+        let allowed = |(_, slot): &&(Key, Slot)| !excluded.contains(slot);
+        let found = match (self.strategy, last) {
+            (Strategy::RoundRobin, Some(last)) => self.round(last, allowed),
+            _ => self.idle.iter().find(allowed),
         };
-        allowed.find(|(_, slot)| !excluded.contains(slot)).map(|(_, slot)| *slot)
+        found.map(|(_, slot)| *slot)
+    }
+
+    /// The next after `last`, from the top again after the end; each number of unmet preferences is a round of its own.
+    fn round(&self, last: u32, allowed: impl Fn(&&(Key, Slot)) -> bool) -> Option<&(Key, Slot)> {
+        let from = |unmet, first| (Key { unmet, first, second: 0 }, 0);
+        let mut unmet = self.idle.first()?.0.unmet;
+        loop {
+            let (start, after, end) = (from(unmet, 0), from(unmet, u64::from(last) + 1), from(unmet + 1, 0));
+            let mut round = self.idle.range(after..end).chain(self.idle.range(start..after));
+            if let Some(found) = round.find(&allowed) {
+                return Some(found);
+            }
+            unmet = self.idle.range(end..).next()?.0.unmet;
+        }
     }
 
     /// He was taken, in spite of those `excluded`: with strategies of chance his clock rang. Those passed over draw
     /// anew, else they would be likelier next time; nothing was learned of the others.
     pub fn take(&mut self, slot: Slot, excluded: &BTreeSet<Slot>) {
         let Some(seat) = self.seats.get(&slot).copied().filter(|_| is_chance(self.strategy)) else { return };
-        self.rang_at = seat.key.first;
+        self.rang_at.insert(seat.key.unmet, seat.key.first);
         for slot in excluded {
-            let Some(late) = self.seats.get(slot).copied().filter(|late| late.key < seat.key) else { continue };
-            let key = self.draw(late.weight);
+            let is_late = |late: &Seat| late.key.unmet == seat.key.unmet && late.key < seat.key;
+            let Some(late) = self.seats.get(slot).copied().filter(is_late) else { continue };
+            let key = self.draw(late.key.unmet, late.weight);
             self.idle.remove(&(late.key, *slot));
             self.idle.insert((key, *slot));
             self.seats.insert(*slot, Seat { key, ..late });
@@ -130,27 +147,29 @@ impl Row {
     pub fn agrees(&self, fresh: &Self) -> bool {
         let is_indexed = self.seats.iter().all(|(slot, seat)| self.idle.contains(&(seat.key, *slot)));
         let is_same = if is_chance(self.strategy) {
-            self.seats.keys().eq(fresh.seats.keys()) && self.seats.values().all(|seat| seat.key.first >= self.rang_at)
+            let is_due = |seat: &Seat| seat.key.first >= self.rang_at.get(&seat.key.unmet).copied().unwrap_or(0);
+            self.seats.keys().eq(fresh.seats.keys()) && self.seats.values().all(is_due)
         } else {
             self.idle == fresh.idle
         };
         is_indexed && is_same && self.idle.len() == self.seats.len()
     }
 
-    fn key(&mut self, standing: Standing, weight: u32) -> Key {
+    fn key(&mut self, unmet: usize, standing: Standing, weight: u32) -> Key {
         let Standing { rank, calls, talk_ms, order } = standing;
         match self.strategy {
-            Strategy::LongestIdle => Key { first: rank, second: 0 },
-            Strategy::FewestCalls => Key { first: calls, second: rank },
-            Strategy::LeastTalk => Key { first: talk_ms, second: rank },
-            Strategy::RoundRobin | Strategy::Linear => Key { first: u64::from(order), second: 0 },
-            Strategy::Random | Strategy::Weighted => self.draw(weight),
+            Strategy::LongestIdle => Key { unmet, first: rank, second: 0 },
+            Strategy::FewestCalls => Key { unmet, first: calls, second: rank },
+            Strategy::LeastTalk => Key { unmet, first: talk_ms, second: rank },
+            Strategy::RoundRobin | Strategy::Linear => Key { unmet, first: u64::from(order), second: 0 },
+            Strategy::Random | Strategy::Weighted => self.draw(unmet, weight),
         }
     }
 
-    fn draw(&mut self, weight: u32) -> Key {
+    fn draw(&mut self, unmet: usize, weight: u32) -> Key {
         let time = exponential(self.dice.roll()) / u64::from(weight.max(1));
-        Key { first: self.rang_at.saturating_add(time), second: 0 }
+        let rang_at = self.rang_at.get(&unmet).copied().unwrap_or(0);
+        Key { unmet, first: rang_at.saturating_add(time), second: 0 }
     }
 }
 
@@ -228,7 +247,7 @@ mod tests {
         let seated = |row: &mut Row, slot: Slot| {
             let mut agent = AgentConfig::new(slot.to_string().into());
             agent.weights.insert(queue.clone(), u32::try_from(slot).unwrap());
-            row.insert(slot, standing, &agent, &queue);
+            row.insert(slot, 0, standing, &agent, &queue);
         };
         (1..=4).for_each(|slot| seated(&mut row, slot));
         let mut taken = [0; 5];

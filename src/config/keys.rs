@@ -656,9 +656,9 @@ pub const SECTIONS: &[Section] = &[
             key("max_waiting", "whole number 1–100000", "`1000`", "Most callers waiting at once; one more is told so."),
             key(
                 "skills",
-                "list of `NAME`, `NAME>=LEVEL`, `!NAME`, `A|B`",
+                "list of `NAME`, `NAME>=LEVEL`, `!NAME`, `A|B`, each with `?` when preferred only",
                 "none",
-                "What an agent must be able to do for any caller of this queue; all of them.",
+                "What an agent must be able to do for any caller of this queue; all of them. Who meets more of those with `?` is taken first.",
             ),
             key(
                 "weight",

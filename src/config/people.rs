@@ -180,7 +180,7 @@ fn skill_wishes(reader: &Reader) -> Vec<String> {
         if is_skill_wish(&wish.text) {
             return Some(wish.text);
         }
-        let help = "write NAME, NAME>=3, !NAME or A|B".to_owned();
+        let help = "write NAME, NAME>=3, !NAME or A|B, with ? at the end when it is preferred only".to_owned();
         reader.bad(wish.place, format!("\"{}\" is not a skill wish", wish.text), help);
         None
     };

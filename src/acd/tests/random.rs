@@ -13,7 +13,8 @@ const SEEDS: u64 = 80;
 const STEPS: u64 = 2_000;
 
 const QUEUES: [&str; 3] = ["a", "b", "c"];
-const NEEDS: [&[&str]; 5] = [&[], &["ar"], &["ar>=5"], &["!ar"], &["ar|en", "!new"]];
+const NEEDS: [&[&str]; 7] =
+    [&[], &["ar"], &["ar>=5"], &["!ar"], &["ar|en", "!new"], &["ar>=7?", "!new?"], &["ar", "en?"]];
 
 /// SplitMix64: a seed is a day.
 struct Dice(u64);
@@ -49,7 +50,12 @@ fn config(dice: &mut Dice) -> FloorConfig {
             exclude_agent: seconds(dice, 30),
             delay_no_answer: seconds(dice, 10),
             delay_rejected: seconds(dice, 10),
-            skills: if dice.roll(4) == 0 { vec!["!new".to_owned()] } else { vec![] },
+            skills: dice
+                .pick(&[&["!new"][..], &["en>=3?"], &[], &[]])
+                .unwrap_or_default()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             ..QueueConfig::new(name.into())
         };
         config.queues.insert(name.into(), queue);
@@ -181,6 +187,7 @@ impl Model {
             (About::Call(call), Kind::Offered { offer, agent, queue, why }) => {
                 assert_eq!(&self.callers[call].queue, queue);
                 assert!(why.eligible >= 1);
+                assert_eq!(why.unmet.len(), self.unmet(call, agent), "{why:?}");
                 assert_eq!(why.figure, self.figure(queue, agent), "{why:?}");
                 self.best_pair(now, floor, *call, agent);
                 self.last.insert(queue.clone(), agent.clone());
@@ -232,8 +239,8 @@ impl Model {
         let was_delayed = self.delays.get(agent).copied().filter(|_| is_sure);
         self.states.get(agent).is_some_and(|(state, _)| *state == AgentStateName::Ready)
             && config.queues.contains(&caller.queue)
-            && caller.skills.iter().all(|s| s.is_met(&config.skills))
-            && of_queue.iter().all(|s| s.parse::<Skill>().unwrap().is_met(&config.skills))
+            && caller.skills.iter().all(|s| s.is_preferred() || s.is_met(&config.skills))
+            && of_queue.iter().all(|s| s.ends_with('?') || s.parse::<Skill>().unwrap().is_met(&config.skills))
             && delayed.is_none_or(over)
             && was_delayed.is_none_or(over)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
@@ -241,6 +248,14 @@ impl Model {
 
     fn is_rung(&self, call: &CallId) -> bool {
         self.rings.values().any(|(_, c)| c == call)
+    }
+
+    /// How many preferences of this caller and his queue the agent does not meet; the same text counts once.
+    fn unmet(&self, call: &CallId, agent: &AgentId) -> usize {
+        let (caller, skills) = (&self.callers[call], &self.config.agents[agent].skills);
+        let of_queue = self.config.queues[&caller.queue].skills.iter().map(|s| s.parse().unwrap());
+        let all: BTreeSet<Skill> = of_queue.chain(caller.skills.iter().cloned()).collect();
+        all.iter().filter(|s| s.is_preferred() && !s.is_met(skills)).count()
     }
 
     /// What the strategy of the queue looks at; lower is taken first. By chance anyone is right.
@@ -279,7 +294,7 @@ impl Model {
     /// The caller had the first turn of all who could be served, and the agent was first by the queue's strategy.
     fn best_pair(&self, now: Instant, floor: &Floor, call: CallId, agent: &AgentId) {
         assert!(self.may_serve(now, floor, &call, agent, false), "{agent} may not serve {call}");
-        let standing = |id: &AgentId| self.standing(floor, &self.callers[&call].queue, id);
+        let standing = |id| (self.unmet(&call, id), self.standing(floor, &self.callers[&call].queue, id));
         for other in self.states.keys().filter(|a| self.may_serve(now, floor, &call, a, true)) {
             assert!(standing(agent) <= standing(other), "{other} comes before {agent}");
         }
