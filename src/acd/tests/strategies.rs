@@ -134,7 +134,7 @@ fn f05_random_takes_everyone_alike_and_weighted_by_weight_and_a_replay_chooses_a
     let random = shares(&mut w, 4_000);
     assert!(random.len() == 4 && random.values().all(|n| (n - 1_000).abs() < 150), "{random:?}");
     assert_eq!(random, shares(&mut four(Strategy::Random), 4_000));
-    let mut weighted = || {
+    let weighted = || {
         let mut w = four(Strategy::Weighted);
         for (id, weight) in [("101", 2), ("102", 3), ("103", 4)] {
             w.config.agents.get_mut(id).unwrap().weights.insert(SUPPORT.into(), weight);
