@@ -19,6 +19,7 @@ mod inbound;
 mod mix;
 mod quality;
 mod recording;
+mod rejoin;
 mod rings;
 mod speech;
 mod supervise;
@@ -56,6 +57,7 @@ use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfi
 pub use crate::call::Switch;
 use caps::{Account, OnTrunk};
 use mix::Voices;
+use rejoin::Rejoins;
 use rings::Ring;
 use supervise::Hearing;
 pub use supervise::{SuperviseError, Supervised};
@@ -252,6 +254,8 @@ pub struct Engine {
     offers: BTreeMap<OfferId, LegId>,
     /// Phones that ring for a call beside the queues.
     dials: BTreeMap<CallId, LegId>,
+    /// Talks of users whose pages are gone.
+    rejoins: Rejoins,
     /// What the floor asked for and is not done yet.
     errands: VecDeque<acd::Output>,
     /// The talks of each agent in the order they began.
@@ -318,6 +322,7 @@ impl Engine {
             rings: BTreeMap::new(),
             offers: BTreeMap::new(),
             dials: BTreeMap::new(),
+            rejoins: Rejoins::default(),
             errands: VecDeque::new(),
             talks: BTreeMap::new(),
             own_calls: BTreeMap::new(),
@@ -415,7 +420,8 @@ impl Engine {
         let silence = self.silences.first().map(|(at, _)| *at);
         let longest = self.longest.first().map(|(at, _)| *at);
         let cores = [self.endpoint.poll_timeout(), self.floor.poll_timeout()];
-        cores.into_iter().chain([commit, call, survival, silence, longest]).flatten().min()
+        let pages = self.rejoins.poll_timeout();
+        cores.into_iter().chain([commit, call, survival, silence, longest, pages]).flatten().min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
@@ -424,6 +430,7 @@ impl Engine {
         self.survival_due(now);
         self.silences_due(now);
         self.longest_due(now);
+        self.rejoins_due(now);
         self.pump(now);
         self.floor.handle_timeout(now);
         self.hear_floor(now);
@@ -490,6 +497,9 @@ impl Engine {
             sip::Event::Acked { .. } => {}
             sip::Event::Cancelled { session, reason } => self.session_gone(now, session, None, reason.as_deref()),
             sip::Event::Ended { session, cause, reason } => {
+                if cause == sip::EndCause::Bye {
+                    self.page_heard(now, session);
+                }
                 let end = matches!(cause, sip::EndCause::NoAck).then_some(EndReason::NoAck);
                 self.session_gone(now, session, end, reason.as_deref());
             }
@@ -585,11 +595,12 @@ impl Engine {
             media::Event::PlayDone { leg, play } => self.with_customer(now, leg, |call, context| {
                 call.handle_play_done(context, play);
             }),
-            media::Event::Quality { leg, quality } => self.quality_told(leg, quality),
+            media::Event::Quality { leg, quality } => self.quality_told(now, leg, quality),
             media::Event::OneWay { leg, silent } => self.one_way(now, leg, silent),
             media::Event::Closed { leg, quality } => {
                 self.qualities.remove(&leg);
                 self.voices.remove(&leg);
+                self.page_closed(leg);
                 if let Some(home) = self.legs.remove(&leg) {
                     if !self.ear_closed(now, leg, home) {
                         self.give_port(now, home.port);
@@ -600,7 +611,9 @@ impl Engine {
                 }
             }
             media::Event::MediaTimeout { leg } => {
-                if let Some(home) = self.legs.get(&leg).copied() {
+                if let Some(home) = self.legs.get(&leg).copied()
+                    && !self.page_timed_out(now, leg, home.call)
+                {
                     self.with_call(now, home.call, |call, context| call.handle_media_timeout(context, leg));
                 }
             }

@@ -363,6 +363,32 @@ pub enum Kind {
         /// In whose place.
         agent: AgentId,
     },
+    /// The web page of a user is gone in the middle of his talk, and silent: loaded anew, closed or cut off. The other
+    /// side hears music.
+    PageLost {
+        /// Whose.
+        user: AgentId,
+        /// Which side he is.
+        leg: LegRole,
+    },
+    /// He is back; the talk goes on as it was.
+    Rejoined {
+        /// Who.
+        user: AgentId,
+        /// Which side he is.
+        leg: LegRole,
+        /// At a new page, or by a phone that took its place; false: the page that was gone is there again.
+        anew: bool,
+    },
+    /// He is not waited for any more.
+    RejoinFailed {
+        /// Who.
+        user: AgentId,
+        /// Which side he was.
+        leg: LegRole,
+        /// The SIP status of his new page; 408 when none came in time or it did not answer.
+        sip_code: u16,
+    },
     /// The dialog of a leg is up, or its phone rings: a new process ends it by what stands here.
     LegUp {
         /// Which; unique together with the call.

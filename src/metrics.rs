@@ -161,6 +161,7 @@ pub struct Metrics {
     recording_failing: IntGauge,
     storage_free: IntGauge,
     one_way: IntCounter,
+    rejoins: IntCounterVec,
     supervise: IntGaugeVec,
     http_requests: IntCounterVec,
     reload_ok: IntGauge,
@@ -330,6 +331,7 @@ impl Metrics {
                 .gauge("recording_failing", "1 while the disk refuses recordings or has stalled for over 2 s, else 0"),
             storage_free: m.gauge("recording_storage_free_bytes", "Free space where recordings go"),
             one_way: m.counter("media_one_way_total", "Talks in which one side was not heard for 5 s"),
+            rejoins: m.counters("page_rejoins_total", "Talks whose page was gone, by what came of it", &["result"]),
             supervise: m.gauges("supervise_sessions_active", "Supervisors who hear a call", &["mode"]),
             http_requests: m.counters("http_requests_total", "API requests", &["route", "method", "class"]),
             reload_ok: m.gauge("config_last_reload_successful", "1 when the last reload was taken"),
@@ -421,6 +423,10 @@ impl Metrics {
                 self.survey.with_label_values(&[queue, survey.as_str()]).observe(f64::from(*score));
             }
             Kind::OneWay { on: true, .. } => self.one_way.inc(),
+            Kind::Rejoined { anew, .. } => {
+                self.rejoins.with_label_values(&[if *anew { "new_page" } else { "same_page" }]).inc();
+            }
+            Kind::RejoinFailed { .. } => self.rejoins.with_label_values(&["failed"]).inc(),
             Kind::SupervisionStarted { mode, .. } => self.supervise.with_label_values(&[word(mode)]).inc(),
             Kind::SupervisionChanged { before, mode, .. } => {
                 self.supervise.with_label_values(&[word(before)]).dec();

@@ -7,12 +7,15 @@
 #[path = "browser/driver.rs"]
 mod browser;
 mod common;
+#[path = "browser/relay.rs"]
+mod relay;
 
 use browser::Driver;
 use common::*;
 use hatif::robot::audio::{dominant, level_db, stands_above, tone, write_wav};
-use hatif::robot::{Options, Phone, Source};
-use serde_json::json;
+use hatif::robot::{Call, Options, Phone, Source};
+use relay::Relay;
+use serde_json::{Value, json};
 
 const PAGE_HZ: f64 = 1_004.0;
 
@@ -127,4 +130,128 @@ fn a_customer_and_a_page_hear_each_other_without_transcoding() {
 #[test]
 fn a_customer_and_a_page_that_speaks_opus_hear_each_other() {
     customer_and_page_hear_each_other("opus", "audio/opus", 15.0);
+}
+
+const MUSIC_HZ: f64 = 404.0;
+
+/// Hatif with one agent in a page, reached through a relay, and music of one tone.
+struct Centre {
+    server: Server,
+    relay: Relay,
+    driver: Driver,
+    customer: Phone,
+}
+
+impl Centre {
+    fn new() -> Self {
+        let prompts = temp_folder();
+        write_wav(&prompts.join("one_tone.wav"), &tone(MUSIC_HZ, -15.0, 1_000)).expect("written");
+        let ports = free_ports();
+        let queue = "wrap_up = \"0s\"\nrecord = \"always\"\nmusic = \"one_tone.wav\"";
+        let text = config(ports, &floor(queue))
+            .replace("[sip]\n", "[sip]\nws_origins = [\"*\"]\n")
+            .replace(&format!("{}/prompts", root().display()), &prompts.display().to_string());
+        let server = Server::configured(ports, &text);
+        let relay = Relay::to(server.http);
+        let mut options = Options::new(server.sip, "0501").says(Source::Tone(CUSTOMER_HZ));
+        options.domain = "customer.example".into();
+        let customer = Phone::start(options).expect("a phone");
+        let mut driver = Driver::start();
+        driver.must("anna", "open", json!({ "microphone": microphone() }));
+        Self { server, relay, driver, customer }
+    }
+
+    /// The page registers, and answers by itself when it is told so here.
+    fn registers(&mut self, answers: bool) {
+        let line = json!({
+            "server": format!("ws://{}/sip", self.relay.address()),
+            "uri": "sip:101@127.0.0.1",
+            "password": PASSWORD,
+            "autoAnswer": answers,
+        });
+        self.driver.must("anna", "start", line);
+        self.driver.wait("anna", json!({ "registered": true }));
+    }
+
+    /// The customer talks with the page.
+    fn talk(&mut self) -> Call {
+        self.registers(true);
+        self.server.agents_in("ready", 1.0);
+        let call = self.customer.invite("sip:600@127.0.0.1").expect("sent");
+        call.answered(SOON).unwrap_or_else(|e| panic!("600: {e}\n{}", self.customer.trace()));
+        self.driver.wait("anna", json!({ "call.state": "talking" }));
+        self.both_hear(&call, "answered");
+        call
+    }
+
+    fn both_hear(&mut self, call: &Call, when: &str) {
+        std::thread::sleep(seconds(1));
+        self.driver.must("anna", "forget", json!({}));
+        let heard = listen(&[call], seconds(2)).remove(0);
+        let page = self.driver.heard("anna");
+        let stats = self.driver.must("anna", "stats", json!({}));
+        let log = || format!("{when}: {stats}\n{}", self.server.log());
+        assert!(stands_above(&heard, PAGE_HZ, CUSTOMER_HZ, MARGIN_DB), "the customer hears the page, {}", log());
+        assert!(stands_above(&page, CUSTOMER_HZ, PAGE_HZ, MARGIN_DB), "the page hears the customer, {}", log());
+    }
+
+    /// What the page says of its talk.
+    fn state(&mut self) -> Value {
+        self.driver.must("anna", "state", json!({}))
+    }
+}
+
+/// RFC 7118: the dialog is not its connection. It goes on by the next one, for whatever both sides want of it.
+#[test]
+fn a_talk_outlives_the_websocket_of_its_page() {
+    let mut centre = Centre::new();
+    let call = centre.talk();
+    centre.relay.cut();
+    centre.driver.wait("anna", json!({ "registered": false }));
+    centre.driver.wait("anna", json!({ "registered": true }));
+    centre.both_hear(&call, "back by another connection");
+    let state = centre.state();
+    assert_eq!((state["calls"].as_u64(), state["call"]["state"].as_str()), (Some(1), Some("talking")), "{state}");
+    // The page holds and is heard by the new way, and so is the phone.
+    centre.driver.must("anna", "hold", json!({}));
+    centre.driver.must("anna", "unhold", json!({}));
+    assert_eq!((call.hold(SOON), call.resume(SOON)), (Some(200), Some(200)));
+    centre.both_hear(&call, "held and back");
+    assert_eq!(call.hang_up_and_wait(SOON), Some(200));
+    centre.driver.wait("anna", json!({ "call.state": "ended" }));
+    centre.server.idle(SOON);
+}
+
+/// The caller hears music when nothing comes from the page for 5 s, and within 5 s of its registration the new page is in the
+/// talk, by nobody's hand.
+#[test]
+fn a_talk_outlives_the_reload_of_its_page() {
+    let mut centre = Centre::new();
+    let call = centre.talk();
+    centre.driver.must("anna", "reload", json!({}));
+    let heard = listen(&[&call], seconds(7)).remove(0);
+    let end = &heard[heard.len().saturating_sub(8_000)..];
+    assert!(stands_above(end, MUSIC_HZ, PAGE_HZ, MARGIN_DB), "music while he is away\n{}", centre.server.log());
+    for turn in ["back after a while", "loaded anew once more"] {
+        centre.registers(false);
+        let heard = listen(&[&call], seconds(5)).remove(0);
+        let end = &heard[heard.len().saturating_sub(8_000)..];
+        assert!(stands_above(end, PAGE_HZ, MUSIC_HZ, MARGIN_DB), "{turn}, within 5 s\n{}", centre.server.log());
+        centre.both_hear(&call, turn);
+        if turn == "back after a while" {
+            centre.driver.must("anna", "reload", json!({}));
+        }
+    }
+    let state = centre.state();
+    assert_eq!((state["calls"].as_u64(), state["call"]["direction"].as_str()), (Some(1), Some("in")), "{state}");
+    assert_eq!(call.hang_up_and_wait(SOON), Some(200));
+    centre.driver.wait("anna", json!({ "call.state": "ended" }));
+    centre.server.idle(SOON);
+    let ended = centre.server.ended_call("0501");
+    let path = ended["path"].to_string();
+    assert!(path.contains("the page of 101 is gone") && path.contains("101 is back in a new place"), "{path}");
+    assert_eq!(
+        (ended["agents"].as_array().map(Vec::len), ended["recordings"].as_array().map(Vec::len)),
+        (Some(1), Some(1))
+    );
 }

@@ -23,6 +23,7 @@ mod offers;
 pub mod prompts;
 mod reason;
 mod recording;
+mod rejoin;
 mod replace;
 pub mod route;
 pub mod secret;
@@ -52,6 +53,7 @@ use route::{Dial, Feature, Route};
 pub use offers::warning;
 use recording::Recorded;
 pub use recording::RecordingFault;
+use rejoin::Away;
 pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
@@ -196,6 +198,13 @@ pub enum Action {
         /// What the phone that rings is told (RFC 3326).
         reason: Option<String>,
     },
+    /// Give up the ring at the new page of somebody who is away.
+    DropPage,
+    /// Who transferred has his talk back.
+    Returned {
+        /// Who.
+        user: AgentId,
+    },
     /// Do what an agent's feature code says.
     Feature(Feature),
     /// A supervisor on his line pressed a key: he takes part in another way.
@@ -339,6 +348,8 @@ pub struct Call {
     guests: Vec<Peer>,
     /// Who is being rung for the talk that goes on.
     invited: Option<Invited>,
+    /// Whose page is gone in the middle of the talk.
+    away: Option<Away>,
     /// The transfer under way, asked for by who talks with the customer.
     transfer: Option<Box<Transfer>>,
     /// The customer's turn in the queues.
@@ -401,6 +412,7 @@ impl Call {
             transfers: 0,
             guests: Vec::new(),
             invited: None,
+            away: None,
             transfer: None,
             turn: None,
             user,
@@ -662,12 +674,14 @@ impl Call {
             Phase::Waiting { .. } => None,
             Phase::Service | Phase::Ended => None,
         };
-        phase.into_iter().chain(self.pause_deadline()).min()
+        let away = self.away.as_ref().map(Away::deadline);
+        phase.into_iter().chain(self.pause_deadline()).chain(away).min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
     pub fn handle_timeout(&mut self, context: &Context<'_>) {
         self.end_long_pause(context.now);
+        self.away_due(context);
         match &self.phase {
             Phase::InFlow => {
                 if let Some(run) = &mut self.run {

@@ -163,7 +163,7 @@ impl Call {
     }
 
     /// The user of ours whose leg this is.
-    fn user_at(&self, leg: LegId) -> Option<crate::id::AgentId> {
+    pub fn user_at(&self, leg: LegId) -> Option<crate::id::AgentId> {
         let user = match &self.phase {
             Phase::Talking(peer) if peer.leg.id == leg => peer.kind.agent(),
             _ if self.customer.id == leg => self.user.as_ref(),

@@ -19,12 +19,15 @@ impl Call {
     /// # Errors
     ///
     /// The SIP status that says why not: 403 not his; 481 nobody is there; 488 media does not pass through us, or only
-    /// as it is; 491 a transfer is under way.
+    /// as it is; 491 a transfer is under way, or the other side is away.
     pub fn may_take_place(&self, session: SessionId, rings: bool, user: &AgentId) -> Result<LegRole, u16> {
         if !self.customer.is_heard() {
             return Err(488);
         }
         if self.transfer.is_some() || self.invited.is_some() {
+            return Err(491);
+        }
+        if self.away.is_some() && !self.is_away(session) {
             return Err(491);
         }
         let talks = matches!(self.phase, Phase::Talking(_));
@@ -53,12 +56,13 @@ impl Call {
     ) {
         self.outputs.push_back(Action::Accept { session: leg.session, sdp: leg.sdp.clone() });
         self.outputs.extend(leg.update_command().map(Action::Media));
+        self.taken_up(&user);
         if session == self.customer.session {
             return self.move_customer_to(context, leg);
         }
         let same = matches!(&self.phase, Phase::Talking(peer) if peer.kind.agent() == Some(&user));
         match std::mem::replace(&mut self.phase, Phase::InFlow) {
-            Phase::Talking(peer) if same => self.move_peer_to(*peer, leg),
+            Phase::Talking(peer) if same => self.move_peer_to(context, *peer, leg),
             Phase::Talking(mut peer) => {
                 self.unbridge();
                 self.leave_talk(context, &peer.kind);
@@ -98,6 +102,7 @@ impl Call {
             return self.release(&Peer { leg, kind: PeerKind::Direct(by) });
         };
         self.journal(Kind::TakenOver { by: by.clone(), agent });
+        self.end_absence();
         self.unbridge();
         self.leave_talk(context, &peer.kind);
         self.say_replaced(&mut peer.leg);
@@ -107,18 +112,21 @@ impl Call {
     }
 
     /// The peer goes on at another phone of his; his talk and its recording go on.
-    fn move_peer_to(&mut self, mut peer: Peer, leg: Leg) {
+    pub(super) fn move_peer_to(&mut self, context: &Context<'_>, mut peer: Peer, leg: Leg) {
         let mut old = std::mem::replace(&mut peer.leg, leg);
         let side = peer.leg.clone();
         self.phase = Phase::Talking(Box::new(peer));
         self.media(media::Command::Bridge { a: self.customer.id, b: side.id });
         self.record_sides(Some(&side));
+        if old.on_hold != side.on_hold {
+            self.hold_changed(context, side.on_hold);
+        }
         self.leave_leg(&mut old);
         self.heard_anew();
     }
 
     /// The customer goes on at another phone of his, and so does the recording.
-    fn move_customer_to(&mut self, context: &Context<'_>, leg: Leg) {
+    pub(super) fn move_customer_to(&mut self, context: &Context<'_>, leg: Leg) {
         let mut old = std::mem::replace(&mut self.customer, leg);
         let side = match &self.phase {
             Phase::Talking(peer) => Some(peer.leg.clone()),

@@ -149,6 +149,7 @@ impl Call {
 
     /// Takes the two apart: everything that the joining began, undone once.
     pub(super) fn part(&mut self, context: &Context<'_>, peer: Peer, call_ends: bool) {
+        self.end_absence();
         if !call_ends {
             self.unbridge();
         }
@@ -184,7 +185,7 @@ impl Call {
         self.drop_leg(&peer.leg);
     }
 
-    fn drop_leg(&mut self, leg: &Leg) {
+    pub(super) fn drop_leg(&mut self, leg: &Leg) {
         if leg.alive {
             let reason = self.reason.clone();
             self.outputs.push_back(Action::HangUp { session: leg.session, reason });
@@ -199,12 +200,17 @@ impl Call {
         if self.guest_gone(session) || self.transferer_gone(context, session) {
             return;
         }
+        if self.is_away(session) {
+            // A request of ours to the page that is gone failed: nobody could come back to that session.
+            return self.give_up_away(context, 408);
+        }
         if self.peer().is_none_or(|peer| peer.leg.session != session) {
             return;
         }
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Talking(mut peer) => {
                 peer.leg.alive = false;
+                self.end_absence();
                 if !self.guests.is_empty() {
                     return self.go_on_with_guest(context, &peer);
                 }

@@ -85,6 +85,8 @@ impl Call {
             (_, Some(_)) => Err(491),
             // A conference stays together.
             (Phase::Talking(_), None) if self.invited.is_some() || !self.guests.is_empty() => Err(491),
+            // Who is away may come back to this talk alone.
+            (Phase::Talking(_), None) if self.away.is_some() => Err(491),
             (Phase::Talking(_), None) if !self.customer.is_heard() => Err(488),
             (Phase::Talking(_), None) => Ok(()),
             (_, None) => Err(480),
@@ -179,7 +181,7 @@ impl Call {
     }
 
     /// Into a queue with the turn the customer had.
-    fn requeue(&mut self, context: &Context<'_>, queue: QueueName) {
+    pub(super) fn requeue(&mut self, context: &Context<'_>, queue: QueueName) {
         let turn = self.turn.clone();
         let skills = turn.as_ref().filter(|turn| turn.queue == queue).map(|turn| turn.skills.clone());
         let (since, priority) = turn.map_or((context.now, 0), |turn| (turn.since, turn.priority));
@@ -212,7 +214,7 @@ impl Call {
         let Transfer { refer, by, to, peer, fallback, .. } = *transfer;
         let code = passed_on(code);
         self.outputs.push_back(Action::ReferProgress { refer, code });
-        self.journal(Kind::TransferFailed { by, to, sip_code: code, returned: peer.is_some() });
+        self.journal(Kind::TransferFailed { by: by.clone(), to, sip_code: code, returned: peer.is_some() });
         self.media(media::Command::Silence { leg: self.customer.id });
         if let Some(peer) = peer {
             let (leg, on_hold, side) = (peer.leg.id, peer.leg.on_hold, Some(peer.leg.clone()));
@@ -222,6 +224,8 @@ impl Call {
             if on_hold {
                 self.play_hold(context, true);
             }
+            // His page may have been loaded anew meanwhile.
+            self.outputs.push_back(Action::Returned { user: by });
         } else if let Some(queue) = fallback {
             self.requeue(context, queue);
         } else if self.run.is_some() {
@@ -271,7 +275,7 @@ impl Call {
     pub fn consults(&self, session: SessionId) -> bool {
         let by_caller = session == self.customer.session && self.transfer.is_none() && self.customer.is_heard();
         let somebody = match &self.phase {
-            Phase::Talking(_) => self.guests.is_empty() && self.invited.is_none(),
+            Phase::Talking(_) => self.guests.is_empty() && self.invited.is_none() && self.away.is_none(),
             // What a flow began, it wants to hear the end of.
             Phase::Dialing { .. } | Phase::Waiting { .. } => self.run.is_none(),
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } | Phase::Ended => false,

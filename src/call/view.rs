@@ -29,6 +29,11 @@ impl Call {
         &self.from
     }
 
+    /// What was dialled.
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
     /// He does not want to be shown.
     pub fn is_private(&self) -> bool {
         self.private

@@ -110,6 +110,8 @@ impl Engine {
             Action::Turned { before, agent } => self.turned(now, id, before, agent),
             Action::OwnCall { agent } => self.begin_own_call(now, &agent, id),
             Action::DropDial { reason } => self.drop_dial(now, id, reason.as_deref()),
+            Action::DropPage => self.drop_page(now, id),
+            Action::Returned { user } => self.seek_again(now, id, &user),
             Action::Feature(feature) => self.feature(now, id, feature),
             Action::Switch(switch) => self.switch(now, id, switch),
             Action::CallOut => self.ring_out(now, id),
@@ -182,6 +184,7 @@ impl Engine {
         self.forget_session(&call.customer().session);
         self.trace.ended(id);
         self.call_outs.remove(&id);
+        self.rejoins.forget(id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
@@ -223,6 +226,7 @@ impl Engine {
         }
         // The call may have lost sight of what it had. Slow, and never done in health.
         self.drop_dial(now, id, None);
+        self.drop_page(now, id);
         let own = |(session, owner): (&SessionId, &Owner)| match owner {
             Owner::Call(call) if *call == id => Some(*session),
             Owner::Call(_) | Owner::Ring(_) => None,

@@ -30,10 +30,11 @@ impl Engine {
         of_call.filter_map(|(leg, home)| Some((home.role, *self.qualities.get(leg)?))).collect()
     }
 
-    pub(super) fn quality_told(&mut self, leg: LegId, quality: Quality) {
+    pub(super) fn quality_told(&mut self, now: Instant, leg: LegId, quality: Quality) {
         if self.legs.contains_key(&leg) {
             self.qualities.insert(leg, quality);
         }
+        self.page_counted(now, leg, quality);
     }
 
     /// A phone is silent while the other side speaks, or speaks again.
@@ -43,5 +44,6 @@ impl Engine {
             tracing::info!(call = %home.call, role = ?home.role, "audio goes one way: nothing comes from this phone");
         }
         self.journal(now, About::Call(home.call), Kind::OneWay { leg: home.role, on: silent });
+        self.page_silent(now, leg, home.call, silent);
     }
 }

@@ -8,7 +8,7 @@ use crate::acd;
 use crate::call::config::{DialTarget, MediaPath, RecordPolicy};
 use crate::call::leg::{Leg, Place};
 use crate::call::route::Dial;
-use crate::call::{Early, Peer, PeerKind};
+use crate::call::{Call, Early, Peer, PeerKind};
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName};
 use crate::journal::{LegRole, OfferResult};
 use crate::media::Port;
@@ -17,13 +17,13 @@ use crate::sip::config::Transport;
 use crate::sip::{Flow, Invite, SessionId, identity};
 
 use super::trunks::Search;
-use super::{Engine, Home, Owner};
+use super::{Engine, Home, Owner, rejoin};
 
 /// One phone that rings for a call.
 #[derive(Debug)]
 pub(super) struct Ring {
     pub(super) call: CallId,
-    leg: Leg,
+    pub(super) leg: Leg,
     pub(super) purpose: Purpose,
     stage: Stage,
     /// Who is rung next when this one is not to be had: for numbers dialled over trunks.
@@ -32,9 +32,20 @@ pub(super) struct Ring {
 
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    Offer { offer: OfferId, agent: AgentId, queue: QueueName },
+    Offer {
+        offer: OfferId,
+        agent: AgentId,
+        queue: QueueName,
+    },
     Direct(AgentId),
-    Dial { target: String },
+    Dial {
+        target: String,
+    },
+    /// A new page of who is away from a talk; his session in it is the end of the old one.
+    Rejoin {
+        user: AgentId,
+        session: SessionId,
+    },
 }
 
 #[derive(Debug)]
@@ -45,6 +56,24 @@ enum Stage {
     Ringing,
     /// Answered; the floor has not said yet whether it counts.
     Answered,
+}
+
+impl Purpose {
+    /// Whose leg it will be.
+    pub(super) fn role(&self, call: &Call) -> LegRole {
+        match self {
+            Self::Rejoin { session, .. } if call.customer().session == *session => LegRole::Customer,
+            Self::Offer { .. } | Self::Direct(_) | Self::Dial { .. } | Self::Rejoin { .. } => LegRole::Agent,
+        }
+    }
+
+    /// Whom it will talk with.
+    fn facing<'a>(&self, call: &'a Call) -> &'a Leg {
+        match self {
+            Self::Rejoin { session, .. } => call.facing(*session),
+            Self::Offer { .. } | Self::Direct(_) | Self::Dial { .. } => call.customer(),
+        }
+    }
 }
 
 impl Ring {
@@ -91,7 +120,7 @@ pub(super) struct Shown {
 }
 
 impl Way {
-    fn to_phone(flow: Flow, uri: String, to: String, routes: Vec<String>) -> Self {
+    pub(super) fn to_phone(flow: Flow, uri: String, to: String, routes: Vec<String>) -> Self {
         Self { flow, uri, to, routes, trunk: None, shown: None }
     }
 }
@@ -164,7 +193,7 @@ impl Engine {
     }
 
     pub(super) fn way_to_agent(&self, now: Instant, agent: &AgentId) -> Option<Way> {
-        let to = format!("sip:{agent}@{}", self.settings.sip.domain);
+        let to = self.address_of(agent);
         if let Some(contact) = self.endpoint.contacts(now, agent.as_str()).into_iter().next() {
             return Some(Way::to_phone(contact.flow, contact.uri, to, contact.path));
         }
@@ -174,8 +203,13 @@ impl Engine {
         Some(Way::to_phone(self.flow_to(address), format!("sip:{user}@{address}"), to, Vec::new()))
     }
 
+    /// A user's address of record.
+    pub(super) fn address_of(&self, user: &AgentId) -> String {
+        format!("sip:{user}@{}", self.settings.sip.domain)
+    }
+
     /// Takes a port, and sends the INVITE when it is open.
-    fn begin_ring(
+    pub(super) fn begin_ring(
         &mut self,
         now: Instant,
         call: CallId,
@@ -185,15 +219,17 @@ impl Engine {
         path: MediaPath,
     ) -> Result<LegId, u16> {
         let Some(known) = self.calls.get(&call) else { return Err(487) };
-        let (shard, from_user, hops) = (known.shard(), known.from().to_owned(), known.hops());
-        if hops <= 1 && !matches!(purpose, Purpose::Offer { .. }) {
+        let (shard, hops, role) = (known.shard(), known.hops(), purpose.role(known));
+        if hops <= 1 && matches!(purpose, Purpose::Direct(_) | Purpose::Dial { .. }) {
             return Err(483);
         }
-        let codecs = known.customer().codecs_for_peer(self.callee_speech(&purpose, way.trunk.as_deref()));
+        let facing = purpose.facing(known);
+        let from_user = if role == LegRole::Customer { known.to() } else { known.from() }.to_owned();
+        let codecs = facing.codecs_for_peer(self.callee_speech(&purpose, way.trunk.as_deref()));
         if codecs.is_empty() {
             return Err(488);
         }
-        let comfort_noise = known.customer().has_comfort_noise();
+        let comfort_noise = facing.has_comfort_noise();
         let customer_sdp = known.customer().sdp.clone();
         let private = known.is_private() && matches!(purpose, Purpose::Dial { .. });
         let page = self.is_page(way.flow, &way.uri);
@@ -208,19 +244,10 @@ impl Engine {
         };
         let id = self.new_leg_id();
         let (address, signalling) = (self.settings.media.address, way.flow.remote.ip());
-        let place = Place { id, port, address, signalling, role: LegRole::Agent, guard };
+        let place = Place { id, port, address, signalling, role, guard };
         let leg = Leg::offering(place, &codecs, comfort_noise);
-        let mut headers = vec![
-            ("X-Hatif-Call".to_owned(), call.to_string()),
-            ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),
-        ];
         let shown = way.shown.unwrap_or(Shown { from: from_user, asserted: None, remote_party: None });
-        if let Some(number) = shown.remote_party {
-            headers.push((
-                "Remote-Party-ID".to_owned(),
-                identity::remote_party_id(&number, &self.settings.sip.domain, private),
-            ));
-        }
+        let headers = self.ring_headers(call, &purpose, hops, shown.remote_party.map(|number| (number, private)));
         let invite = Invite {
             flow: way.flow,
             uri: way.uri,
@@ -240,17 +267,41 @@ impl Engine {
         match &purpose {
             Purpose::Offer { offer, .. } => _ = self.offers.insert(*offer, id),
             Purpose::Direct(_) | Purpose::Dial { .. } => _ = self.dials.insert(call, id),
+            // Found by who waits for it.
+            Purpose::Rejoin { .. } => {}
         }
         let ring = Ring { call, leg, purpose, stage: Stage::Opening(Box::new(invite)), search: None };
         self.rings.insert(id, ring);
         match (open, port) {
             (Some(open), Some(port)) => {
-                self.legs.insert(id, Home { call, shard, port, role: LegRole::Agent, tries: 0 });
+                self.legs.insert(id, Home { call, shard, port, role, tries: 0 });
                 self.media(shard, open);
             }
             _ => self.ring_opened(now, id),
         }
         Ok(id)
+    }
+
+    /// What an INVITE of ours says besides; `party` is whom Remote-Party-ID names, and whether he wants to be shown.
+    fn ring_headers(
+        &self,
+        call: CallId,
+        purpose: &Purpose,
+        hops: u8,
+        party: Option<(String, bool)>,
+    ) -> Vec<(String, String)> {
+        let domain = &self.settings.sip.domain;
+        let mut headers = vec![
+            ("X-Hatif-Call".to_owned(), call.to_string()),
+            ("Max-Forwards".to_owned(), hops.saturating_sub(1).to_string()),
+        ];
+        if matches!(purpose, Purpose::Rejoin { .. }) {
+            headers.extend(rejoin::headers(call, domain));
+        }
+        if let Some((number, private)) = party {
+            headers.push(("Remote-Party-ID".to_owned(), identity::remote_party_id(&number, domain, private)));
+        }
+        headers
     }
 
     /// The port of a ring could not be opened: it goes on with another, of which nobody was told yet.
@@ -263,6 +314,7 @@ impl Engine {
         match &ring.purpose {
             Purpose::Offer { offer, .. } => _ = self.offers.insert(*offer, new),
             Purpose::Direct(_) | Purpose::Dial { .. } => _ = self.dials.insert(ring.call, new),
+            Purpose::Rejoin { .. } => self.rejoins.rename(ring.call, new),
         }
         let open = ring.leg.open_command();
         self.rings.insert(new, ring);
@@ -291,11 +343,12 @@ impl Engine {
         }
     }
 
-    fn take_ring(&mut self, leg: LegId) -> Option<Ring> {
+    pub(super) fn take_ring(&mut self, leg: LegId) -> Option<Ring> {
         let ring = self.rings.remove(&leg)?;
         match &ring.purpose {
             Purpose::Offer { offer, .. } => _ = self.offers.remove(offer),
             Purpose::Direct(_) | Purpose::Dial { .. } => _ = self.dials.remove(&ring.call),
+            Purpose::Rejoin { .. } => {}
         }
         Some(ring)
     }
@@ -320,17 +373,17 @@ impl Engine {
     }
 
     /// A phone rings; with SDP it plays something to its caller already. What an offered agent's phone plays, nobody
-    /// hears: the caller has the queue's music.
+    /// hears, nor a page that is to answer by itself: the caller has music.
     pub(super) fn ring_progress(&mut self, now: Instant, session: SessionId, sdp: Option<Bytes>) {
         let Some(Owner::Ring(leg)) = self.sessions.get(&session) else { return };
         let Some(ring) = self.rings.get_mut(leg) else { return };
-        if matches!(ring.purpose, Purpose::Offer { .. }) {
+        if matches!(ring.purpose, Purpose::Offer { .. } | Purpose::Rejoin { .. }) {
             return;
         }
         let call = ring.call;
         let early = sdp.and_then(|sdp| ring.early(sdp));
         let update = ring.leg.update_command().filter(|_| early.is_some());
-        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
+        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(Call::shard)) {
             self.media(shard, update);
         }
         self.with_call(now, call, |call, _| call.handle_dial_progress(early));
@@ -344,7 +397,7 @@ impl Engine {
             return self.endpoint.refuse_offer(now, session, 488, Some(crate::call::warning(&error)));
         }
         let (call, sdp, update) = (ring.call, ring.leg.sdp.clone(), ring.leg.update_command());
-        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(crate::call::Call::shard)) {
+        if let (Some(update), Some(shard)) = (update, self.calls.get(&call).map(Call::shard)) {
             self.media(shard, update);
         }
         self.endpoint.answer_offer(now, session, sdp);
@@ -382,6 +435,7 @@ impl Engine {
             Purpose::Offer { offer, .. } => self.tell_floor(now, acd::Input::Answered { offer }),
             Purpose::Direct(agent) => self.connect(now, leg_id, PeerKind::Direct(agent), RecordPolicy::Never),
             Purpose::Dial { target } => self.connect(now, leg_id, PeerKind::Dialed { target }, RecordPolicy::Never),
+            Purpose::Rejoin { .. } => self.page_answered(now, leg_id),
         }
     }
 
@@ -434,6 +488,7 @@ impl Engine {
                 Some(search) => self.try_failed(now, ring.call, *search, target, code),
                 None => self.dial_failed(now, ring.call, target, code),
             },
+            Purpose::Rejoin { user, .. } => self.page_failed(now, ring.call, &user, code),
         }
     }
 
@@ -473,11 +528,13 @@ impl Engine {
                 self.tell_floor(now, acd::Input::LeaveAs { call, outcome });
             }
             Some(Purpose::Direct(_) | Purpose::Dial { .. }) => self.drop_dial(now, call, None),
+            // Who takes his place ends his absence.
+            Some(Purpose::Rejoin { .. }) => {}
             None => {}
         }
     }
 
-    fn drop_ring(&mut self, now: Instant, leg: LegId, reason: Option<&str>) {
+    pub(super) fn drop_ring(&mut self, now: Instant, leg: LegId, reason: Option<&str>) {
         let Some(ring) = self.take_ring(leg) else { return };
         match ring.stage {
             // The place on the trunk is not its session's yet.

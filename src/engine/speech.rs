@@ -60,6 +60,7 @@ impl Engine {
         let call = &self.settings.call;
         match (purpose, trunk) {
             (Purpose::Offer { agent, .. } | Purpose::Direct(agent), _) => call.profiles.get(agent),
+            (Purpose::Rejoin { user, .. }, _) => call.profiles.get(user),
             (Purpose::Dial { .. }, Some(trunk)) => call.trunks.get(trunk).map(|trunk| &trunk.profile),
             (Purpose::Dial { .. }, None) => None,
         }

@@ -107,7 +107,7 @@ impl Engine {
                 let known = self.survival.up.get(&session).copied();
                 let (found, role) = match self.sessions.get(&session).copied() {
                     Some(Owner::Call(call)) => self.leg_of(call, session),
-                    Some(Owner::Ring(leg)) => (self.rings.get(&leg).map(|ring| (ring.call, leg)), LegRole::Agent),
+                    Some(Owner::Ring(leg)) => (self.rings.get(&leg).map(|ring| (ring.call, leg)), self.role_of(leg)),
                     // Nobody wants it any more: its BYE is on the way.
                     None => (None, LegRole::Agent),
                 };
@@ -127,17 +127,21 @@ impl Engine {
     /// An agent's phone registered, or is reached another way.
     pub(super) fn phone_registered(&mut self, now: Instant, user: String, binding: sip::Binding) {
         let agent = AgentId::from(user);
+        let page = self.is_page(binding.flow, &binding.uri).then(|| binding.uri.clone());
         let transport = binding.flow.transport.label().to_owned();
         let kind = Kind::Registered { transport, binding: Some(written_binding(binding)) };
         self.journal(now, About::Agent(agent.clone()), kind);
         self.survival.grace.remove(&agent);
-        self.tell_floor(now, acd::Input::Reachable { agent, reachable: true });
+        self.tell_floor(now, acd::Input::Reachable { agent: agent.clone(), reachable: true });
+        self.seek_pages(now, &agent, page.as_deref());
     }
 
     /// One of an agent's phones is gone.
     pub(super) fn phone_gone(&mut self, now: Instant, user: String, uri: String, loss: Loss) {
         let expired = loss.is_involuntary();
-        self.journal(now, About::Agent(AgentId::from(user)), Kind::ContactGone { uri, expired });
+        let agent = AgentId::from(user);
+        self.journal(now, About::Agent(agent.clone()), Kind::ContactGone { uri, expired });
+        self.seek_pages(now, &agent, None);
     }
 
     /// An agent's last phone is gone. What may be a short trouble of the network does not cost him his place: the floor
@@ -145,10 +149,15 @@ impl Engine {
     pub(super) fn phones_gone(&mut self, now: Instant, user: String, loss: Loss) {
         let agent = AgentId::from(user);
         self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired: loss.is_involuntary() });
+        self.seek_pages(now, &agent, None);
         match loss {
             Loss::Expired | Loss::Closed => _ = self.survival.grace.insert(agent, now + GRACE),
             Loss::Asked | Loss::Silent => self.tell_floor(now, acd::Input::Reachable { agent, reachable: false }),
         }
+    }
+
+    fn role_of(&self, leg: LegId) -> LegRole {
+        self.legs.get(&leg).map_or(LegRole::Agent, |home| home.role)
     }
 
     fn leg_of(&mut self, id: CallId, session: SessionId) -> (Option<(CallId, LegId)>, LegRole) {

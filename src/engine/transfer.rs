@@ -11,6 +11,7 @@ use crate::media::TrackKind;
 use crate::sip::{Identity, Incoming, ReferId, SessionId};
 
 use super::inbound::{Door, offer_of};
+use super::rings::{Purpose, Ring};
 use super::{Engine, Home, Owner};
 
 impl Engine {
@@ -139,7 +140,11 @@ impl Engine {
         };
         let id = match owner {
             Owner::Call(call) => call,
-            Owner::Ring(leg) => self.rings.get(&leg).ok_or(Door::shut(481))?.call,
+            Owner::Ring(leg) => match self.rings.get(&leg) {
+                // A page that takes its own place: nobody else can.
+                None | Some(Ring { purpose: Purpose::Rejoin { .. }, .. }) => return Err(Door::shut(481)),
+                Some(ring) => ring.call,
+            },
         };
         let call = self.calls.get(&id).ok_or(Door::shut(481))?;
         let role = call.may_take_place(replaced, ring.is_some(), &user).map_err(Door::shut)?;

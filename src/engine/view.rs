@@ -132,16 +132,17 @@ impl Engine {
                 return Err(format!("leg {leg:?} rings for {} that is over", ring.call));
             };
             let (found, wanted) = match &ring.purpose {
-                Purpose::Offer { offer, .. } => (self.offers.get(offer), call.waiting_in().is_some()),
-                Purpose::Direct(_) | Purpose::Dial { .. } => (self.dials.get(&ring.call), call.is_dialing()),
+                Purpose::Offer { offer, .. } => (self.offers.get(offer).copied(), call.waiting_in().is_some()),
+                Purpose::Direct(_) | Purpose::Dial { .. } => (self.dials.get(&ring.call).copied(), call.is_dialing()),
+                Purpose::Rejoin { .. } => (self.rejoins.ring(ring.call), call.rings_page()),
             };
-            if found != Some(leg) || !wanted {
+            if found != Some(*leg) || !wanted {
                 return Err(format!("leg {leg:?} rings for {}, which does not know it", ring.call));
             }
         }
-        match self.offers.len() + self.dials.len() == self.rings.len() {
+        match self.offers.len() + self.dials.len() + self.rejoins.rings() == self.rings.len() {
             true => Ok(()),
-            false => Err("an offer or dial without its ring".to_owned()),
+            false => Err("an offer, a dial or a page without its ring".to_owned()),
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A thread waits for packets, commands and the shard's next deadline. It reads one datagram of each ready socket
 //! in a round (epoll is level triggered: more are found in the next round), so that a flood at one port delays
-//! the others by little. After the latch the kernel filters for the phone's address; the shard judges every source
-//! all the same, because packets of before may still be in the queue.
+//! the others by little. After the latch the kernel filters for the phone's address; until packets of before cannot be
+//! in the queue any more, the shard is told who really sent each.
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
 

@@ -20,6 +20,8 @@ use crate::id::{LegId, RecordingId};
 pub const CHUNK: usize = 1_600;
 /// How far behind the present the recording is read: 260 ms, more than a jitter buffer keeps.
 const LAG: u64 = 2_080;
+/// A timeline still keeps what a chunk begins with, though the wheels turn 80 ms late.
+const _: () = assert!(LAG as usize + CHUNK + 640 < super::timeline::KEPT);
 /// Pauses whose marks storage has not taken yet, at most; beyond, the oldest mark is lost, never the silence.
 const MARKS_MOST: usize = 64;
 /// Extra files that run at once for one recording.
@@ -35,6 +37,8 @@ pub struct Recording {
     pub customer: LegId,
     /// Right channel: these, mixed.
     pub others: SmallVec<[LegId; 4]>,
+    /// The step in which it was begun; its chunks are due in whole 200 ms from it, so that all are spread as they began.
+    pub turn: u64,
     main: Strand,
     extra: Vec<(LegId, Strand)>,
     /// Extra files begun so far: supervisors', consulted ones'.
@@ -73,11 +77,12 @@ struct Strand {
 }
 
 impl Recording {
-    /// Begins at `position`.
-    pub fn new(id: RecordingId, customer: LegId, position: u64) -> Self {
+    /// Begins at `position`, which lies in step `turn`.
+    pub fn new(id: RecordingId, customer: LegId, position: u64, turn: u64) -> Self {
         Self {
             customer,
             others: SmallVec::new(),
+            turn,
             main: Strand::new(id, Track::Main, 0, position),
             extra: Vec::new(),
             begun: [0; 2],
@@ -105,15 +110,16 @@ impl Recording {
         self.legs().any(|of| of == leg)
     }
 
-    /// Delivers what late packets cannot change any more, in whole chunks, and the ends of extra files.
+    /// Delivers what late packets cannot change any more, and the ends of extra files. To be called every 200 ms: what
+    /// is older than a timeline keeps is lost.
     pub fn tick(&mut self, position: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
-        self.advance(position.saturating_sub(LAG), CHUNK as u64, voices, io);
+        self.advance(position.saturating_sub(LAG), voices, io);
         self.extra.retain_mut(|(_, strand)| !(strand.ended && strand.finish(io)));
     }
 
     /// Delivers all up to `position`, before a side changes or the recording ends.
     pub fn flush(&mut self, position: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
-        self.advance(position, 1, voices, io);
+        self.advance(position, voices, io);
     }
 
     /// Nothing said from `position` on is recorded, or everything is again.
@@ -180,11 +186,11 @@ impl Recording {
         std::mem::take(&mut self.main.unsaid)
     }
 
-    /// Delivers up to `until`, in pieces of a chunk and none shorter than `least`.
-    fn advance(&mut self, until: u64, least: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
+    /// Delivers up to `until`, in pieces of a chunk at most.
+    fn advance(&mut self, until: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
         let Self { customer, others, main, extra, muted, .. } = self;
         let (mut one, mut other) = ([0; CHUNK], [0; CHUNK]);
-        while let Some(count) = main.due(until, least) {
+        while let Some(count) = main.due(until) {
             let (Some(left), Some(right)) = (one.get_mut(..count), other.get_mut(..count)) else { break };
             let from = main.next;
             read(voices(*customer).into_iter(), from, left);
@@ -196,7 +202,7 @@ impl Recording {
             });
         }
         for (leg, strand) in extra.iter_mut() {
-            while let Some(count) = strand.due(until, least) {
+            while let Some(count) = strand.due(until) {
                 let Some(voice) = one.get_mut(..count) else { break };
                 let from = strand.next;
                 read(voices(*leg).into_iter(), from, voice);
@@ -249,9 +255,9 @@ impl Strand {
         }
     }
 
-    /// How many samples the next piece has; `None` when fewer than `least` are there.
-    fn due(&self, until: u64, least: u64) -> Option<usize> {
-        let there = until.checked_sub(self.next).filter(|there| !self.ended && *there >= least.max(1))?;
+    /// How many samples the next piece has; `None` when none is there.
+    fn due(&self, until: u64) -> Option<usize> {
+        let there = until.checked_sub(self.next).filter(|there| !self.ended && *there > 0)?;
         Some(usize::try_from(there).unwrap_or(CHUNK).min(CHUNK))
     }
 

@@ -139,7 +139,7 @@ const FAST: usize = 20;
 /// Slots of the slow wheel, 20 ms each.
 const SLOW: usize = 50;
 /// The slow wheel's steps between two chunks of a recording.
-const CHUNK_STEPS: u64 = 10;
+const CHUNK_STEPS: u64 = (recorder::CHUNK / FRAME) as u64;
 /// Voices that one leg hears at most.
 const VOICES_MOST: usize = 32;
 /// How far the wheels turn at most to catch up: later frames are skipped.
@@ -198,11 +198,13 @@ impl Shard {
         datagram: &mut [u8],
         io: &mut impl PacketIo,
     ) {
-        let (position, ntp) = (self.position(now), self.ntp(now));
-        let Some(leg) = leg(&mut self.legs, slot) else { return };
         if channel == Channel::Rtcp || rtp::is_rtcp(datagram) {
+            let ntp = self.ntp(now);
+            let Some(leg) = leg(&mut self.legs, slot) else { return };
             return leg.receive_control(now, ntp, source, datagram, &mut self.stats);
         }
+        let position = self.position(now);
+        let Some(leg) = leg(&mut self.legs, slot) else { return };
         self.stats.packets_in += 1;
         self.stats.bytes_in += datagram.len() as u64;
         let (digit, forward) = leg.receive(now, position, source, datagram, &mut self.stats, io);
@@ -406,8 +408,8 @@ impl Shard {
     fn chunks(&mut self, slow: u64, io: &mut impl PacketIo) {
         let position = self.step * 8;
         let mut finished = None;
-        for (n, (id, recording)) in self.recordings.iter_mut().enumerate() {
-            if (n as u64 + slow).is_multiple_of(CHUNK_STEPS) {
+        for (id, recording) in &mut self.recordings {
+            if slow % CHUNK_STEPS == recording.turn % CHUNK_STEPS {
                 recording.tick(position, &|leg| timeline(&self.legs, &self.slots, leg), io);
                 self.stats.unrecorded += recording.take_lost();
             }
@@ -643,7 +645,8 @@ impl Shard {
             self.keep_timeline(*other);
         }
         self.flush(now, id, io);
-        let recording = self.recordings.entry(id).or_insert_with(|| Recording::new(id, customer, position));
+        let turn = self.step / FAST as u64;
+        let recording = self.recordings.entry(id).or_insert_with(|| Recording::new(id, customer, position, turn));
         recording.customer = customer;
         recording.others = others;
     }
@@ -722,7 +725,8 @@ impl Shard {
 
     /// A moment as a position on the timelines.
     fn position(&self, now: Instant) -> u64 {
-        (now.saturating_duration_since(self.origin).as_micros() * 8 / 1_000) as u64
+        let since = now.saturating_duration_since(self.origin);
+        since.as_secs() * 8_000 + u64::from(since.subsec_micros()) * 8 / 1_000
     }
 
     /// A moment as NTP time (RFC 3550 §4).

@@ -8,8 +8,8 @@
 //!
 //! Positions are samples at 8 kHz since the shard's beginning, the same for all legs of a shard.
 
-/// Samples that are kept: 1.024 s.
-pub const KEPT: usize = 8_192;
+/// Samples that are kept: 640 ms, more than a recording is behind the present.
+pub const KEPT: usize = 5_120;
 /// Delays outside of this tie the timestamps anew: 40 ms early, 200 ms late.
 const DELAYS: std::ops::RangeInclusive<i64> = -320..=1_600;
 /// Packets over which the least delay is taken: 5 s, so that one busy second of ours or of the phone moves nothing.
@@ -17,7 +17,7 @@ const WINDOW: u32 = 250;
 /// Deviations up to this are left alone: 8 ms. Following them would add and drop samples for mere jitter.
 const TOLERANCE: i64 = 64;
 
-/// The last second of one phone's voice.
+/// The latest of one phone's voice.
 #[derive(Debug)]
 pub struct Timeline {
     ring: Box<[i16; KEPT]>,
@@ -60,15 +60,16 @@ impl Default for Timeline {
 impl Timeline {
     /// Lays one packet of G.711 on the timeline; `arrival` is the position of now.
     pub fn write(&mut self, arrival: u64, stamp: Stamp, table: &[i16; 256], payload: &[u8]) {
-        self.lay(arrival, stamp, payload.len(), |n| payload.get(n).map_or(0, |byte| table[usize::from(*byte)]));
+        self.lay(arrival, stamp, payload, |byte| table[usize::from(byte)]);
     }
 
     /// Lays sound at 8 kHz on the timeline that came as one packet at `arrival`.
     pub fn write_sound(&mut self, arrival: u64, stamp: Stamp, sound: &[i16]) {
-        self.lay(arrival, stamp, sound.len(), |n| sound.get(n).copied().unwrap_or_default());
+        self.lay(arrival, stamp, sound, |sample| sample);
     }
 
-    fn lay(&mut self, arrival: u64, stamp: Stamp, samples: usize, sample: impl Fn(usize) -> i16) {
+    fn lay<T: Copy>(&mut self, arrival: u64, stamp: Stamp, said: &[T], sample: impl Fn(T) -> i16) {
+        let samples = said.len();
         let position = self.place(arrival, stamp, samples);
         let oldest = self.head.saturating_sub(KEPT as u64);
         let Ok(start) = u64::try_from(position) else { return };
@@ -78,11 +79,10 @@ impl Timeline {
         self.advance(start);
         // The ring is two straight pieces.
         let first = start as usize % KEPT;
-        let straight = samples.min(KEPT - first);
-        for (piece, begin) in [(first..first + straight, 0), (0..samples - straight, straight)] {
-            for (n, place) in self.ring.get_mut(piece).unwrap_or_default().iter_mut().enumerate() {
-                *place = sample(begin + n);
-            }
+        let (one, two) = said.split_at(samples.min(KEPT - first));
+        for (begin, piece) in [(first, one), (0, two)] {
+            let places = self.ring.get_mut(begin..begin + piece.len()).unwrap_or_default();
+            places.iter_mut().zip(piece).for_each(|(place, said)| *place = sample(*said));
         }
         self.head = self.head.max(start + samples as u64);
     }

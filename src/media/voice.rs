@@ -132,6 +132,9 @@ impl Decoder {
     }
 }
 
+/// A packet of Opus no longer than this is a pause that the receiver knows of already (RFC 6716 §2.1.9).
+pub const PAUSE_BYTES: usize = 2;
+
 /// Sound in, payloads out.
 pub struct Encoder {
     kind: Encoding,
@@ -163,6 +166,15 @@ impl Encoder {
             Codec::G729 => return Err(VoiceError::PassedOn(codec)),
         };
         Ok(Self { kind })
+    }
+
+    /// From now on a pause is told by packets of [`PAUSE_BYTES`] at most, which need not be sent, or not any more. Only
+    /// Opus can.
+    pub fn set_dtx(&mut self, on: bool) {
+        if let Encoding::Opus(encoder) = &mut self.kind {
+            // It fails for values that are none only.
+            let _ = encoder.set_dtx(on);
+        }
     }
 
     /// Samples a second of what goes in.

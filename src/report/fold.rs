@@ -310,6 +310,16 @@ impl Tracked {
                 let what = if *on { "is silent though the other side speaks" } else { "is heard again" };
                 step(&mut self.record, at, format!("the {}'s phone {what}", word(leg)));
             }
+            Kind::PageLost { user, .. } => {
+                step(&mut self.record, at, format!("the page of {user} is gone: the other side hears music"));
+            }
+            Kind::Rejoined { user, anew, .. } => {
+                let place = if *anew { "in a new place" } else { "at the page that was gone" };
+                step(&mut self.record, at, format!("{user} is back {place}"));
+            }
+            Kind::RejoinFailed { user, sip_code, .. } => {
+                step(&mut self.record, at, format!("{user} did not come back ({sip_code})"));
+            }
             Kind::LegQuality { leg, quality } => *self.record.quality.of(*leg) = Some(quality.into()),
             Kind::Trouble { code, detail } => {
                 push(&mut self.record.trouble, Trouble { at, code: code.clone(), detail: detail.clone() });

@@ -88,6 +88,9 @@ pub struct Call {
     /// Whose phones are silent while the other side speaks.
     #[serde(default)]
     pub one_way: Vec<LegRole>,
+    /// Whose page is gone: the other side hears music until he is back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<AgentId>,
 }
 
 /// Somebody who was brought into a talk.
@@ -230,6 +233,7 @@ impl Live {
                 phase_since: at,
                 recording: false,
                 one_way: Vec::new(),
+                away: None,
                 parties: Vec::new(),
             };
             self.calls.insert(id, call);
@@ -295,6 +299,8 @@ impl Call {
                 self.one_way.retain(|known| known != leg);
                 return self.one_way.extend(on.then_some(*leg));
             }
+            Kind::PageLost { user, .. } => return self.away = Some(user.clone()),
+            Kind::Rejoined { .. } | Kind::RejoinFailed { .. } => return self.away = None,
             Kind::LegQuality { leg, .. } => return self.one_way.retain(|known| known != leg),
             Kind::FlowEntered { flow, .. } => Phase::Flow { flow: flow.clone(), node: None },
             Kind::NodeVisited { flow, node } => Phase::Flow { flow: flow.clone(), node: Some(node.clone()) },
@@ -316,6 +322,10 @@ impl Call {
             _ => return,
         };
         if phase != self.phase {
+            if !matches!(phase, Phase::Talking { .. } | Phase::Bridged { .. }) {
+                // The talk that waited for him is over.
+                self.away = None;
+            }
             self.phase = phase;
             self.phase_since = at;
         }
@@ -362,6 +372,28 @@ mod tests {
         assert_eq!(phases, want);
         assert!(live.calls().is_empty() && live.waiting("support").is_empty());
         assert_eq!(live.agents().get("101").map(|agent| agent.state), Some(AgentStateName::Ready));
+    }
+
+    #[test]
+    fn who_is_away_is_shown_until_he_is_back_or_the_talk_is_over() {
+        let about = About::Call(call(1));
+        let gone = Kind::PageLost { user: "101".into(), leg: LegRole::Agent };
+        let back = Kind::Rejoined { user: "101".into(), leg: LegRole::Agent, anew: true };
+        let ended = Kind::TalkEnded { agent: "101".into(), queue: None, talk_ms: 9, hold_ms: 0 };
+        for end in [back, ended] {
+            let mut live = Live::default();
+            for entry in queue_call(1, 1) {
+                let connected = matches!(entry.kind, Kind::Connected { .. });
+                live.handle(&entry);
+                if connected {
+                    break;
+                }
+            }
+            live.handle(&entry(90, 60, about.clone(), gone.clone()));
+            assert_eq!(live.calls()[&call(1)].away, Some("101".into()));
+            live.handle(&entry(91, 61, about.clone(), end));
+            assert_eq!(live.calls()[&call(1)].away, None);
+        }
     }
 
     /// A minute of priority counts as a minute of waiting.

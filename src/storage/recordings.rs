@@ -1,8 +1,8 @@
 //! Recordings on disk: one thread that writes, one that completes files, and the repair at the start.
 //!
 //! A file is `….wav.part` while it is being written: 16 bit, 8 kHz; the call in stereo, extra voices in mono files
-//! beside it. Its header says at most what is already there and is renewed after each second of audio, so the file
-//! plays at every moment. At the end it is made durable and renamed, and its [`sidecar`] is written. A disk that
+//! beside it. Its header says at most what is already there and is renewed with every second write, so the file plays at
+//! every moment and a crash costs less than a second of it. At the end it is made durable and renamed, and its [`sidecar`] is written. A disk that
 //! refuses costs the audio of that time, which stays silent in the file so that all else keeps its place;
 //! [`Stats::alarm`] says so. Calls notice nothing.
 //!
@@ -29,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use smallvec::SmallVec;
 
 use super::sync_dir;
 use crate::id::RecordingId;
@@ -45,14 +46,18 @@ const RATE: u32 = 8_000;
 const SAMPLE_BYTES: u64 = 2;
 /// The header before the audio, in bytes.
 const HEADER_BYTES: u64 = 44;
-/// The header is renewed after so many samples of each channel: one second.
-const REFRESH: u64 = RATE as u64;
+/// The header is renewed after so many samples of each channel: two writes of 400 ms.
+const REFRESH: u64 = RATE as u64 * 4 / 5;
 /// The format's lengths are 32 bits: a recording ends here (37 hours in stereo), in bytes.
 const DATA_BYTES_MAX: u64 = 0xffff_ff00;
 /// Gaps and pauses a sidecar lists at most; what follows is only silence.
 const PIECES_MOST: usize = 1_000;
 /// A write that takes longer raises the alarm.
 const STALLED: Duration = Duration::from_secs(2);
+/// Chunks of one file that are written together: a crash may cost them, and no more than a second in all.
+const HELD_MOST: usize = 2;
+/// How long chunks gather before they are written: each one apart would wake the writer, at the media thread's cost.
+const GATHER: Duration = Duration::from_millis(20);
 /// Buffers that wait to be used again, at most: those of a stall are given back to the system.
 const SPARE_BUFFERS: usize = 512;
 
@@ -161,10 +166,13 @@ impl Recorder {
             std::thread::Builder::new().name("rec-finish".into()).spawn(move || finish_all(&to_complete, &ended))?;
         let mut tapes = Tapes::new(data_dir, Box::new(create_file), stats.clone(), pool.spare, completed);
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
-            for chunk in pool.chunks {
-                tapes.stats.busy(true);
-                tapes.handle(chunk);
-                tapes.stats.busy(false);
+            while let Ok(first) = pool.chunks.recv() {
+                for chunk in std::iter::once(first).chain(pool.chunks.try_iter()) {
+                    tapes.desk.stats.busy(true);
+                    tapes.handle(chunk);
+                    tapes.desk.stats.busy(false);
+                }
+                std::thread::sleep(GATHER);
             }
             tapes.finish();
             drop(tapes);
@@ -255,15 +263,20 @@ fn channels(track: Track) -> u16 {
 /// All recordings being written.
 struct Tapes {
     data_dir: PathBuf,
-    create: Box<Create>,
+    desk: Desk,
     tapes: BTreeMap<(RecordingId, Track), Tape>,
     /// Extra files that ended before their recording did.
     beside: BTreeMap<RecordingId, Vec<Audio>>,
-    /// Samples as bytes: one buffer for all.
+    completed: Sender<Completed>,
+}
+
+/// What all of them are written with.
+struct Desk {
+    create: Box<Create>,
+    /// Samples as bytes.
     bytes: Vec<u8>,
     stats: Arc<Stats>,
     spare: Sender<Vec<i16>>,
-    completed: Sender<Completed>,
 }
 
 /// One file being written. Positions are samples of each channel.
@@ -276,6 +289,8 @@ struct Tape {
     channels: u16,
     /// Where it begins in the recording.
     offset: u64,
+    /// Chunks that are still to be written, in one go.
+    held: SmallVec<[Vec<i16>; HELD_MOST]>,
     /// Audio so far, written or not: what was refused is a hole, which reads as silence.
     length: u64,
     /// Up to where it is really in the file.
@@ -312,35 +327,34 @@ impl Tapes {
         completed: Sender<Completed>,
     ) -> Self {
         let data_dir = data_dir.to_path_buf();
-        let (tapes, beside, bytes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { data_dir, create, tapes, beside, bytes, stats, spare, completed }
+        let desk = Desk { create, bytes: Vec::new(), stats, spare };
+        Self { data_dir, desk, tapes: BTreeMap::new(), beside: BTreeMap::new(), completed }
     }
 
     fn handle(&mut self, chunk: Chunk) {
         let Chunk { recording, track, kind } = chunk;
         let tape = self.tapes.entry((recording, track)).or_insert_with(|| {
-            self.stats.active.fetch_add(1, Relaxed);
+            self.desk.stats.active.fetch_add(1, Relaxed);
             Tape::new(&self.data_dir, recording.beside(&ending(track)), channels(track))
         });
         let result = match kind {
             ChunkKind::Start { offset } => {
                 tape.offset = offset;
-                tape.open(&self.create)
+                tape.open(&self.desk.create)
             }
-            ChunkKind::Samples(samples) => {
-                self.bytes.clear();
-                samples.iter().for_each(|sample| self.bytes.extend_from_slice(&sample.to_le_bytes()));
-                // A full shelf keeps no more buffers.
-                let _ = self.spare.try_send(samples);
-                tape.append(&self.create, &self.bytes, &self.stats)
-            }
+            ChunkKind::Samples(samples) => match tape.take(samples, &mut self.desk) {
+                Some(written) => written,
+                // Nothing was tried.
+                None => return,
+            },
             ChunkKind::Pause { at, on } => {
                 tape.pause(at, on);
                 Ok(())
             }
             ChunkKind::Gap { samples } => {
+                let written = tape.write(&mut self.desk);
                 tape.skip(samples);
-                Ok(())
+                written
             }
             ChunkKind::End => return self.end(recording, track),
         };
@@ -349,19 +363,19 @@ impl Tapes {
 
     fn note(&self, result: &io::Result<()>) {
         if let Err(error) = result {
-            let before = self.stats.failures.fetch_add(1, Relaxed);
+            let before = self.desk.stats.failures.fetch_add(1, Relaxed);
             if before.is_multiple_of(1_000) {
                 tracing::error!(%error, "recordings cannot be written: calls go on, free space or mend the disk");
             }
         }
-        self.stats.failing.store(result.is_err(), Relaxed);
+        self.desk.stats.failing.store(result.is_err(), Relaxed);
     }
 
     fn end(&mut self, recording: RecordingId, track: Track) {
         let Some(mut tape) = self.tapes.remove(&(recording, track)) else { return };
-        self.stats.active.fetch_sub(1, Relaxed);
-        let closed = tape.close(&self.create);
-        self.note(&closed);
+        self.desk.stats.active.fetch_sub(1, Relaxed);
+        let written = tape.write(&mut self.desk);
+        self.note(&written.and_then(|()| tape.close(&self.desk.create)));
         let audio = tape.audio(track);
         let main = match track {
             Track::Extra { .. } => {
@@ -397,6 +411,7 @@ impl Tape {
             name,
             channels,
             offset: 0,
+            held: SmallVec::new(),
             length: 0,
             written: 0,
             announced: 0,
@@ -420,7 +435,29 @@ impl Tape {
         Ok(())
     }
 
-    fn append(&mut self, create: &Create, bytes: &[u8], stats: &Stats) -> io::Result<()> {
+    /// A chunk, written with the next one; `None` until then.
+    fn take(&mut self, samples: Vec<i16>, desk: &mut Desk) -> Option<io::Result<()>> {
+        self.held.push(samples);
+        (self.held.len() >= HELD_MOST).then(|| self.write(desk))
+    }
+
+    /// Writes what it holds.
+    fn write(&mut self, desk: &mut Desk) -> io::Result<()> {
+        desk.bytes.clear();
+        for samples in self.held.drain(..) {
+            let from = desk.bytes.len();
+            desk.bytes.resize(from + samples.len() * SAMPLE_BYTES as usize, 0);
+            // One straight copy: it is all the writer does beside writing.
+            let places = desk.bytes.get_mut(from..).unwrap_or_default().chunks_exact_mut(SAMPLE_BYTES as usize);
+            places.zip(&samples).for_each(|(place, sample)| place.copy_from_slice(&sample.to_le_bytes()));
+            // A full shelf keeps no more buffers.
+            let _ = desk.spare.try_send(samples);
+        }
+        if desk.bytes.is_empty() { Ok(()) } else { self.append(desk) }
+    }
+
+    fn append(&mut self, desk: &Desk) -> io::Result<()> {
+        let Desk { create, bytes, stats, .. } = desk;
         let samples = bytes.len() as u64 / self.frame_bytes();
         if (self.length + samples) * self.frame_bytes() > DATA_BYTES_MAX {
             self.lost += samples;

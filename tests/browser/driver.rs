@@ -2,10 +2,16 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// How long a command may take: longer than any `wait`.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// And one that starts a browser, on a machine that never did.
+const OPEN_WITHIN: Duration = Duration::from_secs(90);
 /// Samples a second of what a page hears.
 const RATE: u64 = 48_000;
 
@@ -13,7 +19,7 @@ const RATE: u64 = 48_000;
 pub struct Driver {
     child: Child,
     commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Receiver<String>,
     last: u64,
 }
 
@@ -26,7 +32,9 @@ impl Driver {
                 panic!("node does not start: {e}; tests/tools/install.sh test says what is missing")
             });
         let commands = child.stdin.take().expect("stdin");
-        let answers = BufReader::new(child.stdout.take().expect("stdout"));
+        let stdout = BufReader::new(child.stdout.take().expect("stdout"));
+        let (tell, answers) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
         Self { child, commands, answers, last: 0 }
     }
 
@@ -35,6 +43,10 @@ impl Driver {
     /// # Errors
     ///
     /// The words of the page or of the driver, when it could not be done.
+    ///
+    /// # Panics
+    ///
+    /// When no answer comes within 30 s; to `open` within 90 s.
     pub fn ask(&mut self, phone: &str, what: &str, more: Value) -> Result<Value, String> {
         self.last += 1;
         let mut command = json!({ "id": self.last, "do": what, "phone": phone });
@@ -42,9 +54,15 @@ impl Driver {
             into.extend(more.clone());
         }
         writeln!(self.commands, "{command}").map_err(|e| e.to_string())?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line).map_err(|e| e.to_string())?;
-        let mut answer: Value = serde_json::from_str(&line).map_err(|e| format!("the driver ended: {e}"))?;
+        let limit = if what == "open" { OPEN_WITHIN } else { ANSWER_WITHIN };
+        let line = match self.answers.recv_timeout(limit) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => return Err("the driver ended: its reason stands above".to_owned()),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("{phone}: no answer to `{what}` within {limit:?}: the driver or its browser hangs")
+            }
+        };
+        let mut answer: Value = serde_json::from_str(&line).map_err(|e| format!("no JSON of the driver: {e}"))?;
         match answer["error"].as_str() {
             Some(error) => Err(error.to_owned()),
             None => Ok(answer["ok"].take()),
@@ -80,7 +98,7 @@ impl Drop for Driver {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

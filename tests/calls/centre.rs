@@ -17,7 +17,7 @@ use hatif::sip::Flow;
 use hatif::sip::config::Transport;
 
 use crate::phone::{Leg, body, contact, header, response, sdp, status};
-use crate::settings;
+use crate::{pages, settings};
 
 pub const CENTRE: &str = "10.0.0.1:5060";
 /// Where `7XXX` and `8XXX` lead.
@@ -65,6 +65,10 @@ pub struct Centre {
     pub drained: u32,
     /// Who signals over TLS, by the second listener; everybody else over UDP.
     pub tls: BTreeSet<SocketAddr>,
+    /// Web pages that are connected, by the third listener: the number of the connection, and their Contact.
+    pub pages: BTreeMap<SocketAddr, (u64, String)>,
+    /// Legs from which packets come all the time.
+    pub speaks: BTreeSet<LegId>,
     /// The disk does not answer.
     pub disk_silent: bool,
     /// So many of the next ports cannot be opened.
@@ -100,6 +104,8 @@ impl Centre {
             media: Vec::new(),
             drained: 0,
             tls: BTreeSet::new(),
+            pages: BTreeMap::new(),
+            speaks: BTreeSet::new(),
             disk_silent: false,
             ports_taken: 0,
             fold: Fold::default(),
@@ -219,7 +225,9 @@ impl Centre {
             }
             Media::Open { leg, port, .. } => {
                 let port = port.number();
-                assert!(self.open.values().all(|(other, _)| *other != port), "port {port} is open already");
+                let shared = self.settings.media.shared.contains(&port);
+                let free = shared || self.open.values().all(|(other, _)| *other != port);
+                assert!(free, "port {port} is open already");
                 assert!(self.open.insert(leg, (port, shard)).is_none(), "{leg:?} is opened twice");
                 Some(Input::Media(Event::Opened { leg }))
             }
@@ -238,6 +246,10 @@ impl Centre {
             Media::StopRecord { recording } => {
                 self.later(ms(20), Later::Stored(recording));
                 None
+            }
+            Media::Report { leg } => {
+                let received = if self.speaks.contains(&leg) { self.fresh() } else { 9 };
+                Some(Input::Media(Event::Quality { leg, quality: Quality { received, ..Quality::default() } }))
             }
             Media::Bridge { a, b } => self.all_on(shard, &[a, b]),
             Media::RecordTrack { leg, .. } => self.all_on(shard, &[leg]),
@@ -370,6 +382,11 @@ impl Centre {
 
     #[track_caller]
     pub fn send(&mut self, from: SocketAddr, text: String) {
+        if let Some((connection, contact)) = self.pages.get(&from).cloned() {
+            let flow = Flow { transport: Transport::Ws, listener: 2, remote: from, connection: Some(connection) };
+            let bytes = Bytes::from(pages::of_page(&text, &contact));
+            return self.handle(Input::Message { received: self.now, from: flow, bytes });
+        }
         let flow = match self.tls.contains(&from) {
             true => Flow { transport: Transport::Tls, listener: 1, remote: from, connection: Some(1) },
             false => Flow { transport: Transport::Udp, listener: 0, remote: from, connection: None },

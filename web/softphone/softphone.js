@@ -56,7 +56,7 @@ async function start(options) {
   ua.on('registered', () => changed({ registered: true, cause: null }));
   ua.on('unregistered', () => changed({ registered: false }));
   ua.on('registrationFailed', (e) => changed({ registered: false, cause: e.cause }));
-  ua.on('newRTCSession', ({ originator, session: next }) => begin(originator, next));
+  ua.on('newRTCSession', ({ originator, session: next, request }) => begin(originator, next, request));
   ua.start();
 }
 
@@ -67,7 +67,7 @@ function stop() {
 }
 
 /** A talk begins; a second one while it lasts is told that we are busy. */
-function begin(originator, next) {
+function begin(originator, next, request) {
   if (session && !session.isEnded()) {
     if (originator === 'remote') next.terminate({ status_code: 486 });
     return;
@@ -102,7 +102,15 @@ function begin(originator, next) {
   // An outgoing talk has its connection already, an incoming one gets it with the answer.
   if (next.connection) follow(next.connection);
   next.on('peerconnection', (e) => follow(e.peerconnection));
-  if (originator === 'remote' && autoAnswer) answer();
+  if (originator === 'remote' && (autoAnswer || answersItself(request))) answer();
+}
+
+/** Whether the INVITE is to be answered without a hand (RFC 5373, and two older ways): our talk that a reload interrupted. */
+function answersItself(request) {
+  const says = (name) => (request.getHeader(name) ?? '').toLowerCase();
+  return /^\s*auto\b/.test(says('Answer-Mode'))
+    || /;\s*info=alert-autoanswer\b/.test(says('Alert-Info'))
+    || /;\s*answer-after=0\b/.test(says('Call-Info'));
 }
 
 function follow(connection) {

@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use super::shared::Inbox;
-use super::sockets::{DATAGRAM_BYTES, Sockets, address};
+use super::sockets::{DATAGRAM_BYTES, Round, Sockets, address};
 use super::{Counters, Events, now};
 use crate::io::datagram::Clocks;
 use crate::media::punctual::Punctuality;
@@ -82,8 +82,8 @@ impl Worker {
     }
 
     fn round(&mut self, ready: &[epoll::Event]) {
-        let clocks = Clocks::read();
-        let now = clocks.now;
+        let mut round = Round::begin();
+        let now = round.clocks.now;
         // With nothing open there is nothing to be late with.
         let due = self.shard.poll_timeout().unwrap_or(now);
         if due <= now {
@@ -99,16 +99,16 @@ impl Worker {
                     continue;
                 }
                 SHARED_RTP => {
-                    self.read_shared(&clocks, Channel::Rtp);
+                    self.read_shared(&round.clocks, Channel::Rtp);
                     continue;
                 }
                 SHARED_RTCP => {
-                    self.read_shared(&clocks, Channel::Rtcp);
+                    self.read_shared(&round.clocks, Channel::Rtcp);
                     continue;
                 }
                 datum => address(datum),
             };
-            if let Some(came) = self.sockets.receive(&clocks, slot, channel, &mut buffer)
+            if let Some(came) = self.sockets.receive(&mut round, slot, channel, &mut buffer)
                 && let Some(datagram) = buffer.get_mut(..came.length)
             {
                 self.shard.handle_packet(came.at, slot, channel, came.source, datagram, &mut self.sockets);

@@ -177,6 +177,15 @@ pub(super) fn way(dialog: &Dialog, links: &Links, registrar: &Registrar) -> Flow
     page.and_then(|(user, page)| registrar.flow_of_page(&user, &page)).unwrap_or(hop)
 }
 
+/// True when nothing can be sent to the other end: a page is reached by its own connection alone, which is closed, and it
+/// has not registered by another.
+pub(super) fn has_lost_page(dialog: &Dialog, links: &Links, registrar: &Registrar) -> bool {
+    let hop = dialog.hop(|id| links.is_open(id));
+    let over_web = matches!(hop.transport, Transport::Ws | Transport::Wss);
+    let page = dialog.page().filter(|_| over_web && hop.connection.is_none());
+    page.is_some_and(|(user, page)| registrar.flow_of_page(&user, &page).is_none())
+}
+
 /// The connection that a message was to take is gone. A response goes to where its Via says the sender listens, over
 /// a new one (RFC 3261 §18.2.2); a request to where it was going.
 fn without_connection(flow: Flow, bytes: &Bytes) -> Flow {

@@ -1,16 +1,18 @@
-//! Dialogs that outlive a process: what is told of them for the journal, and their end in the next process.
+//! Dialogs that outlive a process, or the connection of their page: what is told of them for the journal, and their end.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::config::{Listener, Transport};
 use super::super::dialog::{Dialog, DialogSeed};
-use super::super::header::{HeaderName, Method, NameAddr};
+use super::super::header::{Method, NameAddr};
 use super::super::message::Message;
 use super::super::registrar::same_uri;
 use super::super::session::State;
 use super::super::transaction::ClientInvite;
 use super::super::uri::Uri;
+use super::links;
+use super::outbound::add_reason;
 use super::stats::Timing;
 use super::table::{ClientMachine, Purpose};
 use super::{DialogNote, Endpoint, Flow, Output, SessionId, reliability};
@@ -18,7 +20,7 @@ use super::{DialogNote, Endpoint, Flow, Output, SessionId, reliability};
 /// How long a phone that has to connect by itself is waited for.
 const RETURN_WITHIN: Duration = Duration::from_secs(60);
 
-/// Dialogs of an earlier process whose peers were reached by a connection of theirs, which died with it.
+/// Ended dialogs whose peers were reached by a connection of theirs, which is gone: died with an earlier process, or cut.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     waiting: BTreeMap<SessionId, Orphan>,
@@ -27,7 +29,7 @@ pub(super) struct Orphans {
 #[derive(Debug)]
 struct Orphan {
     seed: DialogSeed,
-    reason: String,
+    reason: Option<String>,
     until: Instant,
 }
 
@@ -35,6 +37,12 @@ impl Orphans {
     /// When `orphans_due` has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.waiting.values().map(|orphan| orphan.until).min()
+    }
+}
+
+impl Orphan {
+    fn new(now: Instant, seed: DialogSeed, reason: Option<String>) -> Self {
+        Self { seed, reason, until: now + RETURN_WITHIN }
     }
 }
 
@@ -82,14 +90,30 @@ impl Endpoint {
         }
         let transport = seed.flow.transport;
         if transport.is_reliable() {
-            let orphan = Orphan { seed: seed.clone(), reason: reason.to_owned(), until: now + RETURN_WITHIN };
-            self.orphans.waiting.insert(id, orphan);
+            self.orphans.waiting.insert(id, Orphan::new(now, seed.clone(), Some(reason.to_owned())));
         }
         // Browsers do not listen.
         if !matches!(transport, Transport::Ws | Transport::Wss) {
-            self.send_last_bye(now, id, seed, reason, None);
+            self.send_last_bye(now, id, seed, Some(reason), None);
         }
         id
+    }
+
+    /// True when no way leads to the peer of a session: it is a page whose connection is closed and that has not
+    /// registered by another.
+    pub fn has_lost_page(&self, session: SessionId) -> bool {
+        let known = self.sessions.get(&session).filter(|session| matches!(session.state, State::Up { .. }));
+        known.is_some_and(|session| links::has_lost_page(&session.dialog, &self.links, &self.registrar))
+    }
+
+    /// Ends the session with such a page at once, as BYE reaches nobody. The page hears it should it come back after
+    /// all: a socket that was cut leads to a new one, while a page that was loaded anew knows of no session.
+    pub(super) fn leave_page(&mut self, now: Instant, id: SessionId, reason: Option<String>) {
+        self.refuse_exchange(now, id, 487);
+        self.abandon_offer(now, id);
+        let Some(session) = self.remove_session(id) else { return };
+        self.last_session += 1;
+        self.orphans.waiting.insert(SessionId(self.last_session), Orphan::new(now, session.dialog.seed(), reason));
     }
 
     /// Somebody registered over this flow: his phone may be the peer of dialogs that wait for it.
@@ -104,12 +128,19 @@ impl Endpoint {
             self.orphans.waiting.iter().filter(|(_, orphan)| is_his(orphan)).map(|(id, _)| *id).collect();
         for id in his {
             if let Some(Orphan { seed, reason, .. }) = self.orphans.waiting.remove(&id) {
-                self.send_last_bye(now, id, seed, &reason, Some(flow));
+                self.send_last_bye(now, id, seed, reason.as_deref(), Some(flow));
             }
         }
     }
 
-    fn send_last_bye(&mut self, now: Instant, id: SessionId, seed: DialogSeed, reason: &str, back: Option<Flow>) {
+    fn send_last_bye(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        seed: DialogSeed,
+        reason: Option<&str>,
+        back: Option<Flow>,
+    ) {
         let mut dialog = Dialog::orphan(seed);
         let flow = match back {
             Some(flow) => flow,
@@ -120,7 +151,7 @@ impl Endpoint {
         };
         let branch = self.new_branch();
         let mut request = dialog.request(Method::Bye, &self.via(flow, branch));
-        request.header(HeaderName::Reason, reason);
+        add_reason(&mut request, reason);
         self.start_client(now, branch, flow, Method::Bye, request.finish(), Purpose::Orphan(id));
     }
 

@@ -100,7 +100,8 @@ impl Endpoint {
     }
 
     /// Ends a session in whatever state it is: CANCEL, BYE, or 480 to an unanswered INVITE. `reason` is the
-    /// value of a Reason header (RFC 3326). No more events of this session follow.
+    /// value of a Reason header (RFC 3326). A page that cannot be reached hears of it when it is back. No more events of
+    /// this session follow.
     pub fn hang_up(&mut self, now: Instant, id: SessionId, reason: Option<String>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.heard = false;
@@ -122,6 +123,9 @@ impl Endpoint {
                 *hang_up = Some(reason);
                 // The user owes no answers any more.
                 self.refuse_exchange(now, id, 487);
+            }
+            State::Up { .. } if links::has_lost_page(&session.dialog, &self.links, &self.registrar) => {
+                self.leave_page(now, id, reason);
             }
             State::Up { .. } => self.send_bye(now, id, reason),
         }
@@ -445,7 +449,7 @@ fn host_of(domain: &str) -> &str {
     if domain.is_empty() { "anonymous.invalid" } else { domain }
 }
 
-fn add_reason(writer: &mut Writer, reason: Option<&str>) {
+pub(super) fn add_reason(writer: &mut Writer, reason: Option<&str>) {
     if let Some(reason) = reason {
         writer.header(HeaderName::Reason, reason);
     }
