@@ -180,7 +180,7 @@ impl Hall {
         let priority = if self.roll(10) == 0 { 1 } else { 0 };
         let (queue, skills) = (self.queues[queue].clone(), self.needs[need].clone());
         let call = CallId::new(self.calls, self.random.into());
-        Input::Enqueue { call, queue, skills, priority, max_wait: None, transferred: None }
+        Input::Enqueue { call, queue, skills, priority, segment: None, max_wait: None, transferred: None }
     }
 
     fn answer_one(&mut self) {

@@ -136,9 +136,20 @@ pub enum Kind {
         skills: Vec<String>,
         /// The priority, in minutes of waiting.
         priority: u32,
+        /// What kind of caller he is, when a flow said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        segment: Option<String>,
         /// Somebody transferred him here: his place counts from when he first waited.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         transferred: bool,
+    },
+    /// The caller's place changed by a rule: he has waited for as long as anybody may be overtaken, or a new
+    /// configuration orders the queue anew.
+    Moved {
+        /// The queue.
+        queue: QueueName,
+        /// His place now, 1 = next.
+        position: u32,
     },
     /// The caller was told his place.
     Announced {
@@ -742,6 +753,13 @@ pub struct Why {
     pub idle_ms: u64,
     /// How long the caller had waited.
     pub waited_ms: u64,
+    /// His score: seconds waited, in whichever queue, + 60 for each minute of priority + the boost of his segment; none
+    /// in journals of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_s: Option<i64>,
+    /// Why he went before callers of higher scores: `overdue` (`max_wait_strict`) or `priority N` (`strict_priority`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<String>,
     /// Callers waiting in this queue at that moment, this one included.
     pub waiting: u32,
     /// Agents of the queue who could have been offered.

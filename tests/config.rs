@@ -50,6 +50,32 @@ fn the_load_configuration_is_taken() {
     assert_eq!(config.floor.agents.len(), 50);
 }
 
+/// Order of the file, weights, segments and rules of order reach the floor; strict priority without a cap is warned of.
+#[test]
+fn what_orders_agents_and_callers_is_read() {
+    let queue =
+        |more: &str| format!("[[queue]]\nname = \"support\"\nstrategy = \"weighted\"\nstrict_priority = true\n{more}");
+    let agent = |id: &str, more: &str| {
+        format!("[[agent]]\nid = \"{id}\"\npassword = \"long enough\"\nqueues = [\"support\"]\n{more}")
+    };
+    let agents = agent("102", "weights = { support = 3 }\n") + &agent("101", "");
+    let read = |text: String| {
+        let document = hatif::config::Document { name: "t".to_owned(), text, base: folder(""), overrides: false };
+        Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"))
+    };
+    let (config, warnings) = read(queue("max_wait_strict = \"5m\"\nsegments = { gold = \"3m\" }\n") + &agents);
+    assert!(warnings.iter().all(|w| w.code != "config::starvation"), "{warnings:#?}");
+    let support = &config.floor.queues["support"];
+    assert_eq!((support.strategy.word(), support.strict_priority), ("weighted", true));
+    assert_eq!(support.max_wait_strict.map(|wait| wait.as_secs()), Some(300));
+    assert_eq!(support.segments["gold"].as_secs(), 180);
+    let (first, second) = (&config.floor.agents["102"], &config.floor.agents["101"]);
+    assert_eq!((first.position, second.position), (0, 1));
+    assert_eq!((first.weights.get("support"), second.weights.get("support")), (Some(&3), None));
+    let (_, warnings) = read(queue("") + &agents);
+    assert!(warnings.iter().any(|w| w.code == "config::starvation" && w.line == 4), "{warnings:#?}");
+}
+
 /// `docs/configuration.md` between its two marks is what `keys.rs` says; `HATIF_BLESS=1` writes it anew.
 #[test]
 fn the_reference_in_the_docs_is_up_to_date() {

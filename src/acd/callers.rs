@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Output;
 use super::deadline::Due;
 use super::floor::{Floor, after};
-use super::lane::{Caller, Lane, Place};
+use super::lane::{Caller, Claim, Lane};
 use super::matching::{ms, u32_of};
 use super::skill::Skill;
 use crate::id::{CallId, QueueName};
@@ -18,16 +18,14 @@ const EMPTY_LANES_MAX: usize = 64;
 
 impl Floor {
     /// A caller enters a queue; see [`super::Input::Enqueue`].
-    #[allow(clippy::too_many_arguments, reason = "the fields of one input, used once")]
     pub(super) fn enqueue(
         &mut self,
         now: Instant,
         call: CallId,
         queue: &QueueName,
-        skills: Vec<String>,
-        priority: u32,
+        claim: Claim,
         max_wait: Option<Duration>,
-        transferred: Option<Instant>,
+        transferred: bool,
     ) {
         self.leave(now, call, QueueOutcome::Transferred);
         let Some(config) = self.queues.get(queue).map(|q| &q.config) else {
@@ -37,23 +35,25 @@ impl Floor {
         if self.waiting(queue) >= config.max_waiting {
             return self.refuse(call, queue, QueueOutcome::Full);
         }
-        let Some(lane) = self.lane_for(queue, &skills, About::Call(call)) else { return };
         self.next_seq += 1;
-        let since = transferred.unwrap_or(now);
-        let entered_s = i64::try_from(since.saturating_duration_since(self.origin).as_secs()).unwrap_or(i64::MAX);
-        let place = Place { since_s: entered_s - 60 * i64::from(priority), seq: self.next_seq, call };
+        let place = claim.place(now, self.origin, config, self.next_seq, call);
+        let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
+        let Some(lane) = self.lane_for(queue, &claim.skills, About::Call(call)) else { return };
+        let Claim { skills, priority, segment, .. } = claim.clone();
         let caller = Caller {
             queue: queue.clone(),
             lane,
             place,
             entered: now,
-            skills: skills.clone(),
+            claim,
+            overdue_at,
             has_own_max_wait: max_wait.is_some(),
             leave_at: now.checked_add(limit),
             announce_at: interval.filter(|i| !i.is_zero()).map(|i| after(now, i)),
             offer: None,
             excluded: BTreeSet::new(),
         };
+        self.deadlines.set(caller.overdue_at, Due::Overdue(call));
         self.deadlines.set(caller.leave_at, Due::MaxWait(call));
         self.deadlines.set(caller.announce_at, Due::Announce(call));
         let is_announced = caller.announce_at.is_some();
@@ -66,8 +66,8 @@ impl Floor {
             lane.waiting.insert(place);
         }
         let position = self.position(call).unwrap_or(0);
-        let transferred = transferred.is_some();
-        self.journal(About::Call(call), Kind::Queued { queue: queue.clone(), position, skills, priority, transferred });
+        let queued = Kind::Queued { queue: queue.clone(), position, skills, priority, segment, transferred };
+        self.journal(About::Call(call), queued);
         self.free_callers.push(call);
         self.settle(now);
         // Who is offered at once need not hear that he must wait.
@@ -95,6 +95,7 @@ impl Floor {
     /// Removes all trace of a caller but the ring that runs for him.
     pub(super) fn remove_caller(&mut self, call: CallId) -> Option<Caller> {
         let caller = self.callers.remove(&call)?;
+        self.deadlines.clear(caller.overdue_at, Due::Overdue(call));
         self.deadlines.clear(caller.leave_at, Due::MaxWait(call));
         self.deadlines.clear(caller.announce_at, Due::Announce(call));
         for slot in &caller.excluded {
@@ -115,6 +116,30 @@ impl Floor {
     pub(super) fn journal_left(&mut self, now: Instant, call: CallId, caller: &Caller, outcome: QueueOutcome) {
         let wait_ms = ms(now, caller.entered);
         self.journal(About::Call(call), Kind::QueueLeft { queue: caller.queue.clone(), outcome, wait_ms });
+    }
+
+    /// He has waited so long that he goes first from now on.
+    pub(super) fn overdue(&mut self, now: Instant, call: CallId) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        let Some(queue) = self.queues.get_mut(&caller.queue) else { return };
+        caller.overdue_at = None;
+        let old = caller.place;
+        let place = caller.claim.place(now, self.origin, &queue.config, old.seq, call);
+        caller.place = place;
+        let before = queue.order.range(..old).next_back().copied();
+        queue.order.remove(&old);
+        queue.order.insert(place);
+        if let Some(lane) = self.lanes.get_mut(caller.lane)
+            && lane.waiting.remove(&old)
+        {
+            lane.waiting.insert(place);
+        }
+        // Seldom, as who comes first is overdue first: so his place is counted only when it is another.
+        if queue.order.range(..place).next_back().copied() != before {
+            let position = u32_of(queue.order.range(..=place).count());
+            let moved = Kind::Moved { queue: caller.queue.clone(), position };
+            self.journal(About::Call(call), moved);
+        }
     }
 
     /// It is time to tell a caller his place again.

@@ -76,6 +76,13 @@ pub struct QueueConfig {
     pub skills: Vec<String>,
     /// Tie-break between queues of the same score: higher first. Default 1.
     pub weight: u32,
+    /// Callers of a higher priority always come before those of a lower one, however long these have waited. Default
+    /// false: a minute of priority is a minute of waiting.
+    pub strict_priority: bool,
+    /// Who has waited this long comes before everybody who has not, in whichever queue. `None` = never, the default.
+    pub max_wait_strict: Option<Duration>,
+    /// Head start of callers whom a flow counts to a segment. None by default; a segment not named here has none.
+    pub segments: BTreeMap<String, Duration>,
     /// First and repeated announcement of the caller's place; `None` = never. Default 30 s.
     pub announce_every: Option<Duration>,
     /// Missed rings in a row after which an agent is paused with code `RNA`. Default 2.
@@ -145,6 +152,9 @@ impl QueueConfig {
             max_waiting: 1_000,
             skills: Vec::new(),
             weight: 1,
+            strict_priority: false,
+            max_wait_strict: None,
+            segments: BTreeMap::new(),
             announce_every: Some(Duration::from_secs(30)),
             rna_threshold: 2,
             exclude_agent: Duration::from_secs(30),

@@ -8,7 +8,7 @@ use slab::Slab;
 use super::agent::{Agent, State};
 use super::config::FloorConfig;
 use super::deadline::{Deadlines, Due, Slot};
-use super::lane::{Caller, Lane, Offer, Queue};
+use super::lane::{Caller, Claim, Lane, Offer, Queue};
 use super::strategy::Dice;
 use super::{Input, Output};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
@@ -78,8 +78,9 @@ impl Floor {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.turns += 1;
         match input {
-            Input::Enqueue { call, queue, skills, priority, max_wait, transferred } => {
-                self.enqueue(now, call, &queue, skills, priority, max_wait, transferred);
+            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred } => {
+                let claim = Claim { skills, priority, segment, since: transferred.unwrap_or(now) };
+                self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some());
             }
             Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
             Input::LeaveAs { call, outcome } => self.leave(now, call, outcome),
@@ -106,6 +107,7 @@ impl Floor {
                 Due::Delay(slot) => self.delay_over(now, slot),
                 Due::Exclusion(slot, call) => self.exclusion_over(slot, call),
                 Due::Ring(offer) => self.ring_timed_out(now, offer),
+                Due::Overdue(call) => self.overdue(now, call),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),
                 Due::Announce(call) => self.announce_due(now, call),
             }

@@ -4,7 +4,7 @@
 //! of an agent's lanes. So its cost depends on the number of different needs, not on the length of a queue.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
@@ -16,12 +16,52 @@ use crate::id::{CallId, OfferId, QueueName};
 /// A caller's place in the order of a queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
 pub(super) struct Place {
-    /// The whole second of his entry less 60 for each minute of priority: who is lower scores higher, and as
-    /// every score grows alike the order never changes with time.
+    /// Lower goes first whatever the scores: [`OVERDUE`], the negative of a strict priority, or 0.
+    pub level: i64,
+    /// The whole second of his entry less 60 for each minute of priority, less the boost of his segment: who is lower
+    /// scores higher, and as every score grows alike the order never changes with time.
     pub since_s: i64,
     /// Order of entry.
     pub seq: u64,
     pub call: CallId,
+}
+
+/// The level of who has waited for so long that nobody may overtake him any more.
+pub(super) const OVERDUE: i64 = i64::MIN;
+
+/// What a caller came with, and what gives him his place.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    /// Skills asked for beyond the queue's own.
+    pub skills: Vec<String>,
+    /// Minutes of waiting he is ahead.
+    pub priority: u32,
+    /// What kind of caller he is.
+    pub segment: Option<String>,
+    /// Since when he has waited, in whichever queue.
+    pub since: Instant,
+}
+
+impl Claim {
+    /// When nobody may overtake him any more.
+    pub fn overdue_at(&self, queue: &QueueConfig) -> Option<Instant> {
+        queue.max_wait_strict.and_then(|wait| self.since.checked_add(wait))
+    }
+
+    /// Level and score of his place; `origin` is what seconds are counted from.
+    pub fn place(&self, now: Instant, origin: Instant, queue: &QueueConfig, seq: u64, call: CallId) -> Place {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let priority = i64::from(self.priority);
+        let boost = self.segment.as_ref().and_then(|segment| queue.segments.get(segment)).copied();
+        let entered_s = seconds(self.since.saturating_duration_since(origin));
+        let since_s = entered_s.saturating_sub(60 * priority).saturating_sub(seconds(boost.unwrap_or_default()));
+        let level = match self.overdue_at(queue) {
+            Some(at) if at <= now => OVERDUE,
+            Some(_) | None if queue.strict_priority => -priority,
+            Some(_) | None => 0,
+        };
+        Place { level, since_s, seq, call }
+    }
 }
 
 /// One caller in a queue.
@@ -31,8 +71,9 @@ pub(super) struct Caller {
     pub lane: usize,
     pub place: Place,
     pub entered: Instant,
-    /// Skills asked for beyond the queue's own.
-    pub skills: Vec<String>,
+    pub claim: Claim,
+    /// When nobody may overtake him any more; `None` once that is so.
+    pub overdue_at: Option<Instant>,
     /// When he came with a longest wait of his own.
     pub has_own_max_wait: bool,
     pub leave_at: Option<Instant>,

@@ -7,15 +7,24 @@ use std::time::Instant;
 use super::agent::{READY, class_name};
 use super::deadline::Slot;
 use super::floor::Floor;
-use super::lane::{Caller, Lane, Place};
+use super::lane::{Caller, Lane, OVERDUE, Place};
 use crate::id::CallId;
 use crate::journal::Why;
 
-/// A caller's place in the one order across all queues: score, the queue's weight, entry.
-type Turn = (i64, Reverse<u32>, u64);
+/// A caller's place in the one order across all queues: level, score, the queue's weight, entry.
+type Turn = (i64, i64, Reverse<u32>, u64);
 
 fn turn(place: &Place, weight: u32) -> Turn {
-    (place.since_s, Reverse(weight), place.seq)
+    (place.level, place.since_s, Reverse(weight), place.seq)
+}
+
+/// Why a caller goes before others whatever their scores.
+fn ahead(place: &Place) -> Option<String> {
+    match place.level {
+        OVERDUE => Some("overdue".to_owned()),
+        0 => None,
+        level => Some(format!("priority {}", level.unsigned_abs())),
+    }
 }
 
 impl Floor {
@@ -102,6 +111,8 @@ impl Floor {
             figure: lane.idle.figure(slot),
             idle_ms: ms(now, idle_since),
             waited_ms: ms(now, caller.entered),
+            score_s: Some(i64::try_from(ms(now, self.origin) / 1_000).unwrap_or(i64::MAX) - caller.place.since_s),
+            ahead: ahead(&caller.place),
             waiting: queue.map_or(0, |q| u32_of(q.order.len())),
             eligible: u32_of(lane.idle.len()).saturating_sub(excluded),
             preferred,

@@ -7,8 +7,9 @@
 //! An agent is reserved before his phone rings and has at most one offer; a caller is in at most one queue
 //! and rings at most one agent. Every deadline is owned by the state that set it.
 //!
-//! Callers of all queues stand in one order: score = seconds waited + 60 · priority, then the queue's weight,
-//! then who came first. Of the agents who may serve a caller, the first by his queue's strategy gets him
+//! Callers of all queues stand in one order. First come those who have waited longer than their queue lets anybody be
+//! overtaken, then those of a strict priority, the highest first, then all others. Among them: score = seconds waited +
+//! 60 · priority + the boost of the caller's segment, then the queue's weight, then who came first. Of the agents who may serve a caller, the first by his queue's strategy gets him
 //! ([`config::Strategy`]).
 
 pub mod config;
@@ -88,6 +89,8 @@ pub enum Input {
         skills: Vec<String>,
         /// Head start in minutes of waiting.
         priority: u32,
+        /// What kind of caller he is, for the head start his queue gives it.
+        segment: Option<String>,
         /// The longest wait for this caller; `None` = the queue's.
         max_wait: Option<Duration>,
         /// Since when he has waited, in whichever queue, when somebody transferred him here: he keeps the place that

@@ -1,21 +1,22 @@
 //! A new configuration on a live floor: nobody loses his place, talks go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::agent::{Agent, State};
 use super::config::{AgentConfig, FloorConfig, QueueConfig};
 use super::deadline::{Due, Slot};
 use super::floor::{Floor, after};
-use super::lane::{Lane, Queue};
+use super::lane::{Lane, Place, Queue};
+use super::matching::u32_of;
 use crate::id::{AgentId, CallId, QueueName};
-use crate::journal::{About, OfferResult, QueueOutcome, StateCause};
+use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
 
 impl Floor {
     /// Takes a configuration in force.
     ///
-    /// Callers keep their place and their time; changed strategies, skills, weights, members and longest waits apply to
-    /// them at once. Callers of a queue that is gone leave with `NoAgents`. An agent who is gone is rung no
+    /// Callers keep their place and their time; changed strategies, skills, weights, members, longest waits and rules of
+    /// order apply to them at once. Callers of a queue that is gone leave with `NoAgents`. An agent who is gone is rung no
     /// more and logged out, after his call if he is in one. Rings, talks and wrap-ups that run go on with the
     /// times they began with.
     pub fn apply(&mut self, now: Instant, config: FloorConfig) {
@@ -41,7 +42,7 @@ impl Floor {
             self.open(now, queue);
         }
         self.number_agents();
-        self.rebuild_lanes();
+        self.rebuild_lanes(now);
         let slots: Vec<Slot> = self.by_name.values().copied().collect();
         for slot in slots {
             self.come_by_himself(now, slot);
@@ -157,14 +158,37 @@ impl Floor {
     }
 
     /// Sorts agents and callers into lanes anew: skills, members and weights may all have changed.
-    fn rebuild_lanes(&mut self) {
+    fn rebuild_lanes(&mut self, now: Instant) {
         self.lanes.clear();
         for (_, agent) in &mut self.agents {
             agent.lanes.clear();
         }
         let names: Vec<QueueName> = self.queues.keys().cloned().collect();
         for name in names {
+            self.order_anew(now, &name);
             self.rebuild_queue(&name);
+        }
+    }
+
+    /// Gives each caller of a queue the place that its rules give him now. Those whose place is another are written
+    /// down from the front on, so that who moves them one by one arrives at the same order.
+    fn order_anew(&mut self, now: Instant, name: &QueueName) {
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        let old = std::mem::take(&mut queue.order);
+        for place in &old {
+            let Some(caller) = self.callers.get_mut(&place.call) else { continue };
+            self.deadlines.clear(caller.overdue_at, Due::Overdue(place.call));
+            caller.overdue_at = caller.claim.overdue_at(&queue.config).filter(|at| *at > now);
+            self.deadlines.set(caller.overdue_at, Due::Overdue(place.call));
+            caller.place = caller.claim.place(now, self.origin, &queue.config, place.seq, place.call);
+            queue.order.insert(caller.place);
+        }
+        let calls = |order: &BTreeSet<Place>| order.iter().map(|place| place.call).collect::<Vec<CallId>>();
+        let (old, new) = (calls(&old), calls(&queue.order));
+        let is_other = |at: &usize| old.get(*at) != new.get(*at);
+        let (Some(first), Some(last)) = ((0..new.len()).find(is_other), (0..new.len()).rfind(is_other)) else { return };
+        for (at, call) in new.into_iter().enumerate().take(last + 1).skip(first) {
+            self.journal(About::Call(call), Kind::Moved { queue: name.clone(), position: u32_of(at + 1) });
         }
     }
 
@@ -183,7 +207,7 @@ impl Floor {
         // Made now, so that the first caller does not pay for it and a skill that cannot be read is told once.
         self.lane_for(name, &[], About::Node);
         for call in calls {
-            let Some(skills) = self.callers.get(&call).map(|c| c.skills.clone()) else { continue };
+            let Some(skills) = self.callers.get(&call).map(|c| c.claim.skills.clone()) else { continue };
             let Some(index) = self.lane_for(name, &skills, About::Call(call)) else { continue };
             let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(index)) else { continue };
             caller.lane = index;

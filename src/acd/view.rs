@@ -152,6 +152,7 @@ impl Floor {
             owned.extend(agent.excluded.iter().map(|(call, at)| (*at, Due::Exclusion(slot, *call))));
         }
         for (call, caller) in &self.callers {
+            owned.extend(caller.overdue_at.map(|at| (at, Due::Overdue(*call))));
             owned.extend(caller.leave_at.map(|at| (at, Due::MaxWait(*call))));
             owned.extend(caller.announce_at.map(|at| (at, Due::Announce(*call))));
         }

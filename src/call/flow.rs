@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::keys::Way;
 use super::route::{Refusal, Route};
+use super::transfer::Turn;
 use super::{Action, Call, Context, Phase, Switch};
 use crate::id::LegId;
 use crate::ivr;
@@ -49,9 +50,10 @@ impl Call {
             match output {
                 ivr::Output::Play { play, prompts } => self.play(context, play, &prompts),
                 ivr::Output::StopPlay => self.media(media::Command::Silence { leg: self.customer.id }),
-                ivr::Output::Queue { queue, skills, priority, max_wait } => {
+                ivr::Output::Queue { queue, skills, priority, segment, max_wait } => {
                     self.in_transfer = false;
-                    self.enter_queue(context, queue, skills, priority, max_wait);
+                    let turn = Turn { since: context.now, queue, skills, priority, segment };
+                    self.enter_queue(context, turn, max_wait);
                 }
                 ivr::Output::Transfer { to } => {
                     self.in_transfer = true;
@@ -91,7 +93,7 @@ impl Call {
         match route {
             Route::Dial(dial) => self.dial(context, dial),
             Route::Direct(agent) => self.direct(context, agent),
-            Route::Queue(queue) => return self.enter_queue(context, queue, Vec::new(), 0, None),
+            Route::Queue(queue) => return self.enter_queue(context, Turn::begin(context.now, queue), None),
             Route::Flow(flow) => {
                 self.leave_flow(context);
                 return self.enter_flow(context, &flow);

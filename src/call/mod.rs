@@ -134,6 +134,8 @@ pub enum Action {
         skills: Vec<String>,
         /// Minutes of waiting he is ahead.
         priority: u32,
+        /// What kind of caller he is, when a flow said it.
+        segment: Option<String>,
         /// A longest wait other than the queue's.
         max_wait: Option<Duration>,
         /// Since when he has waited, when he is transferred there. Owes [`Call::handle_queued`] once he is in it.
@@ -544,7 +546,7 @@ impl Call {
         }
         match self.route.clone() {
             Route::Flow(flow) => self.enter_flow(context, &flow),
-            Route::Queue(queue) => self.enter_queue(context, queue, Vec::new(), 0, None),
+            Route::Queue(queue) => self.enter_queue(context, Turn::begin(context.now, queue), None),
             Route::Feature(feature) => {
                 let prompt = match &feature {
                     Feature::Ready => "code_ready",
@@ -574,17 +576,12 @@ impl Call {
         }
     }
 
-    fn enter_queue(
-        &mut self,
-        context: &Context<'_>,
-        queue: QueueName,
-        skills: Vec<String>,
-        priority: u32,
-        max_wait: Option<Duration>,
-    ) {
-        self.turn = Some(Turn { since: context.now, queue: queue.clone(), skills: skills.clone(), priority });
+    /// Enters a queue anew: his wait begins now.
+    fn enter_queue(&mut self, context: &Context<'_>, turn: Turn, max_wait: Option<Duration>) {
+        let Turn { queue, skills, priority, segment, .. } = turn.clone();
+        self.turn = Some(turn);
         self.wait(context, queue.clone());
-        self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait, transferred: None });
+        self.outputs.push_back(Action::Enqueue { queue, skills, priority, segment, max_wait, transferred: None });
     }
 
     fn wait(&mut self, context: &Context<'_>, queue: QueueName) {

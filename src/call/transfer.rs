@@ -41,6 +41,14 @@ pub(super) struct Turn {
     pub queue: QueueName,
     pub skills: Vec<String>,
     pub priority: u32,
+    pub segment: Option<String>,
+}
+
+impl Turn {
+    /// Of who comes first to this queue and asks for nothing.
+    pub fn begin(now: Instant, queue: QueueName) -> Self {
+        Self { since: now, queue, skills: Vec::new(), priority: 0, segment: None }
+    }
 }
 
 /// Who asked for a transfer, and how he is told what comes of it.
@@ -184,11 +192,14 @@ impl Call {
     pub(super) fn requeue(&mut self, context: &Context<'_>, queue: QueueName) {
         let turn = self.turn.clone();
         let skills = turn.as_ref().filter(|turn| turn.queue == queue).map(|turn| turn.skills.clone());
-        let (since, priority) = turn.map_or((context.now, 0), |turn| (turn.since, turn.priority));
+        let first = || (context.now, 0, None);
+        let (since, priority, segment) = turn.map_or_else(first, |turn| (turn.since, turn.priority, turn.segment));
         let skills = skills.unwrap_or_default();
-        self.turn = Some(Turn { since, queue: queue.clone(), skills: skills.clone(), priority });
+        let turn = Turn { since, queue: queue.clone(), skills: skills.clone(), priority, segment: segment.clone() };
+        self.turn = Some(turn);
         self.wait(context, queue.clone());
-        self.outputs.push_back(Action::Enqueue { queue, skills, priority, max_wait: None, transferred: Some(since) });
+        let transferred = Some(since);
+        self.outputs.push_back(Action::Enqueue { queue, skills, priority, segment, max_wait: None, transferred });
     }
 
     /// The queue has taken the customer.

@@ -667,6 +667,24 @@ pub const SECTIONS: &[Section] = &[
                 "Between queues whose first callers rank the same: higher first.",
             ),
             key(
+                "strict_priority",
+                "true or false",
+                "`false`",
+                "Callers of a higher priority always come before those of a lower one; else a minute of priority is a minute of waiting.",
+            ),
+            key(
+                "max_wait_strict",
+                "duration 0–24 h",
+                "`\"0s\"`",
+                "Who has waited this long goes before everybody who has not, in whichever queue; `\"0s\"` = never.",
+            ),
+            key(
+                "segments",
+                "table of segment to duration 0–24 h",
+                "none",
+                "Head start of callers whom the flow counts to a segment: `{ gold = \"3m\", silver = \"1m\" }`.",
+            ),
+            key(
                 "announce_every",
                 "duration, `\"0s\"` or 5 s–1 h",
                 "`\"30s\"`",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
 use crate::call::config::{CallConfig, RecordPolicy, SupervisorConfig, TrunkDirection};
@@ -126,6 +127,9 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         max_waiting: reader.number("max_waiting", 1..=100_000).unwrap_or(default.max_waiting),
         skills: skill_wishes(reader),
         weight: reader.number("weight", 1..=1_000_000).unwrap_or(default.weight),
+        strict_priority: reader.boolean("strict_priority").unwrap_or(default.strict_priority),
+        max_wait_strict: reader.duration("max_wait_strict", 0..=24 * hour).filter(|wait| !wait.is_zero()),
+        segments: segments(reader),
         announce_every: match reader.duration("announce_every", 0..=hour) {
             None => default.announce_every,
             Some(every) if every.is_zero() => None,
@@ -144,6 +148,11 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         delay_busy: reader.duration("delay_busy", 0..=hour).unwrap_or(default.delay_busy),
         delay_unreachable: reader.duration("delay_unreachable", 0..=hour).unwrap_or(default.delay_unreachable),
     };
+    if queue.strict_priority && queue.max_wait_strict.is_none() {
+        let message = "with \"strict_priority\" a caller of low priority may wait for ever";
+        let help = "max_wait_strict = \"5m\" lets him go first after that time".to_owned();
+        reader.problems.warning(reader.key_place("strict_priority"), "config::starvation", message, help);
+    }
     people.call.recording.insert(name.clone(), record(reader));
     if let Some(longest) = reader.duration("record_pause_max", 10..=hour) {
         people.call.record_pauses.insert(name.clone(), longest);
@@ -155,6 +164,22 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         people.call.music.insert(name.clone(), file);
     }
     people.floor.queues.insert(name, queue);
+}
+
+/// The head start of each segment of callers.
+fn segments(reader: &Reader) -> BTreeMap<String, Duration> {
+    let mut segments = BTreeMap::new();
+    let Some(node) = reader.node("segments") else { return segments };
+    let Value::Table(entries) = &node.value else {
+        reader.wrong_type("segments", node.place, "a table as { gold = \"3m\" }", &node.value);
+        return segments;
+    };
+    for entry in entries {
+        if let Some(boost) = reader.duration_of(&entry.name, &entry.node, 0..=24 * 3_600) {
+            segments.insert(entry.name.clone(), boost);
+        }
+    }
+    segments
 }
 
 /// A file of the prompts' own folder: no path leads out of it.

@@ -200,7 +200,11 @@ impl<'a> Reader<'a> {
 
     /// A duration as `"20s"` within `limits`, both in seconds.
     pub fn duration(&self, key: &str, limits: RangeInclusive<u64>) -> Option<Duration> {
-        let node = self.node(key)?;
+        self.duration_of(key, self.node(key)?, limits)
+    }
+
+    /// As [`Reader::duration`], for a value already found, e.g. in a table.
+    pub fn duration_of(&self, key: &str, node: &Node, limits: RangeInclusive<u64>) -> Option<Duration> {
         let text = match &node.value {
             Value::Text(text) => text,
             Value::Integer(Some(number)) => {

@@ -91,8 +91,8 @@ impl Engine {
                     self.media(shard, command);
                 }
             }
-            Action::Enqueue { queue, skills, priority, max_wait, transferred } => {
-                let input = acd::Input::Enqueue { call: id, queue, skills, priority, max_wait, transferred };
+            Action::Enqueue { queue, skills, priority, segment, max_wait, transferred } => {
+                let input = acd::Input::Enqueue { call: id, queue, skills, priority, segment, max_wait, transferred };
                 self.tell_floor(now, input);
                 if transferred.is_some() && self.floor.position(id).is_some() {
                     self.with_call(now, id, Call::handle_queued);

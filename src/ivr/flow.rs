@@ -267,6 +267,8 @@ pub enum NodeKind {
         skills: Vec<Template>,
         /// Priority, in minutes of waiting.
         priority: u32,
+        /// What kind of caller he is, for the head start the queue gives it.
+        segment: Option<Template>,
         /// Longest wait; the queue's own when absent.
         max_wait: Option<Duration>,
     },

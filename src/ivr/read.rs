@@ -535,20 +535,22 @@ impl Reader<'_> {
             let message = format!("key \"{}\" is not built yet", entry.key);
             self.error("not-built", entry.key_span.clone(), message, None);
         }
-        let keys = ["kind", "queue", "skills", "priority", "max_wait", "on"];
+        let keys = ["kind", "queue", "skills", "priority", "segment", "max_wait", "on"];
         self.only_keys(table, &[&keys[..], &not_built].concat(), owner);
         let queue = self.required(table, "queue", owner).and_then(|value| self.queue_name(value));
         let mut skills = Vec::new();
         for item in table.find("skills").map(|value| self.array(value)).unwrap_or_default() {
             skills.extend(self.template(item));
         }
-        let can_fail = skills.iter().any(|skill| !skill.is_constant());
+        let segment = table.find("segment").and_then(|value| self.template(value));
+        let can_fail = skills.iter().chain(&segment).any(|template| !template.is_constant());
         let priority = self.key_integer(table, "priority", 0, 1_000).unwrap_or(0);
         let max_wait = self.max_wait(table).or(defaults.max_wait);
         let kind = queue.map(|queue| NodeKind::Queue {
             queue,
             skills,
             priority: u32::try_from(priority).unwrap_or_default(),
+            segment,
             max_wait,
         });
         let mut edges = vec![Edge::Ended, Edge::Timeout, Edge::Full, Edge::NoAgents];

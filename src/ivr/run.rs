@@ -104,6 +104,8 @@ pub enum Output {
         skills: Vec<String>,
         /// Priority, in minutes of waiting.
         priority: u32,
+        /// What kind of caller he is, for the head start the queue gives it.
+        segment: Option<String>,
         /// Longest wait; the queue's own when absent.
         max_wait: Option<Duration>,
     },
@@ -396,15 +398,16 @@ impl Run {
                 }
                 return Ok(Some(Next::Node(otherwise.name.clone())));
             }
-            NodeKind::Queue { queue, skills, priority, max_wait } => {
+            NodeKind::Queue { queue, skills, priority, segment, max_wait } => {
                 let scene = self.scene(now, world);
                 let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;
+                let segment = segment.as_ref().map(|segment| segment.fill(&scene)).transpose()?;
                 self.typed.clear();
                 self.outcome = FlowOutcome::Queued;
                 self.served = Some(queue.clone());
                 self.state = State::Queued;
                 let (queue, priority, max_wait) = (queue.clone(), *priority, *max_wait);
-                self.outputs.push_back(Output::Queue { queue, skills, priority, max_wait });
+                self.outputs.push_back(Output::Queue { queue, skills, priority, segment, max_wait });
             }
             NodeKind::Transfer { to } => {
                 let to = to.fill(&self.scene(now, world))?;

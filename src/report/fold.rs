@@ -298,7 +298,9 @@ impl Tracked {
                 self.record.survey.insert(survey.clone(), *score);
                 step(&mut self.record, at, format!("survey {survey}: {score}"));
             }
-            Kind::Queued { .. } | Kind::Announced { .. } | Kind::QueueLeft { .. } => self.handle_queue(at, kind),
+            Kind::Queued { .. } | Kind::Moved { .. } | Kind::Announced { .. } | Kind::QueueLeft { .. } => {
+                self.handle_queue(at, kind);
+            }
             Kind::Offered { .. }
             | Kind::OfferEnded { .. }
             | Kind::Connected { .. }
@@ -409,7 +411,7 @@ impl Tracked {
 
     fn handle_queue(&mut self, at: Wall, kind: &Kind) {
         match kind {
-            Kind::Queued { queue, position, skills, priority, transferred } => {
+            Kind::Queued { queue, position, skills, priority, transferred, .. } => {
                 self.stop_ivr(at);
                 let visit = QueueVisit {
                     position_at_entry: *position,
@@ -421,6 +423,7 @@ impl Tracked {
                 push(&mut self.record.queue_visits, visit);
                 step(&mut self.record, at, format!("queue {queue}, place {position}"));
             }
+            Kind::Moved { position, .. } => step(&mut self.record, at, format!("moved to place {position}")),
             Kind::Announced { position } => step(&mut self.record, at, format!("told place {position}")),
             Kind::QueueLeft { queue, outcome, wait_ms } => {
                 let record = &mut self.record;

@@ -52,13 +52,6 @@ pub struct Waiting {
     pub ringing: Option<AgentId>,
 }
 
-impl Waiting {
-    /// Callers with an earlier rank are served first: a minute of priority is a minute of waiting.
-    fn rank(&self) -> i64 {
-        self.entered_at.0.saturating_sub(i64::from(self.priority).saturating_mul(60_000_000))
-    }
-}
-
 /// One call that is up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Call {
@@ -248,9 +241,14 @@ impl Live {
                     position_at_entry: *position,
                     ringing: None,
                 };
-                let queue = self.queues.entry(queue.clone()).or_default();
-                let place = queue.partition_point(|other| other.rank() <= waiting.rank());
-                queue.insert(place, waiting);
+                put(self.queues.entry(queue.clone()).or_default(), *position, waiting);
+            }
+            Kind::Moved { queue, position } => {
+                let Some(waiting) = self.queues.get_mut(queue) else { return };
+                if let Some(at) = waiting.iter().position(|waiting| waiting.call == id) {
+                    let moved = waiting.remove(at);
+                    put(waiting, *position, moved);
+                }
             }
             Kind::Offered { agent, queue, .. } => self.set_ringing(id, queue, Some(agent.clone())),
             Kind::OfferEnded { queue, .. } => self.set_ringing(id, queue, None),
@@ -276,6 +274,12 @@ impl Live {
             waiting.ringing = agent;
         }
     }
+}
+
+/// Puts a caller at his place, 1 = next; at the end when there are not that many.
+fn put(queue: &mut Vec<Waiting>, position: u32, waiting: Waiting) {
+    let at = usize::try_from(position).unwrap_or(usize::MAX).saturating_sub(1);
+    queue.insert(at.min(queue.len()), waiting);
 }
 
 impl Call {
@@ -399,16 +403,16 @@ mod tests {
     /// A minute of priority counts as a minute of waiting.
     #[test]
     fn who_waits_is_shown_in_the_order_of_service() {
-        let queued = |seq, number, seconds, priority| {
+        let queued = |seq, number, seconds, position| {
             let (queue, skills) = ("support".into(), Vec::new());
             entry(
                 seq,
                 seconds,
                 About::Call(call(number)),
-                Kind::Queued { queue, position: 1, skills, priority, transferred: false },
+                Kind::Queued { queue, position, skills, priority: 0, segment: None, transferred: false },
             )
         };
-        let mut live = folded(&[queued(1, 1, 0, 0), queued(2, 2, 10, 0), queued(3, 3, 59, 1)]);
+        let mut live = folded(&[queued(1, 1, 0, 1), queued(2, 2, 10, 2), queued(3, 3, 59, 1)]);
         let order = |live: &Live| live.waiting("support").iter().map(|w| w.call).collect::<Vec<_>>();
         assert_eq!(order(&live), [call(3), call(1), call(2)]);
         live.handle(&entry(4, 60, About::Call(call(1)), ended(crate::journal::EndReason::Abandoned)));

@@ -147,6 +147,9 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
     if name.as_str() == "support" {
         queue.skills = vec![if other { "lang:ar>=2" } else { "lang:ar" }.to_owned()];
     }
+    if name.as_str() == "vip" {
+        (queue.strict_priority, queue.max_wait_strict) = (other, Some(Duration::from_secs(60)));
+    }
     queue.strategy = match (name.as_str(), other) {
         ("support", false) => Strategy::LongestIdle,
         ("support", true) => Strategy::FewestCalls,

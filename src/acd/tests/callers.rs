@@ -192,6 +192,7 @@ fn who_waited_longest_allowed_leaves_by_timeout_even_while_it_rings() {
         queue: SUPPORT.into(),
         skills: vec![],
         priority: 0,
+        segment: None,
         max_wait: Some(Duration::from_secs(8)),
         transferred: None,
     };
@@ -233,37 +234,6 @@ fn callers_wait_though_nobody_is_logged_in() {
     w.enqueue(1);
     assert_eq!(w.left(), []);
     assert_eq!(offers(&w.want("101", Wish::Ready)), offer(1, 1, "101"));
-}
-
-/// asterisk#108: an agent in three queues always takes the top score.
-#[test]
-fn one_order_across_queues_by_score_then_weight_then_entry() {
-    let mut w = World::new(FloorConfig::default());
-    for (name, weight) in [("a", 1), ("b", 1), ("c", 5)] {
-        w.queue(name).weight = weight;
-    }
-    w.config.agents.insert("101".into(), person("101", &[], &["a", "b", "c"]));
-    w.config.queues.insert("d".into(), quiet("d"));
-    w.apply();
-    w.pause("101");
-    w.enqueue_to(1, "b", &[], 0); // score by 90 s of waiting in the end
-    w.pass(10.0);
-    w.enqueue_to(2, "a", &[], 0);
-    w.enqueue_to(3, "c", &[], 0); // same second as 2, higher weight
-    w.pass(30.0);
-    w.enqueue_to(4, "a", &[], 1); // 60 s head start: before 1
-    w.pass(10.0);
-    w.enqueue_to(5, "b", &[], 0);
-    w.enqueue_to(6, "d", &[], 9); // not his queue
-    let mut order = Vec::new();
-    let mut out = w.want("101", Wish::Ready);
-    while let Some((n, call, _)) = offers(&out).pop() {
-        order.push(call);
-        w.answer(n);
-        w.input(Input::TalkEnded { agent: "101".into(), call });
-        out = w.want("101", Wish::FinishWrapUp);
-    }
-    assert_eq!(order, [4, 1, 3, 2, 5].map(call));
 }
 
 #[test]

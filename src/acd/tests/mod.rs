@@ -5,6 +5,7 @@
 
 mod agents;
 mod callers;
+mod order;
 mod random;
 mod strategies;
 
@@ -95,12 +96,25 @@ impl World {
     }
 
     fn enqueue_to(&mut self, n: u64, queue: &str, skills: &[&str], priority: u32) -> Vec<Output> {
+        self.enqueue_as(n, queue, skills, priority, None)
+    }
+
+    fn enqueue_as(
+        &mut self,
+        n: u64,
+        queue: &str,
+        skills: &[&str],
+        priority: u32,
+        segment: Option<&str>,
+    ) -> Vec<Output> {
+        let segment = segment.map(str::to_owned);
         let skills = skills.iter().map(|s| (*s).to_owned()).collect();
         self.input(Input::Enqueue {
             call: call(n),
             queue: queue.into(),
             skills,
             priority,
+            segment,
             max_wait: None,
             transferred: None,
         })
@@ -146,6 +160,20 @@ impl World {
 
     fn is(&self, agent: &str, state: AgentStateName) -> bool {
         self.state(agent).0 == state
+    }
+
+    /// The callers this agent is offered one after the other, with what put each ahead of the scores.
+    fn served(&mut self, agent: &str) -> Vec<(u64, Option<String>)> {
+        let mut served = Vec::new();
+        let mut out = self.want(agent, Wish::Ready);
+        while let Some((offer, call, _)) = offers(&out).pop() {
+            let number = (0..100).find(|n| crate::acd::tests::call(*n) == call).unwrap();
+            served.push((number, why(&out).ahead));
+            self.answer(offer);
+            self.input(Input::TalkEnded { agent: agent.into(), call });
+            out = self.want(agent, Wish::FinishWrapUp);
+        }
+        served
     }
 
     fn left(&self) -> Vec<(CallId, QueueOutcome)> {

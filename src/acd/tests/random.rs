@@ -45,6 +45,9 @@ fn config(dice: &mut Dice) -> FloorConfig {
             max_wait: Duration::from_secs(20 + dice.roll(200)),
             max_waiting: 4 + dice.roll(10) as u32,
             weight: dice.roll(3) as u32,
+            strict_priority: dice.roll(3) == 0,
+            max_wait_strict: (dice.roll(2) == 0).then(|| Duration::from_secs(1 + dice.roll(120))),
+            segments: BTreeMap::from([("gold".to_owned(), seconds(dice, 100))]),
             announce_every: (dice.roll(2) == 0).then(|| seconds(dice, 60)),
             rna_threshold: dice.roll(4) as u32,
             exclude_agent: seconds(dice, 30),
@@ -110,7 +113,9 @@ struct Model {
 struct Waiting {
     queue: QueueName,
     skills: Vec<Skill>,
-    turn_s: i64,
+    since: Instant,
+    priority: u32,
+    segment: Option<String>,
     seq: u64,
 }
 
@@ -167,13 +172,13 @@ impl Model {
 
     fn fold(&mut self, now: Instant, floor: &Floor, about: &About, kind: &Kind) {
         match (about, kind) {
-            (About::Call(call), Kind::Queued { queue, skills, priority, position, .. }) => {
+            (About::Call(call), Kind::Queued { queue, skills, priority, segment, position, .. }) => {
                 self.entered += 1;
                 let skills = skills.iter().map(|s| s.parse().unwrap()).collect();
-                let turn_s = (now - self.start).as_secs() as i64 - 60 * i64::from(*priority);
-                let caller = Waiting { queue: queue.clone(), skills, turn_s, seq: self.entered };
+                let (queue, priority, segment) = (queue.clone(), *priority, segment.clone());
+                let caller = Waiting { queue, skills, since: now, priority, segment, seq: self.entered };
                 assert!(self.callers.insert(*call, caller).is_none(), "{call} is in two queues");
-                assert_eq!(self.position(call), *position);
+                assert_eq!(self.position(now, call), *position);
             }
             (About::Call(call), Kind::QueueLeft { queue, outcome, .. }) => {
                 let was = self.callers.remove(call).map(|c| c.queue);
@@ -214,19 +219,31 @@ impl Model {
             (About::Agent(agent), Kind::AgentState { state, code, .. }) => {
                 self.states.insert(agent.clone(), (*state, code.clone()));
             }
+            (About::Call(call), Kind::Moved { queue, .. }) => assert_eq!(&self.callers[call].queue, queue),
             (About::Call(_), Kind::Announced { .. }) | (About::Agent(_), Kind::AgentRepaired { .. }) => {}
             other => panic!("{other:?}"),
         }
     }
 
-    fn position(&self, call: &CallId) -> u32 {
+    /// His place in his queue, 1 = next.
+    fn position(&self, now: Instant, call: &CallId) -> u32 {
         let me = &self.callers[call];
-        let before = |c: &&Waiting| c.queue == me.queue && (c.turn_s, c.seq) < (me.turn_s, me.seq);
+        let mine = self.turn(now, me);
+        // All of one queue: its weight does not matter.
+        let before = |c: &&Waiting| c.queue == me.queue && self.turn(now, c) < mine;
         self.callers.values().filter(before).count() as u32 + 1
     }
 
-    fn turn(&self, caller: &Waiting) -> (i64, i64, u64) {
-        (caller.turn_s, -i64::from(self.config.queues[&caller.queue].weight), caller.seq)
+    /// Lower goes first: level, score, weight of the queue, entry.
+    fn turn(&self, now: Instant, caller: &Waiting) -> (i64, i64, i64, u64) {
+        let queue = &self.config.queues[&caller.queue];
+        let is_overdue = queue.max_wait_strict.is_some_and(|wait| caller.since + wait <= now);
+        let strict = if queue.strict_priority { -i64::from(caller.priority) } else { 0 };
+        let boost =
+            caller.segment.as_ref().and_then(|segment| queue.segments.get(segment)).map_or(0, Duration::as_secs);
+        let entered_s = (caller.since - self.start).as_secs() as i64;
+        let since_s = entered_s - 60 * i64::from(caller.priority) - boost as i64;
+        (if is_overdue { i64::MIN } else { strict }, since_s, -i64::from(queue.weight), caller.seq)
     }
 
     /// May this agent be offered this caller? `is_sure`: also when something ends at this very moment.
@@ -298,10 +315,10 @@ impl Model {
         for other in self.states.keys().filter(|a| self.may_serve(now, floor, &call, a, true)) {
             assert!(standing(agent) <= standing(other), "{other} comes before {agent}");
         }
-        let turn = self.turn(&self.callers[&call]);
+        let turn = self.turn(now, &self.callers[&call]);
         for (other, caller) in self.callers.iter().filter(|(c, _)| !self.is_rung(c)) {
             let can_be_served = || self.states.keys().any(|a| self.may_serve(now, floor, other, a, true));
-            assert!(self.turn(caller) >= turn || !can_be_served(), "{other} comes before {call}");
+            assert!(self.turn(now, caller) >= turn || !can_be_served(), "{other} comes before {call}");
         }
     }
 
@@ -323,7 +340,7 @@ impl Model {
             assert_eq!(queue.waiting as usize, waiting);
         }
         for call in self.callers.keys() {
-            assert_eq!(floor.position(*call), Some(self.position(call)));
+            assert_eq!(floor.position(*call), Some(self.position(now, call)));
             if !self.is_rung(call) {
                 let idle = self.states.keys().find(|a| self.may_serve(now, floor, call, a, false));
                 assert_eq!(idle, None, "{call} waits while an agent is idle");
@@ -349,7 +366,8 @@ fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64
             let queue = dice.pick(&QUEUES).unwrap_or("a").into();
             let skills = dice.pick(&NEEDS).unwrap_or(&[]).iter().map(|s| (*s).to_owned()).collect();
             let max_wait = (dice.roll(5) == 0).then(|| Duration::from_secs(dice.roll(60)));
-            Input::Enqueue { call, queue, skills, priority: dice.roll(3) as u32, max_wait, transferred: None }
+            let segment = (dice.roll(3) == 0).then(|| "gold".to_owned());
+            Input::Enqueue { call, queue, skills, priority: dice.roll(3) as u32, segment, max_wait, transferred: None }
         }
         5 => Input::Leave { call: some_call(dice) },
         6 => Input::CallGone { call: old },

@@ -66,8 +66,9 @@ impl Call {
                     format!("say {}", ids.join(" "))
                 }
                 Output::StopPlay => "stop".to_owned(),
-                Output::Queue { queue, skills, priority, max_wait } => {
-                    format!("queue {queue} {skills:?} {priority} {:?}", max_wait.unwrap_or_default())
+                Output::Queue { queue, skills, priority, segment, max_wait } => {
+                    let segment = segment.map(|segment| format!(" of {segment}")).unwrap_or_default();
+                    format!("queue {queue} {skills:?} {priority} {:?}{segment}", max_wait.unwrap_or_default())
                 }
                 Output::Transfer { to } => format!("transfer {to}"),
                 Output::Hangup => "hangup".to_owned(),
@@ -273,10 +274,16 @@ fn set_and_switch_choose_the_way() {
     let nodes = "[node.start]\nkind = \"set\"\nset = { number = 'queue.support.waiting * 2', lang = '\"en\"' }\nnext = \"which\"\n\
                  [node.which]\nkind = \"switch\"\ncase = [{ when = 'number < 8', next = \"end\" }, { when = 'number == 8', next = \"line\" }]\n\
                  else = \"end\"\n[node.line]\nkind = \"queue\"\nqueue = \"vip\"\nskills = [\"lang:{lang}\", \"n>={number}\"]\npriority = 5\n\
-                 max_wait = \"90s\"\non = { ended = \"end\", timeout = \"end\", full = \"end\", no_agents = \"end\" }\n";
+                 segment = \"over-{number}\"\nmax_wait = \"90s\"\non = { ended = \"end\", timeout = \"end\", full = \"end\", no_agents = \"end\" }\n";
     let mut call = Call::with(nodes);
-    let expected =
-        ["[enter t]", "[start]", "language en", "[which]", "[line]", "queue vip [\"lang:en\", \"n>=8\"] 5 90s"];
+    let expected = [
+        "[enter t]",
+        "[start]",
+        "language en",
+        "[which]",
+        "[line]",
+        "queue vip [\"lang:en\", \"n>=8\"] 5 90s of over-8",
+    ];
     assert_eq!(call.drain(), expected);
 }
 
