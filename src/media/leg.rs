@@ -376,6 +376,15 @@ impl Leg {
         frame.filter(|_| self.peer_codec.is_some_and(|peer| !codec.passes_as(peer)))
     }
 
+    /// Lays on its timeline what its phone said and nobody will hear any more.
+    pub fn drain(&mut self) {
+        if let (Some(ear), Some(timeline)) = (&mut self.ear, &mut self.timeline)
+            && ear.codec().law().is_none()
+        {
+            ear.drain(timeline);
+        }
+    }
+
     /// Bridges it with the leg in slot `peer`, or with none; returns the old one.
     pub fn meet(&mut self, now: Instant, peer: Option<u32>) -> Option<u32> {
         self.out.part();

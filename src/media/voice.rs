@@ -76,6 +76,16 @@ impl Decoder {
         }
     }
 
+    /// How much later than in its packets' time sound comes out, its encoder's share included, in µs: G.722 has filters of
+    /// 22 samples, an Opus encoder looks ahead by 6.5 ms and its decoder leaves that to whoever keeps time (RFC 7845 §4.2).
+    pub fn delay_us(&self) -> u64 {
+        match self.kind {
+            Decoding::G711(_) => 0,
+            Decoding::G722(_) => 1_375,
+            Decoding::Opus(_) => 6_500,
+        }
+    }
+
     /// Decodes one payload into `out` and returns the number of samples: 0 for a payload that is broken, longer than
     /// 60 ms (Opus: 120 ms) or than `out`.
     pub fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> usize {
