@@ -174,7 +174,7 @@ impl Parts {
 }
 
 /// e^−x − 1 + x: how far e^−x lies above its tangent at zero. Near zero by its series, for the plain form would cancel.
-fn beyond_line(x: f64) -> f64 {
+pub(super) fn beyond_line(x: f64) -> f64 {
     if x.abs() > 0.1 {
         return (-x).exp_m1() + x;
     }

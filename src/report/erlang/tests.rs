@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use super::patience::beyond_line;
 use super::staffing::{Formula, Goal, scheduled};
 use super::{AGENTS_MOST, Figures, LOAD_MOST, Load, LoadError};
 
@@ -247,6 +248,44 @@ fn every_part_of_a_goal_counts() {
     assert!(needed(kinder) < 15, "who hangs up in time counts as served");
     let never = Goal { occupancy_most: Some(0.0001), ..service_level };
     assert_eq!(never.agents_needed(&load), None);
+}
+
+/// The formulas by their names, on a hundred calls: 80 answered in time and 10 later, 2 short abandons, 4 more in time, 4 late.
+#[test]
+fn each_formula_counts_what_it_says() {
+    let figures = Figures {
+        waiting: 0.5,
+        answered: 0.90,
+        answered_within: 0.80,
+        abandoned_within: 0.06,
+        abandoned_short: 0.02,
+        asa_seconds: 10.0,
+        wait_seconds: 10.0,
+        in_queue: 1.0,
+        occupancy: 0.8,
+    };
+    for (formula, part, whole) in [
+        (Formula::Strict, 80.0, 100.0),
+        (Formula::Answered, 80.0, 90.0),
+        (Formula::AllPositive, 86.0, 100.0),
+        (Formula::After, 80.0, 94.0),
+        (Formula::Short, 80.0, 98.0),
+    ] {
+        near(formula.name(), formula.of(&figures), part / whole, 1e-12);
+    }
+    near("abandons", figures.abandon_rate(), 8.0 / 98.0, 1e-12);
+}
+
+/// e^−x − 1 + x keeps all its digits near zero, where it is x²/2 − x³/6 + …, and has no step where its form changes.
+#[test]
+fn the_exponent_is_exact_near_its_peak() {
+    for x in [1e-9, -1e-9, 1e-5, -1e-5_f64] {
+        let wanted = x * x / 2.0 - x * x * x / 6.0;
+        near(&format!("{x}"), beyond_line(x) / wanted, 1.0, 1e-9);
+    }
+    for edge in [0.1, -0.1_f64] {
+        near(&format!("{edge}"), beyond_line(edge) / ((-edge).exp_m1() + edge), 1.0, 1e-13);
+    }
 }
 
 /// Shrinkage: so many on the roster that after leave, illness and breaks enough are there.
