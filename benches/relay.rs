@@ -250,30 +250,35 @@ impl Relay {
             shards: 1,
             timeout_s: 60,
         };
-        let (told, events) = crossbeam_channel::unbounded();
         let (chunks, storage) = crossbeam_channel::bounded(100_000);
         let storage = std::thread::spawn(move || while storage.recv().is_ok() {});
         let clock = Clock::new(Instant::now(), Wall(0));
-        let tell = Arc::new(move |event: Event| drop(told.send(event)));
-        let threads = MediaThreads::start(&config, clock, [3; 32], chunks.into(), tell).unwrap();
+        let (threads, mut lines) =
+            MediaThreads::start(&config, clock, [3; 32], chunks.into(), Arc::new(|| {})).unwrap();
         let mut range = PortRange::new(config.ports);
         let ports = phones.iter().enumerate().map(|(n, phone)| {
             loop {
                 let (port, _) = range.take(Instant::now()).expect("a free port");
-                threads.send(0, open(LegId(n as u64), port, phone.local_addr().unwrap()));
-                match events.recv_timeout(Duration::from_secs(5)).expect("an answer") {
+                lines.send(0, open(LegId(n as u64), port, phone.local_addr().unwrap()));
+                let answer = loop {
+                    match lines.poll_event() {
+                        Some(answer) => break answer,
+                        None => std::thread::sleep(Duration::from_micros(50)),
+                    }
+                };
+                match answer {
                     Event::Opened { .. } => break port,
                     _ => range.skip(Instant::now(), port),
                 }
             }
         });
-        let ports = ports.collect();
+        let ports: Vec<u16> = ports.collect();
         for n in (0..phones.len() as u64).step_by(2) {
             let (a, b) = (LegId(n), LegId(n + 1));
-            threads.send(0, Command::Bridge { a, b });
+            lines.send(0, Command::Bridge { a, b });
             if record {
                 let recording = RecordingId::new(1, u128::from(n));
-                threads.send(0, Command::Record { recording, customer: a, others: smallvec::smallvec![b] });
+                lines.send(0, Command::Record { recording, customer: a, others: smallvec::smallvec![b] });
             }
         }
         Self { thread: "media-0", ports, running: Some(Running::Media(threads, storage)) }

@@ -20,11 +20,11 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use crate::engine::{Engine, Input, Output};
 use crate::journal::Entry;
-use crate::media::Command;
 use crate::sip::config::Transport;
 use crate::sip::{Flow, LinkOrder};
 
 use super::datagram::Datagrams;
+use super::media::MediaLines;
 
 /// Datagrams read from one socket before timers, the inbox and media get their turn.
 const BATCH: usize = 64;
@@ -35,12 +35,16 @@ const LETTERS: usize = 256;
 /// Letters in the inbox from which on streams wait.
 const CROWD: usize = 4_096;
 
+/// After so long a media shard that could not take all is tried again.
+const CROWDED: Duration = Duration::from_millis(2);
+
+/// How long the thread waits at its end for media to take what it was sent.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What the engine's outputs go to.
 pub struct Outlets {
-    /// Media shards; they look when `wake_media` is called.
-    pub media: Box<dyn FnMut(usize, Command) + Send>,
-    /// Wakes one media shard that was sent something.
-    pub wake_media: Box<dyn FnMut(usize) + Send>,
+    /// Media shards: commands there, events back.
+    pub media: MediaLines,
     /// The journal.
     pub journal: Box<dyn FnMut(Entry) + Send>,
     /// The journal's commit request.
@@ -90,6 +94,11 @@ impl Inbox {
     fn post(&self, letter: Letter) {
         // A failed send means that the engine is gone: there is nobody to tell.
         let _ = self.letters.send(letter);
+        self.ring();
+    }
+
+    /// Wakes the engine: a media shard has put events into its ring.
+    pub fn ring(&self) {
         if !self.ringing.swap(true, Ordering::AcqRel) {
             let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
         }
@@ -229,6 +238,7 @@ impl Running {
             if mail && self.read_mail() {
                 return;
             }
+            self.read_media();
             let now = Instant::now();
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
@@ -238,12 +248,11 @@ impl Running {
     }
 
     fn wait(&mut self, events: &mut Vec<epoll::Event>) {
-        let timeout = self.engine.poll_timeout().map(|at| {
-            let left = at.saturating_duration_since(Instant::now());
-            Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(left.subsec_nanos()),
-            }
+        let left = self.engine.poll_timeout().map(|at| at.saturating_duration_since(Instant::now()));
+        let left = if self.told.is_empty() { left } else { Some(left.unwrap_or(CROWDED).min(CROWDED)) };
+        let timeout = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
         });
         let room = rustix::buffer::spare_capacity(events);
         // Interrupted by a signal: the next turn waits again.
@@ -284,7 +293,7 @@ impl Running {
                     self.flush();
                     self.engine.stop(now);
                     self.flush();
-                    self.wake_media();
+                    self.finish_media();
                     return true;
                 }
             }
@@ -300,7 +309,7 @@ impl Running {
             match output {
                 Output::Send { flow, bytes } => self.send(flow, bytes),
                 Output::Media { shard, command } => {
-                    (self.outlets.media)(shard, command);
+                    self.outlets.media.post(shard, command);
                     self.told.insert(shard);
                 }
                 Output::Journal(entry) => (self.outlets.journal)(entry),
@@ -311,10 +320,31 @@ impl Running {
         }
     }
 
+    /// Those that cannot take all yet are woken again soon.
     fn wake_media(&mut self) {
-        while let Some(shard) = self.told.pop_first() {
-            (self.outlets.wake_media)(shard);
+        let media = &mut self.outlets.media;
+        self.told.retain(|shard| !media.ring(*shard));
+    }
+
+    /// Before the thread ends, media gets all it was sent: recordings end with their last words.
+    fn finish_media(&mut self) {
+        let until = Instant::now() + LAST_WORDS;
+        self.wake_media();
+        while !self.told.is_empty() && Instant::now() < until {
+            std::thread::sleep(CROWDED);
+            self.wake_media();
         }
+    }
+
+    /// What media shards have to say.
+    fn read_media(&mut self) {
+        for _ in 0..LETTERS {
+            let Some(event) = self.outlets.media.poll_event() else { return };
+            self.engine.handle(Instant::now(), Input::Media(event));
+            self.flush();
+        }
+        // There is more: the others get their turn, then it goes on.
+        let _ = rustix::io::write(&*self.mail.bell, &1u64.to_ne_bytes());
     }
 
     fn send(&mut self, flow: Flow, bytes: Bytes) {

@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
 
 mod counters;
+mod line;
 mod shared;
 mod sockets;
 mod worker;
@@ -21,18 +22,20 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use rustix::event::epoll;
 
+use self::line::line;
 use self::shared::SharedPort;
 use self::sockets::Sockets;
 use self::worker::{SHARED_RTCP, SHARED_RTP, WAKE, Wake, Worker};
 use crate::clock::Clock;
+use crate::media::Chunk;
 use crate::media::config::MediaConfig;
 use crate::media::shard::{Channel, Shard};
-use crate::media::{Chunk, Command, Event};
 
 pub use self::counters::{Counters, LATENESS_MS};
+pub use self::line::MediaLines;
 
-/// What is called with each event, on the media thread; it must not wait.
-pub type Events = Arc<dyn Fn(Event) + Send + Sync>;
+/// What is called on a media thread after it put events into its ring; it must not wait.
+pub type Bell = Arc<dyn Fn() + Send + Sync>;
 
 /// The running media threads. Dropping it stops them; their legs' sockets close then.
 pub struct MediaThreads {
@@ -41,7 +44,6 @@ pub struct MediaThreads {
 }
 
 struct Thread {
-    commands: Sender<Command>,
     wake: Arc<Wake>,
     /// The port its legs share, when there is one.
     port: Option<u16>,
@@ -68,7 +70,7 @@ impl MediaThreads {
     /// Starts `config.shards` threads, at least one.
     ///
     /// `clock` gives RTCP its wall time, `seed` the random numbers of SSRCs. Recording chunks go to `storage`; what finds
-    /// no room there becomes a gap.
+    /// no room there becomes a gap. `bell` tells that [`MediaLines::poll_event`] has something.
     ///
     /// # Errors
     ///
@@ -78,15 +80,15 @@ impl MediaThreads {
         clock: Clock,
         seed: [u8; 32],
         storage: ToStorage,
-        events: Events,
-    ) -> io::Result<Self> {
+        bell: Bell,
+    ) -> io::Result<(Self, MediaLines)> {
         let counters = Arc::new(Counters::default());
         let timeout = (config.timeout_s > 0).then(|| Duration::from_secs(config.timeout_s));
         let mut free = config.ports.clone().filter(|port| port % 2 == 0 && port < config.ports.end());
-        let mut threads = Vec::new();
+        let (mut threads, mut lines) = (Vec::new(), Vec::new());
         for number in 0..config.shards.max(1) {
-            let (commands, inbox) = crossbeam_channel::unbounded();
             let wake = Arc::new(Wake::new()?);
+            let (near, far) = line(Arc::clone(&wake));
             let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let watch = |fd: BorrowedFd<'_>, datum| {
                 epoll::add(&epoll, fd, epoll::EventData::new_u64(datum), epoll::EventFlags::IN)
@@ -103,15 +105,17 @@ impl MediaThreads {
             seed.iter_mut().zip((number as u64 + 1).to_le_bytes()).for_each(|(s, n)| *s ^= n);
             let shard = Shard::new(now(), clock, seed, timeout).with_identity(config.identity.clone());
             let (bind, storage, counters) = (config.bind, storage.clone(), Arc::clone(&counters));
-            let (bell, events) = (Arc::clone(&wake), Arc::clone(&events));
+            let (own, bell) = (Arc::clone(&wake), Arc::clone(&bell));
             let handle = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || {
                 // Batches of the shared port hold what must not change its thread.
                 let sockets = Sockets::new(epoll, bind, shared, storage, Arc::clone(&counters));
-                Worker::new((number, shard), sockets, inbox, bell, events, counters).run();
+                Worker::new((number, shard), sockets, far, own, bell, counters).run();
             })?;
-            threads.push(Thread { commands, wake, port, handle: Some(handle) });
+            threads.push(Thread { wake, port, handle: Some(handle) });
+            lines.push(near);
         }
-        Ok(Self { threads, counters })
+        let lines = MediaLines::new(lines, Arc::clone(&counters));
+        Ok((Self { threads, counters }, lines))
     }
 
     /// How many shards there are; their numbers run from 0.
@@ -122,29 +126,6 @@ impl MediaThreads {
     /// The shared port of each shard; empty when nothing needs one.
     pub fn shared_ports(&self) -> Vec<u16> {
         self.threads.iter().filter_map(|thread| thread.port).collect()
-    }
-
-    /// Sends a command to a shard. All legs that ever meet must be in the same shard.
-    ///
-    /// Commands are carried out in order. Their queue has no limit of its own: it is bounded by the calls there are.
-    pub fn send(&self, shard: usize, command: Command) {
-        self.post(shard, command);
-        self.ring(shard);
-    }
-
-    /// As [`MediaThreads::send`], but the shard looks only after [`MediaThreads::ring`]: one wake-up for many commands.
-    pub fn post(&self, shard: usize, command: Command) {
-        if let Some(thread) = self.threads.get(shard) {
-            // It fails only when the thread is gone, and then so is the process.
-            let _ = thread.commands.send(command);
-        }
-    }
-
-    /// Wakes a shard.
-    pub fn ring(&self, shard: usize) {
-        if let Some(thread) = self.threads.get(shard) {
-            thread.wake.ring();
-        }
     }
 
     /// The counts of all threads.

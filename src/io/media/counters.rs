@@ -32,6 +32,8 @@ pub struct Counters {
     pub legs: AtomicU64,
     /// Recordings now.
     pub recordings: AtomicU64,
+    /// Times that commands found a full ring and waited for room.
+    pub commands_delayed: AtomicU64,
     /// Threads that have been late for a second on end.
     pub behind: AtomicU64,
     /// Panics caught; must stay 0.

@@ -1,21 +1,22 @@
 //! One media thread: its rounds.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, os::fd::OwnedFd};
 
-use crossbeam_channel::Receiver;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
+use super::line::FarEnd;
 use super::shared::Inbox;
 use super::sockets::{DATAGRAM_BYTES, Sockets, address};
-use super::{Counters, Events, now};
+use super::{Bell, Counters, now};
 use crate::io::datagram::Clocks;
+use crate::media::Event;
 use crate::media::punctual::Punctuality;
 use crate::media::shard::{Channel, Shard, Stats};
-use crate::media::{Command, Event};
 
 /// The epoll datum of the wake-up; sockets have their slot and channel.
 pub(super) const WAKE: u64 = u64::MAX;
@@ -24,6 +25,8 @@ pub(super) const SHARED_RTP: u64 = u64::MAX - 1;
 pub(super) const SHARED_RTCP: u64 = u64::MAX - 2;
 /// How often counts are published.
 const PUBLISH: Duration = Duration::from_millis(100);
+/// Longest sleep while the engine's ring is full.
+const FULL: Duration = Duration::from_millis(2);
 /// Longest sleep when nothing is open.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -34,9 +37,11 @@ pub(super) struct Worker {
     sockets: Sockets,
     /// What came to the shared port, while it is handled.
     batch: Inbox,
-    inbox: Receiver<Command>,
+    line: FarEnd,
+    /// What the thread itself has to say.
+    notes: VecDeque<Event>,
     wake: Arc<Wake>,
-    events: Events,
+    bell: Bell,
     counters: Arc<Counters>,
     published: Stats,
     publish_at: Instant,
@@ -46,14 +51,14 @@ impl Worker {
     pub(super) fn new(
         (number, shard): (usize, Shard),
         sockets: Sockets,
-        inbox: Receiver<Command>,
+        line: FarEnd,
         wake: Arc<Wake>,
-        events: Events,
+        bell: Bell,
         counters: Arc<Counters>,
     ) -> Self {
         let (batch, published) = (Inbox::new(), Stats::default());
-        let punctuality = Punctuality::default();
-        Self { number, shard, punctuality, sockets, batch, inbox, wake, events, counters, published, publish_at: now() }
+        let (punctuality, notes, publish_at) = (Punctuality::default(), VecDeque::new(), now());
+        Self { number, shard, punctuality, sockets, batch, line, notes, wake, bell, counters, published, publish_at }
     }
 
     pub(super) fn run(&mut self) {
@@ -71,13 +76,19 @@ impl Worker {
                 tracing::error!("a media thread panicked and goes on");
             }
         }
+        // What was asked of it before it was stopped is still done: recordings get their end.
+        self.obey(now());
+        self.sockets.flush();
+        self.tell();
     }
 
     /// How long to sleep, rounded up to whole milliseconds.
     fn timeout(&self) -> Timespec {
         let now = now();
         let wait = self.shard.poll_timeout().map_or(IDLE, |at| at.saturating_duration_since(now));
-        let wait = wait.min(IDLE);
+        // The engine is behind with reading: it takes the rest soon.
+        let most = if self.line.events.is_full() { FULL } else { IDLE };
+        let wait = wait.min(most);
         Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) }
     }
 
@@ -117,17 +128,34 @@ impl Worker {
         // Commands come last: a slot they use again cannot get a packet of this round.
         if woken {
             self.wake.hush();
-            while let Ok(command) = self.inbox.try_recv() {
-                self.shard.handle_command(now, command, &mut self.sockets);
-            }
+            self.obey(now);
         }
         self.sockets.flush();
-        while let Some(event) = self.shard.poll_event() {
-            (self.events)(event);
-        }
+        self.tell();
         if now >= self.publish_at {
             self.publish_at = now + PUBLISH;
             self.publish();
+        }
+    }
+
+    fn obey(&mut self, now: Instant) {
+        while let Ok(command) = self.line.commands.pop() {
+            self.shard.handle_command(now, command, &mut self.sockets);
+        }
+    }
+
+    /// Events to the engine, as many as its ring takes; the others stay in the shard.
+    fn tell(&mut self) {
+        let mut told = false;
+        while !self.line.events.is_full()
+            && let Some(event) = self.notes.pop_front().or_else(|| self.shard.poll_event())
+        {
+            // There was room, and nobody else writes.
+            let _ = self.line.events.push(event);
+            told = true;
+        }
+        if told {
+            (self.bell)();
         }
     }
 
@@ -139,7 +167,7 @@ impl Worker {
         if let Some(behind) = self.punctuality.handle_turn(now, due) {
             let change = if behind { 1 } else { u64::MAX };
             self.counters.behind.fetch_add(change, Ordering::Relaxed);
-            (self.events)(Event::Behind { shard: self.number, behind });
+            self.notes.push_back(Event::Behind { shard: self.number, behind });
         }
     }
 
