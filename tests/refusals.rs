@@ -225,8 +225,8 @@ fn a_stream_is_framed_and_kept_alive() {
 #[test]
 fn a_call_too_many_for_the_ports_is_refused() {
     let mut ports = free_ports();
-    // Two calls' worth of ports.
-    ports.rtp = (ports.rtp.0 & !1, (ports.rtp.0 & !1) + 3);
+    // Two calls' worth of ports, after the one that browsers share.
+    ports.rtp = (ports.rtp.0 & !1, (ports.rtp.0 & !1) + 5);
     let server = Server::configured(ports, &config(ports, &floor("")));
     let mut options = Options::new(server.sip, "0595").says(Source::Silence);
     (options.domain, options.lines) = ("customer.example".into(), 9);

@@ -1,6 +1,7 @@
 //! The part of a call in which a flow serves the caller.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::keys::Way;
 use super::route::{Refusal, Route};
@@ -11,6 +12,8 @@ use crate::journal::{EndReason, Kind, Party};
 use crate::media;
 use crate::sip::SessionId;
 
+/// How long a key that was told by INFO is pressed towards the other side.
+const PRESS: Duration = Duration::from_millis(100);
 /// Most transfers of one call: flows that transfer to each other in a circle end here.
 const TRANSFERS_MAX: u32 = 20;
 
@@ -126,13 +129,28 @@ impl Call {
         }
     }
 
-    /// A key told by INFO in this session. One of the other side goes no further: the media relays its own keys, and
-    /// flows listen to the customer alone.
+    /// A key told by INFO in this session: for flows and features, and pressed towards the other side of a talk.
     pub fn handle_info_digit(&mut self, context: &Context<'_>, session: SessionId, digit: char) {
+        self.press_on(session, digit);
         if session == self.customer.session {
             self.press(context, digit, Way::Info);
         } else if let Some(leg) = self.leg_mut(session).map(|leg| leg.id) {
             self.peer_press(context, leg, digit, Way::Info);
+        }
+    }
+
+    /// The other side of a talk gets the key in its own way. A phone that agreed on telephone-events tells its keys there
+    /// too, and these are relayed: no key may come twice.
+    fn press_on(&mut self, session: SessionId, digit: char) {
+        let Phase::Talking(peer) = &self.phase else { return };
+        let (from, to) = match session {
+            session if session == self.customer.session => (&self.customer, &peer.leg),
+            session if session == peer.leg.session => (&peer.leg, &self.customer),
+            _ => return,
+        };
+        let by_events = from.media.as_ref().is_some_and(|agreed| agreed.events.is_some());
+        if !by_events && from.port.is_some() && to.port.is_some() {
+            self.media(media::Command::Press { leg: to.id, digit, length: PRESS });
         }
     }
 

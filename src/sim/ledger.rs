@@ -94,6 +94,11 @@ impl Ledger {
                 holds(before.is_none(), || "a call begins twice".into())
             }
             (About::Call(_), Kind::LegQuality { .. }) => Ok(()),
+            // The files are put in order after the call.
+            (About::Call(_), Kind::RecordingFiled { recording, .. }) => {
+                holds(!self.recordings.contains_key(recording), || "a recording is filed before its end".into())?;
+                self.counted("recording.filed")
+            }
             // The end of a dialog may follow that of its call: its BYE has to be answered first.
             (About::Call(_), Kind::LegUp { .. }) => self.counted("leg.up"),
             (About::Call(_), Kind::LegDown { .. }) => self.counted("leg.down"),

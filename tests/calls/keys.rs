@@ -4,6 +4,7 @@ use hatif::journal::Kind;
 use hatif::media::Command as Media;
 
 use crate::centre::*;
+use crate::phone::sdp;
 
 /// The nodes of flow `main` that were reached.
 fn nodes(centre: &Centre) -> Vec<String> {
@@ -64,6 +65,27 @@ fn keys_in_a_talk_change_nothing() {
     centre.info(&mut customer, '#');
     let changed = centre.media[before..].iter().any(|c| matches!(c, Media::Play { .. } | Media::Unbridge { .. }));
     assert!(!changed);
+    centre.bye(&mut customer);
+    centre.ended(&agent);
+    centre.nothing_is_left();
+}
+
+/// A phone that agreed on no telephone-events tells its keys by INFO alone: the other side gets them in its own way, once.
+#[test]
+fn a_key_told_by_info_is_pressed_towards_the_other_side() {
+    let mut centre = Centre::new();
+    let (mut customer, mut agent) = centre.talk(stranger(1));
+    let pressed = |centre: &Centre| -> Vec<_> {
+        let key = |c: &Media| if let Media::Press { leg, digit, .. } = c { Some((*leg, *digit)) } else { None };
+        centre.media.iter().filter_map(key).collect()
+    };
+    centre.info(&mut agent, '5');
+    assert_eq!(pressed(&centre), [], "its events are relayed");
+    let silent = sdp(desk(101), "sendrecv").replace("a=rtpmap:101 telephone-event/8000\r\n", "").replace("8 101", "8");
+    centre.reinvites(&mut agent, &silent);
+    centre.info(&mut agent, '5');
+    centre.info(&mut customer, '6');
+    assert_eq!(pressed(&centre), [(centre.leg(0), '5')]);
     centre.bye(&mut customer);
     centre.ended(&agent);
     centre.nothing_is_left();

@@ -1,0 +1,229 @@
+//! What the media thread costs beside the bare kernel path: music, listeners, SRTP, transcoding; and mixing alone.
+//!
+//! Each row has its yardstick in the same run: a bare thread that receives the same packets and sends as many, and the
+//! codecs alone on this thread. `HATIF_BENCH_LEGS` sets the legs of a row (default 200), `HATIF_BENCH_ROUNDS` the rounds
+//! (default 3). CPU time of the threads that are named, never wall time.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod rtp;
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+
+use hatif::id::LegId;
+use hatif::media::mixer::{Limiter, Mix};
+use hatif::media::seal::Security;
+use hatif::media::srtp::{Keys, Profile, Sender};
+use hatif::media::voice::{Decoder, Encoder};
+use hatif::media::{Clip, Codec, Command, Law, Terms};
+use nix::time::{ClockId, clock_gettime};
+use rtp::{Bare, Figures, Media, Voice, measure, median, number, raise_file_limit};
+use smallvec::smallvec;
+
+/// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const PACKETS: usize = 250;
+
+fn main() {
+    // `cargo test --benches` runs every bench without the flag: nothing to check there.
+    if !std::env::args().any(|a| a == "--bench") {
+        return;
+    }
+    let (legs, rounds) = (number("HATIF_BENCH_LEGS", 200), number("HATIF_BENCH_ROUNDS", 3));
+    raise_file_limit();
+    println!("Media on loopback: {legs} legs, {} packets/s, {rounds} rounds of 4 s, CPU of the thread\n", legs * 50);
+    println!("| for each packet that comes | µs min | median | max | yardstick | µs median | ratio | lost |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let turns = |legs| measure(legs, &Voice::pcmu(), Bare::turns);
+    let relay = |legs| measure(legs, &Voice::pcmu(), Bare::relay);
+    row(rounds, legs, "a waiting caller: his packet, one of music", music, "bare: receive one, send one", turns, 0.0);
+    row(
+        rounds,
+        legs,
+        "a silent listener: his packet, one of the mix",
+        listener,
+        "bare: receive one, send one",
+        turns,
+        0.0,
+    );
+    for (name, profile) in [("AES-GCM", Profile::AeadAes128Gcm), ("AES-CM, SHA-1", Profile::AesCm128HmacSha1_80)] {
+        let sealed = |legs| srtp(legs, profile);
+        row(rounds, legs, &format!("relay, SRTP on both legs, {name}"), sealed, "bare relay", relay, 0.0);
+    }
+    let opus = spoken(Codec::Opus);
+    let own = codecs_us(&opus);
+    println!("\nOpus and PCMU, decode and encode of a packet each way, mean: {own:.1} µs of CPU on this thread.\n");
+    println!("| for each packet that comes | µs min | median | max | yardstick | µs median | ratio | lost |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let bare = |legs| measure(legs, &opus, Bare::relay);
+    let name = "Opus to PCMU and back";
+    row(
+        rounds,
+        legs.min(100),
+        name,
+        |legs| transcode(legs, &opus),
+        "the codecs alone + bare relay of the same",
+        bare,
+        own,
+    );
+    println!("\nMixing a conference of three, G.711, without packets: {:.2} µs a frame for all three.", mixing_us());
+}
+
+/// One line; `extra_us` is what the yardstick has besides its packets.
+fn row(
+    rounds: usize,
+    legs: usize,
+    name: &str,
+    run: impl Fn(usize) -> Figures,
+    yardstick: &str,
+    bare: impl Fn(usize) -> Figures,
+    extra_us: f64,
+) {
+    let (mut own, mut its) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        its.push(bare(legs));
+        own.push(run(legs));
+    }
+    let (middle, other) = (median(&own), median(&its) + extra_us);
+    let least = own.iter().map(|f| f.cost_us).fold(f64::MAX, f64::min);
+    let most = own.iter().map(|f| f.cost_us).fold(0.0, f64::max);
+    let lost = own.iter().map(|f| f.lost).fold(0.0, f64::max) * 100.0;
+    let ratio = middle / other;
+    println!("| {name} | {least:.2} | {middle:.2} | {most:.2} | {yardstick} | {other:.2} | {ratio:.2} | {lost:.2} % |");
+}
+
+fn pcmu() -> Terms {
+    Terms::plain(Codec::Pcmu, 0, Some(101))
+}
+
+fn bridge_all(phones: &[UdpSocket], tell: &mut dyn FnMut(Command)) {
+    for n in (0..phones.len() as u64).step_by(2) {
+        tell(Command::Bridge { a: LegId(n), b: LegId(n + 1) });
+    }
+}
+
+fn music(legs: usize) -> Figures {
+    let music = Arc::new(Clip::tone(440.0, -16.0, 7_000));
+    measure(legs, &Voice::pcmu(), |phones| {
+        Media::start(
+            phones,
+            |_| pcmu(),
+            |tell| {
+                for n in 0..phones.len() as u64 {
+                    tell(Command::Music { leg: LegId(n), music: Arc::clone(&music) });
+                }
+            },
+        )
+    })
+}
+
+/// All but the first two listen to these.
+fn listener(legs: usize) -> Figures {
+    measure(legs, &Voice::pcmu(), |phones| {
+        Media::start(
+            phones,
+            |_| pcmu(),
+            |tell| {
+                tell(Command::Bridge { a: LegId(0), b: LegId(1) });
+                for n in 2..phones.len() as u64 {
+                    tell(Command::Mix { leg: LegId(n), voices: smallvec![LegId(0), LegId(1)] });
+                }
+            },
+        )
+    })
+}
+
+/// The phones send packets that were sealed before: the same keys for all of them, one SSRC each.
+fn srtp(legs: usize, profile: Profile) -> Figures {
+    let voice = Voice { seal: Some(Arc::new(move || Sender::new(&keys(profile, 9)))), ..Voice::pcmu() };
+    measure(legs, &voice, |phones| {
+        let security = || Security::Sdes { ours: keys(profile, 1), theirs: keys(profile, 9) };
+        Media::start(phones, |_| Terms { security: security(), ..pcmu() }, |tell| bridge_all(phones, tell))
+    })
+}
+
+fn keys(profile: Profile, seed: u8) -> Keys {
+    let joined: Vec<u8> = (0..profile.key_bytes() + profile.salt_bytes()).map(|n| seed ^ n as u8).collect();
+    Keys::from_joined(profile, &joined).unwrap()
+}
+
+fn transcode(legs: usize, voice: &Voice) -> Figures {
+    measure(legs, voice, |phones| {
+        let terms = |n| if n % 2 == 0 { Terms::plain(Codec::Opus, 111, Some(101)) } else { pcmu() };
+        Media::start(phones, terms, |tell| bridge_all(phones, tell))
+    })
+}
+
+/// Something like a voice: even phones speak `codec`, odd ones PCMU.
+fn spoken(codec: Codec) -> Voice {
+    let side = |codec: Codec, number: u8| {
+        let mut encoder = Encoder::new(codec).unwrap();
+        let rate = encoder.rate();
+        let payloads = (0..PACKETS)
+            .map(|packet| {
+                let sound: Vec<i16> =
+                    (0..rate / 50).map(|n| voice(packet * rate as usize / 50 + n as usize, rate)).collect();
+                let mut out = [0; 1_275];
+                let bytes = encoder.encode(&sound, &mut out);
+                out[..bytes].to_vec()
+            })
+            .collect();
+        (number, codec.clock_hz() / 50, payloads)
+    };
+    Voice { sides: [side(codec, 111), side(Codec::Pcmu, 0)], seal: None }
+}
+
+fn voice(n: usize, rate: u32) -> i16 {
+    let at = n as f64 / f64::from(rate);
+    let loud = (at * 3.0).sin().max(0.0);
+    let turn = std::f64::consts::TAU * 140.0 * at;
+    (1..=10).map(|k| loud * 2_500.0 / f64::from(k) * (turn * f64::from(k)).sin()).sum::<f64>() as i16
+}
+
+/// CPU of decoding and encoding one packet, mean of the two ways, without anything else.
+fn codecs_us(voice: &Voice) -> f64 {
+    let mut spent = 0.0;
+    let [(_, _, opus), (_, _, pcmu)] = &voice.sides;
+    for (payloads, from, to) in [(opus, Codec::Opus, Codec::Pcmu), (pcmu, Codec::Pcmu, Codec::Opus)] {
+        let (mut decoder, mut encoder) = (Decoder::new(from).unwrap(), Encoder::new(to).unwrap());
+        let wanted = encoder.rate() as usize / 50;
+        let (mut sound, mut out) = ([0i16; 1_920], [0; 1_275]);
+        let began = cpu_us();
+        for payload in payloads.iter().cycle().take(4 * PACKETS) {
+            decoder.decode(payload, &mut sound);
+            encoder.encode(&sound[..wanted], &mut out);
+        }
+        spent += (cpu_us() - began) / (4 * PACKETS) as f64;
+    }
+    spent / 2.0
+}
+
+/// Three parties: each is decoded, hears the two others and is encoded.
+fn mixing_us() -> f64 {
+    let said: Vec<Vec<u8>> = (1..=3usize).map(|n| (0..160).map(|at| (at * n * 7) as u8).collect()).collect();
+    let mut limiters = [(); 3].map(|()| Limiter::new(8_000));
+    let (mut mix, mut heard, mut sink) = (Mix::default(), [0i16; 160], 0u64);
+    let rounds = 20_000;
+    let began = cpu_us();
+    for _ in 0..rounds {
+        for (n, limiter) in limiters.iter_mut().enumerate() {
+            mix.begin(160);
+            for voice in said.iter().enumerate().filter(|(of, _)| *of != n).map(|(_, voice)| voice) {
+                let sound: [i16; 160] = std::array::from_fn(|at| Law::Mu.decode(voice[at]));
+                mix.add(&sound);
+            }
+            mix.hear(&[], limiter, &mut heard);
+            sink += heard.iter().map(|sample| u64::from(Law::Mu.encode(*sample))).sum::<u64>();
+        }
+    }
+    assert!(sink > 0);
+    (cpu_us() - began) / f64::from(rounds)
+}
+
+fn cpu_us() -> f64 {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+    time.tv_sec() as f64 * 1e6 + time.tv_nsec() as f64 / 1e3
+}
