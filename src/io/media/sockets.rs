@@ -189,7 +189,13 @@ impl Sockets {
     /// The first of a round, which waited longest, is asked for its time stamp. When it hardly waited, the others did
     /// not either: they count as coming now, and where the kernel filters they need no asking who sent them. That
     /// spares a seventh of what a relayed packet costs.
-    pub(super) fn receive(&mut self, round: &mut Round, slot: u32, channel: Channel, buffer: &mut [u8]) -> Option<Came> {
+    pub(super) fn receive(
+        &mut self,
+        round: &mut Round,
+        slot: u32,
+        channel: Channel,
+        buffer: &mut [u8],
+    ) -> Option<Came> {
         let Some(Some(Place::Own(pair))) = self.open.get_mut(slot as usize) else { return None };
         if let (Waits::Hardly, Channel::Rtp, Some(Connected { source, settled: true, .. })) =
             (round.waits, channel, &pair.connected)
