@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`sip`] | messages, transactions, dialogs, sessions, registrar, digest, the endpoint that joins them |
 //! | [`sdp`] | session descriptions, offer and answer |
-//! | [`media`] | RTP, RTCP, digits, codecs, prompts, bridging, recording, listening: the shard |
+//! | [`media`] | RTP, RTCP, SRTP, ICE and DTLS, digits, codecs, prompts, bridging, mixing, recording, listening: the shard |
 //! | [`ivr`] | flow files, their check, one caller's run |
 //! | [`acd`] | the floor: queues, agents, matching |
 //! | [`report`] | folds over the journal: call records and the present |

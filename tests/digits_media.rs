@@ -11,7 +11,7 @@ mod pair;
 use std::f64::consts::PI;
 
 use common::*;
-use hatif::robot::{Phone, Source};
+use hatif::robot::{Codec, Phone, Source};
 use pair::{alice, bob};
 
 const KEYS: &str = "1590*#37";
@@ -119,5 +119,30 @@ fn keys_by_info_become_events() {
     assert_eq!(inside.digits(), KEYS);
     assert_eq!(alice.count(true, "INFO "), KEYS.len(), "none was repeated");
     assert_eq!(out.hang_up_and_wait(SOON), Some(200));
+    server.idle(SOON);
+}
+
+/// Keys as tones in PCMU, by a phone that knows no events, to a flow that asks for four keys again and again, as long as
+/// they are 1234: a press that were lost or counted twice would shift all that follow.
+#[test]
+fn tones_of_a_phone_without_events_are_keys_to_a_flow_once_each() {
+    let ports = free_ports();
+    let number = "[[number]]\nmatch = \"710\"\nflow = \"digits\"\npublic = true\n";
+    let (flows, ours) = (format!("{}/ivr-scripts", root().display()), format!("{}/tests/load/flows", root().display()));
+    let server = Server::configured(ports, &config(ports, number).replace(&flows, &ours));
+    let mut options = alice(&server, Source::Silence, None);
+    options.codecs = vec![Codec::Pcmu];
+    options.events = false;
+    let phone = Phone::start(options).expect("a phone");
+    let call = phone.invite("710").expect("sent");
+    call.answered(SOON).expect("the flow answers");
+    std::thread::sleep(ms(500));
+    call.say(Source::Clip(tones("1234123412345509").into()));
+    assert!(call.ended(SOON), "the last four are not 1234\n{}", phone.trace());
+    assert_eq!(phone.count(true, "INFO "), 0);
+    let record = server.ended_call(pair::ALICE);
+    let inputs = record["ivr"]["inputs"].as_array().expect("what was keyed");
+    let keyed: Vec<&str> = inputs.iter().filter_map(|input| input["digits"].as_str()).collect();
+    assert_eq!(keyed, ["1234", "1234", "1234", "5509"]);
     server.idle(SOON);
 }

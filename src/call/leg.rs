@@ -341,6 +341,8 @@ fn terms(agreed: &Negotiated) -> media::Terms {
         payload_type: agreed.payload_type,
         accepts: agreed.accepts.iter().map(|(number, codec)| (*number, media_codec(*codec))).collect(),
         events: agreed.events.map(|events| media::terms::Events { send: events.send, receive: events.receive }),
+        comfort_noise: agreed.comfort_noise,
+        dtx: agreed.dtx,
         ptime_ms: agreed.ptime_ms,
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),

@@ -9,8 +9,10 @@
 //!   by itself; after that the speaker is silent;
 //! - the next one is of a later time than the last one's end: the speaker paused (silence suppression), it waits its time.
 //!
-//! The delay shrinks where nobody hears it: [`JitterBuffer::is_ahead`] tells when quiet frames may be left out, and lost
-//! ones are. Far above its aim, packets are skipped. Times come in; nothing here reads a clock.
+//! A network that stood still for longer than the most that a packet waits is not waited for: what it held back comes at
+//! once and is skipped, and the aim is what it was. The delay shrinks where nobody hears it: [`JitterBuffer::is_ahead`] tells when quiet frames may be left out, and lost
+//! ones are. Far above its aim, packets are skipped, and one every two seconds where no moment is quiet. Times come in;
+//! nothing here reads a clock.
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,8 @@ pub struct JitterBuffer {
     lateness: Lateness,
     /// Concealed in a row with nothing to come, in ms.
     starved_ms: u32,
+    /// Since when the delay is a packet above its aim without a quiet moment to leave out.
+    ahead_since: Option<Instant>,
     counts: Counts,
 }
 
@@ -105,8 +109,10 @@ const JUMP: i32 = 1_000;
 const STARVED_MS: u32 = 60;
 /// How far above its aim the delay may be before a packet is skipped, in ms.
 const EXCESS_MS: i64 = 40;
-/// How far above it quiet sound may be left out.
-const AHEAD_MS: i64 = 20;
+/// How far above it the delay still is after something was left out: quiet sound, or sound that nobody has.
+const AHEAD_MS: i64 = 10;
+/// After so long without a quiet moment one packet is left out nevertheless.
+const AHEAD_MOST: Duration = Duration::from_secs(2);
 
 impl JitterBuffer {
     /// For a stream whose timestamps have so many ticks a second.
@@ -117,6 +123,7 @@ impl JitterBuffer {
             stream: None,
             lateness: Lateness::default(),
             starved_ms: 0,
+            ahead_since: None,
             counts: Counts::default(),
         }
     }
@@ -232,7 +239,9 @@ impl JitterBuffer {
             return self.pull(now);
         }
         let excess = self.delay(now, &stream, timestamp) - i64::from(self.lateness.aim_ms);
-        if excess > EXCESS_MS && sequence != stream.highest {
+        let packet_ms = i64::from(self.ms(stream.ticks));
+        if (excess > EXCESS_MS || self.is_ahead_for_long(now, excess - packet_ms)) && sequence != stream.highest {
+            self.ahead_since = None;
             self.counts.skipped += 1;
             self.take(&mut stream, sequence, timestamp);
             return self.pull(now);
@@ -247,10 +256,28 @@ impl JitterBuffer {
         }
     }
 
-    /// True when the delay is a frame above its aim: quiet sound may be left out.
+    /// True when the delay is a packet above its aim: what was pulled last may be left out, if it is quiet.
     pub fn is_ahead(&self, now: Instant) -> bool {
         let excess = |stream: &Stream| self.delay(now, stream, stream.cursor) - i64::from(self.lateness.aim_ms);
         self.stream.is_some_and(|stream| stream.playing && excess(&stream) > AHEAD_MS)
+    }
+
+    /// True when the delay without the next packet was above its aim for so long that somebody who is never quiet would
+    /// keep it for ever.
+    fn is_ahead_for_long(&mut self, now: Instant, excess_ms: i64) -> bool {
+        self.ahead_since = (excess_ms > AHEAD_MS).then(|| self.ahead_since.unwrap_or(now));
+        self.ahead_since.is_some_and(|since| now.saturating_duration_since(since) >= AHEAD_MOST)
+    }
+
+    /// Takes the next packet that waits, whatever its time, as nobody will hear it: payload, who says it, its timestamp
+    /// and what [`JitterBuffer::push`] was told.
+    pub fn take_waiting(&mut self) -> Option<(&[u8], u32, u32, u64)> {
+        let mut stream = self.stream?;
+        let (sequence, timestamp) = self.earliest(&stream)?;
+        stream.playing = false;
+        self.take(&mut stream, sequence, timestamp);
+        let slot = self.slots.get(sequence as usize % SLOTS)?;
+        Some((&slot.payload, stream.ssrc, timestamp, slot.arrival))
     }
 
     /// Nothing is there.
@@ -303,6 +330,8 @@ struct Lateness {
     /// Least transit of this window and of the last one, in ms.
     least: (i64, i64),
     packets: u32,
+    /// The network stood still: what comes at once after that says nothing of how long to wait.
+    stalled: bool,
     aim_ms: u32,
 }
 
@@ -319,13 +348,14 @@ const AIM_MS: (u32, u32) = (20, 200);
 
 impl Default for Lateness {
     fn default() -> Self {
-        Self { shares: [0.0; STEPS], least: (i64::MAX, i64::MAX), packets: 0, aim_ms: AIM_MS.0 }
+        Self { shares: [0.0; STEPS], least: (i64::MAX, i64::MAX), packets: 0, stalled: false, aim_ms: AIM_MS.0 }
     }
 }
 
 impl Lateness {
     /// Other clocks: what was learnt of the network stays.
     fn restart(&mut self) {
+        self.stalled = false;
         self.least = (i64::MAX, i64::MAX);
         self.packets = 0;
     }
@@ -337,14 +367,18 @@ impl Lateness {
     fn note(&mut self, arrived_ms: i64, sent_ms: i64) {
         let transit = arrived_ms - sent_ms;
         self.least.0 = self.least.0.min(transit);
-        let late = (transit - self.least_ms()) / STEP_MS;
-        self.shares.iter_mut().for_each(|share| *share *= FADE);
-        if let Some(share) = self.shares.get_mut((late as usize).min(STEPS - 1)) {
-            *share += 1.0 - FADE;
-        }
+        let late_ms = transit - self.least_ms();
         self.packets += 1;
         if self.packets.is_multiple_of(WINDOW) {
             self.least = (transit, self.least.0);
+        }
+        self.stalled = late_ms > i64::from(if self.stalled { self.aim_ms } else { AIM_MS.1 });
+        if self.stalled {
+            return;
+        }
+        self.shares.iter_mut().for_each(|share| *share *= FADE);
+        if let Some(share) = self.shares.get_mut(((late_ms / STEP_MS) as usize).min(STEPS - 1)) {
+            *share += 1.0 - FADE;
         }
         let all: f32 = self.shares.iter().sum();
         let mut seen = 0.0;
@@ -487,15 +521,38 @@ mod tests {
         }
     }
 
+    /// All that was held back comes at once; three seconds later the delay is what it was, also for a speaker who is never
+    /// quiet, and where the network had taught us to wait.
     #[test]
     fn a_stall_leaves_no_delay_behind() {
+        for (stall_ms, jitter_ms) in [(100, 1), (220, 1), (300, 1), (1_000, 1), (300, 60), (1_000, 60)] {
+            let mut play = Play::new();
+            let mut seed = 7;
+            let end = 20_000 + stall_ms;
+            let at = |n: u32| (u64::from(n) * 20 + random(&mut seed) % jitter_ms, n);
+            let held = |(at, n)| (if (20_000..end).contains(&at) { end } else { at }, n);
+            play.wire = (0..2_000).map(at).map(held).collect();
+            play.run(40_000);
+            let worst = |from: u32, until: u32| {
+                let played = play.numbers().into_iter().zip(&play.delays).filter(|(n, _)| (from..until).contains(n));
+                played.map(|(_, delay)| *delay).max().unwrap_or(i64::MAX)
+            };
+            let (before, after) = (worst(500, 1_000), worst(1_150 + stall_ms as u32 / 20, 1_500));
+            assert!(after <= before + 20, "{stall_ms} ms, jitter of {jitter_ms}: {before} ms before, {after} ms after");
+            assert!(play.numbers().last() >= Some(&1_990));
+        }
+    }
+
+    /// Packets that begin to take another way are waited for as soon as the old way is forgotten.
+    #[test]
+    fn a_longer_way_is_no_stall_for_ever() {
         let mut play = Play::new();
-        let at = |n: u32| if (500..550).contains(&n) { 11_000 } else { u64::from(n) * 20 + 5 };
-        play.wire = (0..1_500).map(|n| (at(n), n)).collect();
-        play.run(30_000);
-        let late = play.delays.iter().rev().take(300).max();
-        assert!(late <= Some(&70), "{late:?} ms ten seconds later");
-        assert!(play.numbers().last() >= Some(&1_496));
+        let mut seed = 7;
+        let at = |n: u32| (u64::from(n) * 20 + random(&mut seed) % 40 + if n < 500 { 0 } else { 300 }, n);
+        play.wire = (0..3_000).map(at).collect();
+        play.run(60_000);
+        let late = play.heard.iter().skip(1_500).filter(|heard| heard.is_none()).count();
+        assert!(late < 20, "{late} of 1,500");
     }
 
     #[test]

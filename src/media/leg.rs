@@ -1,4 +1,8 @@
-//! One leg: what its phone sends is judged, counted and handed on; what its phone hears is chosen and numbered.
+//! One leg: what its phone sends is judged, counted and handed on; what its phone hears ([`hear`]) is chosen and
+//! numbered.
+
+mod control;
+mod hear;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -6,27 +10,28 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::clip::{Clip, FRAME, SAMPLE_RATE};
+use super::clip::{Clip, SAMPLE_RATE};
 use super::codec::{Codec, Law};
 use super::dtls::Identity;
-use super::dtmf::{DigitReader, is_end, key};
+use super::dtmf::DigitReader;
 use super::ear::{Ear, Frame};
 use super::inband::ToneReader;
 use super::latch::{Latch, Verdict};
 use super::mixer::Limiter;
 use super::mouth::Mouth;
-use super::press::{Due, KeyTone, Presses, tone_frame};
+use super::press::{KeyTone, Presses};
 use super::reception::Reception;
-use super::rtcp::{self, LastSr, Sender};
-use super::rtp::{self, Packet};
+use super::rtp;
 use super::seal::{Behind, Seal};
 use super::shard::{Channel, PacketIo, Stats};
 use super::shared::Claim;
-use super::stream::{Numbers, OutStream};
-use super::terms::Terms;
+use super::stream::OutStream;
+use super::terms::{COMFORT_NOISE, Terms};
 use super::timeline::{Stamp, Timeline};
 use super::{LegRole, Quality};
 use crate::id::LegId;
+use control::Control;
+use hear::{Carried, Forward};
 
 /// What a leg's phone hears instead of the other side.
 #[derive(Debug)]
@@ -119,37 +124,10 @@ struct Spoken {
     said: bool,
 }
 
-/// What RTCP of this leg remembers.
-#[derive(Debug)]
-struct Control {
-    remote: Option<SocketAddr>,
-    heard_at: Instant,
-    report_at: Instant,
-    packets_at_report: u64,
-    sender_report: Option<(u32, Instant)>,
-    rtt: Option<Duration>,
-}
-
-/// A packet on its way from one leg's phone to another's.
-#[derive(Debug)]
-pub struct Forward {
-    packet: Packet,
-    /// `None` for a telephone-event.
-    codec: Option<Codec>,
-    /// Whose timestamps they are: of the codec that its phone speaks.
-    clock_hz: u32,
-    /// The first packet of a press.
-    begins: bool,
-}
-
-/// RTCP of a peer silent for so long may come from another port.
-const CONTROL_SILENCE: Duration = Duration::from_secs(12);
 /// A phone that is silent for so long while the other side speaks is not heard: audio goes one way.
 const ONE_WAY: Duration = Duration::from_secs(5);
 /// The other side speaks when its last packet is no older than this.
 const SPEAKS: Duration = Duration::from_secs(2);
-/// Bytes of a packet that we encode at most.
-const ENCODED_MOST: usize = 1_280;
 /// Samples of one packet that are searched for tones: 60 ms.
 const TONES_MOST: usize = 480;
 /// How far behind the present a listener hears, at the end of a frame: 40 ms.
@@ -341,12 +319,13 @@ impl Leg {
         self.heard_at = now;
         self.voice.at = Some(now);
         let event = self.terms.events.is_some_and(|events| events.receive == packet.payload_type);
-        let codec = if event { None } else { self.terms.codec_of(packet.payload_type) };
+        let noise = self.terms.comfort_noise && packet.payload_type == COMFORT_NOISE;
+        let codec = if event || noise { None } else { self.terms.codec_of(packet.payload_type) };
         if self.reception.handle(now, packet.ssrc, packet.sequence, packet.timestamp, codec) {
             self.digits.restart();
         }
         let payload = datagram.get(packet.payload.clone()).unwrap_or_default();
-        if !self.terms.receive || payload.is_empty() || !(event || codec.is_some()) {
+        if !self.terms.receive || payload.is_empty() || !(event || noise || codec.is_some()) {
             stats.unheard += 1;
             return (None, None);
         }
@@ -364,11 +343,14 @@ impl Leg {
                 }
             }
             let digit = codec.law().and_then(|law| self.key_in(law, payload));
-            return (digit, Some(Forward { packet, codec: Some(codec), clock_hz: codec.clock_hz(), begins: false }));
+            return (digit, Some(Forward { packet, what: Carried::Sound(codec), clock_hz: codec.clock_hz() }));
+        }
+        let clock_hz = self.terms.codec.clock_hz();
+        if noise {
+            return (None, Some(Forward { packet, what: Carried::ComfortNoise, clock_hz }));
         }
         let digit = self.digits.handle(packet.timestamp, payload);
-        let clock_hz = self.terms.codec.clock_hz();
-        (digit, Some(Forward { packet, codec: None, clock_hz, begins: digit.is_some() }))
+        (digit, Some(Forward { packet, what: Carried::Event { begins: digit.is_some() }, clock_hz }))
     }
 
     /// A key that is told by tones in the sound; only where events were not agreed on, so that no press counts twice.
@@ -394,6 +376,15 @@ impl Leg {
         frame.filter(|_| self.peer_codec.is_some_and(|peer| !codec.passes_as(peer)))
     }
 
+    /// Lays on its timeline what its phone said and nobody will hear any more.
+    pub fn drain(&mut self) {
+        if let (Some(ear), Some(timeline)) = (&mut self.ear, &mut self.timeline)
+            && ear.codec().law().is_none()
+        {
+            ear.drain(timeline);
+        }
+    }
+
     /// Bridges it with the leg in slot `peer`, or with none; returns the old one.
     pub fn meet(&mut self, now: Instant, peer: Option<u32>) -> Option<u32> {
         self.out.part();
@@ -406,297 +397,6 @@ impl Leg {
         match self.source {
             Source::Nothing => self.voices.is_empty() && self.key_tone.is_none(),
             Source::Play { .. } | Source::Music(_) | Source::Tone { .. } | Source::Echo => false,
-        }
-    }
-
-    /// Sends a packet of another leg to this leg's phone; `datagram` is changed in place.
-    pub fn deliver(
-        &mut self,
-        now: Instant,
-        forward: &Forward,
-        datagram: &mut [u8],
-        stats: &mut Stats,
-        io: &mut impl PacketIo,
-    ) {
-        let (Some(target), true) = (self.target(), self.terms.send) else { return };
-        let payload = forward.packet.payload.clone();
-        let Some(codec) = forward.codec else {
-            return self.deliver_event(now, forward, datagram, stats, io);
-        };
-        if !codec.passes_as(self.terms.codec) {
-            return;
-        }
-        let Some(numbers) = self.out.relay(now, &forward.packet, true) else { return };
-        let (from, to) = (codec.law(), self.terms.codec.law());
-        if let (Some(from), Some(to), Some(samples)) = (from, to, datagram.get_mut(payload.clone())) {
-            from.transcode(to, samples);
-        }
-        let Some(packet) = datagram.get_mut(payload.start.saturating_sub(rtp::HEADER_BYTES)..payload.end) else {
-            return;
-        };
-        self.send(target, self.terms.payload_type, numbers, packet, stats, io);
-    }
-
-    /// A telephone-event of another leg: as it came where the timestamps are of one kind, else moved onto our stream; as
-    /// a tone where the phone takes no events.
-    fn deliver_event(
-        &mut self,
-        now: Instant,
-        forward: &Forward,
-        datagram: &mut [u8],
-        stats: &mut Stats,
-        io: &mut impl PacketIo,
-    ) {
-        let Some(target) = self.target() else { return };
-        let payload = forward.packet.payload.clone();
-        let Some(event) = datagram.get(payload.clone()).and_then(|p| p.first_chunk::<4>()).copied() else { return };
-        let Some(events) = self.terms.events else {
-            match &mut self.key_tone {
-                _ if forward.begins => self.key_tone = key(event).map(|digit| KeyTone::new(now, digit)),
-                Some(tone) => tone.go_on(now, is_end(event)),
-                None => {}
-            }
-            return;
-        };
-        let clock_hz = self.out.clock_hz();
-        let numbers = if forward.clock_hz == clock_hz && self.peer_codec.is_some_and(|c| c.passes_as(self.terms.codec))
-        {
-            match self.out.relay(now, &forward.packet, false) {
-                Some(numbers) => numbers,
-                None => return,
-            }
-        } else {
-            let [.., d0, d1] = event;
-            let duration = u64::from(u16::from_be_bytes([d0, d1]));
-            let duration = duration * u64::from(clock_hz) / u64::from(forward.clock_hz.max(1));
-            if let Some(place) = datagram.get_mut(payload.start + 2..payload.start + 4) {
-                place.copy_from_slice(&(duration.min(0xffff) as u16).to_be_bytes());
-            }
-            self.out.event(now, (forward.packet.ssrc, forward.packet.timestamp))
-        };
-        let Some(packet) = datagram.get_mut(payload.start.saturating_sub(rtp::HEADER_BYTES)..payload.end) else {
-            return;
-        };
-        self.send(target, events.send, numbers, packet, stats, io);
-    }
-
-    /// Writes the header into the first 12 bytes of `packet` and sends it.
-    fn send(
-        &mut self,
-        target: SocketAddr,
-        payload_type: u8,
-        numbers: Numbers,
-        packet: &mut [u8],
-        stats: &mut Stats,
-        io: &mut impl PacketIo,
-    ) {
-        let Some(head) = packet.first_chunk_mut() else { return };
-        *head = rtp::header(payload_type, numbers.marker, numbers.sequence, numbers.timestamp, self.out.ssrc());
-        self.out.count(packet.len() - rtp::HEADER_BYTES);
-        stats.packets_out += 1;
-        stats.bytes_out += packet.len() as u64;
-        if let Some(packet) = self.seal.close(packet) {
-            io.send(self.slot, Channel::Rtp, target, packet);
-        }
-    }
-
-    /// Makes the frame due at `at`; `mix` is what its voices say, `music_at` the common place of all music.
-    ///
-    /// Returns the number of a play that ended with it.
-    pub fn frame(
-        &mut self,
-        at: Instant,
-        music_at: usize,
-        mix: Option<&[i16; FRAME]>,
-        stats: &mut Stats,
-        io: &mut impl PacketIo,
-    ) -> Option<u64> {
-        if let Some(tone) = self.press_frame(at, stats, io) {
-            self.speak(at, 8_000, &tone, stats, io);
-            return None;
-        }
-        let law = self.terms.codec.law().unwrap_or(Law::Mu);
-        let mut packet = [0u8; rtp::HEADER_BYTES + FRAME];
-        let frame = packet.last_chunk_mut::<FRAME>()?;
-        frame.fill(law.silence());
-        let mut done = None;
-        match &mut self.source {
-            Source::Play { play, clips, index, at } => {
-                let filled = fill(law, clips, index, at, frame);
-                if *index >= clips.len() {
-                    done = Some(*play);
-                }
-                if filled == 0 {
-                    self.hear(Source::Nothing);
-                    return done;
-                }
-            }
-            Source::Music(music) => music.copy_looped(law, music_at, frame),
-            Source::Tone { tone, at } => {
-                tone.copy_looped(law, *at, frame);
-                *at = (*at + FRAME) % tone.samples().max(1);
-            }
-            Source::Nothing => {
-                if let Some(mix) = mix {
-                    self.speak(at, 8_000, mix, stats, io);
-                }
-                return None;
-            }
-            Source::Echo => return None,
-        }
-        if self.takes_bytes() {
-            self.send_frame(at, &mut packet, stats, io);
-        } else {
-            let sound = std::array::from_fn::<i16, FRAME, _>(|n| frame.get(n).map_or(0, |byte| law.decode(*byte)));
-            self.speak(at, 8_000, &sound, stats, io);
-        }
-        if done.is_some() {
-            self.hear(Source::Nothing);
-        }
-        done
-    }
-
-    /// True when a frame of G.711 is a packet as it stands.
-    fn takes_bytes(&self) -> bool {
-        self.terms.codec.law().is_some() && self.terms.ptime_ms == 20
-    }
-
-    /// A frame of 20 ms of G.711, its header still to be written.
-    fn send_frame(
-        &mut self,
-        at: Instant,
-        packet: &mut [u8; rtp::HEADER_BYTES + FRAME],
-        stats: &mut Stats,
-        io: &mut impl PacketIo,
-    ) {
-        if let (Some(target), true) = (self.target(), self.terms.send) {
-            let numbers = self.out.frame(at, 20);
-            self.send(target, self.terms.payload_type, numbers, packet, stats, io);
-        }
-    }
-
-    /// Lets its phone hear 20 ms of sound at 8 or 16 kHz.
-    pub fn speak(&mut self, at: Instant, rate: u32, sound: &[i16], stats: &mut Stats, io: &mut impl PacketIo) {
-        if let (Some(law), true, 8_000, FRAME) = (self.terms.codec.law(), self.takes_bytes(), rate, sound.len()) {
-            let mut packet = [0u8; rtp::HEADER_BYTES + FRAME];
-            if let Some(frame) = packet.last_chunk_mut::<FRAME>() {
-                frame.iter_mut().zip(sound).for_each(|(byte, sample)| *byte = law.encode(*sample));
-            }
-            return self.send_frame(at, &mut packet, stats, io);
-        }
-        let (codec, ptime_ms) = (self.terms.codec, self.terms.ptime_ms);
-        if !self.mouth.as_ref().is_some_and(|mouth| mouth.speaks(codec, ptime_ms)) {
-            self.mouth = Mouth::new(codec, ptime_ms).map(Box::new);
-        }
-        let Some(mut mouth) = self.mouth.take() else { return };
-        mouth.take(rate, sound);
-        let mut packet = [0u8; rtp::HEADER_BYTES + ENCODED_MOST];
-        while let Some((bytes, ms)) = mouth.packet(packet.get_mut(rtp::HEADER_BYTES..).unwrap_or_default()) {
-            let (Some(target), true) = (self.target(), self.terms.send && bytes > 0) else { continue };
-            let numbers = self.out.frame(at, ms);
-            let packet = packet.get_mut(..rtp::HEADER_BYTES + bytes).unwrap_or_default();
-            self.send(target, self.terms.payload_type, numbers, packet, stats, io);
-        }
-        self.mouth = Some(mouth);
-    }
-
-    /// The key that is pressed towards its phone: an event is sent beside all else, a tone is returned.
-    fn press_frame(&mut self, at: Instant, stats: &mut Stats, io: &mut impl PacketIo) -> Option<[i16; FRAME]> {
-        if let Some(tone) = self.key_tone {
-            let frame = tone.frame(at);
-            if frame.is_none() {
-                self.key_tone = None;
-                self.switch();
-            }
-            return frame;
-        }
-        let events = self.terms.events;
-        match self.presses.due(at, events.is_some(), self.out.clock_hz())? {
-            Due::Tone { digit, at } => Some(tone_frame(digit, at)),
-            Due::Event { source, payload } => {
-                let (Some(target), Some(events)) = (self.target(), events) else { return None };
-                let numbers = self.out.event(at, source);
-                let mut packet = [0u8; rtp::HEADER_BYTES + 4];
-                if let Some(place) = packet.last_chunk_mut() {
-                    *place = payload;
-                }
-                self.send(target, events.send, numbers, &mut packet, stats, io);
-                None
-            }
-        }
-    }
-
-    /// Takes one RTCP packet from the network; `ntp` is our NTP time now.
-    pub fn receive_control(
-        &mut self,
-        now: Instant,
-        ntp: u64,
-        source: SocketAddr,
-        datagram: &mut [u8],
-        stats: &mut Stats,
-    ) {
-        let Some(datagram) = self.unseal(source, datagram, stats) else { return };
-        let behind_ice = self.seal.selected().is_some();
-        if !behind_ice && !self.latch.accepts_rtcp(source) {
-            stats.refused += 1;
-            return;
-        }
-        let Some(heard) = rtcp::parse(datagram, self.out.ssrc()) else {
-            stats.noise += 1;
-            return;
-        };
-        self.heard_at = now;
-        let ours = self.target().is_some_and(|target| source == target || source == above(target));
-        // Another port of the phone's host: behind NAT it may be the phone's, but it must know the phone's SSRC.
-        if !behind_ice && !ours && (self.latch.ssrc().is_none() || rtcp::sender(datagram) != self.latch.ssrc()) {
-            stats.refused += 1;
-            return;
-        }
-        let control = &mut self.control;
-        let silent = now.saturating_duration_since(control.heard_at) > CONTROL_SILENCE;
-        if ours || silent || control.remote.is_none() {
-            control.remote = Some(source);
-        }
-        control.heard_at = now;
-        if let Some(middle) = heard.sender_report {
-            control.sender_report = Some((middle, now));
-        }
-        if let Some(trip) = heard.round_trip.and_then(|block| rtcp::round_trip((ntp >> 16) as u32, block)) {
-            control.rtt = Some(Duration::from_secs_f64(f64::from(trip) / 65_536.0));
-        }
-    }
-
-    /// True when its RTCP report is due.
-    pub fn report_due(&self, now: Instant) -> bool {
-        now >= self.control.report_at
-    }
-
-    /// Sends the RTCP report; the next one is due at `next`.
-    pub fn report(&mut self, now: Instant, ntp: u64, next: Instant, io: &mut impl PacketIo) {
-        self.control.report_at = next;
-        let Some(target) = self.target() else { return };
-        let (channel, target) = match self.terms.rtcp_mux {
-            true => (Channel::Rtp, target),
-            false => {
-                // An address learnt before the lock may be another's: only the IP we send audio to gets reports.
-                (Channel::Rtcp, self.control.remote.filter(|r| r.ip() == target.ip()).unwrap_or(above(target)))
-            }
-        };
-        let sender = (self.out.packets() > self.control.packets_at_report).then(|| Sender {
-            ntp,
-            timestamp: self.out.timestamp_at(now),
-            packets: self.out.packets() as u32,
-            octets: self.out.octets() as u32,
-        });
-        self.control.packets_at_report = self.out.packets();
-        let last_sr = self.control.sender_report.map_or(LastSr::default(), |(middle, at)| LastSr {
-            ntp: middle,
-            delay: (now.saturating_duration_since(at).as_micros() * 65_536 / 1_000_000) as u32,
-        });
-        let mut out = [0; rtcp::REPORT_BYTES];
-        let length = rtcp::write(&mut out, self.out.ssrc(), sender, self.reception.report(), last_sr);
-        if let Some(report) = self.seal.close(out.get(..length).unwrap_or_default()) {
-            io.send(self.slot, channel, target, report);
         }
     }
 
@@ -741,27 +441,4 @@ impl Leg {
             io.connect(self.slot, wanted);
         }
     }
-}
-
-/// Where the RTCP of an RTP address is unless it shares the port (RFC 3550 §11).
-fn above(target: SocketAddr) -> SocketAddr {
-    SocketAddr::new(target.ip(), target.port().saturating_add(1))
-}
-
-/// Fills one frame from clips in order and moves on; returns how many samples there were.
-fn fill(law: Law, clips: &[Arc<Clip>], index: &mut usize, at: &mut usize, frame: &mut [u8; FRAME]) -> usize {
-    let mut filled = 0;
-    while let Some(clip) = clips.get(*index) {
-        let copied = clip.copy_at(law, *at, frame.get_mut(filled..).unwrap_or_default());
-        filled += copied;
-        *at += copied;
-        if *at >= clip.samples() {
-            *index += 1;
-            *at = 0;
-        }
-        if filled >= FRAME {
-            break;
-        }
-    }
-    filled
 }

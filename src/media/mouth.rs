@@ -4,13 +4,15 @@
 
 use super::codec::Codec;
 use super::resample::Resampler;
-use super::voice::Encoder;
+use super::terms::Terms;
+use super::voice::{Encoder, PAUSE_BYTES};
 
 /// Sound in, payloads out.
 #[derive(Debug)]
 pub struct Mouth {
     codec: Codec,
     ptime_ms: u8,
+    dtx: bool,
     encoder: Encoder,
     /// Between the two rates of sound: made for 8 kHz in, where the encoder takes 16, or the other way about.
     resampler: Resampler,
@@ -23,17 +25,19 @@ pub struct Mouth {
 const SOUND: usize = 1_280;
 
 impl Mouth {
-    /// Speaks `codec` in packets of so many ms; `None` for a codec that we cannot encode.
-    pub fn new(codec: Codec, ptime_ms: u8) -> Option<Self> {
-        let encoder = Encoder::new(codec).ok()?;
+    /// Speaks as `terms` say; `None` for a codec that we cannot encode.
+    pub fn new(terms: &Terms) -> Option<Self> {
+        let Terms { codec, ptime_ms, dtx, .. } = *terms;
+        let mut encoder = Encoder::new(codec).ok()?;
+        encoder.set_dtx(dtx);
         let (from, to) = if encoder.rate() == 16_000 { (8_000, 16_000) } else { (16_000, 8_000) };
         let resampler = Resampler::new(from, to)?;
-        Some(Self { codec, ptime_ms, encoder, resampler, sound: [0; SOUND], filled: 0 })
+        Some(Self { codec, ptime_ms, dtx, encoder, resampler, sound: [0; SOUND], filled: 0 })
     }
 
-    /// True when it speaks this.
-    pub fn speaks(&self, codec: Codec, ptime_ms: u8) -> bool {
-        (self.codec, self.ptime_ms) == (codec, ptime_ms)
+    /// True when it speaks so.
+    pub fn speaks(&self, terms: &Terms) -> bool {
+        (self.codec, self.ptime_ms, self.dtx) == (terms.codec, terms.ptime_ms, terms.dtx)
     }
 
     /// Takes sound at 8 or 16 kHz, at most 20 ms.
@@ -48,12 +52,16 @@ impl Mouth {
         }
     }
 
-    /// Encodes the next packet, when there is sound for it; returns its length in bytes and in ms.
+    /// Encodes the next packet, when there is sound for it; returns its length in bytes and in ms. No bytes: a pause that
+    /// needs no packet.
     pub fn packet(&mut self, out: &mut [u8]) -> Option<(usize, u32)> {
         let ms = u32::from(self.ptime_ms);
         let samples = (self.encoder.rate() / 1_000 * ms) as usize;
         let sound = self.sound.get(..samples).filter(|_| self.filled >= samples)?;
-        let bytes = self.encoder.encode(sound, out);
+        let bytes = match self.encoder.encode(sound, out) {
+            bytes if self.dtx && bytes <= PAUSE_BYTES => 0,
+            bytes => bytes,
+        };
         self.sound.copy_within(samples..self.filled, 0);
         self.filled -= samples;
         Some((bytes, ms))

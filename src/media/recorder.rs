@@ -100,9 +100,14 @@ impl Recording {
         self.main.ended
     }
 
+    /// The legs in its files.
+    pub fn legs(&self) -> impl Iterator<Item = LegId> {
+        std::iter::once(self.customer).chain(self.others.iter().copied()).chain(self.extra.iter().map(|(of, _)| *of))
+    }
+
     /// True when this leg is in one of its files.
     pub fn hears(&self, leg: LegId) -> bool {
-        self.customer == leg || self.others.contains(&leg) || self.extra.iter().any(|(of, _)| *of == leg)
+        self.legs().any(|of| of == leg)
     }
 
     /// Delivers what late packets cannot change any more, and the ends of extra files. To be called every 200 ms: what

@@ -19,6 +19,8 @@ pub struct Resampler {
     taps: usize,
 }
 
+/// How much later than it went in, sound comes out, in samples of the lower rate.
+pub const DELAY: u64 = HALF as u64;
 /// Input samples taken at once.
 const PIECE: usize = 320;
 /// Of these and what was before them, for one of two lanes or more.

@@ -541,6 +541,9 @@ impl Shard {
     fn close(&mut self, now: Instant, id: LegId, io: &mut impl PacketIo) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
         self.unbridge(now, id);
+        if let Some(leg) = self.leg(id) {
+            leg.drain();
+        }
         let touched = |r: &&Recording| r.hears(id);
         let recordings: Vec<_> = self.recordings.values().filter(touched).map(|r| (r.id(), r.customer == id)).collect();
         for (recording, owned) in recordings {
@@ -667,6 +670,13 @@ impl Shard {
     }
 
     fn stop_record(&mut self, now: Instant, id: RecordingId, io: &mut impl PacketIo) {
+        // The talk is over: what still waits to be played is only for the file.
+        let legs: SmallVec<[LegId; 4]> = self.recordings.get(&id).into_iter().flat_map(Recording::legs).collect();
+        for leg in legs {
+            if let Some(leg) = self.leg(leg) {
+                leg.drain();
+            }
+        }
         self.flush(now, id, io);
         let Some(recording) = self.recordings.get_mut(&id) else { return };
         recording.end();

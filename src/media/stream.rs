@@ -156,6 +156,13 @@ impl OutStream {
         Numbers { marker: goes_on.is_none(), sequence: self.sequence, timestamp: self.timestamp }
     }
 
+    /// A frame of ours of so many ms is not sent: the next one tells of the time that passed.
+    pub fn pause(&mut self, ms: u32) {
+        if let Some(ticks) = &mut self.steady {
+            *ticks = ticks.wrapping_add(ms * self.per_ms);
+        }
+    }
+
     /// Numbers for a telephone-event that stands among frames of ours: of the press that `source` names by its SSRC and
     /// timestamp. Frames go on beside it, and so does a relay.
     pub fn event(&mut self, now: Instant, source: (u32, u32)) -> Numbers {

@@ -5,6 +5,9 @@ use smallvec::SmallVec;
 use super::codec::Codec;
 use super::seal::Security;
 
+/// The payload type of comfort noise (RFC 3389 §4), at a clock of 8,000.
+pub const COMFORT_NOISE: u8 = 13;
+
 /// What SDP settled for a leg: codecs, numbers, directions.
 #[derive(Clone, Debug)]
 pub struct Terms {
@@ -17,6 +20,10 @@ pub struct Terms {
     pub accepts: SmallVec<[(u8, Codec); 4]>,
     /// Key presses as telephone-events; `None` when they were not agreed on.
     pub events: Option<Events>,
+    /// Both sides may fill pauses with comfort noise by [`COMFORT_NOISE`] (RFC 3389).
+    pub comfort_noise: bool,
+    /// Pauses in Opus of ours are not sent (RFC 7587 §3.1.3).
+    pub dtx: bool,
     /// Milliseconds of audio in a packet that we make: 10, 20, 30, 40 or 60.
     pub ptime_ms: u8,
     /// We may send.
@@ -46,6 +53,8 @@ impl Terms {
             payload_type,
             accepts: SmallVec::from_slice(&[(payload_type, codec)]),
             events: events.map(|number| Events { send: number, receive: number }),
+            comfort_noise: false,
+            dtx: false,
             ptime_ms: 20,
             send: true,
             receive: true,

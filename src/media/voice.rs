@@ -76,6 +76,16 @@ impl Decoder {
         }
     }
 
+    /// How much later than in its packets' time sound comes out, its encoder's share included, in µs: G.722 has filters of
+    /// 22 samples, an Opus encoder looks ahead by 6.5 ms and its decoder leaves that to whoever keeps time (RFC 7845 §4.2).
+    pub fn delay_us(&self) -> u64 {
+        match self.kind {
+            Decoding::G711(_) => 0,
+            Decoding::G722(_) => 1_375,
+            Decoding::Opus(_) => 6_500,
+        }
+    }
+
     /// Decodes one payload into `out` and returns the number of samples: 0 for a payload that is broken, longer than
     /// 60 ms (Opus: 120 ms) or than `out`.
     pub fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> usize {
@@ -122,6 +132,9 @@ impl Decoder {
     }
 }
 
+/// A packet of Opus no longer than this is a pause that the receiver knows of already (RFC 6716 §2.1.9).
+pub const PAUSE_BYTES: usize = 2;
+
 /// Sound in, payloads out.
 pub struct Encoder {
     kind: Encoding,
@@ -153,6 +166,15 @@ impl Encoder {
             Codec::G729 => return Err(VoiceError::PassedOn(codec)),
         };
         Ok(Self { kind })
+    }
+
+    /// From now on a pause is told by packets of [`PAUSE_BYTES`] at most, which need not be sent, or not any more. Only
+    /// Opus can.
+    pub fn set_dtx(&mut self, on: bool) {
+        if let Encoding::Opus(encoder) = &mut self.kind {
+            // It fails for values that are none only.
+            let _ = encoder.set_dtx(on);
+        }
     }
 
     /// Samples a second of what goes in.

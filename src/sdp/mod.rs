@@ -154,6 +154,8 @@ pub struct Negotiated {
     pub events: Option<Events>,
     /// Both sides may fill pauses with comfort noise by [`COMFORT_NOISE_PAYLOAD`] (RFC 3389).
     pub comfort_noise: bool,
+    /// The peer wants no packets for the pauses of our Opus (RFC 7587 §6.1, `usedtx`).
+    pub dtx: bool,
     /// Milliseconds of audio in a packet of ours, as the peer asks (`a=ptime`, `a=maxptime`): 10, 20, 30, 40 or 60;
     /// 20 when it does not say.
     pub ptime_ms: u8,

@@ -151,6 +151,7 @@ impl Agreed {
             accepts: self.accepts,
             events: self.events,
             comfort_noise: self.comfort_noise,
+            dtx: self.codec == Codec::Opus && asks_dtx(media, self.payload_type),
             rtcp_mux: self.rtcp_mux,
             security: self.security,
             direction: Direction::new(sends, ours.receives()),
@@ -192,6 +193,16 @@ fn ptime(media: &Media, codec: Codec) -> u8 {
     let wanted = said("ptime").unwrap_or(u32::from(PTIME_MS));
     let fitting = lengths.iter().copied().filter(|ms| u32::from(*ms) <= most);
     fitting.min_by_key(|ms| u32::from(*ms).abs_diff(wanted)).unwrap_or(10)
+}
+
+/// True when the peer would rather hear nothing than the pauses of this Opus stream (RFC 7587 §6.1).
+fn asks_dtx(media: &Media, number: u8) -> bool {
+    let said = media.attributes("fmtp").find_map(|value| {
+        let (of, parameters) = value.split_at_checked(value.iter().position(|b| *b == b' ')?)?;
+        (decimal::<u8>(of) == Some(number)).then_some(parameters)
+    });
+    let mut parameters = said.unwrap_or_default().split(|b| *b == b';');
+    parameters.any(|parameter| parameter.trim_ascii().eq_ignore_ascii_case(b"usedtx=1"))
 }
 
 fn is_old_hold(sdp: &Sdp, media: &Media) -> bool {

@@ -311,3 +311,21 @@ proptest! {
 fn agreed() -> Negotiated {
     answered("m=audio 4000 RTP/AVP 0\r\n").1
 }
+
+/// RFC 7587 §6.1: the parameter stands for the codec of its own number, and for Opus alone.
+#[test]
+fn a_peer_that_wants_no_pauses_of_opus_says_so() {
+    let opus = "m=audio 4000 RTP/AVP 96 0\r\na=rtpmap:96 opus/48000/2\r\n";
+    for (line, wanted) in [
+        ("a=fmtp:96 useinbandfec=1; usedtx=1\r\n", true),
+        ("a=fmtp:96 UseDTX=1\r\n", true),
+        ("a=fmtp:96 usedtx=0\r\n", false),
+        ("a=fmtp:0 usedtx=1\r\n", false),
+        ("a=fmtp:96\r\n", false),
+        ("", false),
+    ] {
+        let text = sdp(&format!("{opus}{line}"));
+        assert_eq!(answer(&text, &local(), ALL, Some(Codec::Opus)).unwrap().1.dtx, wanted, "{line}");
+        assert!(!answer(&text, &local(), ALL, Some(Codec::Pcmu)).unwrap().1.dtx);
+    }
+}

@@ -632,10 +632,40 @@ impl Centre {
         assert_eq!(self.state("101"), AgentStateName::Busy);
         (customer, agent)
     }
+
+    /// 101, who holds his caller, asks 102 for 5 s and joins both, by his own leg `agent`; 102's leg.
+    #[track_caller]
+    pub fn consults_and_joins(&mut self, agent: &mut Leg) -> Leg {
+        let mut consult = self.dial(desk(101), "101", "102");
+        let colleague = self.rung(desk(102));
+        self.picks_up(&colleague);
+        self.answered(&mut consult);
+        self.pass(seconds(5));
+        self.refers(agent, &replacing("102", &consult));
+        self.ended(&consult);
+        assert_eq!(self.notified(agent), 200);
+        self.ended(agent);
+        colleague
+    }
+
+    /// The last two that were connected are the legs `a` and `b`, by the order they were opened in.
+    #[track_caller]
+    pub fn bridged_last(&self, a: usize, b: usize) {
+        let last = self.media.iter().rev().find(|c| matches!(c, Media::Bridge { .. } | Media::Unbridge { .. }));
+        let want = (self.leg(a), self.leg(b));
+        assert!(matches!(last, Some(Media::Bridge { a, b }) if (*a, *b) == want), "{last:?}");
+    }
 }
 
 /// The direction in an SDP answer.
 pub fn direction(message: &str) -> &str {
     let known = ["sendrecv", "sendonly", "recvonly", "inactive"];
     known.into_iter().find(|d| body(message).contains(&format!("a={d}"))).unwrap_or("none")
+}
+
+/// `sip:USER@CENTRE?Replaces=…` for the dialog that `leg` has with the centre.
+pub fn replacing(user: &str, leg: &Leg) -> String {
+    let tag = |value: &str| value.split(";tag=").nth(1).unwrap_or_default().to_owned();
+    let (to, from) = (tag(&leg.remote), tag(&leg.local));
+    format!("sip:{user}@10.0.0.1?Replaces={}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}", leg.call_id)
 }

@@ -2,7 +2,6 @@
 
 use hatif::acd::Wish;
 use hatif::journal::{AgentStateName, OfferResult};
-use hatif::media::Command as Media;
 
 use crate::centre::*;
 use crate::phone::{Leg, header, sdp};
@@ -22,13 +21,6 @@ pub fn take_place(centre: &mut Centre, user: u16, of: &Leg) -> Leg {
     leg
 }
 
-#[track_caller]
-fn bridged_last(centre: &Centre, a: usize, b: usize) {
-    let last = centre.media.iter().rev().find(|c| matches!(c, Media::Bridge { .. } | Media::Unbridge { .. }));
-    let want = (centre.leg(a), centre.leg(b));
-    assert!(matches!(last, Some(Media::Bridge { a, b }) if (*a, *b) == want), "{last:?}");
-}
-
 #[test]
 fn a_colleague_takes_over_a_talk() {
     let mut centre = Centre::new();
@@ -37,7 +29,7 @@ fn a_colleague_takes_over_a_talk() {
     let colleague = take_place(&mut centre, 102, &agent);
     let bye = centre.ended(&agent);
     assert_eq!(header(&bye, "Reason"), Some("SIP;cause=200;text=\"Replaced\""));
-    bridged_last(&centre, 0, 2);
+    centre.bridged_last(0, 2);
     assert_eq!((centre.state("101"), centre.state("102")), (AgentStateName::WrapUp, AgentStateName::Busy));
     centre.pass(seconds(6));
     centre.bye(&mut customer);
@@ -57,7 +49,7 @@ fn an_agent_goes_on_at_another_phone() {
     centre.pass(seconds(4));
     let other = take_place(&mut centre, 101, &agent);
     centre.ended(&agent);
-    bridged_last(&centre, 0, 2);
+    centre.bridged_last(0, 2);
     assert_eq!(centre.state("101"), AgentStateName::Busy);
     centre.pass(seconds(6));
     centre.bye(&mut customer);
@@ -80,7 +72,7 @@ fn who_called_goes_on_at_another_phone_and_nobody_else_takes_his_place() {
     centre.refused(&mut thief, 403);
     let other = take_place(&mut centre, 103, &caller);
     centre.ended(&caller);
-    bridged_last(&centre, 2, 1);
+    centre.bridged_last(2, 1);
     centre.bye(&mut colleague);
     centre.ended(&other);
     assert_eq!(centre.state("103"), AgentStateName::Ready);

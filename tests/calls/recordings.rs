@@ -9,7 +9,7 @@ use hatif::media::{Command as Media, TrackKind};
 use crate::centre::*;
 use crate::phone::{Leg, sdp};
 use crate::places::take_place;
-use crate::transfers::{replacing, uri};
+use crate::transfers::uri;
 
 /// What the recorder was told, in order: its sides, `paused`, `resumed`, `stopped`.
 fn told(centre: &Centre) -> Vec<String> {
@@ -133,15 +133,7 @@ fn a_consulted_colleague_has_a_file_of_his_own_and_then_the_right_side() {
     let mut centre = Centre::new();
     let (mut customer, mut agent) = centre.talk(stranger(1));
     centre.reinvites(&mut agent, &sdp(desk(101), "sendonly"));
-    let mut consult = centre.dial(desk(101), "101", "102");
-    let colleague = centre.rung(desk(102));
-    centre.picks_up(&colleague);
-    centre.answered(&mut consult);
-    centre.pass(seconds(5));
-    centre.refers(&mut agent, &replacing("102", &consult));
-    centre.ended(&consult);
-    centre.notified(&agent);
-    centre.ended(&agent);
+    let colleague = centre.consults_and_joins(&mut agent);
     over(&mut centre, &mut customer, &colleague);
     assert_eq!(told(&centre), ["0|1", "consults 3", "no longer 3", "0|", "0|3", "stopped"]);
 }

@@ -14,13 +14,6 @@ pub fn uri(user: &str) -> String {
     format!("sip:{user}@{CENTRE_HOST}")
 }
 
-/// `sip:USER@CENTRE?Replaces=…` for the dialog that `leg` has with the centre.
-pub fn replacing(user: &str, leg: &Leg) -> String {
-    let tag = |value: &str| value.split(";tag=").nth(1).unwrap_or_default().to_owned();
-    let (to, from) = (tag(&leg.remote), tag(&leg.local));
-    format!("sip:{user}@{CENTRE_HOST}?Replaces={}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}", leg.call_id)
-}
-
 /// Who transferred to whom, and whether it was attended.
 fn transferred(centre: &Centre) -> Vec<(String, String, bool)> {
     centre.told(|kind| match kind {
@@ -35,13 +28,6 @@ fn failed(centre: &Centre) -> Vec<(u16, bool)> {
         Kind::TransferFailed { sip_code, returned, .. } => Some((*sip_code, *returned)),
         _ => None,
     })
-}
-
-#[track_caller]
-fn bridged_last(centre: &Centre, a: usize, b: usize) {
-    let last = centre.media.iter().rev().find(|c| matches!(c, Media::Bridge { .. } | Media::Unbridge { .. }));
-    let want = (centre.leg(a), centre.leg(b));
-    assert!(matches!(last, Some(Media::Bridge { a, b }) if (*a, *b) == want), "{last:?}");
 }
 
 #[test]
@@ -65,7 +51,7 @@ fn an_agent_sends_the_caller_to_a_colleague_and_is_free_when_that_one_answers() 
     assert_eq!(centre.notified(&agent), 200);
     centre.ended(&agent);
     assert_eq!(centre.state("101"), AgentStateName::WrapUp);
-    bridged_last(&centre, 0, 2);
+    centre.bridged_last(0, 2);
     centre.pass(seconds(7));
     centre.bye(&mut customer);
     centre.ended(&colleague);
@@ -172,12 +158,12 @@ fn a_transfer_that_fails_returns_the_caller_to_the_agent() {
         let ring = centre.rung(at);
         centre.says(&ring, answer);
         assert_eq!(centre.notified(&agent), code, "{answer}");
-        bridged_last(&centre, 0, 1);
+        centre.bridged_last(0, 1);
         assert_eq!(centre.state("101"), AgentStateName::Busy);
         // It can be tried again.
         centre.refers(&mut agent, &uri("604"));
         assert_eq!(centre.notified(&agent), 480);
-        bridged_last(&centre, 0, 1);
+        centre.bridged_last(0, 1);
         centre.bye(&mut customer);
         centre.ended(&agent);
         centre.nothing_is_left();
@@ -305,7 +291,7 @@ fn a_user_transfers_whom_he_called() {
     assert_eq!(centre.notified(&user), 200);
     centre.ended(&user);
     assert_eq!((centre.state("103"), centre.state("102")), (AgentStateName::Ready, AgentStateName::Busy));
-    bridged_last(&centre, 1, 2);
+    centre.bridged_last(1, 2);
     centre.pass(seconds(3));
     centre.bye(&mut far);
     centre.ended(&colleague);
@@ -360,17 +346,9 @@ fn an_agent_consults_a_colleague_and_joins_him_with_the_caller() {
     let mut centre = Centre::new();
     let (mut customer, mut agent) = centre.talk(stranger(1));
     centre.reinvites(&mut agent, &sdp(desk(101), "sendonly"));
-    let mut consult = centre.dial(desk(101), "101", "102");
-    let colleague = centre.rung(desk(102));
-    centre.picks_up(&colleague);
-    centre.answered(&mut consult);
-    centre.pass(seconds(5));
-    centre.refers(&mut agent, &replacing("102", &consult));
-    centre.ended(&consult);
-    assert_eq!(centre.notified(&agent), 200);
-    centre.ended(&agent);
+    let colleague = centre.consults_and_joins(&mut agent);
     assert_eq!((centre.state("101"), centre.state("102")), (AgentStateName::WrapUp, AgentStateName::Busy));
-    bridged_last(&centre, 0, 3);
+    centre.bridged_last(0, 3);
     centre.pass(seconds(9));
     centre.bye(&mut customer);
     centre.ended(&colleague);
@@ -398,7 +376,7 @@ fn the_consultation_may_be_referred_to_the_caller() {
     centre.ended(&consult);
     assert_eq!(centre.notified(&consult), 200);
     centre.ended(&agent);
-    bridged_last(&centre, 0, 3);
+    centre.bridged_last(0, 3);
     centre.bye(&mut customer);
     centre.ended(&far);
     centre.nothing_is_left();
@@ -422,7 +400,7 @@ fn a_consultation_that_still_rings_is_taken_over() {
     centre.picks_up(&colleague);
     assert_eq!(centre.notified(&agent), 200);
     centre.ended(&agent);
-    bridged_last(&centre, 0, 3);
+    centre.bridged_last(0, 3);
     centre.bye(&mut customer);
     centre.ended(&colleague);
     centre.nothing_is_left();
@@ -442,7 +420,7 @@ fn a_consultation_that_still_rings_is_taken_over() {
     centre.says(&colleague, "603 Decline");
     assert_eq!(centre.notified(&agent), 603);
     assert_eq!((centre.state("101"), centre.state("102")), (AgentStateName::Busy, AgentStateName::Ready));
-    bridged_last(&centre, 0, 1);
+    centre.bridged_last(0, 1);
     centre.bye(&mut customer);
     centre.ended(&agent);
     centre.nothing_is_left();

@@ -75,6 +75,36 @@ fn csrc_extension_and_padding_do_not_reach_the_other_phone() {
     assert_eq!(sent.bytes[12..], plain[12..]);
 }
 
+/// RFC 3389: noise goes where it was agreed on, with the place it has in time; elsewhere it is a pause.
+#[test]
+fn comfort_noise_passes_between_phones_that_know_it() {
+    for (codec, agreed, wanted) in
+        [(Codec::Pcma, true, true), (Codec::Pcma, false, false), (Codec::G722, true, false), (Codec::Opus, true, false)]
+    {
+        let mut world = World::new();
+        let (mut caller, agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(codec, 604.0));
+        let knows = |leg, codec, comfort_noise| Command::Update {
+            leg,
+            remote: None,
+            terms: Terms { comfort_noise, ..Terms::plain(codec, payload_type(codec), Some(101)) },
+        };
+        world.command(knows(caller.leg, Codec::Pcmu, true));
+        world.command(knows(agent.leg, codec, agreed));
+        world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+        world.talk(100, &mut [&mut caller]);
+        world.heard(&agent);
+        let noise = caller.datagram(13, caller.timestamp, &[55, 1, 2]);
+        world.packet(caller.slot, caller.address, &noise);
+        (0..10).for_each(|_| caller.pause());
+        let voice = caller.speak();
+        world.packet(caller.slot, caller.address, &voice);
+        let heard: Vec<_> = world.heard(&agent).into_iter().filter(|(_, p, _)| p.payload_type == 13).collect();
+        let payloads: Vec<_> = heard.iter().map(|(_, _, payload)| payload.clone()).collect();
+        assert_eq!(payloads, if wanted { vec![vec![55, 1, 2]] } else { vec![] }, "{codec:?} {agreed}");
+        assert_eq!(world.shard.stats().unheard, 0);
+    }
+}
+
 /// At 5 % loss, 5 % repeats and 10 % reordering each key press reaches the engine once and the other phone as one
 /// event, unless all its packets were lost.
 #[test]

@@ -114,6 +114,39 @@ fn packets_have_the_length_that_the_phone_asked_for() {
     }
 }
 
+/// RFC 7587 §3.1.3: the pauses of our Opus are not sent to a phone that asked for it, and its clock goes on over them.
+#[test]
+fn pauses_in_opus_are_not_sent_where_that_was_asked_for() {
+    for dtx in [false, true] {
+        let mut world = World::new();
+        let (mut caller, agent) = (world.phone(Codec::Pcmu, 1_004.0), world.phone(Codec::Opus, 604.0));
+        let terms = Terms { dtx, ..Terms::plain(Codec::Opus, payload_type(Codec::Opus), Some(101)) };
+        world.command(Command::Update { leg: agent.leg, remote: None, terms });
+        world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+        world.talk(1_000, &mut [&mut caller]);
+        world.heard(&agent);
+        for _ in 0..100 {
+            let (number, timestamp) = (payload_type(Codec::Pcmu), caller.timestamp);
+            let silence = caller.datagram(number, timestamp, &[law(Codec::Pcmu).silence(); 160]);
+            caller.pause();
+            world.packet(caller.slot, caller.address, &silence);
+            world.run(20);
+        }
+        let paused = world.heard(&agent);
+        world.talk(1_000, &mut [&mut caller]);
+        let heard = world.heard(&agent);
+        assert_eq!(paused.len() < 40, dtx, "{} packets in 2 s of pause", paused.len());
+        let (last, first) = (&paused.last().unwrap().1, &heard[0].1);
+        assert_eq!(first.sequence, last.sequence.wrapping_add(1));
+        let end = heard.last().unwrap();
+        let passed = end.1.timestamp.wrapping_sub(paused[0].1.timestamp) / 48;
+        let clock = end.0 - paused[0].0;
+        assert!(u64::from(passed).abs_diff(clock) <= 40, "{passed} ms by timestamps, {clock} by the clock");
+        let sound: Vec<i16> = heard.iter().skip(10).flat_map(|(_, _, payload)| agent.sound(payload)).collect();
+        assert!(level(&sound, 1_004.0) > 72.0, "{}", level(&sound, 1_004.0));
+    }
+}
+
 #[test]
 fn a_phone_may_change_among_what_was_agreed() {
     let mut world = World::new();

@@ -12,6 +12,7 @@ pub mod sip;
 
 #[path = "../../../src/media"]
 pub mod media {
+    pub mod codec;
     pub mod demux;
     pub mod ice;
     pub mod reception;
