@@ -118,15 +118,8 @@ impl Hall {
             let skills = (0..1 + n % 2).map(|k| (LANGUAGES[(n / 2 + k) % 4].to_owned(), 1 + (n % 10) as u8)).collect();
             let served = (0..1 + n % 3).map(|k| queues[(n + k * 3) % queues.len()].clone()).collect();
             let contact = Some("192.0.2.1:5060".parse().expect("an address"));
-            let agent = AgentConfig {
-                id: id.clone(),
-                name: id.to_string(),
-                skills,
-                queues: served,
-                auto_ready: true,
-                contact,
-                contact_user: None,
-            };
+            let agent =
+                AgentConfig { skills, queues: served, auto_ready: true, contact, ..AgentConfig::new(id.clone()) };
             config.agents.insert(id, agent);
         }
         let need = |n: usize| match n {

@@ -528,13 +528,10 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
     let agent = |number: u64| {
         let id = AgentId::from(format!("{}", 1_000 + number));
         let config = AgentConfig {
-            name: id.to_string(),
-            skills: BTreeMap::new(),
             queues: BTreeSet::from([QueueName::from("support")]),
             auto_ready: true,
             contact: Some(callee),
-            contact_user: None,
-            id: id.clone(),
+            ..AgentConfig::new(id.clone())
         };
         (id, config)
     };

@@ -734,6 +734,10 @@ pub enum StateCause {
 pub struct Why {
     /// The strategy that chose, e.g. `longest_idle`.
     pub rule: String,
+    /// The figure by which he came first under that strategy: callers answered, ms talked, his place in the file
+    /// (from 1) or his weight; none where idle time or chance alone decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figure: Option<u64>,
     /// How long the agent had been idle.
     pub idle_ms: u64,
     /// How long the caller had waited.
@@ -742,6 +746,12 @@ pub struct Why {
     pub waiting: u32,
     /// Agents of the queue who could have been offered.
     pub eligible: u32,
+    /// Preferences of the caller and the queue that he meets, e.g. `lang:fr?`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preferred: Vec<String>,
+    /// Those he does not meet: nobody who could have been offered met more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
     /// Agents of the queue who could not, counted by cause, e.g. `busy: 3`, `skill lang:ar: 1`.
     pub passed_over: BTreeMap<String, u32>,
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::Wish;
 use super::config::AgentConfig;
 use super::deadline::{Due, Slot};
+use super::strategy::Standing;
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{AgentStateName, StateCause};
 
@@ -25,6 +26,9 @@ pub(super) const CLASSES: usize = AgentStateName::ALL.len() + 1;
 pub(super) const READY: usize = AgentStateName::Ready as usize;
 /// The class of those who are ready but have a delay after a failed offer.
 pub(super) const DELAYED: usize = AgentStateName::ALL.len();
+
+/// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
+const SHIFT_GAP: Duration = Duration::from_secs(4 * 3_600);
 
 /// The word for a class in [`crate::journal::Why`].
 pub(super) fn class_name(class: usize) -> &'static str {
@@ -53,6 +57,12 @@ pub(super) struct Agent {
     pub rank: u64,
     /// When `rank` was given.
     pub idle_since: Instant,
+    /// Callers answered in this shift.
+    pub calls: u64,
+    /// Time talked with them, in ms.
+    pub talk_ms: u64,
+    /// His place among all agents, by the file.
+    pub order: u32,
     /// Callers he is not offered, and until when.
     pub excluded: BTreeMap<CallId, Instant>,
     /// Lanes whose callers he may serve.
@@ -69,8 +79,8 @@ pub(super) struct Agent {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Counted {
     pub class: usize,
-    /// His rank when he stands among the idle.
-    pub rank: Option<u64>,
+    /// What strategies look at, when he stands among the idle.
+    pub standing: Option<Standing>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -137,6 +147,9 @@ impl Agent {
             missed: 0,
             rank: 0,
             idle_since: now,
+            calls: 0,
+            talk_ms: 0,
+            order: u32::MAX,
             excluded: BTreeMap::new(),
             lanes: Vec::new(),
             counted: None,
@@ -180,7 +193,16 @@ impl Agent {
             (AgentStateName::Ready, State::Ready { delayed_until: Some(_) }) => DELAYED,
             (state, _) => state as usize,
         };
-        Counted { class, rank: (class == READY).then_some(self.rank) }
+        let standing = Standing { rank: self.rank, calls: self.calls, talk_ms: self.talk_ms, order: self.order };
+        Counted { class, standing: (class == READY).then_some(standing) }
+    }
+
+    /// He comes after so long an absence that a new shift begins, with no calls counted yet.
+    pub fn begin_shift_if_due(&mut self, now: Instant) {
+        let was_offline = self.shown.state == AgentStateName::Offline && self.visible() != AgentStateName::Offline;
+        if was_offline && now.saturating_duration_since(self.since) >= SHIFT_GAP {
+            (self.calls, self.talk_ms) = (0, 0);
+        }
     }
 
     /// What the journal and the screens shall show.

@@ -149,7 +149,7 @@ impl Floor {
         needs.sort_unstable();
         needs.dedup();
         let key: Vec<String> = needs.iter().map(|(text, _)| text.clone()).collect();
-        let (found, weight) = (queue.lanes.get(&key).copied(), queue.config.weight);
+        let found = queue.lanes.get(&key).copied();
         for detail in troubles {
             self.journal(about.clone(), Kind::Trouble { code: "bad_skill".to_owned(), detail });
         }
@@ -157,13 +157,14 @@ impl Floor {
             return found;
         }
         self.drop_an_empty_lane(name);
-        let mut lane = Lane::new(name.clone(), weight, needs);
+        let seed = self.dice.roll();
+        let mut lane = Lane::new(&self.queues.get(name)?.config, needs, seed);
         let index = self.lanes.vacant_key();
         for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
             match lane.missing(&agent.config.skills) {
                 None => {
                     agent.lanes.push(index);
-                    lane.recount(slot, None, agent.counted);
+                    lane.recount(slot, None, agent.counted, &agent.config);
                 }
                 Some(text) => {
                     let cause = format!("skill {text}");

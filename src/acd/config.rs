@@ -32,6 +32,27 @@ pub struct AgentConfig {
     pub contact: Option<SocketAddr>,
     /// The user part of the fixed contact's URI; the id when none is given.
     pub contact_user: Option<String>,
+    /// His place in the file, for the strategies that go by it; equal ones go by id. Default 0.
+    pub position: u32,
+    /// How likely he is against others in queues of strategy [`Strategy::Weighted`], 1 to 1000; 1 where none is named.
+    pub weights: BTreeMap<QueueName, u32>,
+}
+
+impl AgentConfig {
+    /// An agent with every default: in no queue, with no skill.
+    pub fn new(id: AgentId) -> Self {
+        Self {
+            name: id.to_string(),
+            id,
+            skills: BTreeMap::new(),
+            queues: BTreeSet::new(),
+            auto_ready: false,
+            contact: None,
+            contact_user: None,
+            position: 0,
+            weights: BTreeMap::new(),
+        }
+    }
 }
 
 /// One `[[queue]]`.
@@ -72,10 +93,43 @@ pub struct QueueConfig {
 }
 
 /// How a queue chooses among free agents.
+///
+/// Calls and talk are those of all queues in the agent's present shift, which ends when he has been offline for
+/// four hours. Where they are equal the longer idle one is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Strategy {
     /// Who has been idle the longest.
     LongestIdle,
+    /// Who has answered the fewest callers.
+    FewestCalls,
+    /// Who has talked the least with callers, hold included.
+    LeastTalk,
+    /// The next in the file after the one this queue rang last, from the top again after the last of them.
+    RoundRobin,
+    /// The first in the file.
+    Linear,
+    /// Anyone, each as likely as the others.
+    Random,
+    /// Anyone, each as likely as his weight in the queue says.
+    Weighted,
+}
+
+impl Strategy {
+    /// All of them, each with its word in the configuration and in the journal.
+    pub const WORDS: [(&'static str, Self); 7] = [
+        ("longest_idle", Self::LongestIdle),
+        ("fewest_calls", Self::FewestCalls),
+        ("least_talk", Self::LeastTalk),
+        ("round_robin", Self::RoundRobin),
+        ("linear", Self::Linear),
+        ("random", Self::Random),
+        ("weighted", Self::Weighted),
+    ];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, strategy)| *strategy == self).map_or("", |(word, _)| *word)
+    }
 }
 
 impl QueueConfig {

@@ -60,13 +60,15 @@ impl Floor {
         };
         let last_hold = agent.held_since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let (offer, queue) = (talk.offer, talk.queue.clone());
+        let talk_ms = ms(now, talk.answered_at);
         let kind = Kind::TalkEnded {
             agent: agent.id().clone(),
             queue: Some(queue.clone()),
-            talk_ms: ms(now, talk.answered_at),
+            talk_ms,
             hold_ms: u64::try_from((talk.held + last_hold).as_millis()).unwrap_or(u64::MAX),
         };
         agent.held_since = None;
+        agent.talk_ms += talk_ms;
         self.offers.remove(&offer);
         self.disengage(call, slot);
         self.journal(About::Call(call), kind);

@@ -9,6 +9,7 @@ use super::agent::{Agent, State};
 use super::config::FloorConfig;
 use super::deadline::{Deadlines, Due, Slot};
 use super::lane::{Caller, Lane, Offer, Queue};
+use super::strategy::Dice;
 use super::{Input, Output};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, Kind, QueueOutcome, StateCause};
@@ -34,6 +35,11 @@ pub struct Floor {
     pub(super) next_offer: u64,
     pub(super) next_rank: u64,
     pub(super) next_seq: u64,
+    /// Agents in the order of the file.
+    pub(super) roster: Vec<AgentId>,
+    /// Where strategies of chance have theirs from. The seed is fixed: a replay must choose alike, and nobody gains
+    /// by knowing who is rung next.
+    pub(super) dice: Dice,
     /// Inputs, configurations and deadlines so far.
     pub(super) turns: u64,
     /// Agents and callers who may have become matchable in the present input.
@@ -58,6 +64,8 @@ impl Floor {
             next_offer: 0,
             next_rank: 0,
             next_seq: 0,
+            roster: Vec::new(),
+            dice: Dice(0),
             turns: 0,
             free_agents: Vec::new(),
             free_callers: Vec::new(),
@@ -135,15 +143,16 @@ impl Floor {
     /// After any change of an agent: his lanes count him anew, and the journal hears what others can see.
     pub(super) fn refresh(&mut self, now: Instant, slot: Slot, cause: StateCause) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
+        agent.begin_shift_if_due(now);
         let counted = Some(agent.class());
         if counted != agent.counted {
             for lane in &agent.lanes {
                 if let Some(lane) = self.lanes.get_mut(*lane) {
-                    lane.recount(slot, agent.counted, counted);
+                    lane.recount(slot, agent.counted, counted, &agent.config);
                 }
             }
             agent.counted = counted;
-            if counted.is_some_and(|c| c.rank.is_some()) {
+            if counted.is_some_and(|c| c.standing.is_some()) {
                 self.free_agents.push(slot);
             }
         }

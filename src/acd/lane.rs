@@ -1,15 +1,16 @@
 //! Queues, and the lanes in them: callers with the same needs, beside the agents who can meet them.
 //!
-//! Matching looks only at the heads of lanes: the longest idle agent of a caller's lane, the first callers
+//! Matching looks only at the heads of lanes: the first idle agent of a caller's lane, the first callers
 //! of an agent's lanes. So its cost depends on the number of different needs, not on the length of a queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::agent::{CLASSES, Counted};
-use super::config::QueueConfig;
+use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
 use super::skill::Skill;
+use super::strategy::Row;
 use crate::id::{CallId, OfferId, QueueName};
 
 /// A caller's place in the order of a queue.
@@ -63,6 +64,8 @@ pub(super) struct Queue {
     pub base: usize,
     /// All lanes by needs.
     pub lanes: BTreeMap<Vec<String>, usize>,
+    /// The place in the file of the agent it rang last.
+    pub last: Option<u32>,
 }
 
 /// Callers of one queue with the same needs.
@@ -71,14 +74,14 @@ pub(super) struct Lane {
     pub queue: QueueName,
     /// The queue's weight.
     pub weight: u32,
-    /// The needs, as written and as understood.
+    /// The needs, as written and as understood; preferences among them.
     pub needs: Vec<(String, Skill)>,
     /// Callers who wait and for whom no phone rings.
     pub waiting: BTreeSet<Place>,
     /// Callers in it altogether.
     pub callers: u32,
-    /// Agents who may be offered these callers now, the longest idle first.
-    pub idle: BTreeSet<(u64, Slot)>,
+    /// Agents who may be offered these callers now, in the order of the queue's strategy.
+    pub idle: Row,
     /// Agents who meet the needs, by class.
     pub counts: [u32; CLASSES],
     /// Agents of the queue who do not, by the first need they miss.
@@ -86,14 +89,15 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub fn new(queue: QueueName, weight: u32, needs: Vec<(String, Skill)>) -> Self {
+    /// A lane of a queue with this configuration, still without callers and agents.
+    pub fn new(queue: &QueueConfig, needs: Vec<(String, Skill)>, seed: u64) -> Self {
         Self {
-            queue,
-            weight,
+            queue: queue.name.clone(),
+            weight: queue.weight,
             needs,
             waiting: BTreeSet::new(),
             callers: 0,
-            idle: BTreeSet::new(),
+            idle: Row::new(queue.strategy, seed),
             counts: [0; CLASSES],
             unskilled: BTreeMap::new(),
         }
@@ -101,25 +105,31 @@ impl Lane {
 
     /// The first need these skills do not meet.
     pub fn missing(&self, skills: &BTreeMap<String, u8>) -> Option<&str> {
-        self.needs.iter().find(|(_, need)| !need.is_met(skills)).map(|(text, _)| text.as_str())
+        let is_missing = |need: &Skill| !need.is_preferred() && !need.is_met(skills);
+        self.needs.iter().find(|(_, need)| is_missing(need)).map(|(text, _)| text.as_str())
+    }
+
+    /// The preferences, as written, with whether these skills meet them.
+    pub fn preferences(&self, skills: &BTreeMap<String, u8>) -> impl Iterator<Item = (&str, bool)> {
+        let preferred = self.needs.iter().filter(|(_, need)| need.is_preferred());
+        preferred.map(|(text, need)| (text.as_str(), need.is_met(skills)))
     }
 
     /// Counts an agent anew; `None` for not at all.
-    pub fn recount(&mut self, slot: Slot, before: Option<Counted>, after: Option<Counted>) {
+    pub fn recount(&mut self, slot: Slot, before: Option<Counted>, after: Option<Counted>, agent: &AgentConfig) {
         if let Some(before) = before {
             if let Some(count) = self.counts.get_mut(before.class) {
                 *count = count.saturating_sub(1);
             }
-            if let Some(rank) = before.rank {
-                self.idle.remove(&(rank, slot));
-            }
+            self.idle.remove(slot);
         }
         if let Some(after) = after {
             if let Some(count) = self.counts.get_mut(after.class) {
                 *count += 1;
             }
-            if let Some(rank) = after.rank {
-                self.idle.insert((rank, slot));
+            if let Some(standing) = after.standing {
+                let unmet = self.preferences(&agent.skills).filter(|(_, is_met)| !is_met).count();
+                self.idle.insert(slot, unmet, standing, agent, &self.queue);
             }
         }
     }
@@ -128,6 +138,6 @@ impl Lane {
 impl Queue {
     /// A queue whose lanes are still to be built.
     pub fn new(config: QueueConfig) -> Self {
-        Self { config, order: BTreeSet::new(), base: usize::MAX, lanes: BTreeMap::new() }
+        Self { config, order: BTreeSet::new(), base: usize::MAX, lanes: BTreeMap::new(), last: None }
     }
 }

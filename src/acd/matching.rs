@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::agent::{READY, class_name};
-use super::config::Strategy;
 use super::deadline::Slot;
 use super::floor::Floor;
 use super::lane::{Caller, Lane, Place};
@@ -62,21 +61,17 @@ impl Floor {
         callers.chain(of_agents).min()
     }
 
-    /// The agent a waiting caller gets: the longest idle one who meets his needs.
+    /// The agent a waiting caller gets: of those who meet his needs the first by his queue's strategy.
     fn agent_for(&self, call: CallId) -> Option<Slot> {
         let caller = self.callers.get(&call).filter(|c| c.offer.is_none())?;
         let queue = self.queues.get(&caller.queue)?;
         let lane = self.lanes.get(caller.lane)?;
-        match queue.config.strategy {
-            Strategy::LongestIdle => {
-                lane.idle.iter().map(|(_, slot)| *slot).find(|slot| !caller.excluded.contains(slot))
-            }
-        }
+        lane.idle.next(queue.last, &caller.excluded)
     }
 
     /// The caller an idle agent gets: the first turn in any of his lanes.
     fn caller_for(&self, slot: Slot) -> Option<(Turn, CallId)> {
-        let agent = self.agents.get(slot).filter(|a| a.counted.is_some_and(|c| c.rank.is_some()))?;
+        let agent = self.agents.get(slot).filter(|a| a.counted.is_some_and(|c| c.standing.is_some()))?;
         let head = |lane: &usize| {
             let lane = self.lanes.get(*lane)?;
             let place = lane.waiting.iter().find(|p| !agent.excluded.contains_key(&p.call))?;
@@ -92,29 +87,27 @@ impl Floor {
         for (class, count) in lane.counts.iter().enumerate().filter(|(class, n)| *class != READY && **n > 0) {
             passed_over.insert(class_name(class).to_owned(), *count);
         }
-        let is_idle_here = |slot: &&Slot| {
-            let rank = self.agents.get(**slot).and_then(|a| a.counted).and_then(|c| c.rank);
-            rank.is_some_and(|rank| lane.idle.contains(&(rank, **slot)))
-        };
-        let excluded = u32_of(caller.excluded.iter().filter(is_idle_here).count());
+        let excluded = u32_of(caller.excluded.iter().filter(|slot| lane.idle.contains(**slot)).count());
         if excluded > 0 {
             passed_over.insert("excluded".to_owned(), excluded);
         }
         let queue = self.queues.get(&caller.queue);
+        let (mut preferred, mut unmet) = (Vec::new(), Vec::new());
+        let preferences = self.agents.get(slot).map(|a| lane.preferences(&a.config.skills));
+        for (text, is_met) in preferences.into_iter().flatten() {
+            if is_met { &mut preferred } else { &mut unmet }.push(text.to_owned());
+        }
         Why {
-            rule: queue.map_or("", |q| rule_name(q.config.strategy)).to_owned(),
+            rule: queue.map_or("", |q| q.config.strategy.word()).to_owned(),
+            figure: lane.idle.figure(slot),
             idle_ms: ms(now, idle_since),
             waited_ms: ms(now, caller.entered),
             waiting: queue.map_or(0, |q| u32_of(q.order.len())),
             eligible: u32_of(lane.idle.len()).saturating_sub(excluded),
+            preferred,
+            unmet,
             passed_over,
         }
-    }
-}
-
-fn rule_name(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::LongestIdle => "longest_idle",
     }
 }
 

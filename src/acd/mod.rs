@@ -8,7 +8,8 @@
 //! and rings at most one agent. Every deadline is owned by the state that set it.
 //!
 //! Callers of all queues stand in one order: score = seconds waited + 60 · priority, then the queue's weight,
-//! then who came first. Of the agents who may serve a caller, the one idle longest gets him.
+//! then who came first. Of the agents who may serve a caller, the first by his queue's strategy gets him
+//! ([`config::Strategy`]).
 
 pub mod config;
 
@@ -22,6 +23,7 @@ mod matching;
 mod offers;
 mod reload;
 mod skill;
+mod strategy;
 mod view;
 
 #[cfg(test)]

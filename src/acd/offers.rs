@@ -19,7 +19,7 @@ const DELAY_MIN: Duration = Duration::from_millis(100);
 impl Floor {
     /// Reserves the agent and rings him; false when one of them does not exist.
     pub(super) fn ring(&mut self, now: Instant, call: CallId, slot: Slot) -> bool {
-        let Some(agent) = self.agents.get(slot).map(|a| a.id().clone()) else { return false };
+        let Some((agent, order)) = self.agents.get(slot).map(|a| (a.id().clone(), a.order)) else { return false };
         let Some(caller) = self.callers.get(&call) else { return false };
         let (Some(lane), Some(queue)) = (self.lanes.get(caller.lane), self.queues.get(&caller.queue)) else {
             return false;
@@ -31,11 +31,13 @@ impl Floor {
         self.next_offer += 1;
         let offer = OfferId(self.next_offer);
         let until = after(now, ring);
-        if let Some(caller) = self.callers.get_mut(&call) {
-            caller.offer = Some(offer);
+        if let Some(queue) = self.queues.get_mut(&name) {
+            queue.last = Some(order);
         }
-        if let Some(lane) = self.lanes.get_mut(lane) {
+        if let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(lane)) {
+            caller.offer = Some(offer);
             lane.waiting.remove(&place);
+            lane.idle.take(slot, &caller.excluded);
         }
         self.deadlines.set(Some(until), Due::Ring(offer));
         self.offers.insert(offer, Offer { slot, call, queue: name.clone(), started: now, until: Some(until) });
@@ -58,6 +60,7 @@ impl Floor {
         let Some(caller) = self.remove_caller(call) else { return };
         let Some(agent) = self.agents.get_mut(slot) else { return };
         agent.missed = 0;
+        agent.calls += 1;
         let agent = agent.id().clone();
         let target = self.queues.get(&queue).map_or(Duration::ZERO, |q| q.config.service_level);
         let connected = Kind::Connected {

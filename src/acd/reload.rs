@@ -1,5 +1,6 @@
 //! A new configuration on a live floor: nobody loses his place, talks go on.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::agent::{Agent, State};
@@ -13,7 +14,7 @@ use crate::journal::{About, OfferResult, QueueOutcome, StateCause};
 impl Floor {
     /// Takes a configuration in force.
     ///
-    /// Callers keep their place and their time; changed skills, weights, members and longest waits apply to
+    /// Callers keep their place and their time; changed strategies, skills, weights, members and longest waits apply to
     /// them at once. Callers of a queue that is gone leave with `NoAgents`. An agent who is gone is rung no
     /// more and logged out, after his call if he is in one. Rings, talks and wrap-ups that run go on with the
     /// times they began with.
@@ -39,6 +40,7 @@ impl Floor {
         for queue in queues.into_values() {
             self.open(now, queue);
         }
+        self.number_agents();
         self.rebuild_lanes();
         let slots: Vec<Slot> = self.by_name.values().copied().collect();
         for slot in slots {
@@ -120,7 +122,7 @@ impl Floor {
         let Some(agent) = self.agents.try_remove(slot) else { return };
         for lane in &agent.lanes {
             if let Some(lane) = self.lanes.get_mut(*lane) {
-                lane.recount(slot, agent.counted, None);
+                lane.recount(slot, agent.counted, None, &agent.config);
             }
         }
         for (call, until) in &agent.excluded {
@@ -130,6 +132,28 @@ impl Floor {
             }
         }
         self.by_name.remove(agent.id());
+    }
+
+    /// Gives each agent his place in the file. A round goes on after the agent rung last wherever he stands now, and
+    /// when he is gone after the nearest before him who is still there.
+    fn number_agents(&mut self) {
+        let mut here: Vec<(u32, AgentId, Slot)> = Vec::new();
+        for (slot, agent) in self.agents.iter().filter(|(_, agent)| !agent.leaving) {
+            here.push((agent.config.position, agent.id().clone(), slot));
+        }
+        here.sort_unstable();
+        let mut orders = BTreeMap::new();
+        for (order, (_, id, slot)) in (0..).zip(&here) {
+            orders.insert(id.clone(), order);
+            if let Some(agent) = self.agents.get_mut(*slot) {
+                agent.order = order;
+            }
+        }
+        for queue in self.queues.values_mut() {
+            let before = queue.last.and_then(|last| self.roster.get(..=usize::try_from(last).ok()?));
+            queue.last = before.and_then(|ids| ids.iter().rev().find_map(|id| orders.get(id).copied()));
+        }
+        self.roster = here.into_iter().map(|(_, id, _)| id).collect();
     }
 
     /// Sorts agents and callers into lanes anew: skills, members and weights may all have changed.
@@ -147,13 +171,13 @@ impl Floor {
     fn rebuild_queue(&mut self, name: &QueueName) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         queue.lanes.clear();
-        queue.base = self.lanes.insert(Lane::new(name.clone(), queue.config.weight, Vec::new()));
+        queue.base = self.lanes.insert(Lane::new(&queue.config, Vec::new(), self.dice.roll()));
         queue.lanes.insert(Vec::new(), queue.base);
         let (base, calls) = (queue.base, queue.order.iter().map(|p| p.call).collect::<Vec<_>>());
         for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
             agent.lanes.push(base);
             if let Some(lane) = self.lanes.get_mut(base) {
-                lane.recount(slot, None, agent.counted);
+                lane.recount(slot, None, agent.counted, &agent.config);
             }
         }
         // Made now, so that the first caller does not pay for it and a skill that cannot be read is told once.

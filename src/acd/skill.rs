@@ -1,7 +1,8 @@
 //! Skills: what a caller needs and an agent has.
 //!
 //! A list means all of it. One entry of the list is `name`, `name>=n`, `!name`, or several of them joined by
-//! `|`, of which one is enough. Levels run from 1 to 10, 10 best.
+//! `|`, of which one is enough. Levels run from 1 to 10, 10 best. With `?` at its end an entry is a preference: agents
+//! who meet more of those are taken first, but nobody waits for one.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct Skill {
     any_of: Vec<Term>,
+    is_preferred: bool,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
@@ -22,8 +24,10 @@ struct Term {
 /// Why a text is not a skill.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SkillError {
-    /// A name is empty or has a blank, `!`, `<`, `>`, `=` or `&` in it; holds the part concerned.
-    #[error("`{0}` is not a skill: write name, name>=n, !name, or several joined by |")]
+    /// A name is empty or has a blank, `!`, `<`, `>`, `=`, `?` or `&` in it; holds the part concerned.
+    #[error(
+        "`{0}` is not a skill: write name, name>=n, !name, or several joined by |, with ? at the end when it is preferred only"
+    )]
     Name(String),
     /// The level is not a number from 1 to 10; holds the part concerned.
     #[error("the level in `{0}` must be from 1 to 10")]
@@ -39,6 +43,11 @@ impl Skill {
         })
     }
 
+    /// True when an agent who does not satisfy it may serve too, after those who do.
+    pub fn is_preferred(&self) -> bool {
+        self.is_preferred
+    }
+
     /// The names in it, for the check that somebody has them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.any_of.iter().map(|t| t.name.as_str())
@@ -48,9 +57,11 @@ impl Skill {
 impl FromStr for Skill {
     type Err = SkillError;
 
-    /// Reads one entry of a list, e.g. `lang:ar>=3|lang:fr`. Blanks around the parts do not matter.
+    /// Reads one entry of a list, e.g. `lang:ar>=3|lang:fr` or `patient?`. Blanks around the parts do not matter.
     fn from_str(text: &str) -> Result<Self, SkillError> {
-        Ok(Self { any_of: text.split('|').map(read_term).collect::<Result<_, _>>()? })
+        let preferred = text.trim_end().strip_suffix('?');
+        let any_of = preferred.unwrap_or(text).split('|').map(read_term).collect::<Result<_, _>>()?;
+        Ok(Self { any_of, is_preferred: preferred.is_some() })
     }
 }
 
@@ -70,7 +81,7 @@ fn read_term(text: &str) -> Result<Term, SkillError> {
     if !(1..=10).contains(&level) {
         return Err(SkillError::Level(text.to_owned()));
     }
-    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || "!<>=&".contains(c)) {
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || "!<>=?&".contains(c)) {
         return Err(SkillError::Name(text.to_owned()));
     }
     Ok(Term { name: name.to_owned(), level, not })
@@ -95,8 +106,16 @@ mod tests {
     }
 
     #[test]
+    fn a_question_mark_at_the_end_makes_the_whole_entry_a_preference() {
+        for (text, preferred) in [("a", false), ("a?", true), (" a>=3 | !b ? ", true)] {
+            assert_eq!(text.parse::<Skill>().unwrap().is_preferred(), preferred, "{text}");
+        }
+        assert!(met("a>=3|!b?", &[("a", 1)]) && !met("a>=3?", &[("a", 2)]), "what it asks for is the same");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_refused() {
-        for text in ["", "!", "a|", "a b", "a>3", "a=3", "!!a"] {
+        for text in ["", "!", "a|", "a b", "a>3", "a=3", "!!a", "?", "a?|b", "a??", "?a"] {
             assert!(matches!(text.parse::<Skill>(), Err(SkillError::Name(_))), "{text}");
         }
         for text in ["a>=0", "a>=11", "a>=x", "a>="] {

@@ -124,15 +124,18 @@ impl Floor {
     fn check_lanes(&self) -> Result<(), String> {
         for (index, lane) in &self.lanes {
             let name = &lane.queue;
-            let mut fresh = super::lane::Lane::new(name.clone(), lane.weight, lane.needs.clone());
+            let config = self.queues.get(name).map(|q| &q.config).ok_or("a lane without its queue")?;
+            let mut fresh = super::lane::Lane::new(config, lane.needs.clone(), 0);
             for (slot, agent) in self.agents.iter().filter(|(_, a)| a.config.queues.contains(name)) {
                 let meets = lane.missing(&agent.config.skills).is_none();
                 ensure(agent.lanes.contains(&index) == meets, || format!("{} and a lane of {name}", agent.id()))?;
                 if meets {
-                    fresh.recount(slot, None, Some(agent.class()));
+                    fresh.recount(slot, None, Some(agent.class()), &agent.config);
                 }
             }
-            ensure(fresh.idle == lane.idle && fresh.counts == lane.counts, || format!("a lane of {name} miscounts"))?;
+            ensure(lane.idle.agrees(&fresh.idle) && fresh.counts == lane.counts, || {
+                format!("a lane of {name} miscounts")
+            })?;
             let callers = self.callers.values().filter(|c| c.lane == index);
             let waiting: BTreeSet<_> = callers.clone().filter(|c| c.offer.is_none()).map(|c| c.place).collect();
             ensure(waiting == lane.waiting, || format!("a lane of {name} has the wrong callers"))?;
@@ -162,7 +165,7 @@ impl Floor {
     fn check_matched(&self) -> Result<(), String> {
         for (call, caller) in self.callers.iter().filter(|(_, c)| c.offer.is_none()) {
             let Some(lane) = self.lanes.get(caller.lane) else { continue };
-            let idle = lane.idle.iter().find(|(_, slot)| !caller.excluded.contains(slot));
+            let idle = lane.idle.next(None, &caller.excluded);
             ensure(idle.is_none(), || format!("{call} waits in {} while an agent is idle", lane.queue))?;
         }
         Ok(())

@@ -103,13 +103,11 @@ fn floor() -> FloorConfig {
     let agents = [("101", "Amal", 8), ("102", "Omar", 6), ("103", "Sara", 5)].map(|(id, name, level)| {
         let skills = ["lang:ar", "lang:en", "billing", "tech", "topic:billing", "topic:tech", "topic:general"];
         let agent = AgentConfig {
-            id: AgentId::from(id),
             name: name.to_owned(),
             skills: skills.map(|skill| (skill.to_owned(), level)).into(),
             queues: queues.iter().map(|(name, _)| name.clone()).collect(),
             auto_ready: true,
-            contact: None,
-            contact_user: None,
+            ..AgentConfig::new(AgentId::from(id))
         };
         (agent.id.clone(), agent)
     });

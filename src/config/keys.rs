@@ -579,6 +579,12 @@ pub const SECTIONS: &[Section] = &[
             key("skills", "table of skill to level 1–10", "none", "10 is best."),
             key("queues", "list of `[[queue]]` names", "none", "Queues he serves."),
             key(
+                "weights",
+                "table of queue to weight 1–1000",
+                "1 each",
+                "How likely he is against the others in a queue of strategy `weighted`: `{ support = 3 }`.",
+            ),
+            key(
                 "auto_ready",
                 "true or false",
                 "`false`",
@@ -631,9 +637,9 @@ pub const SECTIONS: &[Section] = &[
             ),
             key(
                 "strategy",
-                "`longest_idle`",
+                "`longest_idle`, `fewest_calls`, `least_talk`, `round_robin`, `linear`, `random`, `weighted`",
                 "`\"longest_idle\"`",
-                "How the agent is chosen among those free and able.",
+                "How the agent is chosen among those free and able; `docs/queues.md` says what each does.",
             ),
             key("service_level", "duration 1 s–1 h", "`\"20s\"`", "Answers within it count as within service level."),
             key("ring_timeout", "duration 1 s–5 min", "`\"15s\"`", "How long one agent rings."),
@@ -650,9 +656,9 @@ pub const SECTIONS: &[Section] = &[
             key("max_waiting", "whole number 1–100000", "`1000`", "Most callers waiting at once; one more is told so."),
             key(
                 "skills",
-                "list of `NAME`, `NAME>=LEVEL`, `!NAME`, `A|B`",
+                "list of `NAME`, `NAME>=LEVEL`, `!NAME`, `A|B`, each with `?` when preferred only",
                 "none",
-                "What an agent must be able to do for any caller of this queue; all of them.",
+                "What an agent must be able to do for any caller of this queue; all of them. Who meets more of those with `?` is taken first.",
             ),
             key(
                 "weight",

@@ -112,15 +112,13 @@ impl Seen {
 }
 
 fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
-    let strategies = ["round_robin", "ring_all", "fewest_calls", "random", "linear", "most_skilled", "least_occupied"];
+    let not_built = ["ring_all", "most_skilled", "least_occupied"];
     let name = QueueName::from(seen.name(reader, "name", "queue").text);
     let default = QueueConfig::new(name.clone());
     let hour = 3_600;
     let queue = QueueConfig {
         name: name.clone(),
-        strategy: reader
-            .word("strategy", &[("longest_idle", Strategy::LongestIdle)], &strategies)
-            .unwrap_or(default.strategy),
+        strategy: reader.word("strategy", &Strategy::WORDS, &not_built).unwrap_or(default.strategy),
         service_level: reader.duration("service_level", 1..=hour).unwrap_or(default.service_level),
         ring_timeout: reader.duration("ring_timeout", 1..=300).unwrap_or(default.ring_timeout),
         wrap_up: reader.duration("wrap_up", 0..=hour).unwrap_or(default.wrap_up),
@@ -182,7 +180,7 @@ fn skill_wishes(reader: &Reader) -> Vec<String> {
         if is_skill_wish(&wish.text) {
             return Some(wish.text);
         }
-        let help = "write NAME, NAME>=3, !NAME or A|B".to_owned();
+        let help = "write NAME, NAME>=3, !NAME or A|B, with ? at the end when it is preferred only".to_owned();
         reader.bad(wish.place, format!("\"{}\" is not a skill wish", wish.text), help);
         None
     };
@@ -210,11 +208,14 @@ fn agent(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
     if let Some((_, address)) = &contact {
         people.fixed.entry(*address).or_default().insert(id.text.clone());
     }
+    let queues = queues(reader, names).unwrap_or_default();
     let agent = AgentConfig {
         id: AgentId::from(id.text.as_str()),
         name: reader.text("name").map_or_else(|| id.text.clone(), |t| t.text),
         skills: skills(reader),
-        queues: queues(reader, names).unwrap_or_default(),
+        weights: weights(reader, &queues),
+        queues,
+        position: u32::try_from(people.floor.agents.len()).unwrap_or(u32::MAX),
         auto_ready: reader.boolean("auto_ready").unwrap_or(false),
         contact: contact.as_ref().map(|(_, address)| *address),
         contact_user: contact.and_then(|(user, _)| user),
@@ -291,6 +292,30 @@ fn skills(reader: &Reader) -> BTreeMap<String, u8> {
         }
     }
     skills
+}
+
+/// How likely he is in each of his queues.
+fn weights(reader: &Reader, queues: &BTreeSet<QueueName>) -> BTreeMap<QueueName, u32> {
+    let mut weights = BTreeMap::new();
+    let Some(node) = reader.node("weights") else { return weights };
+    let Value::Table(entries) = &node.value else {
+        reader.wrong_type("weights", node.place, "a table as { support = 3 }", &node.value);
+        return weights;
+    };
+    for entry in entries {
+        if !queues.contains(entry.name.as_str()) {
+            let help = "it must be one of his `queues`".to_owned();
+            reader.bad(entry.place, format!("he does not serve queue \"{}\"", entry.name), help);
+        }
+        match &entry.node.value {
+            Value::Integer(Some(weight @ 1..=1_000)) => {
+                weights.insert(QueueName::from(entry.name.as_str()), u32::try_from(*weight).unwrap_or(1));
+            }
+            Value::Integer(_) => reader.bad(entry.node.place, "a weight is from 1 to 1000", None),
+            other => reader.wrong_type(&entry.name, entry.node.place, "a weight from 1 to 1000", other),
+        }
+    }
+    weights
 }
 
 fn queues(reader: &Reader, names: &Names) -> Option<BTreeSet<QueueName>> {

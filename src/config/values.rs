@@ -190,8 +190,9 @@ pub fn is_skill(text: &str) -> bool {
     !text.is_empty() && text.chars().all(letter)
 }
 
-/// True for one entry of a skills list: `name`, `name>=3`, `!name`, `a|b`.
+/// True for one entry of a skills list: `name`, `name>=3`, `!name`, `a|b`, and any of them with `?` at its end.
 pub fn is_skill_wish(text: &str) -> bool {
+    let text = text.strip_suffix('?').unwrap_or(text);
     text.split('|').all(|part| {
         let part = part.trim();
         let (name, level) = part.split_once(">=").map_or((part, None), |(name, level)| (name, Some(level)));
@@ -283,10 +284,10 @@ mod tests {
 
     #[test]
     fn skill_wishes_follow_their_small_grammar() {
-        for good in ["billing", "lang:ar", "lang:ar>=5", "!trainee", "billing|sales>=3"] {
+        for good in ["billing", "lang:ar", "lang:ar>=5", "!trainee", "billing|sales>=3", "lang:fr?", "a|b>=3?"] {
             assert!(is_skill_wish(good), "{good}");
         }
-        for bad in ["", "a>=11", "a>=x", "a b", "|a", "!"] {
+        for bad in ["", "a>=11", "a>=x", "a b", "|a", "!", "?", "a?|b", "a??"] {
             assert!(!is_skill_wish(bad), "{bad}");
         }
     }

@@ -12,15 +12,7 @@ use crate::sip::config::{Listener, SipConfig, UserConfig};
 
 /// A centre with agent 101, who has no fixed phone.
 fn settings() -> Settings {
-    let agent = AgentConfig {
-        id: AgentId::from("101"),
-        name: String::new(),
-        skills: BTreeMap::new(),
-        queues: ["support".into()].into(),
-        auto_ready: true,
-        contact: None,
-        contact_user: None,
-    };
+    let agent = AgentConfig { queues: ["support".into()].into(), auto_ready: true, ..AgentConfig::new("101".into()) };
     let listener = Listener { transport: Transport::Udp, address: ([10, 0, 0, 1], 5060).into(), advertised: None };
     Settings {
         sip: SipConfig {

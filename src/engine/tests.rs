@@ -16,13 +16,10 @@ pub(super) fn settings() -> Settings {
     let centre: std::net::SocketAddr = ([10, 0, 0, 1], 5060).into();
     let queue = QueueName::from("support");
     let agent = AgentConfig {
-        id: AgentId::from("101"),
-        name: String::new(),
-        skills: BTreeMap::new(),
         queues: BTreeSet::from([queue.clone()]),
         auto_ready: true,
         contact: Some(([10, 1, 0, 101], 5060).into()),
-        contact_user: None,
+        ..AgentConfig::new("101".into())
     };
     let number = NumberConfig {
         pattern: "600".into(),

@@ -12,7 +12,9 @@ use super::record::*;
 use super::word;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, QueueName, RecordingId};
-use crate::journal::{About, AgentStateName, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome, SupervisionMode};
+use crate::journal::{
+    About, AgentStateName, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome, SupervisionMode, Why,
+};
 
 /// How long a closed call waits for late entries when none is known to be due.
 const LINGER_US: i64 = 10_000_000;
@@ -260,6 +262,16 @@ fn step(record: &mut CallRecord, at: Wall, what: impl Into<String>) {
     }
 }
 
+/// The strategy of an offer with the figure that decided, e.g. `fewest_calls 3`, `least_talk 61.0 s`.
+fn rule(why: &Why) -> String {
+    let rule = &why.rule;
+    match why.figure {
+        Some(ms) if rule == "least_talk" => format!("{rule} {}", Seconds::from_ms(ms)),
+        Some(figure) => format!("{rule} {figure}"),
+        None => rule.clone(),
+    }
+}
+
 /// Adds to a list that a long call cannot make endless.
 fn push<T>(list: &mut Vec<T>, item: T) {
     if list.len() < STEPS_MAX {
@@ -444,7 +456,7 @@ impl Tracked {
                 };
                 push(&mut self.record.agents, visit);
                 let idle = Seconds::from_ms(why.idle_ms);
-                let what = format!("rang {agent} ({}, idle {idle}, {} waiting)", why.rule, why.waiting);
+                let what = format!("rang {agent} ({}, idle {idle}, {} waiting)", rule(why), why.waiting);
                 step(&mut self.record, at, what);
             }
             Kind::OfferEnded { offer, agent, result, ring_ms, sip_code, .. } => {

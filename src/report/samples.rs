@@ -50,6 +50,9 @@ pub(crate) fn queue_call(number: u128, first_seq: u64) -> Vec<Entry> {
     let flow = || "main".to_owned();
     let why = Why {
         rule: "longest_idle".into(),
+        figure: None,
+        preferred: Vec::new(),
+        unmet: Vec::new(),
         idle_ms: 60_000,
         waited_ms: 2_000,
         waiting: 1,

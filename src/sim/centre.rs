@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Plan;
-use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig};
+use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
 use crate::call::config::{
     CallConfig, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy, SupervisorConfig, TrunkConfig,
 };
@@ -128,13 +128,14 @@ fn agent(number: u64, queues: &[QueueName], other: bool) -> AgentConfig {
         _ => number == 11,
     };
     AgentConfig {
-        name: id.to_string(),
         skills: BTreeMap::from([("lang:ar".to_owned(), if other && number == 9 { 1 } else { 5 })]),
         queues: queues.iter().filter(|queue| serves(queue)).cloned().collect(),
         auto_ready: true,
         contact: (!registers(number)).then(|| agent_address(number)),
-        contact_user: None,
-        id,
+        // The other way round after a reload; 9 is as likely as five others, then as none but one.
+        position: u32::try_from(if other { 100 - number.min(100) } else { number }).unwrap_or(0),
+        weights: queues.iter().filter(|_| number == 9 && !other).map(|queue| (queue.clone(), 5)).collect(),
+        ..AgentConfig::new(id)
     }
 }
 
@@ -146,6 +147,14 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
     if name.as_str() == "support" {
         queue.skills = vec![if other { "lang:ar>=2" } else { "lang:ar" }.to_owned()];
     }
+    queue.strategy = match (name.as_str(), other) {
+        ("support", false) => Strategy::LongestIdle,
+        ("support", true) => Strategy::FewestCalls,
+        ("vip", false) => Strategy::Weighted,
+        ("vip", true) => Strategy::RoundRobin,
+        (_, false) => Strategy::LeastTalk,
+        (_, true) => Strategy::Random,
+    };
     if other {
         (queue.wrap_up, queue.ring_timeout) = (Duration::from_secs(5), Duration::from_secs(11));
     }

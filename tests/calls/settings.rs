@@ -33,13 +33,10 @@ pub fn queue(name: &str) -> QueueName {
 
 fn agent(id: u16, queues: &[&str]) -> AgentConfig {
     AgentConfig {
-        id: AgentId::from(id.to_string()),
-        name: id.to_string(),
-        skills: BTreeMap::new(),
         queues: queues.iter().map(|q| queue(q)).collect(),
         auto_ready: true,
         contact: Some(desk(id)),
-        contact_user: None,
+        ..AgentConfig::new(AgentId::from(id.to_string()))
     }
 }
 

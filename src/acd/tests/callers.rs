@@ -61,8 +61,9 @@ fn the_longest_idle_agent_is_taken_and_ties_go_by_who_became_idle_first() {
     assert_eq!(offers(&w.enqueue(5)), offer(5, 5, "101"));
 }
 
+/// spec/acd.md F06: skills with level 1–10, required and preferred, AND/OR/NOT.
 #[test]
-fn skills_of_queue_and_caller_are_all_needed_with_levels_or_and_not() {
+fn f06_skills_of_queue_and_caller_are_all_needed_with_levels_or_and_not() {
     let mut w = World::new(FloorConfig::default());
     w.queue(SUPPORT).skills = vec!["billing".to_owned()];
     for (id, skills) in [
@@ -83,6 +84,50 @@ fn skills_of_queue_and_caller_are_all_needed_with_levels_or_and_not() {
     assert_eq!(offers(&w.enqueue_to(2, SUPPORT, &["lang:ar>=5|lang:fr", "billing>=5"], 0)), offer(2, 2, "103"));
     assert_eq!(offers(&w.enqueue_to(3, SUPPORT, &["lang:xx"], 0)), []);
     assert_eq!(offers(&w.enqueue(4)), offer(3, 4, "101"));
+}
+
+/// F06: of those who may serve, who meets more preferences is first; among equals the strategy decides; nobody waits.
+#[test]
+fn f06_preferences_come_before_the_strategy_and_nobody_waits_for_them() {
+    let mut w = World::new(FloorConfig::default());
+    w.queue(SUPPORT).skills = vec!["patient?".to_owned()];
+    for (id, skills) in [
+        ("101", &[("billing", 3)][..]),
+        ("102", &[("billing", 3), ("patient", 1)]),
+        ("103", &[("billing", 7), ("patient", 1)]),
+        ("104", &[("patient", 9)]),
+        ("105", &[("billing", 7), ("patient", 1)]),
+    ] {
+        w.config.agents.insert(id.into(), person(id, skills, &[SUPPORT]));
+    }
+    w.apply();
+    let mut rung = Vec::new();
+    for n in 1..5 {
+        let out = w.enqueue_to(n, SUPPORT, &["billing", "billing>=5?"], 0);
+        let why = why(&out);
+        rung.push((offers(&out)[0].2.clone(), why.preferred.join(" "), why.unmet.join(" ")));
+    }
+    let wanted = [
+        ("103", "billing>=5? patient?", ""),
+        ("105", "billing>=5? patient?", ""),
+        ("102", "patient?", "billing>=5?"),
+        ("101", "", "billing>=5? patient?"),
+    ];
+    assert_eq!(rung, wanted.map(|(agent, met, unmet)| (agent.to_owned(), met.to_owned(), unmet.to_owned())));
+    assert_eq!(offers(&w.enqueue_to(5, SUPPORT, &["billing"], 0)), [], "104 has no billing at all");
+    // A round goes on among those who meet as many.
+    w.queue(SUPPORT).strategy = super::super::config::Strategy::RoundRobin;
+    w.apply();
+    for n in [5, 1, 2, 3, 4] {
+        w.input(Input::Leave { call: call(n) });
+    }
+    let mut rung = Vec::new();
+    for n in 6..10 {
+        let out = w.enqueue_to(n, SUPPORT, &["billing", "billing>=5?"], 0);
+        rung.push(offers(&out)[0].2.clone());
+        w.input(Input::Leave { call: call(n) });
+    }
+    assert_eq!(rung, ["103", "105", "103", "105"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod agents;
 mod callers;
 mod random;
+mod strategies;
 
 use std::time::{Duration, Instant};
 
@@ -42,13 +43,12 @@ fn quiet(name: &str) -> QueueConfig {
 
 fn person(id: &str, skills: &[(&str, u8)], queues: &[&str]) -> AgentConfig {
     AgentConfig {
-        id: id.into(),
         name: id.to_uppercase(),
         skills: skills.iter().map(|(n, l)| ((*n).to_owned(), *l)).collect(),
         queues: queues.iter().map(|q| QueueName::from(*q)).collect(),
         auto_ready: true,
         contact: Some("192.0.2.1:5060".parse().unwrap()),
-        contact_user: None,
+        ..AgentConfig::new(id.into())
     }
 }
 

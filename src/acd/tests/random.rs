@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::super::config::{AgentConfig, FloorConfig, QueueConfig};
+use super::super::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
 use super::super::skill::Skill;
 use super::super::{Floor, Input, Output, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
@@ -13,7 +13,8 @@ const SEEDS: u64 = 80;
 const STEPS: u64 = 2_000;
 
 const QUEUES: [&str; 3] = ["a", "b", "c"];
-const NEEDS: [&[&str]; 5] = [&[], &["ar"], &["ar>=5"], &["!ar"], &["ar|en", "!new"]];
+const NEEDS: [&[&str]; 7] =
+    [&[], &["ar"], &["ar>=5"], &["!ar"], &["ar|en", "!new"], &["ar>=7?", "!new?"], &["ar", "en?"]];
 
 /// SplitMix64: a seed is a day.
 struct Dice(u64);
@@ -37,7 +38,9 @@ fn config(dice: &mut Dice) -> FloorConfig {
     let mut config = FloorConfig::default();
     for name in QUEUES.into_iter().take(if dice.roll(4) == 0 { 2 } else { 3 }) {
         let seconds = |dice: &mut Dice, below| Duration::from_secs(dice.roll(below));
+        let strategies = Strategy::WORDS.map(|(_, strategy)| strategy);
         let queue = QueueConfig {
+            strategy: dice.pick(&strategies).unwrap_or(Strategy::LongestIdle),
             wrap_up: seconds(dice, 10),
             max_wait: Duration::from_secs(20 + dice.roll(200)),
             max_waiting: 4 + dice.roll(10) as u32,
@@ -47,12 +50,17 @@ fn config(dice: &mut Dice) -> FloorConfig {
             exclude_agent: seconds(dice, 30),
             delay_no_answer: seconds(dice, 10),
             delay_rejected: seconds(dice, 10),
-            skills: if dice.roll(4) == 0 { vec!["!new".to_owned()] } else { vec![] },
+            skills: dice
+                .pick(&[&["!new"][..], &["en>=3?"], &[], &[]])
+                .unwrap_or_default()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             ..QueueConfig::new(name.into())
         };
         config.queues.insert(name.into(), queue);
     }
-    for n in 0..8 {
+    for n in 0..8u32 {
         let id = format!("10{n}");
         let mut skills = BTreeMap::new();
         for name in ["ar", "en", "new"] {
@@ -61,19 +69,24 @@ fn config(dice: &mut Dice) -> FloorConfig {
             }
         }
         let agent = AgentConfig {
-            id: id.as_str().into(),
-            name: id.clone(),
             skills,
             queues: QUEUES.into_iter().filter(|_| dice.roll(3) != 0).map(QueueName::from).collect(),
             auto_ready: dice.roll(3) != 0,
             contact: (dice.roll(4) != 0).then(|| "192.0.2.1:5060".parse().unwrap()),
-            contact_user: None,
+            position: position(n),
+            weights: QUEUES.into_iter().filter(|_| dice.roll(2) == 0).map(|q| (q.into(), 1 + n)).collect(),
+            ..AgentConfig::new(id.as_str().into())
         };
         if dice.roll(8) != 0 {
             config.agents.insert(id.into(), agent);
         }
     }
     config
+}
+
+/// Where agent 100 + n stands in the file: not where his id would put him.
+fn position(n: u32) -> u32 {
+    n * 5 % 8
 }
 
 /// What the journal says, and what follows from it.
@@ -86,6 +99,10 @@ struct Model {
     excluded: BTreeMap<(CallId, AgentId), Instant>,
     entered: u64,
     talks: BTreeMap<AgentId, CallId>,
+    /// Callers answered and ms talked.
+    work: BTreeMap<AgentId, (u64, u64)>,
+    /// Whom each queue rang last.
+    last: BTreeMap<QueueName, AgentId>,
     /// Delays as they were before this step.
     delays: BTreeMap<AgentId, Instant>,
 }
@@ -108,7 +125,22 @@ impl Model {
             excluded: BTreeMap::new(),
             entered: 0,
             talks: BTreeMap::new(),
+            work: BTreeMap::new(),
+            last: BTreeMap::new(),
             delays: BTreeMap::new(),
+        }
+    }
+
+    /// A new configuration: who was rung last and is gone is replaced by the nearest before him who stays.
+    fn reload(&mut self, config: FloorConfig) {
+        let old = std::mem::replace(&mut self.config, config);
+        let place = |id: &AgentId| old.agents[id].position;
+        self.last.retain(|queue, _| self.config.queues.contains_key(queue));
+        for (queue, last) in std::mem::take(&mut self.last) {
+            let stays = |id: &&AgentId| self.config.agents.contains_key(*id) && place(id) <= place(&last);
+            if let Some(last) = old.agents.keys().filter(stays).max_by_key(|id| place(id)) {
+                self.last.insert(queue, last.clone());
+            }
         }
     }
 
@@ -155,7 +187,10 @@ impl Model {
             (About::Call(call), Kind::Offered { offer, agent, queue, why }) => {
                 assert_eq!(&self.callers[call].queue, queue);
                 assert!(why.eligible >= 1);
+                assert_eq!(why.unmet.len(), self.unmet(call, agent), "{why:?}");
+                assert_eq!(why.figure, self.figure(queue, agent), "{why:?}");
                 self.best_pair(now, floor, *call, agent);
+                self.last.insert(queue.clone(), agent.clone());
                 assert!(self.rings.values().all(|(a, c)| a != agent && c != call), "one offer for each");
                 self.rings.insert(*offer, (agent.clone(), *call));
             }
@@ -170,8 +205,10 @@ impl Model {
             }
             (About::Call(call), Kind::Connected { agent, .. }) => {
                 assert!(self.talks.insert(agent.clone(), *call).is_none(), "{agent} talks twice");
+                self.work.entry(agent.clone()).or_default().0 += 1;
             }
-            (About::Call(call), Kind::TalkEnded { agent, .. }) => {
+            (About::Call(call), Kind::TalkEnded { agent, talk_ms, .. }) => {
+                self.work.entry(agent.clone()).or_default().1 += talk_ms;
                 assert_eq!(self.talks.remove(agent).as_ref(), Some(call));
             }
             (About::Agent(agent), Kind::AgentState { state, code, .. }) => {
@@ -202,8 +239,8 @@ impl Model {
         let was_delayed = self.delays.get(agent).copied().filter(|_| is_sure);
         self.states.get(agent).is_some_and(|(state, _)| *state == AgentStateName::Ready)
             && config.queues.contains(&caller.queue)
-            && caller.skills.iter().all(|s| s.is_met(&config.skills))
-            && of_queue.iter().all(|s| s.parse::<Skill>().unwrap().is_met(&config.skills))
+            && caller.skills.iter().all(|s| s.is_preferred() || s.is_met(&config.skills))
+            && of_queue.iter().all(|s| s.ends_with('?') || s.parse::<Skill>().unwrap().is_met(&config.skills))
             && delayed.is_none_or(over)
             && was_delayed.is_none_or(over)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
@@ -213,12 +250,53 @@ impl Model {
         self.rings.values().any(|(_, c)| c == call)
     }
 
-    /// The caller had the first turn of all who could be served, and the agent was idle longest.
+    /// How many preferences of this caller and his queue the agent does not meet; the same text counts once.
+    fn unmet(&self, call: &CallId, agent: &AgentId) -> usize {
+        let (caller, skills) = (&self.callers[call], &self.config.agents[agent].skills);
+        let of_queue = self.config.queues[&caller.queue].skills.iter().map(|s| s.parse().unwrap());
+        let all: BTreeSet<Skill> = of_queue.chain(caller.skills.iter().cloned()).collect();
+        all.iter().filter(|s| s.is_preferred() && !s.is_met(skills)).count()
+    }
+
+    /// What the strategy of the queue looks at; lower is taken first. By chance anyone is right.
+    fn standing(&self, floor: &Floor, queue: &QueueName, agent: &AgentId) -> (u64, Option<Instant>) {
+        let idle = floor.agent(agent).map(|a| a.idle_since);
+        let (calls, talk_ms) = self.work.get(agent).copied().unwrap_or_default();
+        let place = |id| u64::from(self.config.agents[id].position);
+        match self.config.queues[queue].strategy {
+            Strategy::LongestIdle => (0, idle),
+            Strategy::FewestCalls => (calls, idle),
+            Strategy::LeastTalk => (talk_ms, idle),
+            Strategy::RoundRobin => {
+                let is_behind = self.last.get(queue).is_some_and(|last| place(agent) <= place(last));
+                (place(agent) + if is_behind { 100 } else { 0 }, None)
+            }
+            Strategy::Linear => (place(agent), None),
+            Strategy::Random | Strategy::Weighted => (0, None),
+        }
+    }
+
+    /// The figure that the reason of an offer names.
+    fn figure(&self, queue: &QueueName, agent: &AgentId) -> Option<u64> {
+        let (calls, talk_ms) = self.work.get(agent).copied().unwrap_or_default();
+        let config = &self.config.agents[agent];
+        match self.config.queues[queue].strategy {
+            Strategy::LongestIdle | Strategy::Random => None,
+            Strategy::FewestCalls => Some(calls),
+            Strategy::LeastTalk => Some(talk_ms),
+            Strategy::RoundRobin | Strategy::Linear => {
+                Some(self.config.agents.values().filter(|a| a.position <= config.position).count() as u64)
+            }
+            Strategy::Weighted => Some(config.weights.get(queue).copied().unwrap_or(1).into()),
+        }
+    }
+
+    /// The caller had the first turn of all who could be served, and the agent was first by the queue's strategy.
     fn best_pair(&self, now: Instant, floor: &Floor, call: CallId, agent: &AgentId) {
         assert!(self.may_serve(now, floor, &call, agent, false), "{agent} may not serve {call}");
-        let idle = |id: &AgentId| floor.agent(id).map(|a| a.idle_since);
+        let standing = |id| (self.unmet(&call, id), self.standing(floor, &self.callers[&call].queue, id));
         for other in self.states.keys().filter(|a| self.may_serve(now, floor, &call, a, true)) {
-            assert!(idle(agent) <= idle(other), "{other} is idle longer than {agent}");
+            assert!(standing(agent) <= standing(other), "{other} comes before {agent}");
         }
         let turn = self.turn(&self.callers[&call]);
         for (other, caller) in self.callers.iter().filter(|(c, _)| !self.is_rung(c)) {
@@ -235,6 +313,7 @@ impl Model {
             assert_eq!((view.state, view.code.clone()), known, "{}", view.id);
         }
         self.delays = floor.agents().filter_map(|a| Some((a.id, a.delayed_until?))).collect();
+        self.work.retain(|id, _| floor.agent(id).is_some());
         let live: BTreeSet<AgentId> = floor.agents().map(|a| a.id).collect();
         let gone =
             |(id, (state, _)): (&AgentId, &(AgentStateName, _))| live.contains(id) || *state == AgentStateName::Offline;
@@ -360,7 +439,7 @@ impl Day {
     }
 
     fn reload(&mut self) {
-        self.model.config = config(&mut self.dice);
+        self.model.reload(config(&mut self.dice));
         self.floor.apply(self.now, self.model.config.clone());
         self.done();
     }
