@@ -295,7 +295,7 @@ fn in_a_house(
 /// Everything `hatif serve` runs for calls.
 struct House {
     driver: Driver,
-    media: Arc<MediaThreads>,
+    media: MediaThreads,
     journal: Arc<Journal>,
     present: thread::JoinHandle<()>,
     follower: hatif::storage::records::Follower,
@@ -325,17 +325,14 @@ impl House {
         let settings = settings(centre, callee);
         // Nothing is recorded: no chunk is ever sent.
         let (chunks, _) = crossbeam_channel::bounded(1);
-        let events = inbox.clone();
-        let tell = Arc::new(move |event| events.send(Input::Media(event)));
-        let media = Arc::new(MediaThreads::start(&settings.media, clock, [9; 32], chunks.into(), tell).expect("media"));
+        let started = MediaThreads::start(&settings.media, clock, [9; 32], chunks.into(), inbox.bell());
+        let (media, lines) = started.expect("media");
         let engine = Engine::new(origin, clock, settings, 1, [7; 32]);
-        let (ports, bell, writer, commits) =
-            (Arc::clone(&media), Arc::clone(&media), Arc::clone(&journal), Arc::clone(&journal));
+        let (writer, commits) = (Arc::clone(&journal), Arc::clone(&journal));
         // What the API and the metrics show.
         let (entries, present) = hatif::http::follow(&Default::default()).expect("a thread");
         let outlets = Outlets {
-            media: Box::new(move |shard, command| ports.post(shard, command)),
-            wake_media: Box::new(move |shard| bell.ring(shard)),
+            media: lines,
             journal: Box::new(move |entry: Entry| {
                 writer.append(entry.clone());
                 let _ = entries.send(entry);

@@ -15,7 +15,7 @@
 //! | [`media`] | RTP, RTCP, SRTP, ICE and DTLS, digits, codecs, prompts, bridging, mixing, recording, listening: the shard |
 //! | [`ivr`] | flow files, their check, one caller's run |
 //! | [`acd`] | the floor: queues, agents, matching |
-//! | [`report`] | folds over the journal: call records and the present |
+//! | [`report`] | folds over the journal: call records and the present; Erlang's formulas |
 //!
 //! [`call`] joins sip, sdp, media and ivr into one customer's call; [`engine`] is the only one that sees all.
 //!

@@ -156,3 +156,50 @@ fn the_first_line_says_everything() {
         "{again:?}"
     );
 }
+
+/// `docs/planning.md` shows what `hatif erlang` prints, word for word.
+#[test]
+fn the_examples_of_planning_are_what_the_command_prints() {
+    let page = fs::read_to_string(root().join("docs/planning.md")).expect("the page");
+    let examples: Vec<&str> = page.split("```text\n$ hatif ").skip(1).filter_map(|e| e.split("```").next()).collect();
+    assert_eq!(examples.len(), 2, "the page has two examples");
+    for example in examples {
+        let (command, printed) = example.split_once('\n').expect("a command and its output");
+        let got = run(&command.split(' ').collect::<Vec<_>>(), &[]);
+        assert_eq!((got.code, got.stdout.as_str()), (Some(0), printed), "{command}: {got:?}");
+    }
+}
+
+/// `hatif erlang`: the answer of the published table as JSON lines, other names of options, and mistakes with their mend.
+#[test]
+fn staffing_is_computed_from_the_command_line() {
+    let told =
+        run(&["erlang", "--calls", "240", "--interval", "30m", "--aht", "240s", "--target", "80/20", "--json"], &[]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let rows = told.lines();
+    let needed: Vec<_> = rows.iter().filter(|row| row["needed"] == true).collect();
+    assert_eq!(needed.len(), 1, "{rows:?}");
+    assert_eq!((needed[0]["agents"].as_u64(), needed[0]["load_erlang"].as_f64()), (Some(37), Some(32.0)), "{rows:?}");
+    assert_eq!(needed[0]["service_level"].as_f64().map(|level| (level * 1e4).round()), Some(8042.0), "{rows:?}");
+    for row in &rows {
+        assert_eq!(row["meets"].as_bool(), row["agents"].as_u64().map(|agents| agents >= 37), "{row}");
+    }
+    let overloaded = run(&["erlang", "--calls", "100", "--handle", "4m", "--agents", "12", "--json"], &[]);
+    let row = overloaded.lines().into_iter().find(|row| row["agents"] == 12).expect("the row asked for");
+    assert!(row["service_level"].is_null() && row["meets"] == false, "{row}");
+
+    for (spoilt, code, mend) in [
+        (&["--calls", "0", "--handle", "4m"][..], 2, "--calls"),
+        (&["--calls", "9", "--handle", "4"], 2, "4m"),
+        (&["--calls", "9", "--handle", "4m", "--target", "100/20"], 2, "under 100%"),
+        (&["--calls", "9", "--handle", "4m", "--shrinkage", "0.3"], 2, "30%"),
+        (&["--calls", "9", "--handle", "4m", "--max-abandon", "3%"], 2, "--patience"),
+        (&["--calls", "9", "--handle", "4m", "--formula", "best"], 2, "all_positive"),
+        (&["--calls", "1e9", "--handle", "4m"], 2, "50000"),
+        (&["--calls", "9", "--handle", "4m", "--max-occupancy", "0%"], 1, "--max-occupancy"),
+    ] {
+        let refused = run(&[&["erlang"], spoilt].concat(), &[]);
+        assert_eq!(refused.code, Some(code), "{spoilt:?}: {refused:?}");
+        assert!(refused.stdout.is_empty() && refused.stderr.contains(mend), "{spoilt:?}: {refused:?}");
+    }
+}

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use hatif::clock::{Clock, Wall};
 use hatif::id::LegId;
-use hatif::io::media::MediaThreads;
+use hatif::io::bell::Bell;
+use hatif::io::media::{MediaLines, MediaThreads, RETRY};
 use hatif::media::config::MediaConfig;
 use hatif::media::srtp::Sender;
 use hatif::media::{Codec, Command, Event, LegRole, Port, PortRange, Terms, rtp};
@@ -304,19 +305,19 @@ impl Media {
             shards: 1,
             timeout_s: 60,
         };
-        let (told, events) = crossbeam_channel::unbounded();
         let (chunks, storage) = crossbeam_channel::bounded(100_000);
         let storage = std::thread::spawn(move || while storage.recv().is_ok() {});
         let clock = Clock::new(Instant::now(), Wall(0));
-        let tell = Arc::new(move |event: Event| drop(told.send(event)));
-        let threads = MediaThreads::start(&config, clock, [3; 32], chunks.into(), tell).unwrap();
+        // Nobody sleeps by it: the answers are looked for.
+        let bell = Arc::new(Bell::new().unwrap());
+        let (threads, mut lines) = MediaThreads::start(&config, clock, [3; 32], chunks.into(), bell).unwrap();
         let mut range = PortRange::new(config.ports);
         let mut ports = Vec::new();
         for (n, phone) in phones.iter().enumerate() {
             loop {
                 let (port, _) = range.take(Instant::now()).expect("a free port");
-                threads.send(0, open(LegId(n as u64), port, phone.local_addr().unwrap(), terms(n)));
-                match events.recv_timeout(Duration::from_secs(5)).expect("an answer") {
+                lines.send(0, open(LegId(n as u64), port, phone.local_addr().unwrap(), terms(n)));
+                match answer(&mut lines) {
                     Event::Opened { .. } => {
                         ports.push(port);
                         break;
@@ -325,7 +326,10 @@ impl Media {
                 }
             }
         }
-        then(&mut |command| threads.send(0, command));
+        then(&mut |command| lines.send(0, command));
+        while !lines.ring() {
+            std::thread::sleep(RETRY);
+        }
         Self { ports, threads: Some(threads), storage: Some(storage) }
     }
 }
@@ -344,6 +348,18 @@ impl Drop for Media {
     fn drop(&mut self) {
         drop(self.threads.take());
         let _ = self.storage.take().map(JoinHandle::join);
+    }
+}
+
+/// The next event, waited for at most 5 s.
+fn answer(lines: &mut MediaLines) -> Event {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        if let Some(event) = lines.poll_event() {
+            return event;
+        }
+        assert!(Instant::now() < until, "an answer");
+        std::thread::sleep(Duration::from_micros(50));
     }
 }
 

@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod client;
+mod erlang;
 mod live;
 mod offline;
 pub mod prompts;
@@ -131,6 +132,8 @@ enum Command {
         #[command(subcommand)]
         what: prompts::Prompts,
     },
+    /// How many agents a queue needs: Erlang C, and Erlang A with --patience.
+    Erlang(erlang::Options),
     /// Run the engine against a virtual world and check that nothing breaks.
     Sim {
         /// Decides everything; the same seed gives the same journal.
@@ -163,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Key { what, target } => live::keys(&what, &target),
         Command::Ivr { what } => offline::ivr(&what),
         Command::Prompts { what } => prompts::run(&what),
+        Command::Erlang(options) => erlang::run(&options),
         Command::Sim { seed, hours, seeds, json } => offline::sim(seed, hours, seeds, json),
     };
     match outcome {

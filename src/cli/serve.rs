@@ -21,7 +21,7 @@ use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
 use crate::id::RecordingId;
 use crate::io::driver::{self, Driver, Outlets};
-use crate::io::media::{Counters, LATENESS_MS, MediaThreads, ToStorage};
+use crate::io::media::{Counters, LATENESS_MS, MediaLines, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
@@ -82,7 +82,7 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
 /// Everything that runs.
 struct Node {
     driver: Driver,
-    media: Arc<MediaThreads>,
+    media: MediaThreads,
     recorder: Recorder,
     filing: Filing,
     journal: Arc<Journal>,
@@ -234,7 +234,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let clock = Clock::new(origin, wall_now());
     let filing = start_filing(&config, &records, &inbox)?;
     config.media.identity = Some(Identity::generate().context("no certificate for browsers can be made")?);
-    let (recorder, media) = start_media(&config, clock, &inbox, filing.inbox())?;
+    let (recorder, media, lines) = start_media(&config, clock, &inbox, filing.inbox())?;
     // Known now that the sockets are bound; a reload keeps them.
     config.media.shared = media.shared_ports();
     settings.media = config.media.clone();
@@ -253,7 +253,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let names = Names::new(runtime, inbox.clone());
     names.set(&config.sip, &config.streams.dns);
     let drained = Arc::new(tokio::sync::Notify::new());
-    let outlets = outlets(&media, &journal, entries, &streams, &drained);
+    let outlets = outlets(lines, &journal, entries, &streams, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));
@@ -420,7 +420,7 @@ fn start_media(
     clock: Clock,
     inbox: &driver::Inbox,
     to_file: crossbeam_channel::Sender<RecordingId>,
-) -> Result<(Recorder, Arc<MediaThreads>), Failure> {
+) -> Result<(Recorder, MediaThreads, MediaLines), Failure> {
     let pool = recordings::pool(config.recording.pool_bytes);
     let stored = inbox.clone();
     let recorder = Recorder::start(&config.data_dir, pool.writer, move |ended| {
@@ -434,27 +434,24 @@ fn start_media(
     .context("the recorder cannot be started")?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
-    let events = inbox.clone();
-    let tell = Arc::new(move |event| events.send(Input::Media(event)));
     let storage = ToStorage { chunks: pool.chunks, spare: pool.spare };
-    let media = MediaThreads::start(&config.media, clock, seed, storage, tell).context("media cannot be started")?;
-    Ok((recorder, Arc::new(media)))
+    let started = MediaThreads::start(&config.media, clock, seed, storage, inbox.bell());
+    let (media, lines) = started.context("media cannot be started")?;
+    Ok((recorder, media, lines))
 }
 
 fn outlets(
-    media: &Arc<MediaThreads>,
+    media: MediaLines,
     journal: &Arc<Journal>,
     entries: crossbeam_channel::Sender<Entry>,
     streams: &Streams,
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
-    let (media, bell, writer, commits) =
-        (Arc::clone(media), Arc::clone(media), Arc::clone(journal), Arc::clone(journal));
+    let (writer, commits) = (Arc::clone(journal), Arc::clone(journal));
     let drained = Arc::clone(drained);
     let (stream, orders) = (streams.clone(), streams.clone());
     Outlets {
-        media: Box::new(move |shard, command| media.post(shard, command)),
-        wake_media: Box::new(move |shard| bell.ring(shard)),
+        media,
         journal: Box::new(move |entry| {
             writer.append(entry.clone());
             let _ = entries.send(entry);

@@ -1,46 +1,47 @@
 //! The engine's thread: datagrams, inbox and timers in, everything the engine asks for out.
 //!
-//! One epoll waits for the SIP sockets and for an eventfd that rings when somebody put something into the inbox.
+//! One epoll waits for the SIP sockets and for a bell, rung when somebody put something into the inbox or a media thread
+//! into its ring.
 //! The thread never waits for anything else: streams, disk and media have threads of their own.
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{Timespec, epoll};
 
 use crate::engine::{Engine, Input, Output};
 use crate::journal::Entry;
-use crate::media::Command;
 use crate::sip::config::Transport;
 use crate::sip::{Flow, LinkOrder};
 
+use super::bell::Bell;
 use super::datagram::Datagrams;
+use super::media::{MediaLines, RETRY};
 
 /// Datagrams read from one socket before timers, the inbox and media get their turn.
 const BATCH: usize = 64;
 
-/// Letters read from the inbox before sockets, timers and media get theirs.
+/// Letters read from the inbox, and events of media, before the others get their turn.
 const LETTERS: usize = 256;
 
 /// Letters in the inbox from which on streams wait.
 const CROWD: usize = 4_096;
 
+/// How long the thread waits at its end for media to take what it was sent.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What the engine's outputs go to.
 pub struct Outlets {
-    /// Media shards; they look when `wake_media` is called.
-    pub media: Box<dyn FnMut(usize, Command) + Send>,
-    /// Wakes one media shard that was sent something.
-    pub wake_media: Box<dyn FnMut(usize) + Send>,
+    /// Media shards: commands there, events back.
+    pub media: MediaLines,
     /// The journal.
     pub journal: Box<dyn FnMut(Entry) + Send>,
     /// The journal's commit request.
@@ -66,9 +67,7 @@ enum Letter {
 #[derive(Clone)]
 pub struct Inbox {
     letters: Sender<Letter>,
-    bell: Arc<OwnedFd>,
-    /// The bell was rung and not heard yet: no need to ring again.
-    ringing: Arc<AtomicBool>,
+    bell: Arc<Bell>,
 }
 
 impl Inbox {
@@ -90,9 +89,12 @@ impl Inbox {
     fn post(&self, letter: Letter) {
         // A failed send means that the engine is gone: there is nobody to tell.
         let _ = self.letters.send(letter);
-        if !self.ringing.swap(true, Ordering::AcqRel) {
-            let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
-        }
+        self.bell.ring();
+    }
+
+    /// What wakes the engine: for media threads, which have rings of their own.
+    pub fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.bell)
     }
 }
 
@@ -148,17 +150,15 @@ pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 /// The system's, when it gives no more file descriptors.
 pub fn inbox() -> io::Result<(Inbox, Mail)> {
     let (letters, received) = unbounded();
-    let bell = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-    let ringing = Arc::new(AtomicBool::new(false));
-    let mail = Mail { received, bell: Arc::clone(&bell), ringing: Arc::clone(&ringing) };
-    Ok((Inbox { letters, bell, ringing }, mail))
+    let bell = Arc::new(Bell::new()?);
+    let mail = Mail { received, bell: Arc::clone(&bell) };
+    Ok((Inbox { letters, bell }, mail))
 }
 
 /// The reading end of an [`Inbox`].
 pub struct Mail {
     received: Receiver<Letter>,
-    bell: Arc<OwnedFd>,
-    ringing: Arc<AtomicBool>,
+    bell: Arc<Bell>,
 }
 
 impl Driver {
@@ -183,7 +183,7 @@ impl Driver {
             .into_iter()
             .map(|(index, socket)| Ok((index, Datagrams::new(socket)?)))
             .collect::<io::Result<Vec<_>>>()?;
-        let running = Running { engine, mail, sockets, outlets, poll, told: BTreeSet::new() };
+        let running = Running { engine, mail, sockets, outlets, poll };
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || running.run())?;
         Ok(Self { inbox, thread: Some(thread) })
     }
@@ -208,8 +208,6 @@ struct Running {
     sockets: Vec<(u16, Datagrams)>,
     outlets: Outlets,
     poll: OwnedFd,
-    /// Media shards that were told something in this turn: each is woken once, at its end.
-    told: BTreeSet<usize>,
 }
 
 impl Running {
@@ -217,8 +215,9 @@ impl Running {
         let mut events = Vec::with_capacity(64);
         self.flush();
         loop {
-            self.wake_media();
-            self.wait(&mut events);
+            // Each media shard that was sent something in this turn is woken once, here at its end.
+            let is_taken = self.outlets.media.ring();
+            self.wait(&mut events, is_taken);
             let mut mail = false;
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -226,8 +225,12 @@ impl Running {
                     index => self.read_socket(usize::try_from(index).unwrap_or(usize::MAX)),
                 }
             }
-            if mail && self.read_mail() {
-                return;
+            if mail {
+                self.mail.bell.hear();
+                if self.read_mail() {
+                    return;
+                }
+                self.read_media();
             }
             let now = Instant::now();
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
@@ -237,13 +240,13 @@ impl Running {
         }
     }
 
-    fn wait(&mut self, events: &mut Vec<epoll::Event>) {
-        let timeout = self.engine.poll_timeout().map(|at| {
-            let left = at.saturating_duration_since(Instant::now());
-            Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(left.subsec_nanos()),
-            }
+    /// Sleeps until something comes or is due; not for long when media has not taken everything yet.
+    fn wait(&mut self, events: &mut Vec<epoll::Event>, is_taken: bool) {
+        let left = self.engine.poll_timeout().map(|at| at.saturating_duration_since(Instant::now()));
+        let left = if is_taken { left } else { Some(left.unwrap_or(RETRY).min(RETRY)) };
+        let timeout = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
         });
         let room = rustix::buffer::spare_capacity(events);
         // Interrupted by a signal: the next turn waits again.
@@ -269,10 +272,6 @@ impl Running {
 
     /// Reads the inbox; true when it is time to stop.
     fn read_mail(&mut self) -> bool {
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&*self.mail.bell, &mut count);
-        // First say that the bell was heard, then look: what comes in between rings again.
-        self.mail.ringing.store(false, Ordering::Release);
         for _ in 0..LETTERS {
             let Ok(letter) = self.mail.received.try_recv() else { return false };
             let now = Instant::now();
@@ -284,14 +283,14 @@ impl Running {
                     self.flush();
                     self.engine.stop(now);
                     self.flush();
-                    self.wake_media();
+                    self.finish_media();
                     return true;
                 }
             }
             self.flush();
         }
         // There is more: the others get their turn, then it goes on.
-        let _ = rustix::io::write(&*self.mail.bell, &1u64.to_ne_bytes());
+        self.mail.bell.ring();
         false
     }
 
@@ -299,10 +298,7 @@ impl Running {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { flow, bytes } => self.send(flow, bytes),
-                Output::Media { shard, command } => {
-                    (self.outlets.media)(shard, command);
-                    self.told.insert(shard);
-                }
+                Output::Media { shard, command } => self.outlets.media.post(shard, command),
                 Output::Journal(entry) => (self.outlets.journal)(entry),
                 Output::Commit(seq) => (self.outlets.commit)(seq),
                 Output::Link(order) => (self.outlets.link)(order),
@@ -311,10 +307,23 @@ impl Running {
         }
     }
 
-    fn wake_media(&mut self) {
-        while let Some(shard) = self.told.pop_first() {
-            (self.outlets.wake_media)(shard);
+    /// Before the thread ends, media is given all it was sent: recordings end with their last words.
+    fn finish_media(&mut self) {
+        let until = Instant::now() + LAST_WORDS;
+        while !self.outlets.media.ring() && Instant::now() < until {
+            std::thread::sleep(RETRY);
         }
+    }
+
+    /// What media shards have to say.
+    fn read_media(&mut self) {
+        for _ in 0..LETTERS {
+            let Some(event) = self.outlets.media.poll_event() else { return };
+            self.engine.handle(Instant::now(), Input::Media(event));
+            self.flush();
+        }
+        // There is more: the others get their turn, then it goes on.
+        self.mail.bell.ring();
     }
 
     fn send(&mut self, flow: Flow, bytes: Bytes) {

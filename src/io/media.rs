@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it owns the sockets and reads the clock")]
 
 mod counters;
+mod line;
 mod shared;
 mod sockets;
 mod worker;
@@ -15,34 +16,37 @@ mod worker;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use rustix::event::epoll;
 
+use self::line::{RING, line};
 use self::shared::SharedPort;
 use self::sockets::Sockets;
-use self::worker::{SHARED_RTCP, SHARED_RTP, WAKE, Wake, Worker};
+use self::worker::{SHARED_RTCP, SHARED_RTP, WAKE, Worker};
 use crate::clock::Clock;
+use crate::io::bell::Bell;
+use crate::media::Chunk;
 use crate::media::config::MediaConfig;
 use crate::media::shard::{Channel, Shard};
-use crate::media::{Chunk, Command, Event};
 
 pub use self::counters::{Counters, LATENESS_MS};
+pub use self::line::{MediaLines, RETRY};
 
-/// What is called with each event, on the media thread; it must not wait.
-pub type Events = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// The running media threads. Dropping it stops them; their legs' sockets close then.
+/// The running media threads. Dropping it stops them when they have done what they were sent; their legs' sockets
+/// close then.
 pub struct MediaThreads {
     threads: Vec<Thread>,
     counters: Arc<Counters>,
 }
 
 struct Thread {
-    commands: Sender<Command>,
-    wake: Arc<Wake>,
+    wake: Arc<Bell>,
+    /// It ends after its round.
+    stop: Arc<AtomicBool>,
     /// The port its legs share, when there is one.
     port: Option<u16>,
     handle: Option<JoinHandle<()>>,
@@ -68,7 +72,8 @@ impl MediaThreads {
     /// Starts `config.shards` threads, at least one.
     ///
     /// `clock` gives RTCP its wall time, `seed` the random numbers of SSRCs. Recording chunks go to `storage`; what finds
-    /// no room there becomes a gap.
+    /// no room there becomes a gap. The lines go to the thread that gives the commands; `bell` is rung when
+    /// [`MediaLines::poll_event`] has something new.
     ///
     /// # Errors
     ///
@@ -78,20 +83,20 @@ impl MediaThreads {
         clock: Clock,
         seed: [u8; 32],
         storage: ToStorage,
-        events: Events,
-    ) -> io::Result<Self> {
+        bell: Arc<Bell>,
+    ) -> io::Result<(Self, MediaLines)> {
         let counters = Arc::new(Counters::default());
         let timeout = (config.timeout_s > 0).then(|| Duration::from_secs(config.timeout_s));
         let mut free = config.ports.clone().filter(|port| port % 2 == 0 && port < config.ports.end());
-        let mut threads = Vec::new();
+        let (mut threads, mut lines) = (Vec::new(), Vec::new());
         for number in 0..config.shards.max(1) {
-            let (commands, inbox) = crossbeam_channel::unbounded();
-            let wake = Arc::new(Wake::new()?);
+            let (wake, stop) = (Arc::new(Bell::new()?), Arc::new(AtomicBool::new(false)));
+            let (near, far) = line(RING, Arc::clone(&wake), Arc::clone(&bell));
             let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let watch = |fd: BorrowedFd<'_>, datum| {
                 epoll::add(&epoll, fd, epoll::EventData::new_u64(datum), epoll::EventFlags::IN)
             };
-            watch(wake.event.as_fd(), WAKE)?;
+            watch(wake.as_fd(), WAKE)?;
             let is_shared = config.mux || config.identity.is_some();
             let shared = is_shared.then(|| SharedPort::bind(config.bind, &mut free)).transpose()?;
             if let Some(shared) = &shared {
@@ -103,15 +108,16 @@ impl MediaThreads {
             seed.iter_mut().zip((number as u64 + 1).to_le_bytes()).for_each(|(s, n)| *s ^= n);
             let shard = Shard::new(now(), clock, seed, timeout).with_identity(config.identity.clone());
             let (bind, storage, counters) = (config.bind, storage.clone(), Arc::clone(&counters));
-            let (bell, events) = (Arc::clone(&wake), Arc::clone(&events));
+            let signals = (Arc::clone(&wake), Arc::clone(&stop));
             let handle = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || {
                 // Batches of the shared port hold what must not change its thread.
                 let sockets = Sockets::new(epoll, bind, shared, storage, Arc::clone(&counters));
-                Worker::new((number, shard), sockets, inbox, bell, events, counters).run();
+                Worker::new((number, shard), sockets, far, signals, counters).run();
             })?;
-            threads.push(Thread { commands, wake, port, handle: Some(handle) });
+            threads.push(Thread { wake, stop, port, handle: Some(handle) });
+            lines.push(near);
         }
-        Ok(Self { threads, counters })
+        Ok((Self { threads, counters }, MediaLines::new(lines)))
     }
 
     /// How many shards there are; their numbers run from 0.
@@ -124,29 +130,6 @@ impl MediaThreads {
         self.threads.iter().filter_map(|thread| thread.port).collect()
     }
 
-    /// Sends a command to a shard. All legs that ever meet must be in the same shard.
-    ///
-    /// Commands are carried out in order. Their queue has no limit of its own: it is bounded by the calls there are.
-    pub fn send(&self, shard: usize, command: Command) {
-        self.post(shard, command);
-        self.ring(shard);
-    }
-
-    /// As [`MediaThreads::send`], but the shard looks only after [`MediaThreads::ring`]: one wake-up for many commands.
-    pub fn post(&self, shard: usize, command: Command) {
-        if let Some(thread) = self.threads.get(shard) {
-            // It fails only when the thread is gone, and then so is the process.
-            let _ = thread.commands.send(command);
-        }
-    }
-
-    /// Wakes a shard.
-    pub fn ring(&self, shard: usize) {
-        if let Some(thread) = self.threads.get(shard) {
-            thread.wake.ring();
-        }
-    }
-
     /// The counts of all threads.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
@@ -156,7 +139,8 @@ impl MediaThreads {
 impl Drop for MediaThreads {
     fn drop(&mut self) {
         for thread in &mut self.threads {
-            thread.wake.stop();
+            thread.stop.store(true, Ordering::Release);
+            thread.wake.ring();
         }
         for thread in &mut self.threads {
             if let Some(handle) = thread.handle.take() {

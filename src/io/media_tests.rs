@@ -1,7 +1,6 @@
 //! Real sockets on loopback: two phones through a media thread.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Receiver;
@@ -10,7 +9,7 @@ use super::sockets::Pair;
 use super::*;
 use crate::clock::Wall;
 use crate::id::{LegId, RecordingId};
-use crate::media::{ChunkKind, Clip, Codec, Law, LegRole, Port, PortRange, Terms, rtp};
+use crate::media::{ChunkKind, Clip, Codec, Command, Event, Law, LegRole, Port, PortRange, Terms, rtp};
 
 struct Phone {
     socket: UdpSocket,
@@ -71,7 +70,8 @@ fn level(samples: &[i16], hz: f64) -> f64 {
 
 struct Room {
     threads: MediaThreads,
-    events: Arc<Mutex<Vec<Event>>>,
+    lines: MediaLines,
+    events: Vec<Event>,
     chunks: Receiver<Chunk>,
     ports: PortRange,
 }
@@ -82,7 +82,6 @@ impl Room {
     }
 
     fn of(first_port: u16, mux: bool) -> Self {
-        let events = Arc::new(Mutex::new(Vec::new()));
         let (sender, chunks) = crossbeam_channel::bounded(1_000);
         let config = MediaConfig {
             address: Ipv4Addr::LOCALHOST.into(),
@@ -95,22 +94,24 @@ impl Room {
             identity: None,
             timeout_s: 60,
         };
-        let sink = Arc::clone(&events);
-        let told: Events = Arc::new(move |event| sink.lock().unwrap().push(event));
-        let threads = MediaThreads::start(&config, Clock::new(now(), Wall(0)), [1; 32], sender.into(), told).unwrap();
+        // The room looks by itself.
+        let bell = Arc::new(Bell::new().unwrap());
+        let clock = Clock::new(now(), Wall(0));
+        let (threads, lines) = MediaThreads::start(&config, clock, [1; 32], sender.into(), bell).unwrap();
         let ports = PortRange::without(config.ports, &threads.shared_ports());
-        Self { threads, events, chunks, ports }
+        Self { threads, lines, events: Vec::new(), chunks, ports }
     }
 
-    fn wait(&self, what: impl Fn(&Event) -> bool) -> Event {
+    fn wait(&mut self, what: impl Fn(&Event) -> bool) -> Event {
         let until = now() + Duration::from_secs(5);
         while now() < until {
-            if let Some(event) = self.events.lock().unwrap().iter().find(|e| what(e)) {
+            self.events.extend(std::iter::from_fn(|| self.lines.poll_event()));
+            if let Some(event) = self.events.iter().find(|e| what(e)) {
                 return event.clone();
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        panic!("not among {:?}", self.events.lock().unwrap());
+        panic!("not among {:?}", self.events);
     }
 
     /// Opens a leg for the phone on the first port that another program does not hold.
@@ -120,8 +121,8 @@ impl Room {
                 Some(shared) => Port::Shared(*shared),
                 None => Port::Own(self.ports.take(now()).expect("a free port").0),
             };
-            self.events.lock().unwrap().clear();
-            self.threads.send(
+            self.events.clear();
+            self.lines.send(
                 0,
                 Command::Open {
                     leg,
@@ -139,8 +140,8 @@ impl Room {
         }
     }
 
-    fn quality_at_close(&self, leg: LegId) -> crate::media::Quality {
-        self.threads.send(0, Command::Close { leg });
+    fn quality_at_close(&mut self, leg: LegId) -> crate::media::Quality {
+        self.lines.send(0, Command::Close { leg });
         match self.wait(|e| matches!(e, Event::Closed { leg: of, .. } if *of == leg)) {
             Event::Closed { quality, .. } => quality,
             other => panic!("{other:?}"),
@@ -156,8 +157,8 @@ fn tones_pass_both_ways_through_real_sockets_and_into_the_recording() {
     let port_a = room.open(a, &caller);
     let port_b = room.open(b, &agent);
     let recording = RecordingId::new(1, 1);
-    room.threads.send(0, Command::Bridge { a, b });
-    room.threads.send(0, Command::Record { recording, customer: a, others: smallvec::smallvec![b] });
+    room.lines.send(0, Command::Bridge { a, b });
+    room.lines.send(0, Command::Record { recording, customer: a, others: smallvec::smallvec![b] });
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let began = now();
     for n in 1..=50u32 {
@@ -171,7 +172,7 @@ fn tones_pass_both_ways_through_real_sockets_and_into_the_recording() {
         caller.hear();
         agent.hear();
     }
-    room.threads.send(0, Command::StopRecord { recording });
+    room.lines.send(0, Command::StopRecord { recording });
     room.wait(|e| matches!(e, Event::RecordingEnded { .. }));
     let wall_ms = began.elapsed().as_millis() as i64;
 
@@ -209,7 +210,7 @@ fn a_prompt_takes_its_time_and_a_taken_port_is_told() {
     let mut room = Room::new(23_700);
     let mut phone = Phone::new(Codec::Pcmu, 0.0);
     let port = room.open(LegId(1), &phone);
-    room.threads.send(
+    room.lines.send(
         0,
         Command::Open {
             leg: LegId(2),
@@ -225,7 +226,7 @@ fn a_prompt_takes_its_time_and_a_taken_port_is_told() {
     assert!(leg == LegId(2) && error.contains(&port.to_string()), "{error}");
     let began = now();
     let clips = vec![Arc::new(Clip::tone(1_004.0, -10.0, 500))];
-    room.threads.send(0, Command::Play { leg: LegId(1), play: 4, clips });
+    room.lines.send(0, Command::Play { leg: LegId(1), play: 4, clips });
     assert_eq!(room.wait(|e| matches!(e, Event::PlayDone { .. })), Event::PlayDone { leg: LegId(1), play: 4 });
     let took = began.elapsed().as_millis();
     assert!((475..600).contains(&took), "{took} ms");
@@ -233,6 +234,44 @@ fn a_prompt_takes_its_time_and_a_taken_port_is_told() {
     phone.hear();
     assert_eq!(phone.heard.len(), 25 * 160);
     assert!(level(&phone.heard, 1_004.0) > 70.0);
+}
+
+/// An engine that reads nothing for long: the media thread goes on with its work, and all it said is there, in order.
+#[test]
+fn an_engine_that_reads_late_misses_nothing() {
+    let mut room = Room::new(23_100);
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, all) = (Port::Own(taken.local_addr().unwrap().port()), 3 * RING as u64);
+    for leg in (0..all).map(LegId) {
+        let terms = Terms::plain(Codec::Pcmu, 0, None);
+        let (remote, signalling, role) = (None, None, LegRole::Agent);
+        room.lines.send(0, Command::Open { leg, port, remote, signalling, terms, role });
+    }
+    let until = now() + Duration::from_secs(5);
+    while !room.lines.ring() {
+        assert!(now() < until, "the thread waits for the engine");
+        std::thread::sleep(RETRY);
+    }
+    room.wait(|e| matches!(e, Event::OpenFailed { leg, .. } if leg.0 == all - 1));
+    let told = room.events.iter().map(|event| match event {
+        Event::OpenFailed { leg, .. } => leg.0,
+        other => panic!("{other:?}"),
+    });
+    assert!(told.eq(0..all));
+}
+
+/// The last words of the engine are carried out however soon the stop comes behind them.
+#[test]
+fn what_was_sent_before_the_stop_is_done() {
+    let mut room = Room::new(23_000);
+    let phone = Phone::new(Codec::Pcmu, 0.0);
+    room.open(LegId(1), &phone);
+    let recording = RecordingId::new(1, 1);
+    room.lines.send(0, Command::Record { recording, customer: LegId(1), others: smallvec::smallvec![] });
+    room.lines.post(0, Command::StopRecord { recording });
+    let Room { threads, lines, chunks, .. } = room;
+    drop((threads, lines));
+    assert_eq!(chunks.iter().last().map(|chunk| chunk.kind), Some(ChunkKind::End));
 }
 
 /// Two calls at once from one IP through one port: each phone hears the other of its call, its reports reach it whether
@@ -249,8 +288,8 @@ fn two_calls_share_one_port_and_hear_their_own_tones() {
     let shared: Vec<u16> = phones.iter().zip(1..).map(|(phone, leg)| room.open(LegId(leg), phone)).collect();
     let (port, stranger) = (shared[0], UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     assert!(shared.iter().all(|p| *p == port) && room.ports.in_use() == 0);
-    room.threads.send(0, Command::Bridge { a: LegId(1), b: LegId(2) });
-    room.threads.send(0, Command::Bridge { a: LegId(3), b: LegId(4) });
+    room.lines.send(0, Command::Bridge { a: LegId(1), b: LegId(2) });
+    room.lines.send(0, Command::Bridge { a: LegId(3), b: LegId(4) });
     let began = now();
     for n in 1..=50u32 {
         for phone in &mut phones {

@@ -6,7 +6,9 @@
 //! - [`tls`]: certificates, ours and theirs.
 //! - [`resolve`]: host names to addresses (RFC 3263).
 //! - [`media`]: the media threads and their RTP sockets.
+//! - [`bell`]: how those threads wake one another.
 
+pub mod bell;
 pub mod datagram;
 pub mod driver;
 pub mod media;

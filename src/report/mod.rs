@@ -5,8 +5,10 @@
 //!
 //! - [`record`]: one [`record::CallRecord`] per call, by [`record::Fold`].
 //! - [`live`]: agents, queues and calls as they are now, by [`live::Live`].
+//! - [`erlang`]: how many agents a queue needs, by formula; reads no journal.
 //! - [`places`]: what a new process takes over from one that died, by [`places::Places`].
 
+pub mod erlang;
 mod fold;
 pub mod live;
 pub mod places;

@@ -1,21 +1,22 @@
 //! One media thread: its rounds.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use std::{io, os::fd::OwnedFd};
 
-use crossbeam_channel::Receiver;
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{Timespec, epoll};
 
+use super::line::{FarEnd, RETRY};
 use super::shared::Inbox;
 use super::sockets::{DATAGRAM_BYTES, Round, Sockets, address};
-use super::{Counters, Events, now};
+use super::{Counters, now};
+use crate::io::bell::Bell;
 use crate::io::datagram::Clocks;
+use crate::media::Event;
 use crate::media::punctual::Punctuality;
 use crate::media::shard::{Channel, Shard, Stats};
-use crate::media::{Command, Event};
 
 /// The epoll datum of the wake-up; sockets have their slot and channel.
 pub(super) const WAKE: u64 = u64::MAX;
@@ -34,9 +35,11 @@ pub(super) struct Worker {
     sockets: Sockets,
     /// What came to the shared port, while it is handled.
     batch: Inbox,
-    inbox: Receiver<Command>,
-    wake: Arc<Wake>,
-    events: Events,
+    line: FarEnd,
+    /// What the thread itself has to say to the engine.
+    notes: VecDeque<Event>,
+    wake: Arc<Bell>,
+    stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
     published: Stats,
     publish_at: Instant,
@@ -46,30 +49,41 @@ impl Worker {
     pub(super) fn new(
         (number, shard): (usize, Shard),
         sockets: Sockets,
-        inbox: Receiver<Command>,
-        wake: Arc<Wake>,
-        events: Events,
+        line: FarEnd,
+        (wake, stop): (Arc<Bell>, Arc<AtomicBool>),
         counters: Arc<Counters>,
     ) -> Self {
         let (batch, published) = (Inbox::new(), Stats::default());
-        let punctuality = Punctuality::default();
-        Self { number, shard, punctuality, sockets, batch, inbox, wake, events, counters, published, publish_at: now() }
+        let (punctuality, notes, publish_at) = (Punctuality::default(), VecDeque::new(), now());
+        Self { number, shard, punctuality, sockets, batch, line, notes, wake, stop, counters, published, publish_at }
     }
 
     pub(super) fn run(&mut self) {
         let mut ready = Vec::with_capacity(256);
-        while !self.wake.stop.load(Ordering::Acquire) {
+        while !self.stop.load(Ordering::Acquire) {
             ready.clear();
             let timeout = self.timeout();
             let waited = epoll::wait(&self.sockets.epoll, rustix::buffer::spare_capacity(&mut ready), Some(&timeout));
             if waited.is_err() {
                 continue; // interrupted
             }
-            // One broken packet or command must not take the other calls with it.
-            if catch_unwind(AssertUnwindSafe(|| self.round(&ready))).is_err() {
-                self.counters.panics.fetch_add(1, Ordering::Relaxed);
-                tracing::error!("a media thread panicked and goes on");
-            }
+            self.guard(|worker| worker.round(&ready));
+        }
+        // What was asked of it before it was stopped is still done: recordings get their end.
+        self.guard(|worker| {
+            worker.obey(now());
+            worker.sockets.flush();
+            worker.tell();
+        });
+    }
+
+    /// One broken packet or command must not take the other calls with it.
+    fn guard(&mut self, what: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| what(self))).is_err() {
+            self.counters.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a media thread panicked and goes on");
+            // The commands behind a broken one, and the events before it, have their wake-up behind them.
+            self.wake.ring();
         }
     }
 
@@ -77,7 +91,7 @@ impl Worker {
     fn timeout(&self) -> Timespec {
         let now = now();
         let wait = self.shard.poll_timeout().map_or(IDLE, |at| at.saturating_duration_since(now));
-        let wait = wait.min(IDLE);
+        let wait = wait.min(if self.line.is_held() { RETRY } else { IDLE });
         Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) }
     }
 
@@ -116,19 +130,28 @@ impl Worker {
         }
         // Commands come last: a slot they use again cannot get a packet of this round.
         if woken {
-            self.wake.hush();
-            while let Ok(command) = self.inbox.try_recv() {
-                self.shard.handle_command(now, command, &mut self.sockets);
-            }
+            self.wake.hear();
+            self.obey(now);
         }
         self.sockets.flush();
-        while let Some(event) = self.shard.poll_event() {
-            (self.events)(event);
-        }
+        self.tell();
         if now >= self.publish_at {
             self.publish_at = now + PUBLISH;
             self.publish();
         }
+    }
+
+    /// Carries out what the engine asked for, in its order.
+    fn obey(&mut self, now: Instant) {
+        while let Ok(command) = self.line.commands.pop() {
+            self.shard.handle_command(now, command, &mut self.sockets);
+        }
+    }
+
+    /// Events to the engine, as many as its ring takes; the others stay in the shard, where nothing is lost.
+    fn tell(&mut self) {
+        let (notes, shard) = (&mut self.notes, &mut self.shard);
+        self.line.tell(|| notes.pop_front().or_else(|| shard.poll_event()));
     }
 
     /// A turn of the wheels that was due at `due` begins.
@@ -139,7 +162,7 @@ impl Worker {
         if let Some(behind) = self.punctuality.handle_turn(now, due) {
             let change = if behind { 1 } else { u64::MAX };
             self.counters.behind.fetch_add(change, Ordering::Relaxed);
-            (self.events)(Event::Behind { shard: self.number, behind });
+            self.notes.push_back(Event::Behind { shard: self.number, behind });
         }
     }
 
@@ -156,38 +179,5 @@ impl Worker {
         let stats = self.shard.stats();
         self.counters.add(stats, self.published);
         self.published = stats;
-    }
-}
-
-/// The bell of one media thread.
-pub(super) struct Wake {
-    pub(super) event: OwnedFd,
-    stop: AtomicBool,
-    /// A wake-up is on its way: no need for another.
-    rung: AtomicBool,
-}
-
-impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { event, stop: AtomicBool::new(false), rung: AtomicBool::new(false) })
-    }
-
-    /// Ends the thread after its round.
-    pub(super) fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.ring();
-    }
-
-    pub(super) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
-        }
-    }
-
-    fn hush(&self) {
-        let _ = rustix::io::read(&self.event, &mut [0u8; 8]);
-        // Acquires what a sender put into the queue before it found the bell rung.
-        self.rung.swap(false, Ordering::AcqRel);
     }
 }
