@@ -151,6 +151,13 @@ pub enum Kind {
         /// His place now, 1 = next.
         position: u32,
     },
+    /// A step of the queue's ladder began for the caller: others may serve him from here on.
+    Escalated {
+        /// The queue.
+        queue: QueueName,
+        /// The step's name; none when a new configuration puts him before the first one.
+        step: Option<String>,
+    },
     /// The caller was told his place.
     Announced {
         /// His place, 1 = next.
@@ -165,7 +172,7 @@ pub enum Kind {
         /// For which queue.
         queue: QueueName,
         /// Why he and why this caller.
-        why: Why,
+        why: Box<Why>,
     },
     /// The ring is over.
     OfferEnded {
@@ -772,6 +779,9 @@ pub struct Why {
     pub unmet: Vec<String>,
     /// Agents of the queue who could not, counted by cause, e.g. `busy: 3`, `skill lang:ar: 1`.
     pub passed_over: BTreeMap<String, u32>,
+    /// The step of the queue's ladder by which the agent serves this caller; none when he does without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// Agents who ring for the same caller already: `ring_all` and `ring_progressive`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub beside: u32,

@@ -76,6 +76,28 @@ fn what_orders_agents_and_callers_is_read() {
     assert!(warnings.iter().any(|w| w.code == "config::starvation" && w.line == 4), "{warnings:#?}");
 }
 
+/// A ladder and the groups of agents reach the floor; a step that comes after the longest wait is warned of.
+#[test]
+fn f07_a_ladder_is_read() {
+    let text = "[[queue]]\nname = \"support\"\nskills = [\"billing>=5\"]\nmax_wait = \"2m\"\n\
+        [[queue.ladder]]\nafter = \"30s\"\nrelax = 2\nskip_unstaffed = true\n\
+        [[queue.ladder]]\nname = \"back office\"\nafter = \"3m\"\nskills = []\ngroups = [\"back\"]\nagents = [\"101\"]\nmode = \"replace\"\n\
+        [[agent]]\nid = \"101\"\npassword = \"long enough\"\nqueues = [\"support\"]\nskills = { billing = 3 }\n\
+        [[agent]]\nid = \"102\"\npassword = \"long enough\"\ngroups = [\"back\"]\n";
+    let document =
+        hatif::config::Document { name: "t".to_owned(), text: text.to_owned(), base: folder(""), overrides: false };
+    let (config, warnings) =
+        Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"));
+    let ladder = &config.floor.queues["support"].ladder;
+    let names: Vec<(&str, u64)> = ladder.iter().map(|step| (step.name.as_str(), step.after.as_secs())).collect();
+    assert_eq!(names, [("step 1", 30), ("back office", 180)]);
+    assert_eq!((&ladder[0].skills, ladder[0].relax, ladder[0].skip_unstaffed), (&None, 2, true));
+    assert_eq!((ladder[1].skills.as_deref(), ladder[1].mode), (Some(&[][..]), hatif::acd::config::StepMode::Replace));
+    assert!(ladder[1].groups.contains("back") && ladder[1].agents.contains("101"));
+    assert!(config.floor.agents["102"].groups.contains("back"));
+    assert!(warnings.iter().any(|w| w.code == "config::ladder-late" && w.line == 11), "{warnings:#?}");
+}
+
 /// `docs/configuration.md` between its two marks is what `keys.rs` says; `HATIF_BLESS=1` writes it anew.
 #[test]
 fn the_reference_in_the_docs_is_up_to_date() {

@@ -7,14 +7,10 @@ use std::time::{Duration, Instant};
 use super::Output;
 use super::deadline::Due;
 use super::floor::{Floor, after};
-use super::lane::{Caller, Claim, Lane};
+use super::lane::{Caller, Claim};
 use super::matching::{ms, u32_of};
-use super::skill::Skill;
 use crate::id::{CallId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome};
-
-/// Lanes a queue keeps when nobody waits in them, so that an evaluation of all agents is seldom needed.
-const EMPTY_LANES_MAX: usize = 64;
 
 impl Floor {
     /// A caller enters a queue; see [`super::Input::Enqueue`].
@@ -38,7 +34,8 @@ impl Floor {
         self.next_seq += 1;
         let place = claim.place(now, self.origin, config, self.next_seq, call);
         let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
-        let Some(lane) = self.lane_for(queue, &claim.skills, About::Call(call)) else { return };
+        let about = Some(About::Call(call));
+        let Some((steps, lane)) = self.stage_at(now, queue, now, 0, &claim.skills, about) else { return };
         let Claim { skills, priority, segment, .. } = claim.clone();
         let caller = Caller {
             queue: queue.clone(),
@@ -47,6 +44,8 @@ impl Floor {
             entered: now,
             claim,
             overdue_at,
+            steps: 0,
+            step_at: None,
             has_own_max_wait: max_wait.is_some(),
             leave_at: now.checked_add(limit),
             announce_at: interval.filter(|i| !i.is_zero()).map(|i| after(now, i)),
@@ -65,10 +64,11 @@ impl Floor {
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.callers += 1;
         }
-        self.line_up(call);
+        self.line_up(now, call);
         let position = self.position(call).unwrap_or(0);
         let queued = Kind::Queued { queue: queue.clone(), position, skills, priority, segment, transferred };
         self.journal(About::Call(call), queued);
+        self.stand_at(call, steps);
         self.free_callers.push(call);
         self.settle(now);
         // Who is offered at once need not hear that he must wait.
@@ -100,6 +100,7 @@ impl Floor {
         self.deadlines.clear(caller.leave_at, Due::MaxWait(call));
         self.deadlines.clear(caller.announce_at, Due::Announce(call));
         self.deadlines.clear(caller.more_at, Due::More(call));
+        self.deadlines.clear(caller.step_at, Due::Step(call));
         for slot in &caller.excluded {
             let until = self.agents.get_mut(*slot).and_then(|a| a.excluded.remove(&call));
             self.deadlines.clear(until, Due::Exclusion(*slot, call));
@@ -159,63 +160,6 @@ impl Floor {
         // Counted from the end, where new callers stand.
         let behind = order.range((Bound::Excluded(caller.place), Bound::Unbounded)).count();
         Some(u32_of(order.len().saturating_sub(behind)))
-    }
-
-    /// The lane for these needs in a queue, made when there is none yet. `None` for an unknown queue.
-    pub(super) fn lane_for(&mut self, name: &QueueName, skills: &[String], about: About) -> Option<usize> {
-        let queue = self.queues.get(name)?;
-        let mut needs: Vec<(String, Skill)> = Vec::new();
-        let mut troubles = Vec::new();
-        for text in queue.config.skills.iter().chain(skills) {
-            match text.parse() {
-                Ok(skill) => needs.push((text.clone(), skill)),
-                Err(error) => troubles.push(format!("{error}; it is left out")),
-            }
-        }
-        needs.sort_unstable();
-        needs.dedup();
-        let key: Vec<String> = needs.iter().map(|(text, _)| text.clone()).collect();
-        let found = queue.lanes.get(&key).copied();
-        for detail in troubles {
-            self.journal(about.clone(), Kind::Trouble { code: "bad_skill".to_owned(), detail });
-        }
-        if found.is_some() {
-            return found;
-        }
-        self.drop_an_empty_lane(name);
-        let seed = self.dice.roll();
-        let mut lane = Lane::new(&self.queues.get(name)?.config, needs, seed);
-        let index = self.lanes.vacant_key();
-        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
-            match lane.missing(&agent.config.skills) {
-                None => {
-                    agent.lanes.push(index);
-                    lane.recount(slot, None, agent.counted, &agent.config);
-                }
-                Some(text) => {
-                    let cause = format!("skill {text}");
-                    *lane.unskilled.entry(cause).or_insert(0) += 1;
-                }
-            }
-        }
-        self.lanes.insert(lane);
-        self.queues.get_mut(name)?.lanes.insert(key, index);
-        Some(index)
-    }
-
-    /// Flows may ask for ever new combinations: keeps the number of unused lanes bounded.
-    fn drop_an_empty_lane(&mut self, name: &QueueName) {
-        let Some(queue) = self.queues.get_mut(name).filter(|q| q.lanes.len() >= EMPTY_LANES_MAX) else { return };
-        let is_unused = |index: usize| index != queue.base && self.lanes.get(index).is_some_and(|l| l.callers == 0);
-        let Some(key) = queue.lanes.iter().find(|(_, index)| is_unused(**index)).map(|(key, _)| key.clone()) else {
-            return;
-        };
-        if let Some(index) = queue.lanes.remove(&key) {
-            self.lanes.try_remove(index);
-            for (_, agent) in &mut self.agents {
-                agent.lanes.retain(|lane| *lane != index);
-            }
-        }
     }
 
     fn announce(&mut self, call: CallId) {

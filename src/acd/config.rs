@@ -26,6 +26,8 @@ pub struct AgentConfig {
     pub skills: BTreeMap<String, u8>,
     /// Queues he serves.
     pub queues: BTreeSet<QueueName>,
+    /// Groups he belongs to, for the ladders of queues.
+    pub groups: BTreeSet<String>,
     /// Ready as soon as reachable (after a log-out only when he says so).
     pub auto_ready: bool,
     /// A fixed address (then he needs no registration and is always reachable).
@@ -46,6 +48,7 @@ impl AgentConfig {
             id,
             skills: BTreeMap::new(),
             queues: BTreeSet::new(),
+            groups: BTreeSet::new(),
             auto_ready: false,
             contact: None,
             contact_user: None,
@@ -78,6 +81,8 @@ pub struct QueueConfig {
     pub max_waiting: u32,
     /// Skills asked of the agent by default (all of them).
     pub skills: Vec<String>,
+    /// Who may serve those who have waited for some time; in the order of [`Step::after`]. Empty by default.
+    pub ladder: Vec<Step>,
     /// Tie-break between queues of the same score: higher first. Default 1.
     pub weight: u32,
     /// Callers of a higher priority always come before those of a lower one, however long these have waited. Default
@@ -101,6 +106,58 @@ pub struct QueueConfig {
     pub delay_busy: Duration,
     /// … could not be reached. Default 5 s.
     pub delay_unreachable: Duration,
+}
+
+/// One step of a queue's ladder: who may serve a caller who has waited so long.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Step {
+    /// Its name in reasons and records.
+    pub name: String,
+    /// It begins when the caller has been in the queue for so long.
+    pub after: Duration,
+    /// The skills asked of agents in place of the queue's; `None` = the queue's. What the caller's flow asks for comes
+    /// in addition.
+    pub skills: Option<Vec<String>>,
+    /// So much lower are all levels that are asked for, those of the caller's flow too.
+    pub relax: u8,
+    /// Agents who serve by this step, members of the queue or not. With no agents and no groups: the members.
+    pub agents: BTreeSet<AgentId>,
+    /// Groups whose agents do.
+    pub groups: BTreeSet<String>,
+    /// What becomes of those who served before.
+    pub mode: StepMode,
+    /// Left at once for the next step when nobody by it is there; without effect in the last one.
+    pub skip_unstaffed: bool,
+}
+
+impl Step {
+    /// A step with every default: it changes nothing.
+    pub fn new(name: &str, after: Duration) -> Self {
+        Self {
+            name: name.to_owned(),
+            after,
+            skills: None,
+            relax: 0,
+            agents: BTreeSet::new(),
+            groups: BTreeSet::new(),
+            mode: StepMode::Cumulative,
+            skip_unstaffed: false,
+        }
+    }
+}
+
+/// What becomes of those who may serve by the steps before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StepMode {
+    /// They serve on, before those of the new step.
+    Cumulative,
+    /// They serve no more.
+    Replace,
+}
+
+impl StepMode {
+    /// All of them, each with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 2] = [("cumulative", Self::Cumulative), ("replace", Self::Replace)];
 }
 
 /// How a queue chooses among free agents.
@@ -163,6 +220,7 @@ impl QueueConfig {
             max_wait: Duration::from_secs(600),
             max_waiting: 1_000,
             skills: Vec::new(),
+            ladder: Vec::new(),
             weight: 1,
             strict_priority: false,
             max_wait_strict: None,

@@ -24,6 +24,10 @@ pub(super) enum Due {
     Ring(OfferId),
     /// One more agent is rung for him beside those who ring; owned by the caller.
     More(CallId),
+    /// The next step of the ladder begins for him; owned by the caller.
+    Step(CallId),
+    /// Nobody is there any more for those who wait in this lane; owned by the lane.
+    LeftAlone(usize),
     /// He waited long enough; owned by the caller.
     MaxWait(CallId),
     /// Time to tell him his place; owned by the caller.

@@ -107,8 +107,10 @@ impl Floor {
                 Due::Delay(slot) => self.delay_over(now, slot),
                 Due::Exclusion(slot, call) => self.exclusion_over(slot, call),
                 Due::Ring(offer) => self.ring_timed_out(now, offer),
-                Due::More(call) => self.more_due(call),
+                Due::More(call) => self.more_due(now, call),
                 Due::Overdue(call) => self.overdue(now, call),
+                Due::Step(call) => self.step_due(now, call),
+                Due::LeftAlone(lane) => self.left_alone(now, lane),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),
                 Due::Announce(call) => self.announce_due(now, call),
             }
@@ -149,9 +151,10 @@ impl Floor {
         agent.begin_shift_if_due(now);
         let counted = Some(agent.class());
         if counted != agent.counted {
-            for lane in &agent.lanes {
-                if let Some(lane) = self.lanes.get_mut(*lane) {
+            for index in &agent.lanes {
+                if let Some(lane) = self.lanes.get_mut(*index) {
                     lane.recount(slot, agent.counted, counted, &agent.config);
+                    lane.watch(now, *index, &mut self.deadlines);
                 }
             }
             agent.counted = counted;

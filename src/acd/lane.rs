@@ -1,4 +1,4 @@
-//! Queues, and the lanes in them: callers with the same needs, beside the agents who can meet them.
+//! Queues, and the lanes in them: callers with the same needs and at the same step, beside the agents for them.
 //!
 //! Matching looks only at the heads of lanes: the first idle agent of a caller's lane, the first callers
 //! of an agent's lanes. So its cost depends on the number of different needs, not on the length of a queue.
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
-use super::skill::Skill;
+use super::pool::{LaneKey, Pool};
 use super::strategy::Row;
 use crate::id::{CallId, OfferId, QueueName};
 
@@ -74,6 +74,10 @@ pub(super) struct Caller {
     pub claim: Claim,
     /// When nobody may overtake him any more; `None` once that is so.
     pub overdue_at: Option<Instant>,
+    /// Steps of the ladder that have begun for him.
+    pub steps: usize,
+    /// When the next one begins.
+    pub step_at: Option<Instant>,
     /// When he came with a longest wait of his own.
     pub has_own_max_wait: bool,
     pub leave_at: Option<Instant>,
@@ -105,20 +109,28 @@ pub(super) struct Queue {
     pub order: BTreeSet<Place>,
     /// The lane without needs: it counts all agents of the queue.
     pub base: usize,
-    /// All lanes by needs.
-    pub lanes: BTreeMap<Vec<String>, usize>,
+    /// All lanes by stage and wishes.
+    pub lanes: BTreeMap<LaneKey, usize>,
+    /// Its ladder is another than the one its callers climbed.
+    pub has_new_ladder: bool,
     /// The place in the file of the agent it rang last.
     pub last: Option<u32>,
 }
 
-/// Callers of one queue with the same needs.
+/// Callers of one queue with the same needs, at the same step of its ladder.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub queue: QueueName,
     /// The queue's weight.
     pub weight: u32,
-    /// The needs, as written and as understood; preferences among them.
-    pub needs: Vec<(String, Skill)>,
+    /// What makes it another than the others of the queue.
+    pub key: LaneKey,
+    /// Who may serve its callers; those of an earlier pool first.
+    pub pools: Vec<Pool>,
+    /// Its callers go on at once while nobody is there.
+    pub skipped: bool,
+    /// When they do.
+    pub left_alone_at: Option<Instant>,
     /// Callers who wait and for whom no phone rings.
     pub waiting: BTreeSet<Place>,
     /// Callers for whom phones ring and who take one more agent when nobody waits for him for whom none rings.
@@ -129,17 +141,20 @@ pub(super) struct Lane {
     pub idle: Row,
     /// Agents who meet the needs, by class.
     pub counts: [u32; CLASSES],
-    /// Agents of the queue who do not, by the first need they miss.
+    /// Agents who would serve them but do not, by the first need they miss.
     pub unskilled: BTreeMap<String, u32>,
 }
 
 impl Lane {
     /// A lane of a queue with this configuration, still without callers and agents.
-    pub fn new(queue: &QueueConfig, needs: Vec<(String, Skill)>, seed: u64) -> Self {
+    pub fn new(queue: &QueueConfig, key: LaneKey, pools: Vec<Pool>, seed: u64) -> Self {
         Self {
             queue: queue.name.clone(),
             weight: queue.weight,
-            needs,
+            skipped: queue.is_skipped(&key.0),
+            key,
+            pools,
+            left_alone_at: None,
             waiting: BTreeSet::new(),
             more: BTreeSet::new(),
             callers: 0,
@@ -147,18 +162,6 @@ impl Lane {
             counts: [0; CLASSES],
             unskilled: BTreeMap::new(),
         }
-    }
-
-    /// The first need these skills do not meet.
-    pub fn missing(&self, skills: &BTreeMap<String, u8>) -> Option<&str> {
-        let is_missing = |need: &Skill| !need.is_preferred() && !need.is_met(skills);
-        self.needs.iter().find(|(_, need)| is_missing(need)).map(|(text, _)| text.as_str())
-    }
-
-    /// The preferences, as written, with whether these skills meet them.
-    pub fn preferences(&self, skills: &BTreeMap<String, u8>) -> impl Iterator<Item = (&str, bool)> {
-        let preferred = self.needs.iter().filter(|(_, need)| need.is_preferred());
-        preferred.map(|(text, need)| (text.as_str(), need.is_met(skills)))
     }
 
     /// Counts an agent anew; `None` for not at all.
@@ -174,16 +177,27 @@ impl Lane {
                 *count += 1;
             }
             if let Some(standing) = after.standing {
-                let unmet = self.preferences(&agent.skills).filter(|(_, is_met)| !is_met).count();
+                let pool = self.pool_of(agent).map_or(0, |(at, _)| at);
+                let unmet = self.preferences(agent).filter(|(_, is_met)| !is_met).count() + (pool << POOL_SHIFT);
                 self.idle.insert(slot, unmet, standing, agent, &self.queue);
             }
         }
     }
 }
 
+/// In a row an agent of a later pool comes after all of an earlier one, whatever preferences they meet.
+pub(super) const POOL_SHIFT: u32 = 16;
+
 impl Queue {
     /// A queue whose lanes are still to be built.
     pub fn new(config: QueueConfig) -> Self {
-        Self { config, order: BTreeSet::new(), base: usize::MAX, lanes: BTreeMap::new(), last: None }
+        Self {
+            config,
+            order: BTreeSet::new(),
+            base: usize::MAX,
+            lanes: BTreeMap::new(),
+            has_new_ladder: false,
+            last: None,
+        }
     }
 }

@@ -101,7 +101,8 @@ impl Floor {
         }
         let queue = self.queues.get(&caller.queue);
         let (mut preferred, mut unmet) = (Vec::new(), Vec::new());
-        let preferences = self.agents.get(slot).map(|a| lane.preferences(&a.config.skills));
+        let config = self.agents.get(slot).map(|a| &a.config);
+        let preferences = config.map(|config| lane.preferences(config));
         for (text, is_met) in preferences.into_iter().flatten() {
             if is_met { &mut preferred } else { &mut unmet }.push(text.to_owned());
         }
@@ -117,6 +118,7 @@ impl Floor {
             preferred,
             unmet,
             passed_over,
+            step: queue.zip(config).and_then(|(queue, config)| queue.config.step_name(lane.pool_of(config)?.1.step)),
             beside: u32_of(caller.offers.len()),
         }
     }

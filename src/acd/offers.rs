@@ -40,7 +40,7 @@ impl Floor {
         self.join_round(now, call, offer);
         self.deadlines.set(Some(until), Due::Ring(offer));
         self.offers.insert(offer, Offer { slot, call, queue: name.clone(), started: now, until: Some(until) });
-        let offered = Kind::Offered { offer, agent: agent.clone(), queue: name.clone(), why };
+        let offered = Kind::Offered { offer, agent: agent.clone(), queue: name.clone(), why: Box::new(why) };
         self.journal(About::Call(call), offered);
         self.set_state(slot, State::Ringing { offer, call });
         self.refresh(now, slot, StateCause::Call);
@@ -137,7 +137,7 @@ impl Floor {
     ) -> Option<QueueName> {
         let ended = self.offers.remove(&offer)?;
         self.deadlines.clear(ended.until, Due::Ring(offer));
-        self.leave_round(ended.call, offer);
+        self.leave_round(now, ended.call, offer);
         let agent = self.agents.get(ended.slot)?.id().clone();
         let ring_ms = ms(now, ended.started);
         let kind = Kind::OfferEnded { offer, agent, queue: ended.queue.clone(), result, ring_ms, sip_code };

@@ -7,8 +7,9 @@ use super::agent::{Agent, State};
 use super::config::{AgentConfig, FloorConfig, QueueConfig};
 use super::deadline::{Due, Slot};
 use super::floor::{Floor, after};
-use super::lane::{Lane, Place, Queue};
+use super::lane::{Place, Queue};
 use super::matching::u32_of;
+use super::pool::Stage;
 use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
 
@@ -48,6 +49,7 @@ impl Floor {
             self.come_by_himself(now, slot);
             self.refresh(now, slot, StateCause::Config);
         }
+        self.place_callers(now);
         self.settle_all(now);
     }
 
@@ -60,6 +62,7 @@ impl Floor {
         let is_announced_anew = queue.config.announce_every != config.announce_every;
         let interval = config.announce_every.filter(|i| !i.is_zero());
         let max_wait = config.max_wait;
+        queue.has_new_ladder = queue.config.ladder != config.ladder;
         queue.config = config;
         for place in &queue.order {
             let Some(caller) = self.callers.get_mut(&place.call) else { continue };
@@ -157,8 +160,11 @@ impl Floor {
         self.roster = here.into_iter().map(|(_, id, _)| id).collect();
     }
 
-    /// Sorts agents and callers into lanes anew: skills, members and weights may all have changed.
+    /// Sorts agents into lanes anew: skills, members and weights may all have changed.
     fn rebuild_lanes(&mut self, now: Instant) {
+        for (index, lane) in &mut self.lanes {
+            self.deadlines.clear(lane.left_alone_at, Due::LeftAlone(index));
+        }
         self.lanes.clear();
         for (_, agent) in &mut self.agents {
             agent.lanes.clear();
@@ -166,7 +172,7 @@ impl Floor {
         let names: Vec<QueueName> = self.queues.keys().cloned().collect();
         for name in names {
             self.order_anew(now, &name);
-            self.rebuild_queue(now, &name);
+            self.rebuild_queue(&name);
         }
     }
 
@@ -192,29 +198,36 @@ impl Floor {
         }
     }
 
-    fn rebuild_queue(&mut self, now: Instant, name: &QueueName) {
+    fn rebuild_queue(&mut self, name: &QueueName) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         queue.lanes.clear();
-        queue.base = self.lanes.insert(Lane::new(&queue.config, Vec::new(), self.dice.roll()));
-        queue.lanes.insert(Vec::new(), queue.base);
-        let (base, calls) = (queue.base, queue.order.iter().map(|p| p.call).collect::<Vec<_>>());
-        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
-            agent.lanes.push(base);
-            if let Some(lane) = self.lanes.get_mut(base) {
-                lane.recount(slot, None, agent.counted, &agent.config);
-            }
+        let Some(base) = self.lane_for(name, Stage::Base, &[], None) else { return };
+        if let Some(queue) = self.queues.get_mut(name) {
+            queue.base = base;
         }
         // Made now, so that the first caller does not pay for it and a skill that cannot be read is told once.
-        self.lane_for(name, &[], About::Node);
-        for call in calls {
-            self.go_on_with_round(now, call);
-            let Some(skills) = self.callers.get(&call).map(|c| c.claim.skills.clone()) else { continue };
-            let Some(index) = self.lane_for(name, &skills, About::Call(call)) else { continue };
-            let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(index)) else { continue };
-            caller.lane = index;
-            lane.callers += 1;
-            if let Some(queue) = self.queues.get(name) {
-                lane.line_up(caller, &queue.config);
+        self.lane_for(name, Stage::Step(0), &[], Some(About::Node));
+    }
+
+    /// Sorts callers into the lanes, once all agents are counted: whether somebody is there may decide on their step.
+    fn place_callers(&mut self, now: Instant) {
+        let names: Vec<QueueName> = self.queues.keys().cloned().collect();
+        for name in names {
+            let Some(queue) = self.queues.get_mut(&name) else { continue };
+            let climbs_anew = std::mem::take(&mut queue.has_new_ladder);
+            let calls: Vec<CallId> = queue.order.iter().map(|p| p.call).collect();
+            for call in calls {
+                self.go_on_with_round(now, call);
+                let Some(caller) = self.callers.get(&call) else { continue };
+                let (skills, entered) = (caller.claim.skills.clone(), caller.entered);
+                let (least, about) = (if climbs_anew { 0 } else { caller.steps }, Some(About::Call(call)));
+                let Some((steps, index)) = self.stage_at(now, &name, entered, least, &skills, about) else { continue };
+                if let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(index)) {
+                    caller.lane = index;
+                    lane.callers += 1;
+                }
+                self.line_up(now, call);
+                self.stand_at(call, steps);
             }
         }
     }

@@ -85,25 +85,25 @@ impl Floor {
             caller.more_at = Some(after(now, queue.config.ring_progressive_delay));
             self.deadlines.set(caller.more_at, Due::More(call));
         }
-        self.line_up(call);
+        self.line_up(now, call);
     }
 
     /// A ring for this caller is over. After the last one he waits again at his place.
-    pub(super) fn leave_round(&mut self, call: CallId, offer: OfferId) {
+    pub(super) fn leave_round(&mut self, now: Instant, call: CallId, offer: OfferId) {
         let Some(caller) = self.callers.get_mut(&call) else { return };
         caller.offers.retain(|other| *other != offer);
         if caller.offers.is_empty() {
             self.deadlines.clear(caller.more_at.take(), Due::More(call));
         }
-        self.line_up(call);
+        self.line_up(now, call);
         self.free_callers.push(call);
     }
 
     /// It has rung for so long that one more agent is rung beside.
-    pub(super) fn more_due(&mut self, call: CallId) {
+    pub(super) fn more_due(&mut self, now: Instant, call: CallId) {
         let Some(caller) = self.callers.get_mut(&call) else { return };
         caller.more_at = None;
-        self.line_up(call);
+        self.line_up(now, call);
         self.free_callers.push(call);
     }
 
@@ -120,11 +120,12 @@ impl Floor {
     }
 
     /// Puts a caller where he belongs in his lane.
-    pub(super) fn line_up(&mut self, call: CallId) {
+    pub(super) fn line_up(&mut self, now: Instant, call: CallId) {
         let Some(caller) = self.callers.get(&call) else { return };
-        let (Some(queue), Some(lane)) = (self.queues.get(&caller.queue), self.lanes.get_mut(caller.lane)) else {
-            return;
-        };
+        let (index, queue) = (caller.lane, self.queues.get(&caller.queue));
+        let (Some(queue), Some(lane)) = (queue, self.lanes.get_mut(index)) else { return };
         lane.line_up(caller, &queue.config);
+        // He may come back from the ring of an agent of another lane, and find nobody in his own.
+        lane.watch(now, index, &mut self.deadlines);
     }
 }

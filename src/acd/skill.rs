@@ -5,6 +5,7 @@
 //! who meet more of those are taken first, but nobody waits for one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 /// One entry of a list of skills.
@@ -43,6 +44,14 @@ impl Skill {
         })
     }
 
+    /// The same with every level that is asked for lower by `levels`, but not below 1. What must not be there stays.
+    pub fn relaxed(mut self, levels: u8) -> Self {
+        for term in self.any_of.iter_mut().filter(|term| !term.not) {
+            term.level = term.level.saturating_sub(levels).max(1);
+        }
+        self
+    }
+
     /// True when an agent who does not satisfy it may serve too, after those who do.
     pub fn is_preferred(&self) -> bool {
         self.is_preferred
@@ -51,6 +60,19 @@ impl Skill {
     /// The names in it, for the check that somebody has them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.any_of.iter().map(|t| t.name.as_str())
+    }
+}
+
+impl fmt::Display for Skill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Term { name, level, not }) in self.any_of.iter().enumerate() {
+            let (bar, not) = (if at > 0 { "|" } else { "" }, if *not { "!" } else { "" });
+            write!(f, "{bar}{not}{name}")?;
+            if *level > 1 {
+                write!(f, ">={level}")?;
+            }
+        }
+        if self.is_preferred { f.write_str("?") } else { Ok(()) }
     }
 }
 
@@ -111,6 +133,17 @@ mod tests {
             assert_eq!(text.parse::<Skill>().unwrap().is_preferred(), preferred, "{text}");
         }
         assert!(met("a>=3|!b?", &[("a", 1)]) && !met("a>=3?", &[("a", 2)]), "what it asks for is the same");
+    }
+
+    #[test]
+    fn a_relaxed_skill_asks_for_lower_levels_and_is_written_as_it_is_read() {
+        for (text, levels, relaxed) in
+            [("a>=5", 2, "a>=3"), ("a >= 2", 5, "a"), ("a|b>=9?", 1, "a|b>=8?"), ("!a>=5", 3, "!a>=5")]
+        {
+            let skill = text.parse::<Skill>().unwrap().relaxed(levels);
+            assert_eq!(skill.to_string(), relaxed);
+            assert_eq!(relaxed.parse::<Skill>().unwrap(), skill);
+        }
     }
 
     #[test]

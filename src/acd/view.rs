@@ -8,6 +8,7 @@ use super::deadline::Due;
 use super::floor::Floor;
 use super::lane::Queue;
 use super::matching::u32_of;
+use super::pool::{Admission, Stage};
 use super::{AgentView, QueueView};
 use crate::id::{AgentId, QueueName};
 use crate::journal::AgentStateName;
@@ -113,6 +114,10 @@ impl Floor {
             ensure(is_waiting == caller.offers.is_empty(), || format!("{call}: waiting {is_waiting}"))?;
             let is_rung = |offer| self.offers.get(offer).is_some_and(|o| o.call == *call && o.until.is_some());
             ensure(caller.offers.iter().all(is_rung), || format!("{call} is rung by nobody"))?;
+            let stage = self.lanes.get(caller.lane).map(|lane| (&lane.queue, &lane.key.0));
+            let is_at = stage == Some((&caller.queue, &Stage::Step(caller.steps)));
+            ensure(is_at, || format!("{call} is not in the lane of his step"))?;
+            ensure(caller.step_at == self.next_step_at(caller), || format!("{call} has no next step"))?;
             let is_in_round = caller.more_at.is_none() || !caller.offers.is_empty();
             ensure(is_in_round, || format!("{call} waits for more without a ring"))?;
             let knows = |slot: &usize| self.agents.get(*slot).is_some_and(|a| a.excluded.contains_key(call));
@@ -127,9 +132,11 @@ impl Floor {
         for (index, lane) in &self.lanes {
             let name = &lane.queue;
             let config = self.queues.get(name).map(|q| &q.config).ok_or("a lane without its queue")?;
-            let mut fresh = super::lane::Lane::new(config, lane.needs.clone(), 0);
-            for (slot, agent) in self.agents.iter().filter(|(_, a)| a.config.queues.contains(name)) {
-                let meets = lane.missing(&agent.config.skills).is_none();
+            let mut fresh = super::lane::Lane::new(config, lane.key.clone(), lane.pools.clone(), 0);
+            let is_found = self.queues.get(name).and_then(|q| q.lanes.get(&lane.key)) == Some(&index);
+            ensure(is_found, || format!("a lane of {name} is not found by its key"))?;
+            for (slot, agent) in &self.agents {
+                let meets = matches!(lane.admits(agent), Admission::Pool(_));
                 ensure(agent.lanes.contains(&index) == meets, || format!("{} and a lane of {name}", agent.id()))?;
                 if meets {
                     fresh.recount(slot, None, Some(agent.class()), &agent.config);
@@ -160,7 +167,11 @@ impl Floor {
             owned.extend(caller.overdue_at.map(|at| (at, Due::Overdue(*call))));
             owned.extend(caller.leave_at.map(|at| (at, Due::MaxWait(*call))));
             owned.extend(caller.announce_at.map(|at| (at, Due::Announce(*call))));
+            owned.extend(caller.step_at.map(|at| (at, Due::Step(*call))));
             owned.extend(caller.more_at.map(|at| (at, Due::More(*call))));
+        }
+        for (index, lane) in &self.lanes {
+            owned.extend(lane.left_alone_at.map(|at| (at, Due::LeftAlone(index))));
         }
         for (offer, ring) in &self.offers {
             owned.extend(ring.until.map(|at| (at, Due::Ring(*offer))));

@@ -578,6 +578,7 @@ pub const SECTIONS: &[Section] = &[
             key("password_file", "file", "–", "The password is this file's first line."),
             key("skills", "table of skill to level 1–10", "none", "10 is best."),
             key("queues", "list of `[[queue]]` names", "none", "Queues he serves."),
+            key("groups", "list of names", "none", "Groups he belongs to, for the `ladder` of a queue."),
             key(
                 "weights",
                 "table of queue to weight 1–1000",
@@ -673,6 +674,12 @@ pub const SECTIONS: &[Section] = &[
                 "What an agent must be able to do for any caller of this queue; all of them. Who meets more of those with `?` is taken first.",
             ),
             key(
+                "ladder",
+                "list of steps, at most 16",
+                "none",
+                "Who may serve those who have waited: see `[[queue.ladder]]`.",
+            ),
+            key(
                 "weight",
                 "whole number 1–1000000",
                 "`1`",
@@ -734,10 +741,53 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
+/// One step of a queue's `ladder`.
+pub const LADDER: Section = Section {
+    name: "queue.ladder",
+    list: true,
+    about: "One step for those who have waited in a queue; also written `ladder = [{ after = \"30s\", relax = 2 }]`. `docs/queues.md` explains it.",
+    keys: &[
+        key("name", "text", "`\"step 1\"`, …", "Its name in reasons and records."),
+        key("after", "duration 0–24 h", "required", "It begins when the caller has been in the queue for so long."),
+        key(
+            "skills",
+            "list as the queue's `skills`",
+            "the queue's",
+            "What is asked of agents in place of the queue's `skills`; what the flow asks for comes in addition.",
+        ),
+        key(
+            "relax",
+            "whole number 0–9",
+            "`0`",
+            "So much lower are all levels asked for, the flow's too, but not below 1.",
+        ),
+        key(
+            "agents",
+            "list of `[[agent]]` ids",
+            "the members",
+            "Agents who serve by this step, members of the queue or not.",
+        ),
+        key("groups", "list of groups of agents", "the members", "Groups whose agents serve by this step."),
+        key(
+            "mode",
+            "`cumulative` or `replace`",
+            "`\"cumulative\"`",
+            "Whether those who serve by the steps before serve on, or no more.",
+        ),
+        key(
+            "skip_unstaffed",
+            "true or false",
+            "`false`",
+            "Go on to the next step at once when nobody who serves at this one is there: all are offline, paused or without a phone.",
+        ),
+    ],
+    not_built: &[],
+};
+
 /// The tables of `docs/configuration.md`, in Markdown.
 pub fn reference() -> String {
     let mut text = String::new();
-    for section in SECTIONS {
+    for section in SECTIONS.iter().chain([&LADDER]) {
         let (open, close) = if section.list { ("[[", "]]") } else { ("[", "]") };
         let _ = writeln!(text, "### `{open}{}{close}`\n\n{}\n", section.name, section.about);
         let _ = writeln!(text, "| key | takes | default | what it does |\n| --- | --- | --- | --- |");

@@ -17,6 +17,7 @@ mod build;
 mod dev;
 mod guard;
 pub mod keys;
+mod ladder;
 mod legs;
 mod numbers;
 mod outbound;

@@ -11,6 +11,7 @@ use crate::id::{AgentId, QueueName};
 use crate::sip::config::{Host, TrunkAccount, UserConfig};
 
 use super::build::{duplicate, known, name};
+use super::ladder;
 use super::legs;
 use super::numbers;
 use super::reader::{Reader, Text};
@@ -81,6 +82,7 @@ pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, prob
     people.call.numbers = numbers::read(&tables("number"), &names);
     for reader in &queues {
         nobody_serves(reader, &people);
+        ladder::check(reader, &people);
     }
     people
 }
@@ -117,6 +119,7 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
     let name = QueueName::from(seen.name(reader, "name", "queue").text);
     let default = QueueConfig::new(name.clone());
     let hour = 3_600;
+    let max_wait = reader.duration("max_wait", 1..=24 * hour).unwrap_or(default.max_wait);
     let queue = QueueConfig {
         name: name.clone(),
         strategy: reader.word("strategy", &Strategy::WORDS, &not_built).unwrap_or(default.strategy),
@@ -127,9 +130,10 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
             .unwrap_or(default.ring_progressive_delay),
         ring_max: reader.number("ring_max", 1..=1_000).unwrap_or(default.ring_max),
         wrap_up: reader.duration("wrap_up", 0..=hour).unwrap_or(default.wrap_up),
-        max_wait: reader.duration("max_wait", 1..=24 * hour).unwrap_or(default.max_wait),
+        max_wait,
         max_waiting: reader.number("max_waiting", 1..=100_000).unwrap_or(default.max_waiting),
         skills: skill_wishes(reader),
+        ladder: ladder::read(reader, max_wait),
         weight: reader.number("weight", 1..=1_000_000).unwrap_or(default.weight),
         strict_priority: reader.boolean("strict_priority").unwrap_or(default.strict_priority),
         max_wait_strict: reader.duration("max_wait_strict", 0..=24 * hour).filter(|wait| !wait.is_zero()),
@@ -204,7 +208,8 @@ pub fn record(reader: &Reader) -> RecordPolicy {
     reader.word("record", &words, &["opt_in", "opt_out"]).unwrap_or_default()
 }
 
-fn skill_wishes(reader: &Reader) -> Vec<String> {
+/// The `skills` that a queue or a step of its ladder asks for.
+pub fn skill_wishes(reader: &Reader) -> Vec<String> {
     let good = |wish: Text| {
         if is_skill_wish(&wish.text) {
             return Some(wish.text);
@@ -244,6 +249,7 @@ fn agent(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
         skills: skills(reader),
         weights: weights(reader, &queues),
         queues,
+        groups: ladder::groups(reader),
         position: u32::try_from(people.floor.agents.len()).unwrap_or(u32::MAX),
         auto_ready: reader.boolean("auto_ready").unwrap_or(false),
         contact: contact.as_ref().map(|(_, address)| *address),

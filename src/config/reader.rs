@@ -102,6 +102,23 @@ impl<'a> Reader<'a> {
         Self { section, entries, place, problems }
     }
 
+    /// A table within this one.
+    pub fn inner(&self, section: &'static Section, node: &'a Node) -> Option<Self> {
+        match &node.value {
+            Value::Table(entries) => Some(Self::new(section, entries, node.place, self.problems)),
+            other => {
+                self.wrong_type(section.name, node.place, "a list of tables", other);
+                None
+            }
+        }
+    }
+
+    /// As [`Reader::inner`], for a table that was read already: its unknown keys are not told again.
+    pub fn inner_again(&self, section: &'static Section, node: &'a Node) -> Option<Self> {
+        let Value::Table(entries) = &node.value else { return None };
+        Some(Self { section, entries, place: node.place, problems: self.problems })
+    }
+
     /// The value of a key, whatever it is.
     pub fn node(&self, key: &str) -> Option<&'a Node> {
         debug_assert!(self.section.keys.iter().any(|k| k.name == key), "{key} is not in keys.rs");

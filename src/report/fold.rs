@@ -298,7 +298,11 @@ impl Tracked {
                 self.record.survey.insert(survey.clone(), *score);
                 step(&mut self.record, at, format!("survey {survey}: {score}"));
             }
-            Kind::Queued { .. } | Kind::Moved { .. } | Kind::Announced { .. } | Kind::QueueLeft { .. } => {
+            Kind::Queued { .. }
+            | Kind::Moved { .. }
+            | Kind::Escalated { .. }
+            | Kind::Announced { .. }
+            | Kind::QueueLeft { .. } => {
                 self.handle_queue(at, kind);
             }
             Kind::Offered { .. }
@@ -423,6 +427,10 @@ impl Tracked {
                 push(&mut self.record.queue_visits, visit);
                 step(&mut self.record, at, format!("queue {queue}, place {position}"));
             }
+            Kind::Escalated { step: name, .. } => {
+                let name = name.as_deref().unwrap_or("none");
+                step(&mut self.record, at, format!("step of the ladder: {name}"));
+            }
             Kind::Moved { position, .. } => step(&mut self.record, at, format!("moved to place {position}")),
             Kind::Announced { position } => step(&mut self.record, at, format!("told place {position}")),
             Kind::QueueLeft { queue, outcome, wait_ms } => {
@@ -454,7 +462,7 @@ impl Tracked {
                     queue: Some(queue.clone()),
                     offer: Some(*offer),
                     offered_at: Some(at),
-                    why: Some(why.clone()),
+                    why: Some((**why).clone()),
                     ..AgentVisit::begin(agent.clone())
                 };
                 push(&mut self.record.agents, visit);

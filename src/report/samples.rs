@@ -50,6 +50,7 @@ pub(crate) fn queue_call(number: u128, first_seq: u64) -> Vec<Entry> {
     let flow = || "main".to_owned();
     let why = Why {
         beside: 0,
+        step: None,
         rule: "longest_idle".into(),
         figure: None,
         preferred: Vec::new(),
@@ -66,7 +67,7 @@ pub(crate) fn queue_call(number: u128, first_seq: u64) -> Vec<Entry> {
         offer: OfferId(offer),
         agent: agent.clone(),
         queue: queue.clone(),
-        why: why.clone(),
+        why: Box::new(why.clone()),
     };
     let offer_ended = |offer, agent: &AgentId, result, ring_ms| Kind::OfferEnded {
         offer: OfferId(offer),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Plan;
-use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
+use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig, Step, StepMode, Strategy};
 use crate::call::config::{
     CallConfig, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy, SupervisorConfig, TrunkConfig,
 };
@@ -131,6 +131,7 @@ fn agent(number: u64, queues: &[QueueName], other: bool) -> AgentConfig {
     AgentConfig {
         skills: BTreeMap::from([("lang:ar".to_owned(), if other && number == 9 { 1 } else { 5 })]),
         queues: queues.iter().filter(|queue| serves(queue)).cloned().collect(),
+        groups: BTreeSet::from_iter((number % 5 == 1).then(|| "back".to_owned())),
         auto_ready: true,
         contact: (!registers(number)).then(|| agent_address(number)),
         // The other way round after a reload; 9 is as likely as five others, then as none but one.
@@ -144,6 +145,15 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
     let mut queue = QueueConfig::new(name.clone());
     if name.as_str() == "small" {
         (queue.max_waiting, queue.max_wait) = (1, Duration::from_secs(40));
+    }
+    // Who waits there for long gets others, then nearly anybody; the first step is skipped at times.
+    if name.as_str() == "small" {
+        let (mut first, mut second) =
+            (Step::new("first", Duration::from_secs(5)), Step::new("second", Duration::from_secs(15)));
+        first.agents = BTreeSet::from([agent_id(5).into(), agent_id(10).into()]);
+        (first.mode, first.skip_unstaffed) = (StepMode::Replace, true);
+        second.groups = BTreeSet::from(["back".to_owned()]);
+        queue.ladder = vec![first, second];
     }
     if name.as_str() == "support" {
         queue.skills = vec![if other { "lang:ar>=2" } else { "lang:ar" }.to_owned()];

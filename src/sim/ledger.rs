@@ -147,6 +147,10 @@ impl Ledger {
                 let before = course.queue.replace(queue.clone());
                 holds(before.is_none() && course.ended.is_none(), || "in two queues, or ended".into())
             }
+            Kind::Escalated { queue, .. } => {
+                self.count("queue.escalated");
+                holds(course.queue.as_ref() == Some(queue), || "a step of a queue he is not in".into())
+            }
             Kind::QueueLeft { queue, outcome, .. } => {
                 self.count_word("queue", outcome);
                 // Who finds no room was never in it.

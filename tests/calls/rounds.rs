@@ -31,7 +31,7 @@ fn results(centre: &Centre) -> Vec<(String, OfferResult)> {
 #[test]
 fn f03_of_two_phones_that_answer_one_talks_and_the_other_hears_that_it_is_done() {
     let mut centre = Centre::with(ringing_all);
-    let mut customer = centre.connect(stranger(1), "0551234", "600");
+    let customer = centre.connect(stranger(1), "0551234", "600");
     let (first, mut second) = (centre.rung(desk(101)), centre.rung(desk(102)));
     centre.says(&first, "180 Ringing");
     centre.says(&second, "180 Ringing");
@@ -58,7 +58,6 @@ fn f03_of_two_phones_that_answer_one_talks_and_the_other_hears_that_it_is_done()
     centre.cancelled(&ring);
     centre.bye(&mut second);
     centre.ended(&customer);
-    let _ = &mut customer;
     centre.nothing_is_left();
     assert!(centre.words(0).contains("ring at 101 ended after 4.0 s: lost_race\n"), "{}", centre.words(0));
 }

@@ -35,6 +35,7 @@ const MUST_HAPPEN: &[(&str, u64)] = &[
     ("queue.Abandoned", 500),
     ("queue.Timeout", 50),
     ("queue.Full", 50),
+    ("queue.escalated", 500),
     ("queue.NoAgents", 5),
     ("queue.Transferred", 5),
     ("offer.Accepted", 20_000),

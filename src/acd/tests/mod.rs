@@ -5,6 +5,7 @@
 
 mod agents;
 mod callers;
+mod ladder;
 mod order;
 mod random;
 mod rounds;
@@ -221,7 +222,7 @@ fn ended(out: &[Output]) -> Vec<OfferResult> {
 
 fn why(out: &[Output]) -> Why {
     let pick = |k: &Kind| match k {
-        Kind::Offered { why, .. } => Some(why.clone()),
+        Kind::Offered { why, .. } => Some((**why).clone()),
         _ => None,
     };
     kinds(out).into_iter().find_map(pick).unwrap()

@@ -1,9 +1,11 @@
 //! Random days on a small floor, beside a naive model that reads nothing but journal and configuration.
 
+mod ladder;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::super::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
+use super::super::config::{AgentConfig, FloorConfig, QueueConfig, Step, StepMode, Strategy};
 use super::super::skill::Skill;
 use super::super::{Floor, Input, Output, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
@@ -63,6 +65,11 @@ fn config(dice: &mut Dice) -> FloorConfig {
                 .collect(),
             ..QueueConfig::new(name.into())
         };
+        let mut queue = queue;
+        for number in 1..=dice.roll(4) {
+            let step = ladder::step(dice, number, queue.ladder.last());
+            queue.ladder.push(step);
+        }
         config.queues.insert(name.into(), queue);
     }
     for n in 0..8u32 {
@@ -76,6 +83,7 @@ fn config(dice: &mut Dice) -> FloorConfig {
         let agent = AgentConfig {
             skills,
             queues: QUEUES.into_iter().filter(|_| dice.roll(3) != 0).map(QueueName::from).collect(),
+            groups: ["g", "h"].into_iter().filter(|_| dice.roll(3) == 0).map(str::to_owned).collect(),
             auto_ready: dice.roll(3) != 0,
             contact: (dice.roll(4) != 0).then(|| "192.0.2.1:5060".parse().unwrap()),
             position: position(n),
@@ -98,6 +106,8 @@ fn position(n: u32) -> u32 {
 struct Model {
     start: Instant,
     config: FloorConfig,
+    /// What each queue and each step of its ladder asks for.
+    asked: BTreeMap<QueueName, Vec<Vec<Skill>>>,
     states: BTreeMap<AgentId, (AgentStateName, Option<String>)>,
     callers: BTreeMap<CallId, Waiting>,
     rings: BTreeMap<OfferId, (AgentId, CallId)>,
@@ -123,12 +133,15 @@ struct Waiting {
     priority: u32,
     segment: Option<String>,
     seq: u64,
+    /// Steps of the ladder that have begun for him, as the journal says.
+    steps: usize,
 }
 
 impl Model {
     fn new(start: Instant, config: FloorConfig) -> Self {
         Self {
             start,
+            asked: ladder::asked(&config),
             config,
             states: BTreeMap::new(),
             callers: BTreeMap::new(),
@@ -146,6 +159,7 @@ impl Model {
 
     /// A new configuration: who was rung last and is gone is replaced by the nearest before him who stays.
     fn reload(&mut self, now: Instant, config: FloorConfig) {
+        self.asked = ladder::asked(&config);
         let old = std::mem::replace(&mut self.config, config);
         for call in self.rings.values().map(|(_, call)| *call).collect::<BTreeSet<_>>() {
             let queue = self.config.queues.get(&self.callers[&call].queue);
@@ -192,7 +206,7 @@ impl Model {
                 self.entered += 1;
                 let skills = skills.iter().map(|s| s.parse().unwrap()).collect();
                 let (queue, priority, segment) = (queue.clone(), *priority, segment.clone());
-                let caller = Waiting { queue, skills, since: now, priority, segment, seq: self.entered };
+                let caller = Waiting { queue, skills, since: now, priority, segment, seq: self.entered, steps: 0 };
                 assert!(self.callers.insert(*call, caller).is_none(), "{call} is in two queues");
                 assert_eq!(self.position(now, call), *position);
             }
@@ -208,7 +222,8 @@ impl Model {
             (About::Call(call), Kind::Offered { offer, agent, queue, why }) => {
                 assert_eq!(&self.callers[call].queue, queue);
                 assert!(why.eligible >= 1);
-                assert_eq!(why.unmet.len(), self.unmet(call, agent), "{why:?}");
+                assert_eq!(why.unmet.len(), self.unmet(call, agent).1, "{why:?}");
+                assert_eq!(why.step, self.step_of(call, agent), "{why:?}");
                 assert_eq!(why.figure, self.figure(queue, agent), "{why:?}");
                 self.best_pair(now, floor, *call, agent);
                 self.last.insert(queue.clone(), agent.clone());
@@ -244,6 +259,7 @@ impl Model {
             (About::Agent(agent), Kind::AgentState { state, code, .. }) => {
                 self.states.insert(agent.clone(), (*state, code.clone()));
             }
+            (About::Call(call), Kind::Escalated { queue, step }) => self.escalated(now, *call, queue, step.as_deref()),
             (About::Call(call), Kind::Moved { queue, .. }) => assert_eq!(&self.callers[call].queue, queue),
             (About::Call(_), Kind::Announced { .. }) | (About::Agent(_), Kind::AgentRepaired { .. }) => {}
             other => panic!("{other:?}"),
@@ -275,17 +291,16 @@ impl Model {
     fn may_serve(&self, now: Instant, floor: &Floor, call: &CallId, agent: &AgentId, is_sure: bool) -> bool {
         let over = |until: Instant| if is_sure { until < now } else { until <= now };
         let Some(config) = self.config.agents.get(agent) else { return false };
+        if self.states.get(agent).is_none_or(|(state, _)| *state != AgentStateName::Ready) {
+            return false;
+        }
         let caller = &self.callers[call];
-        let of_queue = &self.config.queues[&caller.queue].skills;
         let delayed = floor.agent(agent).and_then(|a| a.delayed_until);
         let was_delayed = self.delays.get(agent).copied().filter(|_| is_sure);
-        self.states.get(agent).is_some_and(|(state, _)| *state == AgentStateName::Ready)
-            && config.queues.contains(&caller.queue)
-            && caller.skills.iter().all(|s| s.is_preferred() || s.is_met(&config.skills))
-            && of_queue.iter().all(|s| s.ends_with('?') || s.parse::<Skill>().unwrap().is_met(&config.skills))
-            && delayed.is_none_or(over)
+        delayed.is_none_or(over)
             && was_delayed.is_none_or(over)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
+            && self.pool(caller, config).is_some()
     }
 
     fn rings_for(&self, call: &CallId) -> usize {
@@ -309,12 +324,10 @@ impl Model {
         }
     }
 
-    /// How many preferences of this caller and his queue the agent does not meet; the same text counts once.
-    fn unmet(&self, call: &CallId, agent: &AgentId) -> usize {
-        let (caller, skills) = (&self.callers[call], &self.config.agents[agent].skills);
-        let of_queue = self.config.queues[&caller.queue].skills.iter().map(|s| s.parse().unwrap());
-        let all: BTreeSet<Skill> = of_queue.chain(caller.skills.iter().cloned()).collect();
-        all.iter().filter(|s| s.is_preferred() && !s.is_met(skills)).count()
+    /// The pool of the agent, and how many of its preferences he does not meet; the same text counts once.
+    fn unmet(&self, call: &CallId, agent: &AgentId) -> (usize, usize) {
+        let pool = self.pool(&self.callers[call], &self.config.agents[agent]);
+        pool.map_or((usize::MAX, 0), |(at, _, unmet)| (at, unmet))
     }
 
     /// What the strategy of the queue looks at; lower is taken first. By chance anyone is right.
@@ -386,7 +399,11 @@ impl Model {
             let waiting = self.callers.values().filter(|c| c.queue == queue.name).count();
             assert_eq!(queue.waiting as usize, waiting);
         }
+        let is_calm = floor.poll_timeout().is_none_or(|at| at > now);
         for call in self.callers.keys() {
+            if is_calm {
+                self.climbs(now, call);
+            }
             assert_eq!(floor.position(*call), Some(self.position(now, call)));
             if self.takes_agent(now, call, true) {
                 let idle = self.states.keys().find(|a| self.may_serve(now, floor, call, a, false));

@@ -1,0 +1,249 @@
+//! Pools: who may serve the callers of a lane.
+//!
+//! A lane of a queue without a ladder has one pool: the members of the queue who meet what is asked. Each step of a
+//! ladder gives a lane with its own pools: those of the steps before, when the step adds to them, and last its own. An
+//! agent belongs to the first pool that takes him; agents of an earlier pool are taken first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::agent::Agent;
+use super::config::{AgentConfig, QueueConfig, Step, StepMode};
+use super::deadline::Due;
+use super::floor::Floor;
+use super::lane::Lane;
+use super::skill::Skill;
+use crate::id::{AgentId, CallId, QueueName};
+use crate::journal::{About, Kind};
+
+/// Lanes a queue keeps when nobody waits in them, so that an evaluation of all agents is seldom needed.
+const EMPTY_LANES_MAX: usize = 64;
+
+/// How far a caller has come: a lane for each, as each has other agents.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Stage {
+    /// Of the lane that counts all agents of the queue; no caller is there.
+    Base,
+    /// So many steps of the ladder are done.
+    Step(usize),
+}
+
+/// What makes a lane of a queue differ from the others: the stage, and the skills its callers ask for.
+pub(super) type LaneKey = (Stage, Vec<String>);
+
+/// Agents, and what they must be able to do.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    /// The step it belongs to, from 1; 0 = the queue's own.
+    pub step: usize,
+    pub who: Who,
+    /// The needs, as written and as understood; preferences among them.
+    pub needs: Vec<(String, Skill)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Who {
+    /// Who serves this queue.
+    Members,
+    Named {
+        agents: BTreeSet<AgentId>,
+        groups: BTreeSet<String>,
+    },
+}
+
+/// How a lane sees an agent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Admission<'a> {
+    /// He is in its pool so-and-so.
+    Pool(usize),
+    /// He would be in one but for this need.
+    Missing(&'a str),
+    /// He has nothing to do with it.
+    Outside,
+}
+
+impl Pool {
+    fn includes(&self, agent: &AgentConfig, queue: &QueueName) -> bool {
+        match &self.who {
+            Who::Members => agent.queues.contains(queue),
+            Who::Named { agents, groups } => {
+                agents.contains(&agent.id) || agent.groups.iter().any(|group| groups.contains(group))
+            }
+        }
+    }
+
+    /// The first need these skills do not meet.
+    fn missing(&self, skills: &BTreeMap<String, u8>) -> Option<&str> {
+        let is_missing = |need: &Skill| !need.is_preferred() && !need.is_met(skills);
+        self.needs.iter().find(|(_, need)| is_missing(need)).map(|(text, _)| text.as_str())
+    }
+}
+
+impl Lane {
+    /// How it sees this agent.
+    pub fn admits(&self, agent: &Agent) -> Admission<'_> {
+        admission(&self.pools, &agent.config, &self.queue, agent.leaving)
+    }
+
+    /// The preferences, as written, with whether this agent meets them.
+    pub fn preferences(&self, agent: &AgentConfig) -> impl Iterator<Item = (&str, bool)> {
+        let preferred = self.pool_of(agent).into_iter().flat_map(|(_, pool)| &pool.needs);
+        let preferred = preferred.filter(|(_, need)| need.is_preferred());
+        preferred.map(|(text, need)| (text.as_str(), need.is_met(&agent.skills)))
+    }
+
+    /// The pool he belongs to, with its number.
+    pub fn pool_of(&self, agent: &AgentConfig) -> Option<(usize, &Pool)> {
+        match admission(&self.pools, agent, &self.queue, false) {
+            Admission::Pool(at) => Some((at, self.pools.get(at)?)),
+            Admission::Missing(_) | Admission::Outside => None,
+        }
+    }
+}
+
+fn admission<'a>(pools: &'a [Pool], agent: &AgentConfig, queue: &QueueName, leaving: bool) -> Admission<'a> {
+    let mut seen = Admission::Outside;
+    for (at, pool) in pools.iter().enumerate().filter(|(_, pool)| !leaving && pool.includes(agent, queue)) {
+        match (pool.missing(&agent.skills), seen) {
+            (None, _) => return Admission::Pool(at),
+            (Some(text), Admission::Outside) => seen = Admission::Missing(text),
+            (Some(_), Admission::Pool(_) | Admission::Missing(_)) => {}
+        }
+    }
+    seen
+}
+
+/// The needs that can be read of these, each once, and what is wrong with the others.
+fn read_needs<'a>(texts: impl Iterator<Item = &'a String>, relax: u8) -> (Vec<(String, Skill)>, Vec<String>) {
+    let (mut needs, mut troubles) = (Vec::new(), Vec::new());
+    for text in texts {
+        match text.parse::<Skill>() {
+            Ok(skill) if relax > 0 => {
+                let skill = skill.relaxed(relax);
+                needs.push((skill.to_string(), skill));
+            }
+            Ok(skill) => needs.push((text.clone(), skill)),
+            Err(error) => troubles.push(format!("{error}; it is left out")),
+        }
+    }
+    needs.sort_unstable();
+    needs.dedup();
+    (needs, troubles)
+}
+
+fn pool(queue: &QueueConfig, number: usize, step: &Step, skills: &[String]) -> Pool {
+    let own = step.skills.as_ref().unwrap_or(&queue.skills);
+    let who = match step.agents.is_empty() && step.groups.is_empty() {
+        true => Who::Members,
+        false => Who::Named { agents: step.agents.clone(), groups: step.groups.clone() },
+    };
+    Pool { step: number, who, needs: read_needs(own.iter().chain(skills), step.relax).0 }
+}
+
+impl QueueConfig {
+    /// True when this agent serves a caller without wishes of his own by step `number` of the ladder, from 1, whoever does
+    /// by the steps before it; false when there is no such step.
+    pub fn step_takes(&self, number: usize, agent: &AgentConfig) -> bool {
+        let step = number.checked_sub(1).and_then(|at| self.ladder.get(at));
+        let own = step.map(|step| pool(self, number, step, &[]));
+        own.is_some_and(|own| own.includes(agent, &self.name) && own.missing(&agent.skills).is_none())
+    }
+
+    /// The pools of a stage for callers who ask for these skills, and what is wrong with those.
+    fn pools(&self, stage: &Stage, skills: &[String]) -> (Vec<Pool>, Vec<String>) {
+        let (needs, troubles) = read_needs(self.skills.iter().chain(skills), 0);
+        let members = |needs| Pool { step: 0, who: Who::Members, needs };
+        let pools = match stage {
+            Stage::Base => vec![members(Vec::new())],
+            Stage::Step(done) => {
+                let mut pools = vec![members(needs)];
+                for (number, step) in (1..).zip(&self.ladder).take(*done) {
+                    if step.mode == StepMode::Replace {
+                        pools.clear();
+                    }
+                    pools.push(pool(self, number, step, skills));
+                }
+                pools
+            }
+        };
+        (pools, troubles)
+    }
+}
+
+impl Floor {
+    /// The lane of this stage for these wishes, made when there is none yet. `None` for an unknown queue. A wish that
+    /// cannot be read is told about `caller`, if there is one.
+    pub(super) fn lane_for(
+        &mut self,
+        name: &QueueName,
+        stage: Stage,
+        skills: &[String],
+        caller: Option<About>,
+    ) -> Option<usize> {
+        let queue = self.queues.get(name)?;
+        let mut wishes = skills.to_vec();
+        wishes.sort_unstable();
+        wishes.dedup();
+        let (pools, troubles) = queue.config.pools(&stage, &wishes);
+        let key: LaneKey = (stage, wishes);
+        let found = queue.lanes.get(&key).copied();
+        for (detail, about) in troubles.into_iter().filter_map(|detail| Some((detail, caller.clone()?))) {
+            self.journal(about, Kind::Trouble { code: "bad_skill".to_owned(), detail });
+        }
+        if found.is_some() {
+            return found;
+        }
+        self.drop_an_empty_lane(name);
+        let seed = self.dice.roll();
+        let config = &self.queues.get(name)?.config;
+        let mut lane = Lane::new(config, key.clone(), pools, seed);
+        let index = self.lanes.vacant_key();
+        for (slot, agent) in &mut self.agents {
+            match lane.admits(agent) {
+                Admission::Pool(_) => {
+                    agent.lanes.push(index);
+                    lane.recount(slot, None, agent.counted, &agent.config);
+                }
+                Admission::Missing(text) => {
+                    let cause = format!("skill {text}");
+                    *lane.unskilled.entry(cause).or_insert(0) += 1;
+                }
+                Admission::Outside => {}
+            }
+        }
+        self.lanes.insert(lane);
+        self.queues.get_mut(name)?.lanes.insert(key, index);
+        Some(index)
+    }
+
+    /// Flows may ask for ever new combinations: keeps the number of unused lanes bounded.
+    fn drop_an_empty_lane(&mut self, name: &QueueName) {
+        let Some(queue) = self.queues.get_mut(name).filter(|q| q.lanes.len() >= EMPTY_LANES_MAX) else { return };
+        let is_unused = |index: usize| index != queue.base && self.lanes.get(index).is_some_and(|l| l.callers == 0);
+        let Some(key) = queue.lanes.iter().find(|(_, index)| is_unused(**index)).map(|(key, _)| key.clone()) else {
+            return;
+        };
+        if let Some(index) = queue.lanes.remove(&key) {
+            let lane = self.lanes.try_remove(index);
+            self.deadlines.clear(lane.and_then(|lane| lane.left_alone_at), Due::LeftAlone(index));
+            for (_, agent) in &mut self.agents {
+                agent.lanes.retain(|lane| *lane != index);
+            }
+        }
+    }
+
+    /// Puts a caller into a lane, out of the one he is in.
+    pub(super) fn change_lane(&mut self, now: Instant, call: CallId, index: usize) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        if let Some(old) = self.lanes.get_mut(caller.lane).filter(|_| caller.lane != index) {
+            old.callers = old.callers.saturating_sub(1);
+            old.dismiss(&caller.place);
+        }
+        let is_other = std::mem::replace(&mut caller.lane, index) != index;
+        if let Some(lane) = self.lanes.get_mut(index).filter(|_| is_other) {
+            lane.callers += 1;
+        }
+        self.line_up(now, call);
+        self.free_callers.push(call);
+    }
+}
