@@ -22,6 +22,7 @@ mod floor;
 mod lane;
 mod matching;
 mod offers;
+pub mod preview;
 mod reload;
 mod skill;
 mod strategy;

@@ -10,8 +10,10 @@ macro_rules! say {
 
 mod client;
 mod erlang;
+mod explain;
 mod live;
 mod offline;
+mod preview;
 pub mod prompts;
 mod recordings;
 mod serve;
@@ -74,6 +76,16 @@ enum Command {
     Calls {
         #[command(subcommand)]
         what: live::Calls,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Why a call went as it did, in sentences: who was considered, who was passed over, what changed when.
+    Explain {
+        /// Its id, `call_…`.
+        call: String,
+        /// `ar` or `en`; none: what LANG says, else English.
+        #[arg(long, value_name = "LANGUAGE")]
+        lang: Option<String>,
         #[command(flatten)]
         target: Target,
     },
@@ -157,6 +169,7 @@ pub fn main() -> ExitCode {
         Command::Serve(options) => serve::run(options),
         Command::Check { files, strict, json } => offline::check(&files, strict, json),
         Command::Calls { what, target } => live::calls(&what, &target),
+        Command::Explain { call, lang, target } => explain::run(&call, lang.as_deref(), &target),
         Command::Agents { what, target } => live::agents(&what, &target),
         Command::Queues { what, target } => live::queues(&what, &target),
         Command::Trunks { what, target } => live::trunks(&what, &target),

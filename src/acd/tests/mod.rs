@@ -6,6 +6,7 @@
 mod agents;
 mod callers;
 mod order;
+mod preview;
 mod random;
 mod strategies;
 
