@@ -18,6 +18,7 @@ pub mod prompts;
 mod recordings;
 mod serve;
 mod trace;
+mod twin;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -146,7 +147,12 @@ enum Command {
     },
     /// How many agents a queue needs: Erlang C, and Erlang A with --patience.
     Erlang(erlang::Options),
-    /// Run the engine against a virtual world and check that nothing breaks.
+    /// Run the engine against a virtual world and check that nothing breaks; with --day, play a day's callers on the
+    /// real floor and tell what service they would get.
+    #[command(
+        after_help = "Example:\n\n  hatif sim --config hatif.toml --day forecast.csv --shifts shifts.csv --deltas \
+        --svg day.svg\n\ndocs/planning.md explains the tables and each figure."
+    )]
     Sim {
         /// Decides everything; the same seed gives the same journal.
         #[arg(long, default_value_t = 1)]
@@ -157,9 +163,11 @@ enum Command {
         /// Run so many seeds, from `--seed` on.
         #[arg(long, default_value_t = 1)]
         seeds: u64,
-        /// One JSON object per seed.
+        /// One JSON object per seed; with --day per queue and interval.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        twin: twin::Options,
     },
 }
 
@@ -180,7 +188,10 @@ pub fn main() -> ExitCode {
         Command::Ivr { what } => offline::ivr(&what),
         Command::Prompts { what } => prompts::run(&what),
         Command::Erlang(options) => erlang::run(&options),
-        Command::Sim { seed, hours, seeds, json } => offline::sim(seed, hours, seeds, json),
+        Command::Sim { seed, hours, seeds, json, twin } => match &twin.day {
+            Some(day) => twin::run(seed, json, day, &twin),
+            None => offline::sim(seed, hours, seeds, json),
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
