@@ -8,7 +8,8 @@ use crate::id::{CallId, OfferId};
 /// Where an agent's data stands.
 pub(super) type Slot = usize;
 
-/// What is due. At the same moment a caller's turn comes first of all, and an agent becomes free before a caller gives up waiting.
+/// What is due. At the same moment a caller's turn comes first of all, and an agent becomes free before a caller gives up
+/// waiting.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
 pub(super) enum Due {
     /// He has waited so long that he goes first; owned by the caller.

@@ -113,9 +113,13 @@ impl Clocks {
     /// Wall time of a moment just past, on the monotonic clock. No stamp, one of the future and one older than
     /// `age_max` (the doing of a clock that was set) count as now.
     pub fn moment(&self, stamp: Option<TimeSpec>, age_max: Duration) -> Instant {
+        self.told(stamp, age_max).unwrap_or(self.now)
+    }
+
+    /// The same; `None` where it would count as now for want of a stamp to believe.
+    pub fn told(&self, stamp: Option<TimeSpec>, age_max: Duration) -> Option<Instant> {
         let age = stamp.and_then(|stamp| self.wall.checked_sub(Duration::from(stamp)));
-        let age = age.filter(|age| *age <= age_max).unwrap_or_default();
-        self.now.checked_sub(age).unwrap_or(self.now)
+        self.now.checked_sub(age.filter(|age| *age <= age_max)?)
     }
 }
 

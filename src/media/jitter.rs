@@ -10,9 +10,9 @@
 //! - the next one is of a later time than the last one's end: the speaker paused (silence suppression), it waits its time.
 //!
 //! A network that stood still for longer than the most that a packet waits is not waited for: what it held back comes at
-//! once and is skipped, and the aim is what it was. The delay shrinks where nobody hears it: [`JitterBuffer::is_ahead`] tells when quiet frames may be left out, and lost
-//! ones are. Far above its aim, packets are skipped, and one every two seconds where no moment is quiet. Times come in;
-//! nothing here reads a clock.
+//! once and is skipped, and the aim is what it was. The delay shrinks where nobody hears it: [`JitterBuffer::is_ahead`]
+//! tells when quiet frames may be left out, and lost ones are. Far above its aim, packets are skipped, and one every two
+//! seconds where no moment is quiet. Times come in; nothing here reads a clock.
 
 use std::time::{Duration, Instant};
 

@@ -208,10 +208,11 @@ impl Sockets {
         let message = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut self.control), MsgFlags::empty()).ok()?;
         let source = unmapped(message.address.as_ref().and_then(datagram::address)?);
         // What waited in the kernel while others were served is as old as it is: our own delay is no jitter.
-        let at = round.clocks.moment(datagram::stamp(&message).ok().flatten(), AGE_MAX);
+        let told = round.clocks.told(datagram::stamp(&message).ok().flatten(), AGE_MAX);
+        let at = told.unwrap_or(round.clocks.now);
         round.saw(at);
-        if let (Channel::Rtp, Some(known)) = (channel, &mut pair.connected) {
-            known.settled |= at > known.until;
+        if let (Channel::Rtp, Some(known), Some(came)) = (channel, &mut pair.connected, told) {
+            known.settled |= came > known.until;
         }
         Some(Came { at, source, length: message.bytes })
     }
@@ -364,6 +365,49 @@ mod tests {
             assert!((before - slack..=after + slack).contains(&came.at) && came.at <= round.clocks.now);
         }
         assert!(sockets.receive(&mut round, 0, Channel::Rtp, &mut buffer).is_none());
+    }
+
+    /// What a stranger sent before the socket was connected stays his, however the packets of a round are read; what comes
+    /// after is read without asking, and is the phone's.
+    #[test]
+    fn packets_of_before_the_connection_are_whose_they_are() {
+        let (chunks, _storage) = crossbeam_channel::bounded(1);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut sockets = Sockets::new(epoll, Ipv4Addr::LOCALHOST.into(), None, chunks.into(), Arc::default());
+        let port = (23_200..23_298).step_by(2).find(|port| sockets.open(0, *port).is_ok()).unwrap();
+        let [phone, stranger] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let addresses = [&phone, &stranger].map(|socket| socket.local_addr().unwrap());
+        let say = |who: &UdpSocket| assert_eq!(who.send_to(b"packet", (Ipv4Addr::LOCALHOST, port)).unwrap(), 6);
+        [&stranger, &phone, &stranger].into_iter().for_each(say);
+        sockets.connect(0, Some(addresses[0]));
+        // Not a timer that is waited for: a round comes later than the connection settles.
+        thread::sleep(2 * SETTLES);
+        let mut buffer = [0; DATAGRAM_BYTES];
+        let mut round = Round::begin();
+        round.waits = Waits::Hardly;
+        let mut source = |round: &mut Round, sockets: &mut Sockets| {
+            sockets.receive(round, 0, Channel::Rtp, &mut buffer).map(|came| came.source)
+        };
+        let queued = [(); 3].map(|()| source(&mut round, &mut sockets).unwrap());
+        assert_eq!(queued, [addresses[1], addresses[0], addresses[1]]);
+        let is_settled = |sockets: &Sockets| match &sockets.open[0] {
+            Some(Place::Own(pair)) => pair.connected.as_ref().unwrap().settled,
+            _ => unreachable!(),
+        };
+        assert!(!is_settled(&sockets));
+        // The kernel begins to stamp a moment after it was asked to.
+        let settles = (0..50).any(|_| {
+            [&stranger, &phone].into_iter().for_each(say);
+            thread::sleep(SETTLES);
+            assert_eq!(source(&mut Round::begin(), &mut sockets), Some(addresses[0]));
+            is_settled(&sockets)
+        });
+        assert!(settles);
+        [&stranger, &phone].into_iter().for_each(say);
+        let mut round = Round::begin();
+        round.waits = Waits::Hardly;
+        assert_eq!(source(&mut round, &mut sockets), Some(addresses[0]));
+        assert_eq!(source(&mut round, &mut sockets), None);
     }
 
     /// A clock that was set makes no packet older than a second, nor younger than now.
