@@ -4,9 +4,17 @@
 //! A browser's microphone is a file, and its cleaning (echo, noise, gain) is off: see `web/softphone/softphone.js`.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "common/alg.rs"]
+mod alg;
 #[path = "browser/driver.rs"]
 mod browser;
+#[path = "common/bursts.rs"]
+mod bursts;
 mod common;
+#[path = "common/line.rs"]
+mod line;
+#[path = "common/pair.rs"]
+mod pair;
 #[path = "common/baresip.rs"]
 mod softphone;
 #[path = "common/tones.rs"]
@@ -18,8 +26,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use browser::Driver;
+use bursts::{BURST_MS, heard, median, onsets, turn};
 use common::*;
-use hatif::robot::audio::read_wav;
+use hatif::robot::audio::{RATE, read_wav};
+use hatif::robot::{Options, Phone, Source};
 use serde_json::json;
 use softphone::Baresip;
 use tones::*;
@@ -247,4 +257,49 @@ fn every_codec_talks_to_every_codec_of_a_browser() {
 #[test]
 fn every_codec_under_keys_talks_to_every_codec_of_a_browser() {
     phones_talk_to_pages(true);
+}
+
+/// Both sides of a recording are in step within 20 ms with a browser on one: bursts lie as far apart in the file as they
+/// were on the line of a phone, which hears the browser's packets as they came.
+#[test]
+fn both_sides_of_a_recording_behind_a_browser_are_in_step() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut said = at_rate(MICROPHONE_HZ, CALLEE_HZ, SAID_DBM0);
+    let burst = MICROPHONE_HZ as usize * BURST_MS as usize / 1_000;
+    said.iter_mut().skip(burst).for_each(|sample| *sample = 0);
+    let mut place = Place::new(&said);
+    // Codecs of the robot: what it says and hears is passed on as it is.
+    for n in 0..2 {
+        let from = format!("06{n:02}");
+        let mut options = Options::new(place.server.sip, &from).says(Source::Silence);
+        options.domain = "customer.example".to_owned();
+        let robot = Phone::start(options).expect("a phone");
+        let call = robot.invite(&format!("80{n}")).expect("sent");
+        call.answered(SOON).expect("answered");
+        place.driver.wait(&page(n), json!({ "call.state": "talking" }));
+        let base = std::time::Instant::now();
+        call.say(Source::Loop(bursts::bursts(CALLER_HZ, 1).into()));
+        std::thread::sleep(seconds(12));
+        let spoke = call.said_at().expect("it speaks").saturating_duration_since(base).as_secs_f64();
+        let there = heard(&call, base);
+        call.hang_up();
+        place.driver.wait(&page(n), json!({ "call.state": "ended" }));
+        let record = record_of(&place.server, &from, &format!("80{n}"), 1);
+        let file = record["recordings"][0]["file"].as_str().expect("a recording");
+        let (channels, rate) = read_wav(&place.server.data.join(file)).expect("the file can be read");
+        assert_eq!(rate, RATE);
+        let [of_robot, of_browser] = [0, 1].map(|side: usize| onsets(&channels[side]));
+        let (left, right) = (phase(&of_robot) - spoke, phase(&of_browser) - phase(&there));
+        let step = turn(right - left) * 1_000.0;
+        println!("{}: {} and {} bursts, sides {step:+.1} ms apart", page(n), of_robot.len(), of_browser.len());
+        assert!(of_robot.len() >= 10 && of_browser.len() >= 10 && there.len() >= 10, "bursts are missing");
+        assert!(step.abs() <= 20.0, "{}: {step:+.1} ms out of step", page(n));
+    }
+    place.server.idle(seconds(10));
+}
+
+/// Where in a second these moments lie, which are whole seconds apart.
+fn phase(moments: &[f64]) -> f64 {
+    let first = moments.first().copied().unwrap_or(f64::NAN);
+    first + median(&moments.iter().map(|at| turn(at - first)).collect::<Vec<_>>())
 }
