@@ -7,6 +7,7 @@ mod agents;
 mod callers;
 mod order;
 mod random;
+mod rounds;
 mod strategies;
 
 use std::time::{Duration, Instant};
