@@ -59,8 +59,8 @@ pub struct Preview {
     pub score_s: i64,
     /// Why he goes before callers of higher scores: `overdue` or `priority N`.
     pub ahead: Option<String>,
-    /// Who is rung for him already.
-    pub ringing: Option<AgentId>,
+    /// Who is rung for him already, in the order it began.
+    pub ringing: Vec<AgentId>,
     /// Who could be rung for him now, in the order in which they would be; at most [`NAMED_MAX`].
     pub candidates: Vec<Candidate>,
     /// All who could.
@@ -159,14 +159,15 @@ impl Floor {
         let before = u32_of(queue.order.len().saturating_sub(behind));
         let (passed_over, causes) = self.passed_over(now, queue, lane, excluded);
         let now_s = i64::try_from(ms(now, self.origin) / 1_000).unwrap_or(i64::MAX);
-        let ring = caller.and_then(|caller| self.offers.get(&caller.offer?)).and_then(|o| self.agents.get(o.slot));
+        let rings = caller.into_iter().flat_map(|caller| &caller.offers).filter_map(|offer| self.offers.get(offer));
+        let rung = rings.filter_map(|offer| self.agents.get(offer.slot));
         Preview {
             rule: queue.config.strategy.word(),
             position: has_room.then_some(before + 1),
             waiting: u32_of(queue.order.len()),
             score_s: now_s - place.since_s,
             ahead: ahead(place),
-            ringing: ring.map(|agent| agent.id().clone()),
+            ringing: rung.map(|agent| agent.id().clone()).collect(),
             candidates: self.candidates(now, queue, lane, excluded),
             eligible: u32_of(lane.idle.len() - excluded.iter().filter(|slot| lane.idle.contains(**slot)).count()),
             passed_over,

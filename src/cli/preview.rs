@@ -68,8 +68,10 @@ fn verdict(answer: &Value) -> String {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| answer.get(name).and_then(Value::as_u64);
     let queue = text("queue");
-    if let Some(agent) = answer.get("ringing").and_then(Value::as_str) {
-        return format!("queue {queue}: {agent} is being rung for him");
+    let ringing = answer.get("ringing").and_then(Value::as_array).into_iter().flatten();
+    let ringing: Vec<&str> = ringing.filter_map(Value::as_str).collect();
+    if !ringing.is_empty() {
+        return format!("queue {queue}: {} rung for him now", ringing.join(", "));
     }
     let first = answer.pointer("/candidates/0/id").and_then(Value::as_str);
     match (number("position"), first) {

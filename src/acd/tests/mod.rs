@@ -8,6 +8,7 @@ mod callers;
 mod order;
 mod preview;
 mod random;
+mod rounds;
 mod strategies;
 
 use std::time::{Duration, Instant};

@@ -170,6 +170,9 @@ fn condition(cause: &str) -> String {
 
 fn reasons(agent: &AgentId, why: &Why, scene: &Scene, roster: &Roster) -> Vec<String> {
     let mut told = vec![choice(why)];
+    if why.beside > 0 {
+        told.push(format!("عدد الهواتف التي ترنّ للمتصل نفسه قبله: {}.", why.beside));
+    }
     let others = rivals(scene, why, agent);
     told.push(match (why.eligible, others.is_empty()) {
         (0 | 1, _) => "لم يكن غيره متاحًا له.".to_owned(),
@@ -199,6 +202,8 @@ fn choice(why: &Why) -> String {
     let figure = why.figure.unwrap_or_default();
     match why.rule.as_str() {
         "longest_idle" => format!("هو الأطول فراغًا: منذ {}.", time(why.idle_ms)),
+        "ring_all" => format!("رنّت هواتف المتاحين جميعًا. {idle}."),
+        "ring_progressive" => format!("هو الأطول فراغًا ممن لم يرنّ هاتفه بعد: منذ {}.", time(why.idle_ms)),
         "fewest_calls" => format!("هو الأقل ردًّا على المتصلين: {figure}. {idle}."),
         "least_talk" => format!("هو الأقل حديثًا: {}. {idle}.", time(figure)),
         "round_robin" => format!("جاء دوره في الدورة (ترتيبه في الملف {figure}). {idle}."),

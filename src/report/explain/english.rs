@@ -159,6 +159,9 @@ fn condition(cause: &str) -> &str {
 
 fn reasons(agent: &AgentId, why: &Why, scene: &Scene, roster: &Roster) -> Vec<String> {
     let mut told = vec![choice(why)];
+    if why.beside > 0 {
+        told.push(format!("{} for the same caller already.", counted(why.beside, "phone rang", "phones rang")));
+    }
     let others = rivals(scene, why, agent);
     told.push(match (why.eligible, others.is_empty()) {
         (0 | 1, _) => "Nobody else could have been offered.".to_owned(),
@@ -185,6 +188,8 @@ fn choice(why: &Why) -> String {
     let figure = why.figure.unwrap_or_default();
     match why.rule.as_str() {
         "longest_idle" => format!("He had been idle the longest: {idle}."),
+        "ring_all" => format!("Everybody who was free was rung. Idle for {idle}."),
+        "ring_progressive" => format!("Of those not rung yet he had been idle the longest: {idle}."),
         "fewest_calls" => format!("He had answered the fewest callers: {figure}. Idle for {idle}."),
         "least_talk" => format!("He had talked the least: {}. Idle for {idle}.", time(figure)),
         "round_robin" => format!("It was his turn in the round (place {figure} in the file). Idle for {idle}."),
