@@ -47,6 +47,7 @@ fn a_call_is_explained_while_it_waits_and_when_it_is_over() {
     let inside = agent.incoming(SOON).expect("rings");
     let _other = server.agent("102", 804.0, Answering::RingForever);
     server.agents_in("ready", 1.0);
+    server.agents_in("busy", 1.0);
     let next = server.command(&["queues", "preview", "support"]);
     for part in ["102 would be rung at once, by longest_idle", "passed over:", "101", "busy", "103", "offline"] {
         assert!(next.stdout.contains(part), "{part:?} is not in\n{}", next.stdout);

@@ -191,12 +191,14 @@ fn half_width(residuals: &[f64]) -> Option<f64> {
     Some(student(n - 1) * (variance / n as f64).sqrt())
 }
 
-/// The 97.5 % point of Student's distribution (Cornish and Fisher's expansion; exact to 0.01 from three degrees on).
+/// The 97.5 % point of Student's distribution (Cornish and Fisher's expansion; exact to 0.01 from five degrees on).
 fn student(degrees: usize) -> f64 {
     let (z, d) = (1.959_964_f64, degrees as f64);
     match degrees {
         0 | 1 => 12.706,
         2 => 4.303,
+        3 => 3.182,
+        4 => 2.776,
         _ => {
             let first = (z.powi(3) + z) / (4.0 * d);
             let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * d * d);
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn students_points_are_those_of_the_table() {
-        for (degrees, point) in [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (19, 2.093), (120, 1.980)] {
+        for (degrees, point) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (19, 2.093), (120, 1.980)] {
             assert!((student(degrees) - point).abs() < 0.012, "{degrees}: {}", student(degrees));
         }
     }
