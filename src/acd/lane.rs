@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
+use super::ranked::Ranked;
 use super::skill::Skill;
 use super::strategy::Row;
 use crate::id::{CallId, OfferId, QueueName};
@@ -102,7 +103,7 @@ pub(super) struct Offer {
 pub(super) struct Queue {
     pub config: QueueConfig,
     /// Everybody who waits, those for whom a phone rings included.
-    pub order: BTreeSet<Place>,
+    pub order: Ranked<Place>,
     /// The lane without needs: it counts all agents of the queue.
     pub base: usize,
     /// All lanes by needs.
@@ -184,6 +185,6 @@ impl Lane {
 impl Queue {
     /// A queue whose lanes are still to be built.
     pub fn new(config: QueueConfig) -> Self {
-        Self { config, order: BTreeSet::new(), base: usize::MAX, lanes: BTreeMap::new(), last: None }
+        Self { config, order: Ranked::default(), base: usize::MAX, lanes: BTreeMap::new(), last: None }
     }
 }

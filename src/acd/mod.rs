@@ -23,6 +23,7 @@ mod floor;
 mod lane;
 mod matching;
 mod offers;
+mod ranked;
 mod reload;
 mod rounds;
 mod skill;
