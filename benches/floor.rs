@@ -91,7 +91,10 @@ fn row(shape: &Shape, decisions: usize, strategy: Strategy) -> (u64, u64) {
     let (e50, e99, emax) = figures(&mut hall.events);
     let count = hall.events.len();
     println!("| {} | {count} | {d50} | {d99} | {dmax} | {e50} | {e99} | {emax} |", shape.name);
-    hall.floor.check().expect("the floor is in order after the run");
+    // It counts every lane afresh: 100,000 lanes would take minutes.
+    if shape.queues <= 20 {
+        hall.floor.check().expect("the floor is in order after the run");
+    }
     let at = |share: usize| hall.decisions.get(hall.decisions.len() * share / 100).copied().unwrap_or(u64::MAX);
     (at(50), at(99))
 }

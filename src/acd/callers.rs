@@ -182,7 +182,8 @@ impl Floor {
         let seed = self.dice.roll();
         let mut lane = Lane::new(&self.queues.get(name)?.config, needs, seed);
         let index = self.lanes.vacant_key();
-        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
+        for slot in self.queues.get(name)?.members.iter().copied() {
+            let Some(agent) = self.agents.get_mut(slot) else { continue };
             match lane.missing(&agent.config.skills) {
                 None => {
                     agent.lanes.push(index);
@@ -208,8 +209,10 @@ impl Floor {
         };
         if let Some(index) = queue.lanes.remove(&key) {
             self.lanes.try_remove(index);
-            for (_, agent) in &mut self.agents {
-                agent.lanes.retain(|lane| *lane != index);
+            for slot in &queue.members {
+                if let Some(agent) = self.agents.get_mut(*slot) {
+                    agent.lanes.retain(|lane| *lane != index);
+                }
             }
         }
     }

@@ -108,6 +108,8 @@ pub(super) struct Queue {
     pub base: usize,
     /// All lanes by needs.
     pub lanes: BTreeMap<Vec<String>, usize>,
+    /// Agents who serve it, whatever their skills.
+    pub members: Vec<Slot>,
     /// The place in the file of the agent it rang last.
     pub last: Option<u32>,
 }
@@ -185,6 +187,13 @@ impl Lane {
 impl Queue {
     /// A queue whose lanes are still to be built.
     pub fn new(config: QueueConfig) -> Self {
-        Self { config, order: Ranked::default(), base: usize::MAX, lanes: BTreeMap::new(), last: None }
+        Self {
+            config,
+            order: Ranked::default(),
+            base: usize::MAX,
+            lanes: BTreeMap::new(),
+            members: Vec::new(),
+            last: None,
+        }
     }
 }

@@ -161,8 +161,14 @@ impl Floor {
     /// Sorts agents and callers into lanes anew: skills, members and weights may all have changed.
     fn rebuild_lanes(&mut self, now: Instant) {
         self.lanes.clear();
-        for (_, agent) in &mut self.agents {
+        self.queues.values_mut().for_each(|queue| queue.members.clear());
+        for (slot, agent) in &mut self.agents {
             agent.lanes.clear();
+            for name in &agent.config.queues {
+                if let Some(queue) = self.queues.get_mut(name) {
+                    queue.members.push(slot);
+                }
+            }
         }
         let names: Vec<QueueName> = self.queues.keys().cloned().collect();
         for name in names {
@@ -199,11 +205,10 @@ impl Floor {
         queue.base = self.lanes.insert(Lane::new(&queue.config, Vec::new(), self.dice.roll()));
         queue.lanes.insert(Vec::new(), queue.base);
         let (base, calls) = (queue.base, queue.order.iter().map(|p| p.call).collect::<Vec<_>>());
-        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
+        for slot in queue.members.iter().copied() {
+            let (Some(agent), Some(lane)) = (self.agents.get_mut(slot), self.lanes.get_mut(base)) else { continue };
             agent.lanes.push(base);
-            if let Some(lane) = self.lanes.get_mut(base) {
-                lane.recount(slot, None, agent.counted, &agent.config);
-            }
+            lane.recount(slot, None, agent.counted, &agent.config);
         }
         // Made now, so that the first caller does not pay for it and a skill that cannot be read is told once.
         self.lane_for(name, &[], About::Node);
