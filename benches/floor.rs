@@ -178,6 +178,7 @@ struct Hall {
     random: u64,
     calls: u64,
     waiting: usize,
+    agents: usize,
     queues: Vec<QueueName>,
     needs: Vec<Vec<String>>,
     ringing: VecDeque<(OfferId, CallId, AgentId)>,
@@ -199,6 +200,8 @@ impl Hall {
         for (n, name) in queues.iter().enumerate() {
             let queue = QueueConfig {
                 strategy,
+                // Nobody is paused for a missed ring: the same agents serve from the first event to the last.
+                rna_threshold: 0,
                 max_waiting: u32::MAX,
                 max_wait: Duration::from_secs(1 << 30),
                 weight: 1 + n as u32 % 3,
@@ -232,6 +235,7 @@ impl Hall {
             random: 1,
             calls: 0,
             waiting: shape.waiting,
+            agents: shape.agents,
             queues,
             needs: (0..shape.needs).map(need).collect(),
             ringing: VecDeque::new(),
@@ -253,9 +257,10 @@ impl Hall {
     /// Plays on until so many decisions are timed.
     fn run(&mut self, decisions: usize) {
         while self.decisions.len() < decisions {
-            let pause_ms = self.roll(40) as u64;
-            self.now += Duration::from_millis(pause_ms);
-            if self.floor.poll_timeout().is_some_and(|at| at <= self.now) {
+            // The more agents, the more happens: each rings, talks and wraps up for as long whatever the size.
+            let pause_us = self.roll(40_000 * 50 / self.agents.max(50)) as u64;
+            self.now += Duration::from_micros(pause_us);
+            while self.floor.poll_timeout().is_some_and(|at| at <= self.now) {
                 self.timed(|floor, now| floor.handle_timeout(now));
             }
             while self.in_queue < self.waiting {
