@@ -214,7 +214,7 @@ impl Hall {
             // Each agent has a quarter to a half of four skills, or twelve of many, at some level and serves one to three
             // queues.
             let count = if skills.len() == 4 { 1 + n % 2 } else { 12 };
-            let level = 1 + (n % 10) as u8;
+            let level = 1 + ((n + n / queues.len()) % 10) as u8;
             let skills = (0..count).map(|k| (skills[(n / 2 + k) % skills.len()].clone(), level)).collect();
             let served = (0..1 + n % 3).map(|k| queues[(n + k * 3) % queues.len()].clone()).collect();
             let contact = Some("192.0.2.1:5060".parse().expect("an address"));
@@ -225,8 +225,10 @@ impl Hall {
         let skill = |n: usize| &skills[n % skills.len()];
         let need = |n: usize| match n {
             0 => Vec::new(),
+            // What the agents of one queue know lies together: see above.
+            n if shape.skills > 4 => vec![format!("{}>={}|{}", skill(n), 1 + n % 5, skill(n + 1))],
             n if n % 4 == 0 => vec![format!("!{}", skill(n / 4))],
-            n => vec![format!("{}>={}|{}>=3", skill(n), 1 + n / 4 % 10, skill(n + 1))],
+            n => vec![format!("{}>={}|{}>=3", skill(n), 1 + n / 4, skill(n + 1))],
         };
         let now = Instant::now();
         let mut hall = Self {
@@ -280,6 +282,8 @@ impl Hall {
     fn arrival(&mut self) -> Input {
         self.calls += 1;
         let (queue, need) = (self.roll(self.queues.len()), self.roll(self.needs.len()));
+        // Nobody asks a queue for what none of its agents knows.
+        let need = if self.needs.len() == 200 { (queue / 2 + need / 48 * 50 + need % 12) % 200 } else { need };
         let priority = if self.roll(10) == 0 { 1 } else { 0 };
         let (queue, skills) = (self.queues[queue].clone(), self.needs[need].clone());
         let call = CallId::new(self.calls, self.random.into());
