@@ -147,16 +147,14 @@ impl Floor {
     }
 
     fn agents_of<'a>(&'a self, queue: &'a Queue) -> impl Iterator<Item = (Slot, &'a Agent)> {
-        self.agents.iter().filter(|(_, agent)| agent.config.queues.contains(&queue.config.name))
+        queue.members.iter().filter_map(|slot| Some((*slot, self.agents.get(*slot)?)))
     }
 
     fn preview_of(&self, now: Instant, queue: &Queue, lane: &Lane, place: &Place, caller: Option<&Caller>) -> Preview {
         let nobody = BTreeSet::new();
         let excluded = caller.map_or(&nobody, |caller| &caller.excluded);
         let has_room = caller.is_some() || u32_of(queue.order.len()) < queue.config.max_waiting;
-        // Counted from the end, where new callers stand.
-        let behind = queue.order.range(place..).count();
-        let before = u32_of(queue.order.len().saturating_sub(behind));
+        let before = u32_of(queue.order.rank(place));
         let (passed_over, causes) = self.passed_over(now, queue, lane, excluded);
         let now_s = i64::try_from(ms(now, self.origin) / 1_000).unwrap_or(i64::MAX);
         let rings = caller.into_iter().flat_map(|caller| &caller.offers).filter_map(|offer| self.offers.get(offer));

@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn students_points_are_those_of_the_table() {
-        for (degrees, point) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (19, 2.093), (120, 1.980)] {
+        for (degrees, point) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (19, 2.093), (120, 1.980)]
+        {
             assert!((student(degrees) - point).abs() < 0.012, "{degrees}: {}", student(degrees));
         }
     }
