@@ -47,7 +47,7 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::TakenAway { agent, code: None } => {
             plain(format!("لم يردّ {} على عدة رنّات متتالية فسُجّل خروجه.", who(agent)))
         }
-        Event::WrapUp { agent } => plain(format!("أنجز {} أعمال ما بعد المكالمة.", who(agent))),
+        Event::WrapUp { agent } => plain(format!("بدأ {} أعمال ما بعد المكالمة.", who(agent))),
         Event::TalkEnded { agent, talk_ms, hold_ms } => {
             let hold =
                 if *hold_ms == 0 { String::new() } else { format!("، منها {} تعليقًا", time(*hold_ms)) };

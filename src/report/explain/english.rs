@@ -42,7 +42,7 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::TakenAway { agent, code: None } => {
             plain(format!("{} missed too many rings in a row and was logged out.", who(agent)))
         }
-        Event::WrapUp { agent } => plain(format!("{} did the work after the call.", who(agent))),
+        Event::WrapUp { agent } => plain(format!("{} began the work after the call.", who(agent))),
         Event::TalkEnded { agent, talk_ms, hold_ms } => {
             let hold = if *hold_ms == 0 { String::new() } else { format!(", {} of it on hold", time(*hold_ms)) };
             plain(format!("The talk with {} was over after {}{hold}.", who(agent), time(*talk_ms)))
