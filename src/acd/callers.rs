@@ -1,7 +1,6 @@
 //! Callers: entering, leaving, waiting.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::Output;
@@ -129,7 +128,7 @@ impl Floor {
         let old = caller.place;
         let place = caller.claim.place(now, self.origin, &queue.config, old.seq, call);
         caller.place = place;
-        let before = queue.order.range(..old).next_back().copied();
+        let before = queue.order.before(&old);
         queue.order.remove(&old);
         queue.order.insert(place);
         if let Some(lane) = self.lanes.get_mut(caller.lane) {
@@ -137,8 +136,8 @@ impl Floor {
             lane.line_up(caller, &queue.config);
         }
         // Seldom, as who comes first is overdue first: so his place is counted only when it is another.
-        if queue.order.range(..place).next_back().copied() != before {
-            let position = u32_of(queue.order.range(..=place).count());
+        if queue.order.before(&place) != before {
+            let position = u32_of(queue.order.rank(&place) + 1);
             let moved = Kind::Moved { queue: caller.queue.clone(), position };
             self.journal(About::Call(call), moved);
         }
@@ -156,10 +155,7 @@ impl Floor {
     /// A caller's place in his queue, 1 = next; `None` when he waits in none.
     pub fn position(&self, call: CallId) -> Option<u32> {
         let caller = self.callers.get(&call)?;
-        let order = &self.queues.get(&caller.queue)?.order;
-        // Counted from the end, where new callers stand.
-        let behind = order.range((Bound::Excluded(caller.place), Bound::Unbounded)).count();
-        Some(u32_of(order.len().saturating_sub(behind)))
+        Some(u32_of(self.queues.get(&caller.queue)?.order.rank(&caller.place) + 1))
     }
 
     fn announce(&mut self, call: CallId) {

@@ -10,6 +10,7 @@ use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
 use super::pool::{LaneKey, Pool};
+use super::ranked::Ranked;
 use super::strategy::Row;
 use crate::id::{CallId, OfferId, QueueName};
 
@@ -106,13 +107,15 @@ pub(super) struct Offer {
 pub(super) struct Queue {
     pub config: QueueConfig,
     /// Everybody who waits, those for whom a phone rings included.
-    pub order: BTreeSet<Place>,
+    pub order: Ranked<Place>,
     /// The lane without needs: it counts all agents of the queue.
     pub base: usize,
     /// All lanes by stage and wishes.
     pub lanes: BTreeMap<LaneKey, usize>,
     /// Its ladder is another than the one its callers climbed.
     pub has_new_ladder: bool,
+    /// Agents who serve it, whatever their skills.
+    pub members: Vec<Slot>,
     /// The place in the file of the agent it rang last.
     pub last: Option<u32>,
 }
@@ -193,10 +196,11 @@ impl Queue {
     pub fn new(config: QueueConfig) -> Self {
         Self {
             config,
-            order: BTreeSet::new(),
+            order: Ranked::default(),
             base: usize::MAX,
             lanes: BTreeMap::new(),
             has_new_ladder: false,
+            members: Vec::new(),
             last: None,
         }
     }

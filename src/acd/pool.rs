@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::agent::Agent;
 use super::config::{AgentConfig, QueueConfig, Step, StepMode};
-use super::deadline::Due;
+use super::deadline::{Due, Slot};
 use super::floor::Floor;
 use super::lane::Lane;
 use super::skill::Skill;
@@ -30,6 +30,14 @@ pub(super) enum Stage {
 
 /// What makes a lane of a queue differ from the others: the stage, and the skills its callers ask for.
 pub(super) type LaneKey = (Stage, Vec<String>);
+
+/// The key of the lane of this stage for these wishes.
+pub(super) fn lane_key(stage: Stage, skills: &[String]) -> LaneKey {
+    let mut wishes = skills.to_vec();
+    wishes.sort_unstable();
+    wishes.dedup();
+    (stage, wishes)
+}
 
 /// Agents, and what they must be able to do.
 #[derive(Clone, Debug)]
@@ -150,7 +158,7 @@ impl QueueConfig {
     }
 
     /// The pools of a stage for callers who ask for these skills, and what is wrong with those.
-    fn pools(&self, stage: &Stage, skills: &[String]) -> (Vec<Pool>, Vec<String>) {
+    pub(super) fn pools(&self, stage: &Stage, skills: &[String]) -> (Vec<Pool>, Vec<String>) {
         let (needs, troubles) = read_needs(self.skills.iter().chain(skills), 0);
         let members = |needs| Pool { step: 0, who: Who::Members, needs };
         let pools = match stage {
@@ -181,11 +189,8 @@ impl Floor {
         caller: Option<About>,
     ) -> Option<usize> {
         let queue = self.queues.get(name)?;
-        let mut wishes = skills.to_vec();
-        wishes.sort_unstable();
-        wishes.dedup();
-        let (pools, troubles) = queue.config.pools(&stage, &wishes);
-        let key: LaneKey = (stage, wishes);
+        let key = lane_key(stage, skills);
+        let (pools, troubles) = queue.config.pools(&key.0, &key.1);
         let found = queue.lanes.get(&key).copied();
         for (detail, about) in troubles.into_iter().filter_map(|detail| Some((detail, caller.clone()?))) {
             self.journal(about, Kind::Trouble { code: "bad_skill".to_owned(), detail });
@@ -198,7 +203,8 @@ impl Floor {
         let config = &self.queues.get(name)?.config;
         let mut lane = Lane::new(config, key.clone(), pools, seed);
         let index = self.lanes.vacant_key();
-        for (slot, agent) in &mut self.agents {
+        for slot in self.candidates_of(name, &lane) {
+            let Some(agent) = self.agents.get_mut(slot) else { continue };
             match lane.admits(agent) {
                 Admission::Pool(_) => {
                     agent.lanes.push(index);
@@ -224,11 +230,23 @@ impl Floor {
             return;
         };
         if let Some(index) = queue.lanes.remove(&key) {
-            let lane = self.lanes.try_remove(index);
-            self.deadlines.clear(lane.and_then(|lane| lane.left_alone_at), Due::LeftAlone(index));
-            for (_, agent) in &mut self.agents {
-                agent.lanes.retain(|lane| *lane != index);
+            let Some(lane) = self.lanes.try_remove(index) else { return };
+            self.deadlines.clear(lane.left_alone_at, Due::LeftAlone(index));
+            for slot in self.candidates_of(name, &lane) {
+                if let Some(agent) = self.agents.get_mut(slot) {
+                    agent.lanes.retain(|lane| *lane != index);
+                }
             }
+        }
+    }
+
+    /// Agents who may belong to a lane of this queue: its members, and all where steps of a ladder name others.
+    pub(super) fn candidates_of(&self, name: &QueueName, lane: &Lane) -> Vec<Slot> {
+        let is_of_members = lane.pools.iter().all(|pool| matches!(pool.who, Who::Members));
+        match self.queues.get(name) {
+            Some(queue) if is_of_members => queue.members.clone(),
+            Some(_) => self.agents.iter().map(|(slot, _)| slot).collect(),
+            None => Vec::new(),
         }
     }
 

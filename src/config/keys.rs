@@ -294,7 +294,7 @@ pub const SECTIONS: &[Section] = &[
                 "mux",
                 "true or false",
                 "`false`",
-                "All legs of a media thread share one port, the first even ones of `ports`: a firewall needs two ports a thread. Peers that send from elsewhere than their SDP says, several behind one NAT at once, cannot be told apart then; supervisors' legs keep ports of their own. Raise `net.core.rmem_max` to 8388608: all packets wait in one queue.",
+                "All legs of a media thread share one port, the first even ones of `ports`: a firewall needs two ports a thread. Peers that send from elsewhere than their SDP says, several behind one NAT at once, cannot be told apart then, nor calls that a peer sends all from one port of its own when they begin together: not for trunks to such a peer; supervisors' legs keep ports of their own. Raise `net.core.rmem_max` to 8388608: all packets wait in one queue.",
             ),
             key("shards", "whole number 1–64", "half the cores, at least 1", "Media threads."),
             key(

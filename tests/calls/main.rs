@@ -31,3 +31,4 @@ mod supervision;
 mod talks;
 mod transfers;
 mod trunks;
+mod why;
