@@ -456,7 +456,11 @@ impl Metrics {
                 self.queue_abandoned.with_label_values(&[name, kind]).inc();
                 self.queue_wait.with_label_values(&[name, "abandoned"]).observe(seconds(wait_ms));
             }
-            QueueOutcome::Timeout | QueueOutcome::Full | QueueOutcome::NoAgents | QueueOutcome::Transferred => {
+            QueueOutcome::Timeout
+            | QueueOutcome::Full
+            | QueueOutcome::NoAgents
+            | QueueOutcome::Closed
+            | QueueOutcome::Transferred => {
                 self.queue_exits.with_label_values(&[name, word(&outcome).as_str()]).inc();
             }
         }
@@ -587,7 +591,7 @@ fn result(reason: EndReason, answered: bool, served: bool) -> &'static str {
         EndReason::Rejected | EndReason::Shutdown => "rejected",
         EndReason::Normal | EndReason::Limit if answered || served => "answered",
         EndReason::Normal | EndReason::Limit => "no_answer",
-        EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents => "rejected",
+        EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents | EndReason::Closed => "rejected",
         EndReason::NoAck | EndReason::NoPort | EndReason::NoCodec | EndReason::MediaTimeout => "failed",
         EndReason::FlowError | EndReason::InternalError | EndReason::NodeFailure => "failed",
     }

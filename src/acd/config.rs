@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::calendar::Calendar;
 use crate::id::{AgentId, QueueName};
 
 /// Everything the floor needs to know; taken whole at start and at each reload.
@@ -13,6 +14,8 @@ pub struct FloorConfig {
     pub agents: BTreeMap<AgentId, AgentConfig>,
     /// Queues by name.
     pub queues: BTreeMap<QueueName, QueueConfig>,
+    /// Calendars by name.
+    pub calendars: BTreeMap<String, Calendar>,
 }
 
 /// One `[[agent]]`.
@@ -62,6 +65,8 @@ pub struct QueueConfig {
     pub name: QueueName,
     /// How the agent is chosen.
     pub strategy: Strategy,
+    /// Outside the hours of this calendar nobody gets in; who waits is still served. `None` = always open.
+    pub calendar: Option<String>,
     /// Answers within this time count as within service level. Default 20 s.
     pub service_level: Duration,
     /// How long one agent rings. Default 15 s.
@@ -155,6 +160,7 @@ impl QueueConfig {
         Self {
             name,
             strategy: Strategy::LongestIdle,
+            calendar: None,
             service_level: Duration::from_secs(20),
             ring_timeout: Duration::from_secs(15),
             ring_progressive_delay: Duration::from_secs(10),

@@ -22,7 +22,7 @@ impl Floor {
     /// times they began with.
     pub fn apply(&mut self, now: Instant, config: FloorConfig) {
         self.turns += 1;
-        let FloorConfig { agents, queues } = config;
+        let FloorConfig { agents, queues, calendars: _ } = config;
         let gone: Vec<QueueName> = self.queues.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
         for name in gone {
             let callers: Vec<CallId> =

@@ -629,6 +629,7 @@ impl Call {
             }
             QueueOutcome::Full => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
             QueueOutcome::NoAgents => (QueueEnd::NoAgents, TransferEnd::Failed, "sorry_no_agents", EndReason::NoAgents),
+            QueueOutcome::Closed => (QueueEnd::Closed, TransferEnd::Failed, "sorry_closed", EndReason::Closed),
             QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Transferred => return,
         };
         if self.run.is_some() {

@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, offline, prompts};
+use crate::acd::calendar::Override;
 use crate::clock::{Clock, Wall};
 use crate::config::{ArchiveFormat, Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
@@ -27,6 +28,7 @@ use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::media::dtls::Identity;
 use crate::metrics::Readings;
+use crate::report::places::Set;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
 use crate::storage::journal::{self, COMMIT_BOUNDS, Journal, Recovered};
@@ -398,7 +400,11 @@ fn close_what_was_up(
 fn remains(recovered: &Recovered) -> Remains {
     let legs = recovered.places.legs().map(|(call, open)| (call, open.clone()));
     let phones = recovered.places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
-    Remains { legs: legs.collect(), phones: phones.collect() }
+    let hours = recovered.places.hours().iter().map(|(name, set)| {
+        let Set { state, by, since, until } = set.clone();
+        (name.clone(), Override { state, by, since, until })
+    });
+    Remains { legs: legs.collect(), phones: phones.collect(), hours: hours.collect() }
 }
 
 fn start_filing(config: &Config, records: &Records, inbox: &driver::Inbox) -> Result<Filing, Failure> {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::acd;
+use crate::acd::calendar::Override;
 use crate::id::{AgentId, CallId, LegId};
 use crate::journal::{About, Binding, DialogSeed, Hop, Kind, LegRole, OpenLeg};
 use crate::sip::{self, DialogNote, Flow, Loss, SessionId, Transport};
@@ -31,6 +32,8 @@ pub struct Remains {
     pub legs: Vec<(CallId, OpenLeg)>,
     /// Phones that were registered, each user's best last.
     pub phones: Vec<(AgentId, Binding)>,
+    /// Calendars that people had set by hand.
+    pub hours: BTreeMap<String, Override>,
 }
 
 /// What this process has written down, and what it owes to the peers of the last one.
@@ -58,6 +61,7 @@ impl Survival {
 impl Engine {
     /// Takes over what a dead process left; said once, before all else.
     pub fn recover(&mut self, now: Instant, remains: Remains) {
+        self.hours_set = remains.hours;
         for (agent, binding) in remains.phones {
             if let Some(binding) = binding_of(binding) {
                 self.endpoint.restore_contact(now, agent.as_str(), binding);

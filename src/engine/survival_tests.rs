@@ -24,6 +24,7 @@ fn settings() -> Settings {
         floor: crate::acd::config::FloorConfig {
             agents: BTreeMap::from([(agent.id.clone(), agent)]),
             queues: BTreeMap::from([("support".into(), crate::acd::config::QueueConfig::new("support".into()))]),
+            ..crate::acd::config::FloorConfig::default()
         },
         ..super::super::tests::settings()
     }

@@ -20,7 +20,7 @@ use super::flow::{Destination, Edge, Library, Node, NodeKind, Program};
 use super::value::dialled_key;
 use crate::clock::Wall;
 use crate::id::QueueName;
-use crate::journal::{FlowOutcome, InputResult, Kind};
+use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
 #[cfg(test)]
@@ -68,6 +68,8 @@ pub enum QueueEnd {
     Full,
     /// Nobody serves the queue.
     NoAgents,
+    /// It is outside the queue's hours.
+    Closed,
 }
 
 /// How a transfer ended for a caller who is still there.
@@ -398,6 +400,16 @@ impl Run {
                 }
                 return Ok(Some(Next::Node(otherwise.name.clone())));
             }
+            NodeKind::Hours { calendar } => {
+                let hours = world.hours(calendar).ok_or_else(|| format!("no calendar \"{calendar}\""))?;
+                let edge = match hours {
+                    Hours::Open => Edge::Open,
+                    Hours::Holiday if node.on.contains_key(&Edge::Holiday) => Edge::Holiday,
+                    Hours::Emergency if node.on.contains_key(&Edge::Emergency) => Edge::Emergency,
+                    Hours::Closed | Hours::Holiday | Hours::Emergency => Edge::Closed,
+                };
+                return Ok(self.edge(edge));
+            }
             NodeKind::Queue { queue, skills, priority, segment, max_wait } => {
                 let scene = self.scene(now, world);
                 let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;
@@ -459,6 +471,10 @@ impl Run {
         Ok(())
     }
 
+    fn has_edge(&self, edge: Edge) -> bool {
+        self.program.nodes.get(&self.node).is_some_and(|node| node.on.contains_key(&edge))
+    }
+
     /// Takes an edge of the present node.
     fn edge(&mut self, edge: Edge) -> Option<Next> {
         let target = self.program.nodes.get(&self.node).and_then(|node| node.on.get(&edge));
@@ -479,7 +495,8 @@ impl Run {
             QueueEnd::Ended => Edge::Ended,
             QueueEnd::Timeout => Edge::Timeout,
             QueueEnd::Full => Edge::Full,
-            QueueEnd::NoAgents => Edge::NoAgents,
+            QueueEnd::Closed if self.has_edge(Edge::Closed) => Edge::Closed,
+            QueueEnd::NoAgents | QueueEnd::Closed => Edge::NoAgents,
         };
         if edge != Edge::Ended {
             // Nobody served him, so no survey answer is about this queue.

@@ -157,7 +157,7 @@ impl World {
         let (clock, seed) = (Clock::new(self.now, wall), self.dice.seed());
         let legs = self.ledger.places.legs().map(|(call, open)| (call, open.clone()));
         let phones = self.ledger.places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
-        let remains = Remains { legs: legs.collect(), phones: phones.collect() };
+        let remains = Remains { legs: legs.collect(), phones: phones.collect(), ..Remains::default() };
         self.engine = Engine::new(self.now, clock, settings, self.ledger.last_seq + 1, seed);
         self.engine.recover(self.now, remains);
         (self.fate.is_down, self.fate.restarted) = (false, Some(self.now));
