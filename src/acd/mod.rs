@@ -24,6 +24,7 @@ mod floor;
 mod lane;
 mod matching;
 mod offers;
+pub mod preview;
 mod ranked;
 mod reload;
 mod rounds;

@@ -32,3 +32,4 @@ mod supervision;
 mod talks;
 mod transfers;
 mod trunks;
+mod why;

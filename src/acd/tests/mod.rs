@@ -7,6 +7,7 @@ mod agents;
 mod calendar;
 mod callers;
 mod order;
+mod preview;
 mod random;
 mod rounds;
 mod strategies;
