@@ -253,6 +253,7 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::Timeout => format!("انقضى أطول انتظار في الطابور {queue} فغادره"),
         QueueOutcome::Full => format!("امتلأ الطابور {queue} فلم يُقبل"),
         QueueOutcome::NoAgents => format!("لا أحد يخدم الطابور {queue} فغادره"),
+        QueueOutcome::Closed => format!("كان الطابور {queue} خارج أوقات عمله فلم يُقبل"),
         QueueOutcome::Transferred => format!("أُخرج من الطابور {queue} بيد غيره"),
     }
 }
@@ -267,6 +268,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueTimeout => "انقضى أطول انتظار",
         EndReason::QueueFull => "كان الطابور ممتلئًا",
         EndReason::NoAgents => "لا أحد يخدم الطابور",
+        EndReason::Closed => "كان الطابور مغلقًا في هذه الساعة",
         EndReason::NoAck => "لم يؤكد هاتف المتصل ردّنا",
         EndReason::NoPort => "لم يتوفر منفذ للصوت",
         EndReason::NoCodec => "لا ترميز مشتركًا للصوت",

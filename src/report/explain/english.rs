@@ -239,6 +239,7 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::Timeout => format!("The longest wait of queue {queue} was over: he left it"),
         QueueOutcome::Full => format!("Queue {queue} had no room for him: he was turned away"),
         QueueOutcome::NoAgents => format!("Nobody was there to serve queue {queue}: he left it"),
+        QueueOutcome::Closed => format!("Queue {queue} was outside its hours: he was not let in"),
         QueueOutcome::Transferred => format!("He was taken out of queue {queue} by somebody"),
     }
 }
@@ -253,6 +254,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueTimeout => "the longest wait was over",
         EndReason::QueueFull => "the queue was full",
         EndReason::NoAgents => "nobody serves the queue",
+        EndReason::Closed => "the queue was closed at this hour",
         EndReason::NoAck => "the caller's phone did not confirm our answer",
         EndReason::NoPort => "no media port was free",
         EndReason::NoCodec => "there was no codec in common",
