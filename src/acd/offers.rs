@@ -136,10 +136,12 @@ impl Floor {
         self.deadlines.clear(ended.until, Due::Ring(offer));
         if let Some(caller) = self.callers.get_mut(&ended.call) {
             caller.offer = None;
-            if let Some(lane) = self.lanes.get_mut(caller.lane) {
+            let index = caller.lane;
+            if let Some(lane) = self.lanes.get_mut(index) {
                 lane.waiting.insert(caller.place);
             }
             self.free_callers.push(ended.call);
+            self.tend(now, index);
         }
         let agent = self.agents.get(ended.slot)?.id().clone();
         let ring_ms = ms(now, ended.started);

@@ -30,3 +30,4 @@ mod supervision;
 mod talks;
 mod transfers;
 mod trunks;
+mod waits;
