@@ -584,7 +584,7 @@ pub enum OfferResult {
     Unreachable,
     /// The caller hung up or left the queue first.
     CallerGone,
-    /// He answered, but the caller was already served.
+    /// Another agent answered first, who was rung for the same caller.
     LostRace,
     /// Somebody or something changed the agent's state while he rang.
     Withdrawn,
@@ -795,6 +795,14 @@ pub struct Why {
     pub unmet: Vec<String>,
     /// Agents of the queue who could not, counted by cause, e.g. `busy: 3`, `skill lang:ar: 1`.
     pub passed_over: BTreeMap<String, u32>,
+    /// Agents who ring for the same caller already: `ring_all` and `ring_progressive`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beside: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Figures of one leg's media, as received from the phone.

@@ -194,7 +194,7 @@ fn everybody_talks(from: Security, to: Security) {
         for (one, other) in pairs {
             let codecs = [CODECS[usize::from(one)], CODECS[usize::from(other)]];
             let name = format!("{} calls {}", from.label(&codecs[0]), to.label(&codecs[1]));
-            let record = record_of(&place.server, &caller(one, from), &number(other));
+            let record = record_of(&place.server, &caller(one, from), &number(other), 1);
             let call = record["call_id"].as_str().expect("its name");
             place.sealed(caller_of(one), from, call, rounds);
             place.sealed(callee_of(other), to, call, rounds);

@@ -70,7 +70,8 @@ impl Floor {
             has_own_max_wait: own_end.is_some(),
             leave_at,
             announce_at: interval.map(|i| after(now, i)),
-            offer: None,
+            offers: Vec::new(),
+            more_at: None,
             excluded: BTreeSet::new(),
         };
         self.deadlines.set(caller.overdue_at, Due::Overdue(call));
@@ -83,8 +84,8 @@ impl Floor {
         }
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.callers += 1;
-            lane.waiting.insert(place);
         }
+        self.line_up(call);
         self.tend(now, lane);
         let position = self.position(call).unwrap_or(0);
         let queued = Kind::Queued { queue, position, skills, priority, segment, transferred };
@@ -92,7 +93,7 @@ impl Floor {
         self.free_callers.push(call);
         self.settle(now);
         // Who is offered at once need not hear that he must wait.
-        if is_announced && self.callers.get(&call).is_some_and(|c| c.offer.is_none()) {
+        if is_announced && self.callers.get(&call).is_some_and(|c| c.offers.is_empty()) {
             self.announce(call);
         }
     }
@@ -100,8 +101,8 @@ impl Floor {
     /// Takes a caller out of his queue, whatever rings for him. Nothing when he is in none.
     pub(super) fn leave(&mut self, now: Instant, call: CallId, outcome: QueueOutcome) {
         let Some(caller) = self.remove_caller(call) else { return };
-        if let Some(offer) = caller.offer {
-            self.withdraw_and_free(now, offer, OfferResult::CallerGone);
+        for offer in &caller.offers {
+            self.withdraw_and_free(now, *offer, OfferResult::CallerGone);
         }
         self.journal_left(now, call, &caller, outcome);
     }
@@ -113,12 +114,13 @@ impl Floor {
         self.outputs.push_back(Output::Left { call, queue, outcome, way: Way::HangUp });
     }
 
-    /// Removes all trace of a caller but the ring that runs for him.
+    /// Removes all trace of a caller but the rings that run for him.
     pub(super) fn remove_caller(&mut self, call: CallId) -> Option<Caller> {
         let caller = self.callers.remove(&call)?;
         self.deadlines.clear(caller.overdue_at, Due::Overdue(call));
         self.deadlines.clear(caller.leave_at, Due::MaxWait(call));
         self.deadlines.clear(caller.announce_at, Due::Announce(call));
+        self.deadlines.clear(caller.more_at, Due::More(call));
         for slot in &caller.excluded {
             let until = self.agents.get_mut(*slot).and_then(|a| a.excluded.remove(&call));
             self.deadlines.clear(until, Due::Exclusion(*slot, call));
@@ -128,7 +130,7 @@ impl Floor {
         }
         if let Some(lane) = self.lanes.get_mut(caller.lane) {
             lane.callers = lane.callers.saturating_sub(1);
-            lane.waiting.remove(&caller.place);
+            lane.dismiss(&caller.place);
         }
         self.untend(caller.lane);
         Some(caller)
@@ -151,10 +153,9 @@ impl Floor {
         let before = queue.order.range(..old).next_back().copied();
         queue.order.remove(&old);
         queue.order.insert(place);
-        if let Some(lane) = self.lanes.get_mut(caller.lane)
-            && lane.waiting.remove(&old)
-        {
-            lane.waiting.insert(place);
+        if let Some(lane) = self.lanes.get_mut(caller.lane) {
+            lane.dismiss(&old);
+            lane.line_up(caller, &queue.config);
         }
         // Seldom, as who comes first is overdue first: so his place is counted only when it is another.
         if queue.order.range(..place).next_back().copied() != before {

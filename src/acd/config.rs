@@ -67,6 +67,10 @@ pub struct QueueConfig {
     pub service_level: Duration,
     /// How long one agent rings. Default 15 s.
     pub ring_timeout: Duration,
+    /// [`Strategy::RingProgressive`]: how long it rings before one more agent is rung beside. Default 10 s.
+    pub ring_progressive_delay: Duration,
+    /// Strategies that ring several agents: the most who ring for one caller at once. Default 50.
+    pub ring_max: u32,
     /// Time after a talk before the next offer. Default 10 s; 0 = none.
     pub wrap_up: Duration,
     /// The longest wait. Default 10 min.
@@ -110,6 +114,10 @@ pub struct QueueConfig {
 pub enum Strategy {
     /// Who has been idle the longest.
     LongestIdle,
+    /// All who are free at once, the longest idle first; who answers first has the caller.
+    RingAll,
+    /// The longest idle, and one more beside those who ring after each [`QueueConfig::ring_progressive_delay`].
+    RingProgressive,
     /// Who has answered the fewest callers.
     FewestCalls,
     /// Who has talked the least with callers, hold included.
@@ -126,8 +134,10 @@ pub enum Strategy {
 
 impl Strategy {
     /// All of them, each with its word in the configuration and in the journal.
-    pub const WORDS: [(&'static str, Self); 7] = [
+    pub const WORDS: [(&'static str, Self); 9] = [
         ("longest_idle", Self::LongestIdle),
+        ("ring_all", Self::RingAll),
+        ("ring_progressive", Self::RingProgressive),
         ("fewest_calls", Self::FewestCalls),
         ("least_talk", Self::LeastTalk),
         ("round_robin", Self::RoundRobin),
@@ -150,6 +160,8 @@ impl QueueConfig {
             strategy: Strategy::LongestIdle,
             service_level: Duration::from_secs(20),
             ring_timeout: Duration::from_secs(15),
+            ring_progressive_delay: Duration::from_secs(10),
+            ring_max: 50,
             wrap_up: Duration::from_secs(10),
             max_wait: Duration::from_secs(600),
             max_waiting: 1_000,

@@ -22,6 +22,8 @@ pub(super) enum Due {
     Exclusion(Slot, CallId),
     /// It rang long enough; owned by the offer.
     Ring(OfferId),
+    /// One more agent is rung for him beside those who ring; owned by the caller.
+    More(CallId),
     /// Nobody has been there for its callers for too long; owned by the lane's `deserted`.
     Deserted(usize),
     /// He waited long enough; owned by the caller.

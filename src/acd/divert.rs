@@ -146,8 +146,8 @@ impl Floor {
         claim.hops = claim.hops.saturating_add(landing.hops());
         self.journal_diverted(call, &from, cause.clone(), way);
         let Some(caller) = self.remove_caller(call) else { return true };
-        if let Some(offer) = caller.offer {
-            self.withdraw_and_free(now, offer, OfferResult::Withdrawn);
+        for offer in &caller.offers {
+            self.withdraw_and_free(now, *offer, OfferResult::Withdrawn);
         }
         self.journal_left(now, call, &caller, cause.outcome);
         self.land(call, &from, landing, |floor, queue, lane| {

@@ -107,6 +107,7 @@ impl Floor {
                 Due::Delay(slot) => self.delay_over(now, slot),
                 Due::Exclusion(slot, call) => self.exclusion_over(slot, call),
                 Due::Ring(offer) => self.ring_timed_out(now, offer),
+                Due::More(call) => self.more_due(call),
                 Due::Overdue(call) => self.overdue(now, call),
                 Due::Deserted(lane) => self.deserted(now, lane),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),

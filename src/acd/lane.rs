@@ -82,8 +82,10 @@ pub(super) struct Caller {
     pub has_own_max_wait: bool,
     pub leave_at: Option<Instant>,
     pub announce_at: Option<Instant>,
-    /// The ring that runs for him.
-    pub offer: Option<OfferId>,
+    /// The rings that run for him, in the order they began.
+    pub offers: Vec<OfferId>,
+    /// Until when no more agents are rung beside those who ring: [`super::config::Strategy::RingProgressive`].
+    pub more_at: Option<Instant>,
     /// Agents he is not offered now; the other side of `Agent::excluded`.
     pub excluded: BTreeSet<Slot>,
 }
@@ -123,6 +125,8 @@ pub(super) struct Lane {
     pub needs: Vec<(String, Skill)>,
     /// Callers who wait and for whom no phone rings.
     pub waiting: BTreeSet<Place>,
+    /// Callers for whom phones ring and who take one more agent when nobody waits for him for whom none rings.
+    pub more: BTreeSet<Place>,
     /// Callers in it altogether.
     pub callers: u32,
     /// Agents who may be offered these callers now, in the order of the queue's strategy.
@@ -145,6 +149,7 @@ impl Lane {
             weight: queue.weight,
             needs,
             waiting: BTreeSet::new(),
+            more: BTreeSet::new(),
             callers: 0,
             idle: Row::new(queue.strategy, seed),
             counts: [0; CLASSES],

@@ -11,11 +11,12 @@ use super::lane::{Caller, Lane, OVERDUE, Place};
 use crate::id::CallId;
 use crate::journal::Why;
 
-/// A caller's place in the one order across all queues: level, score, the queue's weight, entry.
-type Turn = (i64, i64, Reverse<u32>, u64);
+/// A caller's place in the one order across all queues: first those for whom no phone rings; then level, score, the
+/// queue's weight, entry.
+type Turn = (bool, i64, i64, Reverse<u32>, u64);
 
-fn turn(place: &Place, weight: u32) -> Turn {
-    (place.level, place.since_s, Reverse(weight), place.seq)
+fn turn(is_rung: bool, place: &Place, weight: u32) -> Turn {
+    (is_rung, place.level, place.since_s, Reverse(weight), place.seq)
 }
 
 /// Why a caller goes before others whatever their scores.
@@ -34,8 +35,7 @@ impl Floor {
     /// `free_agents`, and only those are looked at.
     pub(super) fn settle(&mut self, now: Instant) {
         while let Some((_, call)) = self.first_turn() {
-            let rung = self.agent_for(call).is_some_and(|slot| self.ring(now, call, slot));
-            if !rung {
+            if !self.ring_round(now, call) {
                 break;
             }
         }
@@ -47,13 +47,11 @@ impl Floor {
     pub(super) fn settle_all(&mut self, now: Instant) {
         let mut turns: Vec<(Turn, CallId)> = Vec::new();
         for (_, lane) in &self.lanes {
-            turns.extend(lane.waiting.iter().map(|place| (turn(place, lane.weight), place.call)));
+            turns.extend(lane.heads(|_| true).map(|(is_rung, place)| (turn(is_rung, place, lane.weight), place.call)));
         }
         turns.sort_unstable();
         for (_, call) in turns {
-            if let Some(slot) = self.agent_for(call) {
-                self.ring(now, call, slot);
-            }
+            self.ring_round(now, call);
         }
         self.free_callers.clear();
         self.free_agents.clear();
@@ -64,16 +62,17 @@ impl Floor {
         let callers = self.free_callers.iter().filter_map(|call| {
             let caller = self.callers.get(call)?;
             self.agent_for(*call)?;
-            Some((turn(&caller.place, self.lanes.get(caller.lane)?.weight), *call))
+            let is_rung = !caller.offers.is_empty();
+            Some((turn(is_rung, &caller.place, self.lanes.get(caller.lane)?.weight), *call))
         });
         let of_agents = self.free_agents.iter().filter_map(|slot| self.caller_for(*slot));
         callers.chain(of_agents).min()
     }
 
     /// The agent a waiting caller gets: of those who meet his needs the first by his queue's strategy.
-    fn agent_for(&self, call: CallId) -> Option<Slot> {
-        let caller = self.callers.get(&call).filter(|c| c.offer.is_none())?;
-        let queue = self.queues.get(&caller.queue)?;
+    pub(super) fn agent_for(&self, call: CallId) -> Option<Slot> {
+        let caller = self.callers.get(&call)?;
+        let queue = self.queues.get(&caller.queue).filter(|queue| caller.takes_agent(&queue.config))?;
         let lane = self.lanes.get(caller.lane)?;
         lane.idle.next(queue.last, &caller.excluded)
     }
@@ -83,8 +82,8 @@ impl Floor {
         let agent = self.agents.get(slot).filter(|a| a.counted.is_some_and(|c| c.standing.is_some()))?;
         let head = |lane: &usize| {
             let lane = self.lanes.get(*lane)?;
-            let place = lane.waiting.iter().find(|p| !agent.excluded.contains_key(&p.call))?;
-            Some((turn(place, lane.weight), place.call))
+            let (is_rung, place) = lane.heads(|p| !agent.excluded.contains_key(&p.call)).next()?;
+            Some((turn(is_rung, place, lane.weight), place.call))
         };
         agent.lanes.iter().filter_map(head).min()
     }
@@ -118,6 +117,7 @@ impl Floor {
             preferred,
             unmet,
             passed_over,
+            beside: u32_of(caller.offers.len()),
         }
     }
 }

@@ -5,7 +5,8 @@
 //! idle. Nothing is polled. The same inputs give the same outputs, byte for byte.
 //!
 //! An agent is reserved before his phone rings and has at most one offer; a caller is in at most one queue
-//! and rings at most one agent. Every deadline is owned by the state that set it.
+//! and is rung for at one agent, or at several where his queue's strategy says so: then who answers first has him and
+//! the others are withdrawn. Every deadline is owned by the state that set it.
 //!
 //! Callers of all queues stand in one order. First come those who have waited longer than their queue lets anybody be
 //! overtaken, then those of a strict priority, the highest first, then all others. Among them: score = seconds waited +
@@ -25,6 +26,7 @@ mod matching;
 mod nobody;
 mod offers;
 mod reload;
+mod rounds;
 mod skill;
 mod strategy;
 mod view;

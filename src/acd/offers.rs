@@ -26,7 +26,7 @@ impl Floor {
         };
         let why = self.why(now, caller, lane, slot);
         let ring = queue.config.ring_timeout;
-        let (name, lane, place) = (caller.queue.clone(), caller.lane, caller.place);
+        let (name, lane) = (caller.queue.clone(), caller.lane);
 
         self.next_offer += 1;
         let offer = OfferId(self.next_offer);
@@ -35,10 +35,9 @@ impl Floor {
             queue.last = Some(order);
         }
         if let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(lane)) {
-            caller.offer = Some(offer);
-            lane.waiting.remove(&place);
             lane.idle.take(slot, &caller.excluded);
         }
+        self.join_round(now, call, offer);
         self.deadlines.set(Some(until), Due::Ring(offer));
         self.offers.insert(offer, Offer { slot, call, queue: name.clone(), started: now, until: Some(until) });
         let offered = Kind::Offered { offer, agent: agent.clone(), queue: name.clone(), why };
@@ -58,6 +57,9 @@ impl Floor {
         };
         let Some(queue) = self.end_ring(now, offer, OfferResult::Accepted, None) else { return };
         let Some(caller) = self.remove_caller(call) else { return };
+        for other in &caller.offers {
+            self.withdraw_and_free(now, *other, OfferResult::LostRace);
+        }
         let Some(agent) = self.agents.get_mut(slot) else { return };
         agent.missed = 0;
         agent.calls += 1;
@@ -124,7 +126,8 @@ impl Floor {
         self.refresh(now, slot, StateCause::Call);
     }
 
-    /// Forgets a ring; its caller, if he is still there, waits again at his place. Returns the queue.
+    /// Forgets a ring; its caller, if he is still there and it was the last one for him, waits again at his place.
+    /// Returns the queue.
     fn end_ring(
         &mut self,
         now: Instant,
@@ -134,14 +137,9 @@ impl Floor {
     ) -> Option<QueueName> {
         let ended = self.offers.remove(&offer)?;
         self.deadlines.clear(ended.until, Due::Ring(offer));
-        if let Some(caller) = self.callers.get_mut(&ended.call) {
-            caller.offer = None;
-            let index = caller.lane;
-            if let Some(lane) = self.lanes.get_mut(index) {
-                lane.waiting.insert(caller.place);
-            }
-            self.free_callers.push(ended.call);
-            self.tend(now, index);
+        self.leave_round(ended.call, offer);
+        if let Some(lane) = self.callers.get(&ended.call).map(|caller| caller.lane) {
+            self.tend(now, lane);
         }
         let agent = self.agents.get(ended.slot)?.id().clone();
         let ring_ms = ms(now, ended.started);

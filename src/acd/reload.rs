@@ -169,7 +169,7 @@ impl Floor {
         let names: Vec<QueueName> = self.queues.keys().cloned().collect();
         for name in names {
             self.order_anew(now, &name);
-            self.rebuild_queue(&name);
+            self.rebuild_queue(now, &name);
         }
     }
 
@@ -195,7 +195,7 @@ impl Floor {
         }
     }
 
-    fn rebuild_queue(&mut self, name: &QueueName) {
+    fn rebuild_queue(&mut self, now: Instant, name: &QueueName) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         queue.lanes.clear();
         queue.base = self.lanes.insert(Lane::new(&queue.config, Vec::new(), self.dice.roll()));
@@ -210,13 +210,14 @@ impl Floor {
         // Made now, so that the first caller does not pay for it and a skill that cannot be read is told once.
         self.lane_for(name, &[], About::Node);
         for call in calls {
+            self.go_on_with_round(now, call);
             let Some(skills) = self.callers.get(&call).map(|c| c.claim.skills.clone()) else { continue };
             let Some(index) = self.lane_for(name, &skills, About::Call(call)) else { continue };
             let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(index)) else { continue };
             caller.lane = index;
             lane.callers += 1;
-            if caller.offer.is_none() {
-                lane.waiting.insert(caller.place);
+            if let Some(queue) = self.queues.get(name) {
+                lane.line_up(caller, &queue.config);
             }
         }
     }

@@ -139,7 +139,7 @@ impl Row {
             Strategy::FewestCalls | Strategy::LeastTalk => Some(seat.key.first),
             Strategy::RoundRobin | Strategy::Linear => Some(seat.key.first + 1),
             Strategy::Weighted => Some(u64::from(seat.weight)),
-            Strategy::LongestIdle | Strategy::Random => None,
+            Strategy::LongestIdle | Strategy::RingAll | Strategy::RingProgressive | Strategy::Random => None,
         }
     }
 
@@ -158,7 +158,9 @@ impl Row {
     fn key(&mut self, unmet: usize, standing: Standing, weight: u32) -> Key {
         let Standing { rank, calls, talk_ms, order } = standing;
         match self.strategy {
-            Strategy::LongestIdle => Key { unmet, first: rank, second: 0 },
+            Strategy::LongestIdle | Strategy::RingAll | Strategy::RingProgressive => {
+                Key { unmet, first: rank, second: 0 }
+            }
             Strategy::FewestCalls => Key { unmet, first: calls, second: rank },
             Strategy::LeastTalk => Key { unmet, first: talk_ms, second: rank },
             Strategy::RoundRobin | Strategy::Linear => Key { unmet, first: u64::from(order), second: 0 },
@@ -182,6 +184,8 @@ fn weight(strategy: Strategy, agent: &AgentConfig, queue: &QueueName) -> u32 {
     match strategy {
         Strategy::Weighted => agent.weights.get(queue).copied().unwrap_or(1),
         Strategy::LongestIdle
+        | Strategy::RingAll
+        | Strategy::RingProgressive
         | Strategy::FewestCalls
         | Strategy::LeastTalk
         | Strategy::RoundRobin

@@ -95,8 +95,8 @@ impl Floor {
             if is_talk {
                 engaged.insert((call, slot));
             } else {
-                let owner = self.callers.get(&call).and_then(|c| c.offer);
-                ensure(owner == Some(offer), || format!("{id} rings for {call}, who does not know"))?;
+                let is_known = self.callers.get(&call).is_some_and(|c| c.offers.contains(&offer));
+                ensure(is_known, || format!("{id} rings for {call}, who does not know"))?;
             }
         }
         ensure(self.agents.len() == self.by_name.len(), || "names and agents differ".to_owned())?;
@@ -104,15 +104,17 @@ impl Floor {
         ensure(offers.iter().eq(self.offers.keys()), || "an offer without its agent".to_owned())
     }
 
-    /// A caller is in one queue, in one lane, and waits unless a phone rings for him.
+    /// A caller is in one queue, in one lane, and waits unless phones ring for him.
     fn check_callers(&self) -> Result<(), String> {
         for (call, caller) in &self.callers {
             let queue = self.queues.get(&caller.queue);
             ensure(queue.is_some_and(|q| q.order.contains(&caller.place)), || format!("{call} has lost his place"))?;
             let is_waiting = self.lanes.get(caller.lane).is_some_and(|l| l.waiting.contains(&caller.place));
-            ensure(is_waiting == caller.offer.is_none(), || format!("{call}: waiting {is_waiting}"))?;
-            let ring = caller.offer.and_then(|o| self.offers.get(&o));
-            ensure(ring.is_some() == caller.offer.is_some(), || format!("{call} is rung by nobody"))?;
+            ensure(is_waiting == caller.offers.is_empty(), || format!("{call}: waiting {is_waiting}"))?;
+            let is_rung = |offer| self.offers.get(offer).is_some_and(|o| o.call == *call && o.until.is_some());
+            ensure(caller.offers.iter().all(is_rung), || format!("{call} is rung by nobody"))?;
+            let is_in_round = caller.more_at.is_none() || !caller.offers.is_empty();
+            ensure(is_in_round, || format!("{call} waits for more without a ring"))?;
             let knows = |slot: &usize| self.agents.get(*slot).is_some_and(|a| a.excluded.contains_key(call));
             ensure(caller.excluded.iter().all(knows), || format!("{call}: exclusion known to one side only"))?;
         }
@@ -140,8 +142,11 @@ impl Floor {
             let known = lane.deserted.map(|deserted| deserted.lack);
             ensure(known == lack, || format!("a lane of {name}: {known:?} is known, {lack:?} is so"))?;
             let callers = self.callers.values().filter(|c| c.lane == index);
-            let waiting: BTreeSet<_> = callers.clone().filter(|c| c.offer.is_none()).map(|c| c.place).collect();
-            ensure(waiting == lane.waiting, || format!("a lane of {name} has the wrong callers"))?;
+            let (rung, waiting): (Vec<_>, Vec<_>) = callers.clone().partition(|c| !c.offers.is_empty());
+            let waiting: BTreeSet<_> = waiting.into_iter().map(|c| c.place).collect();
+            let more: BTreeSet<_> = rung.into_iter().filter(|c| c.takes_agent(config)).map(|c| c.place).collect();
+            let is_right = waiting == lane.waiting && more == lane.more;
+            ensure(is_right, || format!("a lane of {name} has the wrong callers"))?;
             ensure(callers.count() == lane.callers as usize, || format!("a lane of {name} miscounts callers"))?;
         }
         Ok(())
@@ -158,6 +163,7 @@ impl Floor {
             owned.extend(caller.overdue_at.map(|at| (at, Due::Overdue(*call))));
             owned.extend(caller.leave_at.map(|at| (at, Due::MaxWait(*call))));
             owned.extend(caller.announce_at.map(|at| (at, Due::Announce(*call))));
+            owned.extend(caller.more_at.map(|at| (at, Due::More(*call))));
         }
         for (index, lane) in &self.lanes {
             owned.extend(lane.deserted.and_then(|d| d.due).map(|at| (at, Due::Deserted(index))));
@@ -170,8 +176,9 @@ impl Floor {
 
     /// Nobody waits for whom an idle agent is there.
     fn check_matched(&self) -> Result<(), String> {
-        for (call, caller) in self.callers.iter().filter(|(_, c)| c.offer.is_none()) {
-            let Some(lane) = self.lanes.get(caller.lane) else { continue };
+        for (call, caller) in &self.callers {
+            let queue = self.queues.get(&caller.queue).filter(|queue| caller.takes_agent(&queue.config));
+            let (Some(_), Some(lane)) = (queue, self.lanes.get(caller.lane)) else { continue };
             let idle = lane.idle.next(None, &caller.excluded);
             ensure(idle.is_none(), || format!("{call} waits in {} while an agent is idle", lane.queue))?;
         }

@@ -294,7 +294,7 @@ pub const SECTIONS: &[Section] = &[
                 "mux",
                 "true or false",
                 "`false`",
-                "All legs of a media thread share one port, the first even ones of `ports`: a firewall needs two ports a thread. Peers that send from elsewhere than their SDP says, several behind one NAT at once, cannot be told apart then; supervisors' legs keep ports of their own. Raise `net.core.rmem_max` to 8388608: all packets wait in one queue.",
+                "All legs of a media thread share one port, the first even ones of `ports`: a firewall needs two ports a thread. Peers that send from elsewhere than their SDP says, several behind one NAT at once, cannot be told apart then, nor calls that a peer sends all from one port of its own when they begin together: not for trunks to such a peer; supervisors' legs keep ports of their own. Raise `net.core.rmem_max` to 8388608: all packets wait in one queue.",
             ),
             key("shards", "whole number 1–64", "half the cores, at least 1", "Media threads."),
             key(
@@ -637,12 +637,24 @@ pub const SECTIONS: &[Section] = &[
             ),
             key(
                 "strategy",
-                "`longest_idle`, `fewest_calls`, `least_talk`, `round_robin`, `linear`, `random`, `weighted`",
+                "`longest_idle`, `ring_all`, `ring_progressive`, `fewest_calls`, `least_talk`, `round_robin`, `linear`, `random`, `weighted`",
                 "`\"longest_idle\"`",
                 "How the agent is chosen among those free and able; `docs/queues.md` says what each does.",
             ),
             key("service_level", "duration 1 s–1 h", "`\"20s\"`", "Answers within it count as within service level."),
             key("ring_timeout", "duration 1 s–5 min", "`\"15s\"`", "How long one agent rings."),
+            key(
+                "ring_progressive_delay",
+                "duration 1 s–5 min",
+                "`\"10s\"`",
+                "With `ring_progressive`: how long it rings before one more agent is rung beside.",
+            ),
+            key(
+                "ring_max",
+                "whole number 1–1000",
+                "`50`",
+                "With `ring_all` and `ring_progressive`: the most agents who ring for one caller at once.",
+            ),
             key("wrap_up", "duration 0–1 h", "`\"10s\"`", "Time after a talk before the next offer."),
             key("record", "`always` or `never`", "`\"never\"`", "Recording from the agent's answer on."),
             key(

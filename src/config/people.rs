@@ -116,7 +116,7 @@ impl Seen {
 }
 
 fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
-    let not_built = ["ring_all", "most_skilled", "least_occupied"];
+    let not_built = ["most_skilled", "least_occupied"];
     let name = QueueName::from(seen.name(reader, "name", "queue").text);
     let default = QueueConfig::new(name.clone());
     let hour = 3_600;
@@ -125,6 +125,10 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         strategy: reader.word("strategy", &Strategy::WORDS, &not_built).unwrap_or(default.strategy),
         service_level: reader.duration("service_level", 1..=hour).unwrap_or(default.service_level),
         ring_timeout: reader.duration("ring_timeout", 1..=300).unwrap_or(default.ring_timeout),
+        ring_progressive_delay: reader
+            .duration("ring_progressive_delay", 1..=300)
+            .unwrap_or(default.ring_progressive_delay),
+        ring_max: reader.number("ring_max", 1..=1_000).unwrap_or(default.ring_max),
         wrap_up: reader.duration("wrap_up", 0..=hour).unwrap_or(default.wrap_up),
         max_wait: reader.duration("max_wait", 1..=24 * hour).unwrap_or(default.max_wait),
         max_waiting: reader.number("max_waiting", 1..=100_000).unwrap_or(default.max_waiting),

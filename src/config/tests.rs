@@ -150,7 +150,7 @@ fn an_empty_file_is_a_quiet_system_on_loopback() {
 
 #[test]
 fn every_fault_is_told_at_once_in_the_order_of_the_file() {
-    let text = "[sip]\nlisten = [\"tls:127.0.0.1:5061\", \"udp:pbx.example:5060\"]\ndomian = \"x\"\n[[queue]]\nname = \"a\"\nwrap_up = 10\nstrategy = \"ring_all\"\n[[number]]\nmatch = \"5\"\nqueue = \"b\"\n";
+    let text = "[sip]\nlisten = [\"tls:127.0.0.1:5061\", \"udp:pbx.example:5060\"]\ndomian = \"x\"\n[[queue]]\nname = \"a\"\nwrap_up = 10\nstrategy = \"most_skilled\"\n[[number]]\nmatch = \"5\"\nqueue = \"b\"\n";
     let expected = [
         ("config::bad-value", 2, 11),
         ("config::bad-value", 2, 33),

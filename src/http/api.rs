@@ -162,6 +162,7 @@ fn queue_value(config: &Config, live: &Live, now: Wall, name: &str) -> Option<Va
             "wait_seconds": now.since(w.entered_at).as_secs_f64(),
             "priority": w.priority,
             "ringing": w.ringing,
+            "also_ringing": w.also_ringing,
         })).collect::<Vec<_>>(),
     });
     let fields = value.as_object_mut()?;

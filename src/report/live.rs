@@ -48,8 +48,11 @@ pub struct Waiting {
     pub priority: u32,
     /// The place at entry, 1 = next.
     pub position_at_entry: u32,
-    /// The agent whose phone rings for him.
+    /// The agent whose phone rings for him; of several the first.
     pub ringing: Option<AgentId>,
+    /// The others whose phones ring for him.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_ringing: Vec<AgentId>,
 }
 
 /// One call that is up.
@@ -240,6 +243,7 @@ impl Live {
                     priority: *priority,
                     position_at_entry: *position,
                     ringing: None,
+                    also_ringing: Vec::new(),
                 };
                 put(self.queues.entry(queue.clone()).or_default(), *position, waiting);
             }
@@ -250,8 +254,16 @@ impl Live {
                     put(waiting, *position, moved);
                 }
             }
-            Kind::Offered { agent, queue, .. } => self.set_ringing(id, queue, Some(agent.clone())),
-            Kind::OfferEnded { queue, .. } => self.set_ringing(id, queue, None),
+            Kind::Offered { agent, queue, .. } => {
+                if let Some(waiting) = self.waiting_mut(id, queue) {
+                    waiting.rings(agent);
+                }
+            }
+            Kind::OfferEnded { agent, queue, .. } => {
+                if let Some(waiting) = self.waiting_mut(id, queue) {
+                    waiting.rings_no_more(agent);
+                }
+            }
             Kind::QueueLeft { queue, .. } | Kind::Connected { queue, .. } => {
                 if let Some(waiting) = self.queues.get_mut(queue) {
                     waiting.retain(|waiting| waiting.call != id);
@@ -268,10 +280,23 @@ impl Live {
         }
     }
 
-    fn set_ringing(&mut self, call: CallId, queue: &QueueName, agent: Option<AgentId>) {
-        let waiting = self.queues.get_mut(queue).and_then(|waiting| waiting.iter_mut().find(|w| w.call == call));
-        if let Some(waiting) = waiting {
-            waiting.ringing = agent;
+    fn waiting_mut(&mut self, call: CallId, queue: &QueueName) -> Option<&mut Waiting> {
+        self.queues.get_mut(queue)?.iter_mut().find(|waiting| waiting.call == call)
+    }
+}
+
+impl Waiting {
+    fn rings(&mut self, agent: &AgentId) {
+        match &self.ringing {
+            None => self.ringing = Some(agent.clone()),
+            Some(_) => self.also_ringing.push(agent.clone()),
+        }
+    }
+
+    fn rings_no_more(&mut self, agent: &AgentId) {
+        self.also_ringing.retain(|other| other != agent);
+        if self.ringing.as_ref() == Some(agent) {
+            self.ringing = (!self.also_ringing.is_empty()).then(|| self.also_ringing.remove(0));
         }
     }
 }

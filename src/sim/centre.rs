@@ -77,7 +77,7 @@ pub fn registers(number: u64) -> bool {
 /// When the flows do not pass their own check.
 pub fn settings(plan: &Plan, edition: u32) -> Result<Settings, String> {
     let other = edition % 2 == 1;
-    let mut queues: Vec<QueueName> = ["support", "vip", "small"].map(QueueName::from).to_vec();
+    let mut queues: Vec<QueueName> = ["support", "vip", "all", "small"].map(QueueName::from).to_vec();
     let names = queues.iter().map(ToString::to_string).collect();
     if other {
         queues.pop();
@@ -125,6 +125,7 @@ fn agent(number: u64, queues: &[QueueName], other: bool) -> AgentConfig {
     let serves = |queue: &QueueName| match queue.as_str() {
         "support" => true,
         "vip" => number.is_multiple_of(3),
+        "all" => number % 7 == 2,
         _ => number == 11,
     };
     AgentConfig {
@@ -155,6 +156,8 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
         ("support", true) => Strategy::FewestCalls,
         ("vip", false) => Strategy::Weighted,
         ("vip", true) => Strategy::RoundRobin,
+        ("all", false) => Strategy::RingAll,
+        ("all", true) => Strategy::RingProgressive,
         (_, false) => Strategy::LeastTalk,
         (_, true) => Strategy::Random,
     };
@@ -186,6 +189,7 @@ fn calls() -> CallConfig {
             number("600", true, NumberAction::Queue("support".into())),
             number("601", true, NumberAction::Queue("vip".into())),
             number("602", true, NumberAction::Queue("small".into())),
+            number("604", true, NumberAction::Queue("all".into())),
             bypassed,
             recorded,
             number("8XXX", false, NumberAction::Dial(DialTarget::Trunks(vec!["carrier".into()]))),

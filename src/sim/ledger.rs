@@ -45,7 +45,7 @@ pub struct Ledger {
 struct Course {
     ended: Option<EndReason>,
     queue: Option<QueueName>,
-    offer: Option<(OfferId, AgentId)>,
+    offers: BTreeSet<(OfferId, AgentId)>,
     talk: Option<AgentId>,
     /// One entry for each line he listens on.
     hearing: Vec<AgentId>,
@@ -159,13 +159,12 @@ impl Ledger {
                 let before = self.ringing.insert(agent.clone(), (id, *offer));
                 holds(before.is_none(), || format!("{agent} has two offers: {before:?}"))?;
                 holds(course.queue.is_some(), || "offered while in no queue".into())?;
-                holds(course.offer.replace((*offer, agent.clone())).is_none(), || "offered twice".into())
+                holds(course.offers.insert((*offer, agent.clone())), || "offered twice".into())
             }
             Kind::OfferEnded { offer, agent, result, .. } => {
                 self.count_word("offer", result);
-                let both = (self.ringing.remove(agent), course.offer.take());
-                let wanted = (Some((id, *offer)), Some((*offer, agent.clone())));
-                holds(both == wanted, || "an offer ends that is not open".into())
+                let both = (self.ringing.remove(agent), course.offers.remove(&(*offer, agent.clone())));
+                holds(both == (Some((id, *offer)), true), || "an offer ends that is not open".into())
             }
             Kind::Connected { agent, .. } => {
                 self.count("talk.queue");
@@ -230,7 +229,7 @@ impl Ledger {
             }
             let left = [
                 ("a queue", course.queue.is_some()),
-                ("an offer", course.offer.is_some()),
+                ("an offer", !course.offers.is_empty()),
                 ("a talk", course.talk.is_some()),
                 ("a listener", !course.hearing.is_empty()),
                 ("a flow", course.in_flow),

@@ -1,4 +1,5 @@
 //! The Rust side of `driver.mjs`: softphones in a headless Chromium.
+#![allow(dead_code)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -13,7 +14,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// And one that starts a browser, on a machine that never did.
 const OPEN_WITHIN: Duration = Duration::from_secs(90);
 /// Samples a second of what a page hears.
-const RATE: u64 = 48_000;
+const RATE: u32 = 48_000;
 
 /// A running driver with its browsers; they end with it.
 pub struct Driver {
@@ -81,12 +82,17 @@ impl Driver {
 
     /// What the phone heard since `forget`, as samples of 8 kHz.
     pub fn heard(&mut self, phone: &str) -> Vec<i16> {
-        let heard = self.must(phone, "pcm", json!({}));
-        assert_eq!(heard["rate"].as_u64(), Some(RATE));
-        let bytes = base64(heard["samples"].as_str().expect("samples"));
-        let samples: Vec<i32> = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]).into()).collect();
+        let (samples, _) = self.heard_at_its_rate(phone);
         // Six neighbours make one: enough of a filter for tones of telephony.
-        samples.chunks_exact(6).map(|six| (six.iter().sum::<i32>() / 6) as i16).collect()
+        samples.chunks_exact(6).map(|six| (six.iter().copied().map(i32::from).sum::<i32>() / 6) as i16).collect()
+    }
+
+    /// The same as the page took it, with its samples a second.
+    pub fn heard_at_its_rate(&mut self, phone: &str) -> (Vec<i16>, u32) {
+        let heard = self.must(phone, "pcm", json!({}));
+        assert_eq!(heard["rate"].as_u64(), Some(u64::from(RATE)));
+        let bytes = base64(heard["samples"].as_str().expect("samples"));
+        (bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(), RATE)
     }
 }
 

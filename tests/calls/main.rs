@@ -23,6 +23,7 @@ mod places;
 mod queues;
 mod recordings;
 mod reload;
+mod rounds;
 mod secure;
 mod settings;
 mod storms;

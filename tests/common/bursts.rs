@@ -19,6 +19,8 @@ use super::softphone::Baresip;
 
 const CALLER_HZ: f64 = 1_004.0;
 const CALLEE_HZ: f64 = 604.0;
+/// How long each is.
+pub const BURST_MS: u64 = 100;
 /// What is louder than this is a burst; their peak is 3,534.
 const BURST: u16 = 1_000;
 
@@ -55,8 +57,8 @@ pub struct Setup<'a> {
 }
 
 /// A sound with a burst of 100 ms at the beginning of each second.
-fn bursts(hz: f64, seconds: usize) -> Vec<i16> {
-    let mut second = tone(hz, -16.0, 100);
+pub fn bursts(hz: f64, seconds: usize) -> Vec<i16> {
+    let mut second = tone(hz, -16.0, BURST_MS);
     second.resize(RATE as usize, 0);
     second.repeat(seconds)
 }
@@ -111,7 +113,7 @@ pub fn burst_call(setup: &Setup) -> Outcome {
 }
 
 /// To the nearest whole second.
-fn turn(seconds: f64) -> f64 {
+pub fn turn(seconds: f64) -> f64 {
     seconds - seconds.round()
 }
 
@@ -140,7 +142,7 @@ fn said(line: &Line, base: Instant, from: Option<Instant>, clock: u32) -> f64 {
 }
 
 /// When bursts began in a sound.
-fn onsets(sound: &[i16]) -> Vec<f64> {
+pub fn onsets(sound: &[i16]) -> Vec<f64> {
     let quiet = RATE as usize / 5;
     let (mut found, mut last) = (Vec::new(), None);
     for (n, _) in sound.iter().enumerate().filter(|(_, sample)| sample.unsigned_abs() > BURST) {
@@ -153,7 +155,7 @@ fn onsets(sound: &[i16]) -> Vec<f64> {
 }
 
 /// When bursts came to the robot.
-fn heard(call: &Call, base: Instant) -> Vec<f64> {
+pub fn heard(call: &Call, base: Instant) -> Vec<f64> {
     let packets = call.packets();
     let moment = |onset: f64| {
         let sample = (onset * f64::from(RATE)).round() as usize;

@@ -37,6 +37,13 @@ pub const CODECS: [Codec; 4] = [
     Codec { name: "opus", account: "opus/48000/2", key: "opus", clock: 48_000, level: 3.0, clear: 15.0 },
 ];
 
+/// One second of a sine that can be repeated for ever, at any rate.
+pub fn at_rate(rate: u32, hz: f64, dbm0: f64) -> Vec<i16> {
+    let peak = PEAK_0_DBM0 * 10f64.powf(dbm0 / 20.0);
+    let sample = |n: u32| (peak * (2.0 * PI * hz * f64::from(n) / f64::from(rate)).sin()).round() as i16;
+    (0..rate).map(sample).collect()
+}
+
 /// Level of `hz` in dBm0, and how far the rest is below it in dB: of each quarter of a second the worse ones count, so
 /// that a hole now and then fails and one hiccup of the machine does not.
 pub fn measure(sound: &[i16], rate: u32, hz: f64) -> (f64, f64) {
@@ -64,10 +71,11 @@ pub fn measure(sound: &[i16], rate: u32, hz: f64) -> (f64, f64) {
     (levels.get(levels.len() / 2).copied().unwrap_or(-120.0), clear.get(clear.len() / 4).copied().unwrap_or(-120.0))
 }
 
-/// Without the first second, in which jitter buffers settle, and the end.
+/// The last of the talk without its very end: before it jitter buffers settle, and who was called takes some time to
+/// answer.
 pub fn settled(sound: &[i16], rate: u32) -> &[i16] {
     let rate = rate as usize;
-    sound.get(rate..sound.len().saturating_sub(rate / 4)).unwrap_or_default()
+    sound.get(rate.max(sound.len().saturating_sub(3 * rate))..sound.len().saturating_sub(rate / 4)).unwrap_or_default()
 }
 
 /// Whether a tone that was `sent` so loud came through these codecs; a line of the table says how.
@@ -83,17 +91,19 @@ pub fn judge(
     let wanted = by.iter().map(|c| c.clear).fold(f64::MAX, f64::min);
     let good = sent > -20.0 && (level - sent).abs() <= allowed && clear >= wanted;
     let verdict = if good { "" } else { "  <-- wrong" };
-    let _ = writeln!(table, "{what:<28} {level:6.1} dBm0 of {sent:6.1}, the rest {clear:5.1} dB below{verdict}");
+    let _ = writeln!(table, "{what:<45} {level:6.1} dBm0 of {sent:6.1}, the rest {clear:5.1} dB below{verdict}");
     good
 }
 
-/// The record of the call from this number to that one, when it and its recording are whole.
+/// The record of the last of so many calls from this number to that one, when it and its recording are whole.
 #[track_caller]
-pub fn record_of(server: &Server, from: &str, to: &str) -> Value {
+pub fn record_of(server: &Server, from: &str, to: &str, calls: usize) -> Value {
     let mut record = Value::Null;
     wait_until(seconds(15), &format!("the record of {from} to {to} is closed"), || {
         let listed = items(&server.json("/api/v1/calls?limit=200"));
-        let Some(found) = listed.into_iter().find(|c| c["from"] == from && c["to"] == to) else { return false };
+        let mut theirs = listed.into_iter().filter(|c| c["from"] == from && c["to"] == to);
+        // The newest is the first.
+        let Some(found) = theirs.next().filter(|_| theirs.count() + 1 == calls) else { return false };
         record = server.json(&format!("/api/v1/calls/{}", found["call_id"].as_str().unwrap_or_default()));
         let open = |r: &Value| r["seconds"].is_null();
         !record["end"].is_null() && !record["recordings"].as_array().is_none_or(|l| l.is_empty() || l.iter().any(open))

@@ -43,6 +43,7 @@ const MUST_HAPPEN: &[(&str, u64)] = &[
     ("offer.Rejected", 100),
     ("offer.Unreachable", 100),
     ("offer.CallerGone", 50),
+    ("offer.LostRace", 500),
     ("offer.Withdrawn", 50),
     // Agents and their phones.
     ("agent.paused", 500),

@@ -8,6 +8,7 @@ mod callers;
 mod nobody;
 mod order;
 mod random;
+mod rounds;
 mod strategies;
 
 use std::time::{Duration, Instant};

@@ -43,6 +43,8 @@ fn config(dice: &mut Dice) -> FloorConfig {
         let queue = QueueConfig {
             strategy: dice.pick(&strategies).unwrap_or(Strategy::LongestIdle),
             wrap_up: seconds(dice, 10),
+            ring_progressive_delay: Duration::from_secs(1 + dice.roll(12)),
+            ring_max: 1 + dice.roll(6) as u32,
             max_wait: Duration::from_secs(20 + dice.roll(200)),
             max_waiting: 4 + dice.roll(10) as u32,
             weight: dice.roll(3) as u32,
@@ -113,6 +115,10 @@ struct Model {
     states: BTreeMap<AgentId, (AgentStateName, Option<String>)>,
     callers: BTreeMap<CallId, Waiting>,
     rings: BTreeMap<OfferId, (AgentId, CallId)>,
+    /// Progressive rings: until when none is added.
+    more_at: BTreeMap<CallId, Instant>,
+    /// Whom this step offered last: whoever rings all takes all before it is another's turn.
+    taking: Option<CallId>,
     excluded: BTreeMap<(CallId, AgentId), Instant>,
     entered: u64,
     talks: BTreeMap<AgentId, CallId>,
@@ -145,6 +151,8 @@ impl Model {
             states: BTreeMap::new(),
             callers: BTreeMap::new(),
             rings: BTreeMap::new(),
+            more_at: BTreeMap::new(),
+            taking: None,
             excluded: BTreeMap::new(),
             entered: 0,
             talks: BTreeMap::new(),
@@ -157,8 +165,15 @@ impl Model {
     }
 
     /// A new configuration: who was rung last and is gone is replaced by the nearest before him who stays.
-    fn reload(&mut self, config: FloorConfig) {
+    fn reload(&mut self, now: Instant, config: FloorConfig) {
         let old = std::mem::replace(&mut self.config, config);
+        for call in self.rings.values().map(|(_, call)| *call).collect::<BTreeSet<_>>() {
+            let queue = self.config.queues.get(&self.callers[&call].queue);
+            match queue.filter(|queue| queue.strategy == Strategy::RingProgressive) {
+                Some(queue) => _ = self.more_at.entry(call).or_insert(now + queue.ring_progressive_delay),
+                None => _ = self.more_at.remove(&call),
+            }
+        }
         let place = |id: &AgentId| old.agents[id].position;
         // Where other skills are asked for, other agents may serve: the time begins anew.
         let skills = |config: &FloorConfig, queue: &QueueName| config.queues.get(queue).map(|q| q.skills.clone());
@@ -177,6 +192,7 @@ impl Model {
 
     /// Reads outputs in their order; `floor` is asked only for what the journal does not tell: idle times and delays.
     fn read(&mut self, now: Instant, floor: &Floor, outputs: &[Output]) {
+        self.taking = None;
         for output in outputs {
             match output {
                 Output::Journal { about, kind } => self.fold(now, floor, about, kind),
@@ -239,11 +255,20 @@ impl Model {
                 assert_eq!(why.figure, self.figure(queue, agent), "{why:?}");
                 self.best_pair(now, floor, *call, agent);
                 self.last.insert(queue.clone(), agent.clone());
-                assert!(self.rings.values().all(|(a, c)| a != agent && c != call), "one offer for each");
+                assert!(self.rings.values().all(|(a, _)| a != agent), "one offer for each agent");
+                assert_eq!(why.beside as usize, self.rings_for(call));
                 self.rings.insert(*offer, (agent.clone(), *call));
+                let config = &self.config.queues[queue];
+                if config.strategy == Strategy::RingProgressive {
+                    self.more_at.insert(*call, now + config.ring_progressive_delay);
+                }
+                self.taking = (config.strategy == Strategy::RingAll).then_some(*call);
             }
             (About::Call(call), Kind::OfferEnded { offer, agent, queue, result, .. }) => {
                 assert_eq!(self.rings.remove(offer), Some((agent.clone(), *call)));
+                if !self.is_rung(call) {
+                    self.more_at.remove(call);
+                }
                 let failed =
                     [OfferResult::NoAnswer, OfferResult::Rejected, OfferResult::Busy, OfferResult::Unreachable];
                 if failed.contains(result) {
@@ -351,8 +376,25 @@ impl Model {
         self.lacking = lacking;
     }
 
+    fn rings_for(&self, call: &CallId) -> usize {
+        self.rings.values().filter(|(_, c)| c == call).count()
+    }
+
     fn is_rung(&self, call: &CallId) -> bool {
-        self.rings.values().any(|(_, c)| c == call)
+        self.rings_for(call) > 0
+    }
+
+    /// May one more agent be rung for him? `is_sure`: also when his time is due at this very moment.
+    fn takes_agent(&self, now: Instant, call: &CallId, is_sure: bool) -> bool {
+        let queue = &self.config.queues[&self.callers[call].queue];
+        let (rings, most) = (self.rings_for(call), queue.ring_max as usize);
+        let is_due = |at: &Instant| if is_sure { *at < now } else { *at <= now };
+        match queue.strategy {
+            _ if rings == 0 => true,
+            Strategy::RingAll => rings < most,
+            Strategy::RingProgressive => rings < most && self.more_at.get(call).is_some_and(is_due),
+            _ => false,
+        }
     }
 
     /// How many preferences of this caller and his queue the agent does not meet; the same text counts once.
@@ -369,7 +411,7 @@ impl Model {
         let (calls, talk_ms) = self.work.get(agent).copied().unwrap_or_default();
         let place = |id| u64::from(self.config.agents[id].position);
         match self.config.queues[queue].strategy {
-            Strategy::LongestIdle => (0, idle),
+            Strategy::LongestIdle | Strategy::RingAll | Strategy::RingProgressive => (0, idle),
             Strategy::FewestCalls => (calls, idle),
             Strategy::LeastTalk => (talk_ms, idle),
             Strategy::RoundRobin => {
@@ -386,7 +428,7 @@ impl Model {
         let (calls, talk_ms) = self.work.get(agent).copied().unwrap_or_default();
         let config = &self.config.agents[agent];
         match self.config.queues[queue].strategy {
-            Strategy::LongestIdle | Strategy::Random => None,
+            Strategy::LongestIdle | Strategy::RingAll | Strategy::RingProgressive | Strategy::Random => None,
             Strategy::FewestCalls => Some(calls),
             Strategy::LeastTalk => Some(talk_ms),
             Strategy::RoundRobin | Strategy::Linear => {
@@ -399,14 +441,19 @@ impl Model {
     /// The caller had the first turn of all who could be served, and the agent was first by the queue's strategy.
     fn best_pair(&self, now: Instant, floor: &Floor, call: CallId, agent: &AgentId) {
         assert!(self.may_serve(now, floor, &call, agent, false), "{agent} may not serve {call}");
+        assert!(self.takes_agent(now, &call, false), "{call} is rung for at {agent} too");
         let standing = |id| (self.unmet(&call, id), self.standing(floor, &self.callers[&call].queue, id));
         for other in self.states.keys().filter(|a| self.may_serve(now, floor, &call, a, true)) {
             assert!(standing(agent) <= standing(other), "{other} comes before {agent}");
         }
-        let turn = self.turn(now, &self.callers[&call]);
-        for (other, caller) in self.callers.iter().filter(|(c, _)| !self.is_rung(c)) {
+        if self.taking == Some(call) {
+            return;
+        }
+        let turn = (self.is_rung(&call), self.turn(now, &self.callers[&call]));
+        for (other, caller) in self.callers.iter().filter(|(c, _)| self.takes_agent(now, c, true)) {
             let can_be_served = || self.states.keys().any(|a| self.may_serve(now, floor, other, a, true));
-            assert!(self.turn(now, caller) >= turn || !can_be_served(), "{other} comes before {call}");
+            let others = (self.is_rung(other), self.turn(now, caller));
+            assert!(others >= turn || !can_be_served(), "{other} comes before {call}");
         }
     }
 
@@ -431,7 +478,7 @@ impl Model {
         }
         for call in self.callers.keys() {
             assert_eq!(floor.position(*call), Some(self.position(now, call)));
-            if !self.is_rung(call) {
+            if self.takes_agent(now, call, true) {
                 let idle = self.states.keys().find(|a| self.may_serve(now, floor, call, a, false));
                 assert_eq!(idle, None, "{call} waits while an agent is idle");
             }
@@ -547,7 +594,7 @@ impl Day {
     }
 
     fn reload(&mut self) {
-        self.model.reload(config(&mut self.dice));
+        self.model.reload(self.now, config(&mut self.dice));
         self.floor.apply(self.now, self.model.config.clone());
         self.done();
     }

@@ -1,0 +1,130 @@
+//! Rounds: the rings that run for one caller at the same time.
+//!
+//! With most strategies a round is one ring. `ring_all` rings everybody who is free and may serve the caller when his
+//! turn comes; `ring_progressive` rings one, and one more after each delay. Whoever becomes free meanwhile goes to the
+//! callers for whom no phone rings; only when there is none whom he may serve does he join a round that runs. So the
+//! number of callers for whom phones ring is as great as the agents allow, and nobody's phone is kept from a caller
+//! who has none.
+//!
+//! Each ring of a round has its own agent, its own deadline and its own end; the first answer ends the round.
+
+use std::time::Instant;
+
+use super::config::{QueueConfig, Strategy};
+use super::deadline::Due;
+use super::floor::{Floor, after};
+use super::lane::{Caller, Lane, Place};
+use crate::id::{CallId, OfferId};
+
+impl Caller {
+    /// He may be offered to one more agent now.
+    pub fn takes_agent(&self, queue: &QueueConfig) -> bool {
+        if self.offers.is_empty() {
+            return true;
+        }
+        let has_room = self.offers.len() < usize::try_from(queue.ring_max).unwrap_or(usize::MAX);
+        match queue.strategy {
+            Strategy::RingAll => has_room,
+            Strategy::RingProgressive => has_room && self.more_at.is_none(),
+            Strategy::LongestIdle
+            | Strategy::FewestCalls
+            | Strategy::LeastTalk
+            | Strategy::RoundRobin
+            | Strategy::Linear
+            | Strategy::Random
+            | Strategy::Weighted => false,
+        }
+    }
+}
+
+impl Lane {
+    /// Those who take an agent, in the order of their turns, of whom `may` is true; with whether phones ring for them
+    /// already.
+    pub fn heads(&self, may: impl Fn(&&Place) -> bool + Copy) -> impl Iterator<Item = (bool, &Place)> {
+        let waiting = self.waiting.iter().filter(may).map(|place| (false, place));
+        waiting.chain(self.more.iter().filter(may).map(|place| (true, place)))
+    }
+
+    /// Puts a caller of this lane where he belongs now.
+    pub fn line_up(&mut self, caller: &Caller, queue: &QueueConfig) {
+        self.dismiss(&caller.place);
+        if caller.offers.is_empty() {
+            self.waiting.insert(caller.place);
+        } else if caller.takes_agent(queue) {
+            self.more.insert(caller.place);
+        }
+    }
+
+    /// Forgets a place.
+    pub fn dismiss(&mut self, place: &Place) {
+        self.waiting.remove(place);
+        self.more.remove(place);
+    }
+}
+
+impl Floor {
+    /// The caller whose turn it is takes the agents he may have now: one, or by [`Strategy::RingAll`] all of them. False
+    /// when there was none.
+    pub(super) fn ring_round(&mut self, now: Instant, call: CallId) -> bool {
+        let mut has_rung = false;
+        while let Some(slot) = self.agent_for(call)
+            && self.ring(now, call, slot)
+        {
+            has_rung = true;
+        }
+        has_rung
+    }
+
+    /// One more ring runs for this caller.
+    pub(super) fn join_round(&mut self, now: Instant, call: CallId, offer: OfferId) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        caller.offers.push(offer);
+        let Some(queue) = self.queues.get(&caller.queue) else { return };
+        if queue.config.strategy == Strategy::RingProgressive {
+            self.deadlines.clear(caller.more_at, Due::More(call));
+            caller.more_at = Some(after(now, queue.config.ring_progressive_delay));
+            self.deadlines.set(caller.more_at, Due::More(call));
+        }
+        self.line_up(call);
+    }
+
+    /// A ring for this caller is over. After the last one he waits again at his place.
+    pub(super) fn leave_round(&mut self, call: CallId, offer: OfferId) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        caller.offers.retain(|other| *other != offer);
+        if caller.offers.is_empty() {
+            self.deadlines.clear(caller.more_at.take(), Due::More(call));
+        }
+        self.line_up(call);
+        self.free_callers.push(call);
+    }
+
+    /// It has rung for so long that one more agent is rung beside.
+    pub(super) fn more_due(&mut self, call: CallId) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        caller.more_at = None;
+        self.line_up(call);
+        self.free_callers.push(call);
+    }
+
+    /// After a change of rules the round that runs goes on by the new ones.
+    pub(super) fn go_on_with_round(&mut self, now: Instant, call: CallId) {
+        let Some(caller) = self.callers.get_mut(&call).filter(|c| !c.offers.is_empty()) else { return };
+        let Some(queue) = self.queues.get(&caller.queue) else { return };
+        match (queue.config.strategy == Strategy::RingProgressive, caller.more_at) {
+            (true, None) => caller.more_at = Some(after(now, queue.config.ring_progressive_delay)),
+            (false, Some(_)) => self.deadlines.clear(caller.more_at.take(), Due::More(call)),
+            (true, Some(_)) | (false, None) => return,
+        }
+        self.deadlines.set(caller.more_at, Due::More(call));
+    }
+
+    /// Puts a caller where he belongs in his lane.
+    pub(super) fn line_up(&mut self, call: CallId) {
+        let Some(caller) = self.callers.get(&call) else { return };
+        let (Some(queue), Some(lane)) = (self.queues.get(&caller.queue), self.lanes.get_mut(caller.lane)) else {
+            return;
+        };
+        lane.line_up(caller, &queue.config);
+    }
+}
