@@ -237,6 +237,7 @@ impl Model {
                 }
             }
             (About::Call(call), Kind::QueueLeft { queue, outcome, .. }) => {
+                self.lacking.retain(|(gone, _), _| gone != call);
                 let was = self.callers.remove(call).map(|c| c.queue);
                 match outcome {
                     QueueOutcome::Full => assert_eq!(was, None),
