@@ -1,7 +1,6 @@
 //! Callers: entering, leaving, waiting.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::deadline::Due;
@@ -150,7 +149,7 @@ impl Floor {
         let old = caller.place;
         let place = caller.claim.place(now, self.origin, &queue.config, old.seq, call);
         caller.place = place;
-        let before = queue.order.range(..old).next_back().copied();
+        let before = queue.order.before(&old);
         queue.order.remove(&old);
         queue.order.insert(place);
         if let Some(lane) = self.lanes.get_mut(caller.lane) {
@@ -158,8 +157,8 @@ impl Floor {
             lane.line_up(caller, &queue.config);
         }
         // Seldom, as who comes first is overdue first: so his place is counted only when it is another.
-        if queue.order.range(..place).next_back().copied() != before {
-            let position = u32_of(queue.order.range(..=place).count());
+        if queue.order.before(&place) != before {
+            let position = u32_of(queue.order.rank(&place) + 1);
             let moved = Kind::Moved { queue: caller.queue.clone(), position };
             self.journal(About::Call(call), moved);
         }
@@ -177,10 +176,7 @@ impl Floor {
     /// A caller's place in his queue, 1 = next; `None` when he waits in none.
     pub fn position(&self, call: CallId) -> Option<u32> {
         let caller = self.callers.get(&call)?;
-        let order = &self.queues.get(&caller.queue)?.order;
-        // Counted from the end, where new callers stand.
-        let behind = order.range((Bound::Excluded(caller.place), Bound::Unbounded)).count();
-        Some(u32_of(order.len().saturating_sub(behind)))
+        Some(u32_of(self.queues.get(&caller.queue)?.order.rank(&caller.place) + 1))
     }
 
     /// The lane for these needs in a queue, made when there is none yet. `None` for an unknown queue.
@@ -208,7 +204,8 @@ impl Floor {
         let seed = self.dice.roll();
         let mut lane = Lane::new(&self.queues.get(name)?.config, needs, seed);
         let index = self.lanes.vacant_key();
-        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
+        for slot in self.queues.get(name)?.members.iter().copied() {
+            let Some(agent) = self.agents.get_mut(slot) else { continue };
             match lane.missing(&agent.config.skills) {
                 None => {
                     agent.lanes.push(index);
@@ -234,8 +231,10 @@ impl Floor {
         };
         if let Some(index) = queue.lanes.remove(&key) {
             self.lanes.try_remove(index);
-            for (_, agent) in &mut self.agents {
-                agent.lanes.retain(|lane| *lane != index);
+            for slot in &queue.members {
+                if let Some(agent) = self.agents.get_mut(*slot) {
+                    agent.lanes.retain(|lane| *lane != index);
+                }
             }
         }
     }

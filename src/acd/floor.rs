@@ -14,6 +14,9 @@ use super::{Input, Output};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, Kind, QueueOutcome, StateCause};
 
+/// Deadlines that one call of [`Floor::handle_timeout`] sees to at most: a millisecond's work.
+const AT_ONCE: usize = 500;
+
 /// All queues and agents of the centre.
 ///
 /// Drain [`Floor::poll_output`] after each input; call [`Floor::handle_timeout`] at [`Floor::poll_timeout`].
@@ -98,9 +101,11 @@ impl Floor {
     }
 
     /// Does what is due at `now`; nothing when it is called early. Deadlines are taken one by one in their
-    /// order, each followed by matching.
+    /// order, each followed by matching. When very many are due at once, as after a reload with 100,000 waiting, some are
+    /// left for the next call, and [`Floor::poll_timeout`] says that it is due: whoever calls may see to other things first.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(due) = self.deadlines.pop(now) {
+        for _ in 0..AT_ONCE {
+            let Some(due) = self.deadlines.pop(now) else { break };
             self.turns += 1;
             match due {
                 Due::WrapUp(slot) => self.wrap_up_over(now, slot),

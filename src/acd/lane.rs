@@ -10,6 +10,7 @@ use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
 use super::nobody::Deserted;
+use super::ranked::Ranked;
 use super::skill::Skill;
 use super::strategy::Row;
 use crate::id::{CallId, OfferId, QueueName};
@@ -106,11 +107,13 @@ pub(super) struct Offer {
 pub(super) struct Queue {
     pub config: QueueConfig,
     /// Everybody who waits, those for whom a phone rings included.
-    pub order: BTreeSet<Place>,
+    pub order: Ranked<Place>,
     /// The lane without needs: it counts all agents of the queue.
     pub base: usize,
     /// All lanes by needs.
     pub lanes: BTreeMap<Vec<String>, usize>,
+    /// Agents who serve it, whatever their skills.
+    pub members: Vec<Slot>,
     /// The place in the file of the agent it rang last.
     pub last: Option<u32>,
 }
@@ -211,6 +214,13 @@ impl Lane {
 impl Queue {
     /// A queue whose lanes are still to be built.
     pub fn new(config: QueueConfig) -> Self {
-        Self { config, order: BTreeSet::new(), base: usize::MAX, lanes: BTreeMap::new(), last: None }
+        Self {
+            config,
+            order: Ranked::default(),
+            base: usize::MAX,
+            lanes: BTreeMap::new(),
+            members: Vec::new(),
+            last: None,
+        }
     }
 }

@@ -20,7 +20,7 @@ fn turn(is_rung: bool, place: &Place, weight: u32) -> Turn {
 }
 
 /// Why a caller goes before others whatever their scores.
-fn ahead(place: &Place) -> Option<String> {
+pub(super) fn ahead(place: &Place) -> Option<String> {
     match place.level {
         OVERDUE => Some("overdue".to_owned()),
         0 => None,

@@ -25,6 +25,8 @@ mod lane;
 mod matching;
 mod nobody;
 mod offers;
+pub mod preview;
+mod ranked;
 mod reload;
 mod rounds;
 mod skill;

@@ -1,6 +1,6 @@
 //! A new configuration on a live floor: nobody loses his place, talks go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::agent::{Agent, State};
@@ -9,6 +9,7 @@ use super::deadline::{Due, Slot};
 use super::floor::{Floor, after};
 use super::lane::{Lane, Place, Queue};
 use super::matching::u32_of;
+use super::ranked::Ranked;
 use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
 
@@ -64,7 +65,7 @@ impl Floor {
         let interval = config.announce_every.filter(|i| !i.is_zero());
         let max_wait = config.max_wait;
         queue.config = config;
-        for place in &queue.order {
+        for place in queue.order.iter() {
             let Some(caller) = self.callers.get_mut(&place.call) else { continue };
             if !caller.has_own_max_wait {
                 self.deadlines.clear(caller.leave_at, Due::MaxWait(place.call));
@@ -163,8 +164,14 @@ impl Floor {
     /// Sorts agents and callers into lanes anew: skills, members and weights may all have changed.
     fn rebuild_lanes(&mut self, now: Instant) {
         self.lanes.clear();
-        for (_, agent) in &mut self.agents {
+        self.queues.values_mut().for_each(|queue| queue.members.clear());
+        for (slot, agent) in &mut self.agents {
             agent.lanes.clear();
+            for name in &agent.config.queues {
+                if let Some(queue) = self.queues.get_mut(name) {
+                    queue.members.push(slot);
+                }
+            }
         }
         let names: Vec<QueueName> = self.queues.keys().cloned().collect();
         for name in names {
@@ -178,7 +185,7 @@ impl Floor {
     fn order_anew(&mut self, now: Instant, name: &QueueName) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         let old = std::mem::take(&mut queue.order);
-        for place in &old {
+        for place in old.iter() {
             let Some(caller) = self.callers.get_mut(&place.call) else { continue };
             self.deadlines.clear(caller.overdue_at, Due::Overdue(place.call));
             caller.overdue_at = caller.claim.overdue_at(&queue.config).filter(|at| *at > now);
@@ -186,7 +193,7 @@ impl Floor {
             caller.place = caller.claim.place(now, self.origin, &queue.config, place.seq, place.call);
             queue.order.insert(caller.place);
         }
-        let calls = |order: &BTreeSet<Place>| order.iter().map(|place| place.call).collect::<Vec<CallId>>();
+        let calls = |order: &Ranked<Place>| order.iter().map(|place| place.call).collect::<Vec<CallId>>();
         let (old, new) = (calls(&old), calls(&queue.order));
         let is_other = |at: &usize| old.get(*at) != new.get(*at);
         let (Some(first), Some(last)) = ((0..new.len()).find(is_other), (0..new.len()).rfind(is_other)) else { return };
@@ -201,11 +208,10 @@ impl Floor {
         queue.base = self.lanes.insert(Lane::new(&queue.config, Vec::new(), self.dice.roll()));
         queue.lanes.insert(Vec::new(), queue.base);
         let (base, calls) = (queue.base, queue.order.iter().map(|p| p.call).collect::<Vec<_>>());
-        for (slot, agent) in self.agents.iter_mut().filter(|(_, a)| a.config.queues.contains(name)) {
+        for slot in queue.members.iter().copied() {
+            let (Some(agent), Some(lane)) = (self.agents.get_mut(slot), self.lanes.get_mut(base)) else { continue };
             agent.lanes.push(base);
-            if let Some(lane) = self.lanes.get_mut(base) {
-                lane.recount(slot, None, agent.counted, &agent.config);
-            }
+            lane.recount(slot, None, agent.counted, &agent.config);
         }
         // Made now, so that the first caller does not pay for it and a skill that cannot be read is told once.
         self.lane_for(name, &[], About::Node);

@@ -212,7 +212,8 @@ fn conclusion(options: &Options, needed: u32) {
     say!("{goal}: {needed} agents{roster}");
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+/// A length of time with its unit.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     values::duration(text).ok_or_else(|| "write a number with its unit, as 20s, 4m, 3m30s or 1h".to_owned())
 }
 

@@ -115,6 +115,8 @@ pub enum Queues {
         /// Its name.
         name: String,
     },
+    /// Who would get the next call: who would be rung now, who after him, who not and why. Changes nothing.
+    Preview(super::preview::Options),
 }
 
 /// `hatif trunks …`
@@ -244,7 +246,7 @@ pub fn agents(what: &Agents, target: &Target) -> Result<(), Failure> {
     }
 }
 
-/// `queues list|show`.
+/// `queues list|show|preview`.
 pub fn queues(what: &Queues, target: &Target) -> Result<(), Failure> {
     match what {
         Queues::List => {
@@ -260,6 +262,7 @@ pub fn queues(what: &Queues, target: &Target) -> Result<(), Failure> {
             show(&target.get(&format!("/api/v1/queues/{}/live", escape(name)))?, target.json);
             Ok(())
         }
+        Queues::Preview(options) => super::preview::run(options, target),
     }
 }
 
@@ -322,7 +325,7 @@ pub fn keys(what: &Keys, target: &Target) -> Result<(), Failure> {
 }
 
 /// Everything but letters, digits and `-._~` in percent form (RFC 3986 §2.1).
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),

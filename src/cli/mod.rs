@@ -10,12 +10,15 @@ macro_rules! say {
 
 mod client;
 mod erlang;
+mod explain;
 mod live;
 mod offline;
+mod preview;
 pub mod prompts;
 mod recordings;
 mod serve;
 mod trace;
+mod twin;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,6 +80,16 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Why a call went as it did, in sentences: who was considered, who was passed over, what changed when.
+    Explain {
+        /// Its id, `call_…`.
+        call: String,
+        /// `ar` or `en`; none: what LANG says, else English.
+        #[arg(long, value_name = "LANGUAGE")]
+        lang: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Agents and their states.
     Agents {
         #[command(subcommand)]
@@ -134,7 +147,12 @@ enum Command {
     },
     /// How many agents a queue needs: Erlang C, and Erlang A with --patience.
     Erlang(erlang::Options),
-    /// Run the engine against a virtual world and check that nothing breaks.
+    /// Run the engine against a virtual world and check that nothing breaks; with --day, play a day's callers on the
+    /// real floor and tell what service they would get.
+    #[command(
+        after_help = "Example:\n\n  hatif sim --config hatif.toml --day forecast.csv --shifts shifts.csv --deltas \
+        --svg day.svg\n\ndocs/planning.md explains the tables and each figure."
+    )]
     Sim {
         /// Decides everything; the same seed gives the same journal.
         #[arg(long, default_value_t = 1)]
@@ -145,9 +163,11 @@ enum Command {
         /// Run so many seeds, from `--seed` on.
         #[arg(long, default_value_t = 1)]
         seeds: u64,
-        /// One JSON object per seed.
+        /// One JSON object per seed; with --day per queue and interval.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        twin: twin::Options,
     },
 }
 
@@ -157,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Serve(options) => serve::run(options),
         Command::Check { files, strict, json } => offline::check(&files, strict, json),
         Command::Calls { what, target } => live::calls(&what, &target),
+        Command::Explain { call, lang, target } => explain::run(&call, lang.as_deref(), &target),
         Command::Agents { what, target } => live::agents(&what, &target),
         Command::Queues { what, target } => live::queues(&what, &target),
         Command::Trunks { what, target } => live::trunks(&what, &target),
@@ -167,7 +188,10 @@ pub fn main() -> ExitCode {
         Command::Ivr { what } => offline::ivr(&what),
         Command::Prompts { what } => prompts::run(&what),
         Command::Erlang(options) => erlang::run(&options),
-        Command::Sim { seed, hours, seeds, json } => offline::sim(seed, hours, seeds, json),
+        Command::Sim { seed, hours, seeds, json, twin } => match &twin.day {
+            Some(day) => twin::run(seed, json, day, &twin),
+            None => offline::sim(seed, hours, seeds, json),
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

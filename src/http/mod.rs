@@ -9,12 +9,14 @@ mod api;
 mod bans;
 mod conference;
 pub use api::random_word;
+mod preview;
 mod problem;
 mod recordings;
 mod sip;
 mod supervise;
 mod trace;
 mod trunks;
+mod why;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -181,6 +183,7 @@ fn routes() -> Router<App> {
         .route("/api/v1/calls/{id}", get(api::call).delete(api::hang_up))
         .route("/api/v1/calls/{id}/recording", post(recordings::pause))
         .route("/api/v1/calls/{id}/trace", get(trace::of_call))
+        .route("/api/v1/calls/{id}/why", get(why::why))
         .route("/api/v1/calls/{id}/conference", post(conference::add))
         .route("/api/v1/calls/{id}/conference/{leg}", delete(conference::remove))
         .route("/api/v1/sip/trace", get(trace::of_call_id))
@@ -191,6 +194,7 @@ fn routes() -> Router<App> {
         .route("/api/v1/queues", get(api::queues))
         .route("/api/v1/queues/{name}", get(api::queue))
         .route("/api/v1/queues/{name}/live", get(api::queue))
+        .route("/api/v1/queues/{name}/preview", get(preview::preview))
         .route("/api/v1/agents", get(api::agents))
         .route("/api/v1/agents/{id}", get(api::agent))
         .route("/api/v1/agents/{id}/state", put(api::set_state))

@@ -5,10 +5,12 @@
 //!
 //! - [`record`]: one [`record::CallRecord`] per call, by [`record::Fold`].
 //! - [`live`]: agents, queues and calls as they are now, by [`live::Live`].
+//! - [`explain`]: the story of one call in Arabic and English, by [`explain::Story`].
 //! - [`erlang`]: how many agents a queue needs, by formula; reads no journal.
 //! - [`places`]: what a new process takes over from one that died, by [`places::Places`].
 
 pub mod erlang;
+pub mod explain;
 mod fold;
 pub mod live;
 pub mod places;

@@ -28,10 +28,14 @@ impl Dice {
         self.below(100) < percent
     }
 
+    /// A number above 0 and up to 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.below(1 << 53) as f64 + 1.0) / (1u64 << 53) as f64
+    }
+
     /// Time to the next of events that come `per_hour` on average, in ms (exponential).
     pub fn gap_ms(&mut self, per_hour: u64) -> u64 {
-        let unit = (self.below(1 << 53) as f64 + 1.0) / (1u64 << 53) as f64;
-        (-unit.ln() * 3_600_000.0 / per_hour as f64) as u64
+        (-self.unit().ln() * 3_600_000.0 / per_hour as f64) as u64
     }
 
     /// 32 fresh bytes.

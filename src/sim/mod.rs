@@ -7,6 +7,8 @@
 //! engine and of the journal are checked, every virtual minute the journal's folds are compared with the live state,
 //! and at the end nothing may be left.
 //! A broken invariant names the seed: the same seed gives the same journal, byte for byte.
+//!
+//! [`twin`] is another world: the floor alone, with the real configuration and tomorrow's callers.
 
 mod centre;
 mod dice;
@@ -15,6 +17,7 @@ mod ledger;
 mod media;
 mod people;
 mod phone;
+pub mod twin;
 mod world;
 
 use std::collections::BTreeMap;

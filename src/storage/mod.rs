@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The journal is the truth. [`records`] follows its files and applies only what is safely on disk, so a slow or
-//! failing database loses nothing. No thread here ever makes a call wait.
+//! failing database loses nothing. [`story`] reads one call out of the files again. No thread here ever makes a call wait.
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it times the disk")]
 
@@ -16,6 +16,7 @@ pub mod journal;
 pub mod recordings;
 pub mod records;
 pub mod segment;
+pub mod story;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

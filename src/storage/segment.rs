@@ -44,6 +44,9 @@ impl Snapshot {
     }
 }
 
+/// How the body of a snapshot begins, and no other.
+const SNAPSHOT_START: &[u8] = b"{\"snapshot\"";
+
 /// The body of a segment's first frame.
 #[derive(Serialize, Deserialize)]
 struct SnapshotBody<T> {
@@ -149,12 +152,38 @@ impl SegmentReader {
     ///
     /// The file cannot be read, or is shorter than `limit`.
     pub fn next(&mut self, limit: u64) -> io::Result<Next> {
+        match self.frame(limit)? {
+            Some(other) => Ok(other),
+            None => Ok(self.read()),
+        }
+    }
+
+    /// As [`SegmentReader::next`], but entries in whose text none of `words` stands are passed over without being
+    /// read, and so are snapshots: that is many times faster.
+    ///
+    /// # Errors
+    ///
+    /// As [`SegmentReader::next`].
+    pub fn next_with(&mut self, limit: u64, words: &[&[u8]]) -> io::Result<Next> {
+        loop {
+            if let Some(other) = self.frame(limit)? {
+                return Ok(other);
+            }
+            let has = |word: &&[u8]| self.body.windows(word.len().max(1)).any(|part| part == *word);
+            if !self.body.starts_with(SNAPSHOT_START) && words.iter().any(has) {
+                return Ok(self.read());
+            }
+        }
+    }
+
+    /// Takes the next frame's body in, unread; what else stands there otherwise.
+    fn frame(&mut self, limit: u64) -> io::Result<Option<Next>> {
         let room = limit.saturating_sub(self.offset);
         if room == 0 {
-            return Ok(Next::End);
+            return Ok(Some(Next::End));
         }
         if room < HEADER_BYTES as u64 {
-            return Ok(Next::Torn);
+            return Ok(Some(Next::Torn));
         }
         let mut header = [0; HEADER_BYTES];
         self.file.read_exact(&mut header)?;
@@ -163,27 +192,29 @@ impl SegmentReader {
         // A length of zero is what a disk gives for a block that was never written.
         if len == 0 || len > BODY_BYTES_MAX || (len + HEADER_BYTES) as u64 > room {
             self.file.seek(SeekFrom::Start(self.offset))?;
-            return Ok(Next::Torn);
+            return Ok(Some(Next::Torn));
         }
         self.body.resize(len, 0);
         self.file.read_exact(&mut self.body)?;
         self.offset += (len + HEADER_BYTES) as u64;
-        if crc32fast::hash(&self.body) != crc {
-            return Ok(Next::Damaged);
-        }
-        let body = if self.body.starts_with(b"{\"snapshot\"") {
+        Ok((crc32fast::hash(&self.body) != crc).then_some(Next::Damaged))
+    }
+
+    /// What the body taken in last holds.
+    fn read(&self) -> Next {
+        let body = if self.body.starts_with(SNAPSHOT_START) {
             serde_json::from_slice(&self.body)
                 .map(|body: SnapshotBody<Snapshot>| Body::Snapshot(Box::new(body.snapshot)))
         } else {
             serde_json::from_slice(&self.body).map(|entry| Body::Entry(Box::new(entry)))
         };
-        Ok(body.map_or_else(
+        body.map_or_else(
             |error| {
                 tracing::warn!(offset = self.offset, %error, "a journal frame is of another version and was skipped");
                 Next::Damaged
             },
             Next::Body,
-        ))
+        )
     }
 }
 

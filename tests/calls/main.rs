@@ -32,3 +32,4 @@ mod talks;
 mod transfers;
 mod trunks;
 mod waits;
+mod why;

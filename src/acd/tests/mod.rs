@@ -7,6 +7,7 @@ mod agents;
 mod callers;
 mod nobody;
 mod order;
+mod preview;
 mod random;
 mod rounds;
 mod strategies;

@@ -1,0 +1,243 @@
+//! `hatif sim --day`: tomorrow's callers on the real floor, on virtual time.
+
+#![allow(clippy::disallowed_methods, reason = "the zero of virtual time and the figure of speed come from here")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::erlang::time;
+use super::{Failure, live, offline};
+use crate::sim::twin::day::{Day, read_shifts};
+use crate::sim::twin::figures::{self, Estimate, Line, NAMES, Run};
+use crate::sim::twin::{self, Plan, Shape, chart};
+
+/// The options of `hatif sim` that belong to a day.
+#[derive(Args)]
+pub struct Options {
+    /// A forecast as CSV: interval,queue,calls,talk_s[,patience_s][,wrap_up_s][,skills][,priority][,segment].
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hours", "seeds"])]
+    pub day: Option<PathBuf>,
+    /// Queues and agents; default ./hatif.toml.
+    #[arg(long, short, value_name = "FILE", requires = "day")]
+    config: Option<PathBuf>,
+    /// Who is there when, as CSV: agent,from,to. Without it everybody is, all day.
+    #[arg(long, value_name = "FILE", requires = "day")]
+    shifts: Option<PathBuf>,
+    /// How often the day is played: more runs, narrower bands.
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "day",
+          value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    runs: u32,
+    /// Length of the forecast's intervals.
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = interval, requires = "day")]
+    interval: Duration,
+    /// How long talks are around their mean: exponential, fixed, log_normal or log_normal:SPREAD (deviation ÷ mean).
+    #[arg(long, value_name = "SHAPE", default_value = "log_normal", value_parser = shape, requires = "day")]
+    talk: Shape,
+    /// Mean patience of callers whose line names none; absent: they wait as long as the queue lets them.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "day")]
+    patience: Option<Duration>,
+    /// How long an agent lets his phone ring.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time, requires = "day")]
+    pick_up: Duration,
+    /// What one agent more, or one skill more, would bring.
+    #[arg(long, requires = "day")]
+    deltas: bool,
+    /// Write all figures with their bands as CSV.
+    #[arg(long, value_name = "FILE", requires = "day")]
+    csv: Option<PathBuf>,
+    /// Draw the day.
+    #[arg(long, value_name = "FILE", requires = "day")]
+    svg: Option<PathBuf>,
+}
+
+/// Runs `hatif sim --day`.
+pub fn run(seed: u64, json: bool, path: &Path, options: &Options) -> Result<(), Failure> {
+    let plan = plan(seed, path, options)?;
+    let began = Instant::now();
+    let runs = twin::run(began, &plan);
+    let lines = figures::lines(&plan.day, &runs);
+    match json {
+        true => lines.iter().for_each(|line| say!("{}", item(&plan.day, line))),
+        false => table(&plan.day, &lines),
+    }
+    let mut played = plan.runs;
+    if options.deltas {
+        played += deltas(&plan, &runs, json);
+    }
+    if let Some(path) = &options.csv {
+        write(path, &csv(&plan.day, &lines))?;
+    }
+    if let Some(path) = &options.svg {
+        write(path, &chart::svg(&plan.day, &lines))?;
+    }
+    let spent = began.elapsed().as_secs_f64();
+    let times = f64::from(played) * 86_400.0 / spent.max(1e-6);
+    eprintln!("{played} days in {spent:.1} s: {times:.0} times faster than real time · bands of 95 % confidence");
+    Ok(())
+}
+
+fn plan(seed: u64, path: &Path, options: &Options) -> Result<Plan, Failure> {
+    let config = options.config.clone().unwrap_or_else(|| PathBuf::from("hatif.toml"));
+    let faulty = |faults: Vec<crate::diagnostic::Diagnostic>| {
+        Failure::new(3, faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
+    let (config, _) = offline::read_config(&[config]).map_err(faulty)?;
+    let wrong = |error: crate::sim::twin::day::TableError| Failure::new(2, error.to_string());
+    let shown = path.display().to_string();
+    let day = Day::read(&shown, &read(path)?, options.interval, &config.floor).map_err(wrong)?;
+    let shifts = match &options.shifts {
+        Some(path) => Some(read_shifts(&path.display().to_string(), &read(path)?, &config.floor).map_err(wrong)?),
+        None => None,
+    };
+    Ok(Plan {
+        floor: config.floor,
+        day,
+        shifts,
+        talk: options.talk,
+        patience: options.patience,
+        pick_up: options.pick_up,
+        seed,
+        runs: options.runs,
+    })
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::new(2, format!("cannot read {}: {error}", path.display())))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::new(1, format!("cannot write {}: {error}", path.display())))
+}
+
+/// Plays each change and prints what it brings; how many days that took.
+fn deltas(plan: &Plan, before: &[Run], json: bool) -> u32 {
+    let changes = plan.changes();
+    let mut rows = Vec::new();
+    for change in &changes {
+        let after = twin::run(Instant::now(), &plan.with(change));
+        for line in figures::differences(&plan.day, before, &after) {
+            let mut row = Map::new();
+            row.insert("change".to_owned(), json!(change.to_string()));
+            row.insert("queue".to_owned(), json!(line.queue));
+            for name in ["service_level", "asa_seconds", "abandoned", "occupancy"] {
+                let figure = figure(&line, name);
+                let value = if json { banded(figure) } else { json!(words(name, figure, true)) };
+                row.insert(name.to_owned(), value);
+            }
+            rows.push(Value::Object(row));
+        }
+    }
+    if !json {
+        say!("\nwhat it would bring, over the whole day:");
+    }
+    let columns = ["change", "queue", "service_level", "asa_seconds", "abandoned", "occupancy"];
+    live::list(&json!({ "items": rows }), &columns, json);
+    plan.runs.saturating_mul(u32::try_from(changes.len()).unwrap_or(u32::MAX))
+}
+
+fn figure(line: &Line, name: &str) -> Option<Estimate> {
+    let at = NAMES.iter().position(|known| *known == name)?;
+    line.figures.get(at).copied().flatten()
+}
+
+fn label(day: &Day, line: &Line) -> String {
+    line.interval.map_or_else(|| "day".to_owned(), |interval| day.label(interval))
+}
+
+/// One line for programs.
+fn item(day: &Day, line: &Line) -> Value {
+    let mut fields = Map::new();
+    fields.insert("queue".to_owned(), json!(line.queue));
+    fields.insert("interval".to_owned(), json!(label(day, line)));
+    fields.extend(NAMES.iter().map(|name| ((*name).to_owned(), banded(figure(line, name)))));
+    Value::Object(fields)
+}
+
+/// A figure with the ends of its band; null where there is nothing to tell.
+fn banded(figure: Option<Estimate>) -> Value {
+    figure.map_or(Value::Null, |figure| {
+        let half = figure.half.unwrap_or(0.0);
+        json!({ "mean": rounded(figure.mean), "low": rounded(figure.mean - half), "high": rounded(figure.mean + half) })
+    })
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+fn table(day: &Day, lines: &[Line]) {
+    let rows: Vec<Value> = lines
+        .iter()
+        .map(|line| {
+            let mut row = Map::new();
+            row.insert("queue".to_owned(), json!(line.queue));
+            row.insert("interval".to_owned(), json!(label(day, line)));
+            for name in NAMES {
+                row.insert(name.to_owned(), json!(words(name, figure(line, name), false)));
+            }
+            Value::Object(row)
+        })
+        .collect();
+    let columns: Vec<&str> = ["queue", "interval"].into_iter().chain(NAMES).collect();
+    live::list(&json!({ "items": rows }), &columns, false);
+}
+
+/// `81.2% ±1.4`, `12.3 ±0.8`; differences with their sign.
+fn words(name: &str, figure: Option<Estimate>, signed: bool) -> String {
+    let Some(figure) = figure else { return "-".to_owned() };
+    let is_share = matches!(name, "service_level" | "occupancy");
+    let (scale, unit) = if is_share { (100.0, "%") } else { (1.0, "") };
+    let (mean, half) = (figure.mean * scale, figure.half.unwrap_or(0.0) * scale);
+    match signed {
+        true => format!("{mean:+.1}{unit} ±{half:.1}"),
+        false => format!("{mean:.1}{unit} ±{half:.1}"),
+    }
+}
+
+/// All figures, each with the ends of its band (RFC 4180).
+fn csv(day: &Day, lines: &[Line]) -> String {
+    let mut text = String::from("queue,interval");
+    for name in NAMES {
+        text.push_str(&format!(",{name},{name}_low,{name}_high"));
+    }
+    text.push_str("\r\n");
+    for line in lines {
+        text.push_str(&format!("{},{}", line.queue, label(day, line)));
+        for name in NAMES {
+            match figure(line, name) {
+                Some(figure) => {
+                    let half = figure.half.unwrap_or(0.0);
+                    let [mean, low, high] = [figure.mean, figure.mean - half, figure.mean + half].map(rounded);
+                    text.push_str(&format!(",{mean},{low},{high}"));
+                }
+                None => text.push_str(",,,"),
+            }
+        }
+        text.push_str("\r\n");
+    }
+    text
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let length = time(text)?;
+    let minutes = length.as_secs() / 60;
+    let fits = minutes > 0 && length.as_secs() % 60 == 0 && 1_440 % minutes == 0;
+    if fits { Ok(length) } else { Err("write whole minutes that divide the day, as 15m, 30m or 1h".to_owned()) }
+}
+
+fn shape(text: &str) -> Result<Shape, String> {
+    let wrong = || "exponential, fixed, log_normal or log_normal:SPREAD with a spread from 0.05 to 5".to_owned();
+    match text.split_once(':') {
+        None if text == "exponential" => Ok(Shape::Exponential),
+        None if text == "fixed" => Ok(Shape::Fixed),
+        None if text == "log_normal" => Ok(Shape::LogNormal(1.0)),
+        Some(("log_normal", spread)) => {
+            let spread = spread.parse::<f64>().ok().filter(|spread| (0.05..=5.0).contains(spread));
+            spread.map(Shape::LogNormal).ok_or_else(wrong)
+        }
+        Some(_) | None => Err(wrong()),
+    }
+}

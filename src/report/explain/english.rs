@@ -1,0 +1,274 @@
+//! Stories in English.
+
+use super::{Asks, Event, Roster, Scene, agent_name, isolated, named, rivals};
+use crate::id::AgentId;
+use crate::journal::{AgentStateName, EndReason, OfferResult, Party, QueueOutcome, Why};
+
+/// One sentence, and its reasons.
+pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
+    let who = |agent: &AgentId| id(&agent_name(agent, roster));
+    let plain = |text: String| (text, Vec::new());
+    match event {
+        Event::Started { from, to } => plain(format!("{} called {}.", id(from), id(to))),
+        Event::Flow { flow } => plain(format!("The flow {} served the caller.", id(flow))),
+        Event::Queued { queue, position, asks, scene } => {
+            let text = format!("The caller entered queue {} at place {position}.", id(queue.as_str()));
+            (text, wishes(asks).into_iter().chain(crew(scene, roster)).collect())
+        }
+        Event::Moved { queue, position } => {
+            plain(format!("A rule moved him to place {position} of queue {}.", id(queue.as_str())))
+        }
+        Event::Diverted { queue, to, rule, figures } => {
+            let figures = figures.map(|(is, most)| format!(" ({is} of {most})")).unwrap_or_default();
+            plain(format!("Rule {} of queue {}{figures} sent him on: {}.", id(rule), id(queue.as_str()), id(to)))
+        }
+        Event::Announced { position } => plain(format!("He was told that he is number {position}.")),
+        Event::Offered { agent, queue, why, scene } => {
+            let text = format!("{} was rung for him, for queue {}.", who(agent), id(queue.as_str()));
+            (text, reasons(agent, why, scene, roster))
+        }
+        Event::OfferEnded { agent, result, ring_ms, sip_code } => {
+            plain(ring_end(&who(agent), *result, &time(*ring_ms), *sip_code))
+        }
+        Event::Connected { agent, wait_ms, service_level_ms } => {
+            let target = time(*service_level_ms);
+            let kept = if wait_ms <= service_level_ms { "within" } else { "later than" };
+            let text = format!("{} and the caller talked, after a wait of {}.", who(agent), time(*wait_ms));
+            (text, vec![format!("That is {kept} the target of {target}.")])
+        }
+        Event::Left { queue, outcome, wait_ms, scene } => {
+            let text = format!("{} {}.", left(*outcome, &id(queue.as_str())), after_wait(*wait_ms));
+            (text, crew(scene, roster).into_iter().collect())
+        }
+        Event::TakenAway { agent, code: Some(code) } => {
+            plain(format!("{} missed too many rings in a row and was paused ({}).", who(agent), id(code)))
+        }
+        Event::TakenAway { agent, code: None } => {
+            plain(format!("{} missed too many rings in a row and was logged out.", who(agent)))
+        }
+        Event::WrapUp { agent } => plain(format!("{} began the work after the call.", who(agent))),
+        Event::TalkEnded { agent, talk_ms, hold_ms } => {
+            let hold = if *hold_ms == 0 { String::new() } else { format!(", {} of it on hold", time(*hold_ms)) };
+            plain(format!("The talk with {} was over after {}{hold}.", who(agent), time(*talk_ms)))
+        }
+        Event::Dialed { target } => plain(format!("{} was dialled for him.", id(target))),
+        Event::Bridged { target } => plain(format!("{} answered, and both talked.", id(target))),
+        Event::DialFailed { target, sip_code } => {
+            plain(format!("{} could not be had (SIP status {sip_code}).", id(target)))
+        }
+        Event::Transferred { by, to } => plain(format!("{} sent the caller on to {}.", who(by), id(to))),
+        Event::TransferFailed { by, to, sip_code } => {
+            plain(format!("{} tried to send him on to {}, in vain (SIP status {sip_code}).", who(by), id(to)))
+        }
+        Event::TakenOver { by, agent } => plain(format!("{} took the call over from {}.", who(by), who(agent))),
+        Event::Trouble { code, detail } => plain(format!("Trouble: {} ({}).", id(detail), id(code))),
+        Event::Restarted => plain("Hatif was started anew while the call was up.".to_owned()),
+        Event::Ended { by, reason, sip_code } => {
+            let by = match by {
+                Party::Customer => "The caller",
+                Party::Agent => "The other side",
+                Party::System => "Hatif",
+            };
+            plain(format!("{by} ended the call: {} (SIP status {sip_code}).", end(*reason)))
+        }
+    }
+}
+
+/// An identifier in a sentence; one with letters of another script could turn the sentence around.
+fn id(text: &str) -> String {
+    if text.is_ascii() { text.to_owned() } else { isolated(text) }
+}
+
+/// `4.2 s`, `2 min 5 s`.
+fn time(ms: u64) -> String {
+    let (minutes, seconds) = (ms / 60_000, ms / 1_000 % 60);
+    match (minutes, seconds) {
+        (0, _) if ms < 10_000 && ms % 1_000 >= 100 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        (0, _) => format!("{seconds} s"),
+        (_, 0) => format!("{minutes} min"),
+        (_, _) => format!("{minutes} min {seconds} s"),
+    }
+}
+
+fn after_wait(wait_ms: u64) -> String {
+    if wait_ms == 0 { "at once".to_owned() } else { format!("after a wait of {}", time(wait_ms)) }
+}
+
+fn counted(count: u32, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn joined<'a>(names: impl IntoIterator<Item = &'a AgentId>, roster: &Roster) -> String {
+    names.into_iter().map(|agent| id(&agent_name(agent, roster))).collect::<Vec<_>>().join(", ")
+}
+
+fn wishes(asks: &Asks) -> Option<String> {
+    let mut parts = Vec::new();
+    if !asks.skills.is_empty() {
+        parts.push(format!("skills {}", asks.skills.iter().map(|s| id(s)).collect::<Vec<_>>().join(", ")));
+    }
+    if asks.priority > 0 {
+        parts.push(format!("a head start of {}", counted(asks.priority, "minute", "minutes")));
+    }
+    parts.extend(asks.segment.as_ref().map(|segment| format!("segment {}", id(segment))));
+    if asks.transferred {
+        parts.push("the place of his first wait".to_owned());
+    }
+    (!parts.is_empty()).then(|| format!("He came with {}.", parts.join(", ")))
+}
+
+/// Who was there for a queue, by state.
+fn crew(scene: &Scene, roster: &Roster) -> Option<String> {
+    let groups = scene.iter().map(|(state, agents)| {
+        let count = u32::try_from(agents.len()).unwrap_or(u32::MAX);
+        group(state.as_str(), count, scene, roster)
+    });
+    let groups: Vec<String> = groups.collect();
+    (!groups.is_empty()).then(|| format!("Its agents then: {}.", groups.join("; ")))
+}
+
+/// `2 busy (Omar (102), Sara (103))`.
+fn group(cause: &str, count: u32, scene: &Scene, roster: &Roster) -> String {
+    let names: Vec<String> = named(scene, cause, count)
+        .iter()
+        .map(|(agent, code)| {
+            let name = id(&agent_name(agent, roster));
+            code.as_ref().map_or(name.clone(), |code| format!("{name}: {}", id(code)))
+        })
+        .collect();
+    let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    match cause.strip_prefix("skill ") {
+        Some(skill) => format!("{count} without {}", id(skill)),
+        None => format!("{count} {}{names}", condition(cause)),
+    }
+}
+
+/// A state of an agent, or what else keeps him from being offered.
+fn condition(cause: &str) -> &str {
+    let state = AgentStateName::ALL.into_iter().find(|state| state.as_str() == cause);
+    match state {
+        Some(AgentStateName::Offline) => "logged out",
+        Some(AgentStateName::Ready) => "free",
+        Some(AgentStateName::Ringing) => "rung for another caller",
+        Some(AgentStateName::Busy) => "in a talk",
+        Some(AgentStateName::Hold) => "with a caller on hold",
+        Some(AgentStateName::WrapUp) => "in wrap-up",
+        Some(AgentStateName::Paused) => "paused",
+        Some(AgentStateName::Unreachable) => "without a phone",
+        None if cause == "delayed" => "not yet offered again after a ring that came to nothing",
+        None if cause == "excluded" => "who did not take this caller a moment ago",
+        None => cause,
+    }
+}
+
+fn reasons(agent: &AgentId, why: &Why, scene: &Scene, roster: &Roster) -> Vec<String> {
+    let mut told = vec![choice(why)];
+    if why.beside > 0 {
+        told.push(format!("{} for the same caller already.", counted(why.beside, "phone rang", "phones rang")));
+    }
+    let others = rivals(scene, why, agent);
+    told.push(match (why.eligible, others.is_empty()) {
+        (0 | 1, _) => "Nobody else could have been offered.".to_owned(),
+        (all, true) => format!("{all} agents could have been offered."),
+        (_, false) => format!("Also considered: {}.", joined(others, roster)),
+    });
+    if !why.passed_over.is_empty() {
+        let groups = why.passed_over.iter().map(|(cause, count)| group(cause, *count, scene, roster));
+        told.push(format!("Passed over: {}.", groups.collect::<Vec<_>>().join("; ")));
+    }
+    let listed = |skills: &[String]| skills.iter().map(|s| id(s)).collect::<Vec<_>>().join(", ");
+    if !why.preferred.is_empty() {
+        told.push(format!("He meets the preference for {}.", listed(&why.preferred)));
+    }
+    if !why.unmet.is_empty() {
+        told.push(format!("Nobody who was free meets more preferences; {} is not met.", listed(&why.unmet)));
+    }
+    told.push(turn(why));
+    told
+}
+
+fn choice(why: &Why) -> String {
+    let idle = time(why.idle_ms);
+    let figure = why.figure.unwrap_or_default();
+    match why.rule.as_str() {
+        "longest_idle" => format!("He had been idle the longest: {idle}."),
+        "ring_all" => format!("Everybody who was free was rung. Idle for {idle}."),
+        "ring_progressive" => format!("Of those not rung yet he had been idle the longest: {idle}."),
+        "fewest_calls" => format!("He had answered the fewest callers: {figure}. Idle for {idle}."),
+        "least_talk" => format!("He had talked the least: {}. Idle for {idle}.", time(figure)),
+        "round_robin" => format!("It was his turn in the round (place {figure} in the file). Idle for {idle}."),
+        "linear" => format!("He stands first in the file of those who were free (place {figure}). Idle for {idle}."),
+        "random" => format!("The lot fell on him. Idle for {idle}."),
+        "weighted" => format!("The lot fell on him, with weight {figure}. Idle for {idle}."),
+        rule => format!("Chosen by rule {}. Idle for {idle}.", id(rule)),
+    }
+}
+
+/// Why it was this caller's turn.
+fn turn(why: &Why) -> String {
+    let waiting = counted(why.waiting, "caller", "callers");
+    let mut text = format!("The caller had waited {}; {waiting} waited in the queue", time(why.waited_ms));
+    if let Some(score) = why.score_s {
+        text.push_str(&format!("; his score was {score}"));
+    }
+    if let Some(ahead) = &why.ahead {
+        text.push_str(&match ahead.strip_prefix("priority ") {
+            Some(priority) => format!("; strict priority {priority} went before scores"),
+            None if ahead == "overdue" => "; after so long a wait nobody may overtake him".to_owned(),
+            None => format!("; ahead by {}", id(ahead)),
+        });
+    }
+    text.push('.');
+    text
+}
+
+fn ring_end(who: &str, result: OfferResult, rang: &str, sip_code: Option<u16>) -> String {
+    let status = sip_code.map(|code| format!(" (SIP status {code})")).unwrap_or_default();
+    match result {
+        OfferResult::Accepted => format!("{who} answered after {rang}."),
+        OfferResult::NoAnswer => format!("{who} did not answer for {rang}."),
+        OfferResult::Rejected => format!("{who} declined after {rang}{status}."),
+        OfferResult::Busy => format!("The phone of {who} was busy{status}."),
+        OfferResult::Unreachable => format!("The phone of {who} could not be reached{status}."),
+        OfferResult::CallerGone => format!("The ring at {who} was withdrawn after {rang}: the caller was gone."),
+        OfferResult::LostRace => format!("The ring at {who} was withdrawn after {rang}: another one had answered."),
+        OfferResult::Withdrawn => format!("The ring at {who} was withdrawn after {rang}: his state had changed."),
+    }
+}
+
+fn left(outcome: QueueOutcome, queue: &str) -> String {
+    match outcome {
+        QueueOutcome::Answered => format!("He was answered and left queue {queue}"),
+        QueueOutcome::Abandoned => format!("He hung up in queue {queue}"),
+        QueueOutcome::Timeout => format!("The longest wait of queue {queue} was over: he left it"),
+        QueueOutcome::Full => format!("Queue {queue} had no room for him: he was turned away"),
+        QueueOutcome::NoneLoggedIn => format!("Nobody of queue {queue} was logged in: he left it"),
+        QueueOutcome::NoneSkilled => format!("Nobody who was logged in for queue {queue} had the skills: he left it"),
+        QueueOutcome::AllPaused => format!("All who could have served him in queue {queue} were paused: he left it"),
+        QueueOutcome::Overflow => format!("Queue {queue} was too much for its agents: he left it"),
+        QueueOutcome::NoAgents => format!("Nobody was there to serve queue {queue}: he left it"),
+        QueueOutcome::Transferred => format!("He was taken out of queue {queue} by somebody"),
+    }
+}
+
+fn end(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Normal => "all was done",
+        EndReason::Abandoned => "before he was served",
+        EndReason::NoAnswer => "nobody answered",
+        EndReason::Busy => "the other side was busy",
+        EndReason::Rejected => "it was refused",
+        EndReason::QueueTimeout => "the longest wait was over",
+        EndReason::QueueFull => "the queue was full",
+        EndReason::NoAgents => "nobody serves the queue",
+        EndReason::NoAck => "the caller's phone did not confirm our answer",
+        EndReason::NoPort => "no media port was free",
+        EndReason::NoCodec => "there was no codec in common",
+        EndReason::MediaTimeout => "no audio came any more",
+        EndReason::FlowError => "the flow failed",
+        EndReason::Limit => "it had lasted as long as it may",
+        EndReason::Shutdown => "Hatif was being stopped",
+        EndReason::InternalError => "a fault of Hatif",
+        EndReason::NodeFailure => "Hatif's process had died",
+    }
+}

@@ -1,0 +1,290 @@
+//! One day on the floor.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::figures::{Run, Stay};
+use super::{Plan, Shape, day, draw};
+use crate::acd::config::FloorConfig;
+use crate::acd::{Floor, Input, Output, Wish};
+use crate::id::{AgentId, CallId, OfferId};
+use crate::journal::{About, AgentStateName, Kind, QueueOutcome, StateCause};
+use crate::sim::dice::Dice;
+
+/// What is still open this long after midnight of the next day is not waited for.
+const PATIENCE: Duration = Duration::from_secs(86_400);
+/// The longest wrap-up where the forecast says how long it is: then the floor's own timer must not end it.
+const WRAP_UP_MAX: Duration = Duration::from_secs(86_400);
+
+/// One caller as he was drawn before the day began.
+struct Caller {
+    row: usize,
+    arrives: Duration,
+    talk: Duration,
+    patience: Option<Duration>,
+    wrap_up: Option<Duration>,
+}
+
+/// What happens at a moment.
+enum Event {
+    Arrives(usize),
+    HangsUp(usize),
+    PicksUp(OfferId),
+    Ends(usize, AgentId),
+    Finishes(usize, AgentId),
+    Comes(AgentId),
+    Goes(AgentId),
+}
+
+/// How far a caller is.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Where {
+    Outside,
+    Waiting,
+    Done,
+}
+
+struct World<'a> {
+    plan: &'a Plan,
+    origin: Instant,
+    floor: Floor,
+    now: Duration,
+    callers: Vec<Caller>,
+    wheres: Vec<Where>,
+    /// By time, then in the order they were set.
+    events: BTreeMap<(Duration, u64), Event>,
+    set: u64,
+    /// What each agent does, since when, and with which call.
+    states: BTreeMap<AgentId, (AgentStateName, Duration, Option<CallId>)>,
+    run: Run,
+}
+
+/// Plays one day.
+pub(super) fn play(origin: Instant, plan: &Plan, seed: u64) -> Run {
+    let callers = callers(plan, seed);
+    let mut world = World {
+        plan,
+        origin,
+        floor: Floor::new(origin, prepared(plan)),
+        now: Duration::ZERO,
+        wheres: vec![Where::Outside; callers.len()],
+        callers,
+        events: BTreeMap::new(),
+        set: 0,
+        states: BTreeMap::new(),
+        run: Run::new(&plan.day, &plan.floor),
+    };
+    world.open();
+    world.go_on();
+    world.close();
+    world.run
+}
+
+/// The floor's configuration, without what only phones and ears would notice.
+fn prepared(plan: &Plan) -> FloorConfig {
+    let mut config = plan.floor.clone();
+    for agent in config.agents.values_mut() {
+        // They come by their shift.
+        agent.auto_ready = false;
+        agent.contact = None;
+    }
+    for queue in config.queues.values_mut() {
+        queue.announce_every = None;
+        if plan.day.rows.iter().any(|row| row.queue == queue.name && row.wrap_up_s.is_some()) {
+            queue.wrap_up = WRAP_UP_MAX;
+        }
+    }
+    config
+}
+
+/// All callers of a day. Each row has dice of its own, so that a change of one leaves the others as they are.
+fn callers(plan: &Plan, seed: u64) -> Vec<Caller> {
+    let mut callers = Vec::new();
+    for (row, index) in plan.day.rows.iter().zip(0u64..) {
+        let mut dice = Dice::new(seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let length = plan.day.interval.as_secs_f64();
+        let mean_gap = length / row.calls;
+        let mut at = -mean_gap * dice.unit().ln();
+        while at < length {
+            let patience_s = row.patience_s.or(plan.patience.map(|patience| patience.as_secs_f64()));
+            callers.push(Caller {
+                row: usize::try_from(index).unwrap_or(usize::MAX),
+                arrives: plan.day.starts(row.interval) + Duration::from_micros((at * 1e6) as u64),
+                talk: draw(&mut dice, plan.talk, row.talk_s),
+                patience: patience_s.map(|mean| draw(&mut dice, Shape::Exponential, mean)),
+                wrap_up: row.wrap_up_s.map(|mean| draw(&mut dice, plan.talk, mean)),
+            });
+            at -= mean_gap * dice.unit().ln();
+        }
+    }
+    callers.sort_by_key(|caller| (caller.arrives, caller.row));
+    callers
+}
+
+/// The call of the n-th caller; his number is the time in the id.
+fn call(n: usize) -> CallId {
+    CallId::new(n as u64, 0)
+}
+
+fn number(call: CallId) -> usize {
+    usize::try_from(call.wall_ms()).unwrap_or(usize::MAX)
+}
+
+impl World<'_> {
+    fn open(&mut self) {
+        let agents: Vec<AgentId> = self.plan.floor.agents.keys().cloned().collect();
+        for agent in &agents {
+            self.states.insert(agent.clone(), (AgentStateName::Offline, Duration::ZERO, None));
+            self.tell(Input::Reachable { agent: agent.clone(), reachable: true });
+        }
+        match &self.plan.shifts {
+            None => agents.into_iter().for_each(|agent| self.set(Duration::ZERO, Event::Comes(agent))),
+            Some(shifts) => {
+                for shift in shifts {
+                    self.set(shift.from, Event::Comes(shift.agent.clone()));
+                    self.set(shift.to, Event::Goes(shift.agent.clone()));
+                }
+            }
+        }
+        for n in 0..self.callers.len() {
+            let at = self.callers.get(n).map_or(Duration::ZERO, |caller| caller.arrives);
+            self.set(at, Event::Arrives(n));
+        }
+    }
+
+    /// From moment to moment, the floor's own deadlines first.
+    fn go_on(&mut self) {
+        loop {
+            let due = self.floor.poll_timeout().map(|at| at.saturating_duration_since(self.origin));
+            let event = self.events.first_key_value().map(|((at, _), _)| *at);
+            let Some(next) = due.into_iter().chain(event).min().filter(|at| *at < day::WHOLE + PATIENCE) else {
+                return;
+            };
+            self.now = self.now.max(next);
+            if due == Some(next) {
+                self.floor.handle_timeout(self.origin + self.now);
+                self.listen();
+            } else if let Some((_, event)) = self.events.pop_first() {
+                self.happen(event);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        for (agent, (state, since, _)) in std::mem::take(&mut self.states) {
+            self.run.was(&agent, state, since, self.now);
+        }
+        self.run.settle();
+    }
+
+    fn set(&mut self, at: Duration, event: Event) {
+        self.set += 1;
+        self.events.insert((at, self.set), event);
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrives(n) => self.arrives(n),
+            Event::HangsUp(n) if self.is(n, Where::Waiting) => {
+                self.over(n, Some(QueueOutcome::Abandoned));
+                self.tell(Input::Leave { call: call(n) });
+                self.tell(Input::CallGone { call: call(n) });
+            }
+            Event::HangsUp(_) => {}
+            Event::PicksUp(offer) => self.tell(Input::Answered { offer }),
+            Event::Ends(n, agent) => {
+                self.tell(Input::TalkEnded { agent: agent.clone(), call: call(n) });
+                self.tell(Input::CallGone { call: call(n) });
+                let wrap_up = self.callers.get(n).and_then(|caller| caller.wrap_up);
+                if let Some(wrap_up) = wrap_up {
+                    self.set(self.now + wrap_up, Event::Finishes(n, agent));
+                }
+            }
+            Event::Finishes(n, agent) => {
+                let state = self.states.get(&agent).map(|(state, _, call)| (*state, *call));
+                if state == Some((AgentStateName::WrapUp, Some(call(n)))) {
+                    self.tell(Input::Want { agent, wish: Wish::FinishWrapUp, by: StateCause::Agent });
+                }
+            }
+            Event::Comes(agent) => self.tell(Input::Want { agent, wish: Wish::Ready, by: StateCause::Agent }),
+            Event::Goes(agent) => self.tell(Input::Want { agent, wish: Wish::Logout, by: StateCause::Agent }),
+        }
+    }
+
+    fn arrives(&mut self, n: usize) {
+        let Some(caller) = self.callers.get(n) else { return };
+        let Some(row) = self.plan.day.rows.get(caller.row) else { return };
+        let patience = caller.patience.map(|patience| self.now + patience);
+        if let Some(place) = self.wheres.get_mut(n) {
+            *place = Where::Waiting;
+        }
+        let enters = Input::Enqueue {
+            call: call(n),
+            queue: row.queue.clone(),
+            skills: row.skills.clone(),
+            priority: row.priority,
+            segment: row.segment.clone(),
+            max_wait: None,
+            transferred: None,
+        };
+        self.tell(enters);
+        if let (Some(at), true) = (patience, self.is(n, Where::Waiting)) {
+            self.set(at, Event::HangsUp(n));
+        }
+    }
+
+    fn is(&self, n: usize, place: Where) -> bool {
+        self.wheres.get(n) == Some(&place)
+    }
+
+    /// He waits no more; `None`: he was answered.
+    fn over(&mut self, n: usize, left: Option<QueueOutcome>) {
+        let (Some(caller), Some(place)) = (self.callers.get(n), self.wheres.get_mut(n)) else { return };
+        *place = Where::Done;
+        let waited = self.now.saturating_sub(caller.arrives);
+        let stay = match left {
+            None => Stay::Answered,
+            Some(QueueOutcome::Abandoned) => Stay::Abandoned,
+            Some(_) => Stay::Left,
+        };
+        if let Some(row) = self.plan.day.rows.get(caller.row) {
+            self.run.stayed(row, stay, waited);
+        }
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.floor.handle(self.origin + self.now, input);
+        self.listen();
+    }
+
+    /// Does what the floor asks, as phones and people would.
+    fn listen(&mut self) {
+        while let Some(output) = self.floor.poll_output() {
+            match output {
+                Output::Offer { offer, ring, .. } if self.plan.pick_up < ring => {
+                    self.set(self.now + self.plan.pick_up, Event::PicksUp(offer));
+                }
+                Output::Connect { call, agent, .. } => {
+                    let n = number(call);
+                    self.over(n, None);
+                    let talk = self.callers.get(n).map_or(Duration::ZERO, |caller| caller.talk);
+                    self.set(self.now + talk, Event::Ends(n, agent));
+                }
+                Output::Left { call, outcome, .. } => self.over(number(call), Some(outcome)),
+                Output::Journal { about: About::Agent(agent), kind: Kind::AgentState { state, call, .. } } => {
+                    let before = self.states.insert(agent.clone(), (state, self.now, call));
+                    if let Some((state, since, _)) = before {
+                        self.run.was(&agent, state, since, self.now);
+                    }
+                }
+                // A phone that would ring for too long is not answered: the floor withdraws it.
+                Output::Offer { .. }
+                | Output::Withdraw { .. }
+                | Output::Discard { .. }
+                | Output::Announce { .. }
+                | Output::Moved { .. }
+                | Output::Journal { .. } => {}
+            }
+        }
+    }
+}
