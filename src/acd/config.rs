@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::way::NoAgentRules;
+pub use super::way::{Lack, NoAgentRule, NoAgentRules, Way};
 use crate::id::{AgentId, QueueName};
 
 /// Everything the floor needs to know; taken whole at start and at each reload.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::acd::way::{Lack, NoAgentRule, Way};
+use crate::acd::config::{Lack, NoAgentRule, Way};
 use crate::diagnostic::did_you_mean;
 use crate::id::QueueName;
 
