@@ -460,6 +460,10 @@ impl Metrics {
             | QueueOutcome::Full
             | QueueOutcome::NoAgents
             | QueueOutcome::Closed
+            | QueueOutcome::NoneLoggedIn
+            | QueueOutcome::NoneSkilled
+            | QueueOutcome::AllPaused
+            | QueueOutcome::Overflow
             | QueueOutcome::Transferred => {
                 self.queue_exits.with_label_values(&[name, word(&outcome).as_str()]).inc();
             }

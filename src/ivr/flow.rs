@@ -128,6 +128,12 @@ pub enum Edge {
     Holiday,
     /// Hours: closed by hand for an emergency.
     Emergency,
+    /// Queue: nobody of it is logged in; without this edge it is `no_agents`.
+    NoneLoggedIn,
+    /// Queue: nobody who is logged in has the skills; without this edge it is `no_agents`.
+    NoneSkilled,
+    /// Queue: all who could serve are paused; without this edge it is `no_agents`.
+    AllPaused,
     /// Transfer: the other side is busy.
     Busy,
     /// Transfer: the other side did not answer.
@@ -140,7 +146,7 @@ pub enum Edge {
 
 impl Edge {
     /// All edges.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::NoInput,
         Self::Invalid,
         Self::Ended,
@@ -151,6 +157,9 @@ impl Edge {
         Self::Closed,
         Self::Holiday,
         Self::Emergency,
+        Self::NoneLoggedIn,
+        Self::NoneSkilled,
+        Self::AllPaused,
         Self::Busy,
         Self::NoAnswer,
         Self::Failed,
@@ -170,6 +179,9 @@ impl Edge {
             Self::Closed => "closed",
             Self::Holiday => "holiday",
             Self::Emergency => "emergency",
+            Self::NoneLoggedIn => "none_logged_in",
+            Self::NoneSkilled => "none_skilled",
+            Self::AllPaused => "all_paused",
             Self::Busy => "busy",
             Self::NoAnswer => "no_answer",
             Self::Failed => "failed",
@@ -186,6 +198,7 @@ impl Edge {
     fn is_immediate(self) -> bool {
         match self {
             Self::Open | Self::Closed | Self::Holiday | Self::Emergency => true,
+            Self::NoneLoggedIn | Self::NoneSkilled | Self::AllPaused => true,
             Self::Full | Self::NoAgents | Self::Busy | Self::Failed | Self::Error => true,
             Self::NoInput | Self::Invalid | Self::Ended | Self::Timeout | Self::NoAnswer => false,
         }

@@ -284,9 +284,9 @@ impl Reader<'_> {
             allowed.push(Edge::Error);
         }
         match word {
-            // Where nothing is said, these lead where `closed` does, and a queue's `closed` where `no_agents` does.
+            // Where nothing is said, these lead where `closed` does, and those of a queue where `no_agents` does.
             "hours" => allowed.extend([Edge::Holiday, Edge::Emergency]),
-            "queue" => allowed.push(Edge::Closed),
+            "queue" => allowed.extend([Edge::NoneLoggedIn, Edge::NoneSkilled, Edge::AllPaused, Edge::Closed]),
             _ => {}
         }
         let mut on = self.on(table, &allowed, &format!("a {word} node"));

@@ -70,6 +70,12 @@ pub enum QueueEnd {
     NoAgents,
     /// It is outside the queue's hours.
     Closed,
+    /// Nobody of the queue was logged in.
+    NoneLoggedIn,
+    /// Nobody who was logged in had the skills asked for.
+    NoneSkilled,
+    /// All who could have served him were paused.
+    AllPaused,
 }
 
 /// How a transfer ended for a caller who is still there.
@@ -471,10 +477,6 @@ impl Run {
         Ok(())
     }
 
-    fn has_edge(&self, edge: Edge) -> bool {
-        self.program.nodes.get(&self.node).is_some_and(|node| node.on.contains_key(&edge))
-    }
-
     /// Takes an edge of the present node.
     fn edge(&mut self, edge: Edge) -> Option<Next> {
         let target = self.program.nodes.get(&self.node).and_then(|node| node.on.get(&edge));
@@ -495,14 +497,23 @@ impl Run {
             QueueEnd::Ended => Edge::Ended,
             QueueEnd::Timeout => Edge::Timeout,
             QueueEnd::Full => Edge::Full,
-            QueueEnd::Closed if self.has_edge(Edge::Closed) => Edge::Closed,
-            QueueEnd::NoAgents | QueueEnd::Closed => Edge::NoAgents,
+            QueueEnd::Closed => self.edge_or(Edge::Closed, Edge::NoAgents),
+            QueueEnd::NoAgents => Edge::NoAgents,
+            QueueEnd::NoneLoggedIn => self.edge_or(Edge::NoneLoggedIn, Edge::NoAgents),
+            QueueEnd::NoneSkilled => self.edge_or(Edge::NoneSkilled, Edge::NoAgents),
+            QueueEnd::AllPaused => self.edge_or(Edge::AllPaused, Edge::NoAgents),
         };
         if edge != Edge::Ended {
             // Nobody served him, so no survey answer is about this queue.
             self.served = None;
         }
         self.edge(edge)
+    }
+
+    /// `edge` where the present node has it, else the one that is always there.
+    fn edge_or(&self, edge: Edge, otherwise: Edge) -> Edge {
+        let node = self.program.nodes.get(&self.node);
+        if node.is_some_and(|node| node.on.contains_key(&edge)) { edge } else { otherwise }
     }
 
     fn transfer_ended(&mut self, outcome: TransferEnd) -> Option<Next> {
