@@ -69,6 +69,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "io::stream",
             "io::ws",
             "acd::Wish",
+            "acd::calendar",
             "acd::preview",
             "call::Switch",
         ],
