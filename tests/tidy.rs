@@ -70,6 +70,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "io::ws",
             "acd::Wish",
             "acd::calendar",
+            "acd::config",
             "acd::preview",
             "call::Switch",
         ],

@@ -15,7 +15,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, offline, prompts};
-use crate::acd::calendar::Override;
 use crate::clock::{Clock, Wall};
 use crate::config::{ArchiveFormat, Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
@@ -28,7 +27,6 @@ use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::media::dtls::Identity;
 use crate::metrics::Readings;
-use crate::report::places::Set;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
 use crate::storage::journal::{self, COMMIT_BOUNDS, Journal, Recovered};
@@ -224,7 +222,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
             .context("the journal cannot be opened: check the data folder")?;
     let journal = Arc::new(journal);
     let mut present = Present { live: recovered.live.clone(), ..Present::default() };
-    let remains = remains(&recovered);
+    let remains = Remains::of(wall_now(), &recovered.live, &recovered.places);
     let next_seq = close_what_was_up(&config, &journal, &mut present, recovered)?;
     let records = Records::open(&config.data_dir).await.map_err(|error| Failure::new(1, error.to_string()))?;
     let follower = records
@@ -394,17 +392,6 @@ fn close_what_was_up(
         );
     }
     Ok(next_seq)
-}
-
-/// What the new engine takes over from the last one.
-fn remains(recovered: &Recovered) -> Remains {
-    let legs = recovered.places.legs().map(|(call, open)| (call, open.clone()));
-    let phones = recovered.places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
-    let hours = recovered.places.hours().iter().map(|(name, set)| {
-        let Set { state, by, since, until } = set.clone();
-        (name.clone(), Override { state, by, since, until })
-    });
-    Remains { legs: legs.collect(), phones: phones.collect(), hours: hours.collect() }
 }
 
 fn start_filing(config: &Config, records: &Records, inbox: &driver::Inbox) -> Result<Filing, Failure> {

@@ -15,6 +15,7 @@
 
 mod build;
 mod calendars;
+mod desk;
 mod dev;
 mod guard;
 mod ics;

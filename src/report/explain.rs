@@ -275,6 +275,8 @@ impl Story {
             | Kind::ContactGone { .. }
             | Kind::Unregistered { .. }
             | Kind::AgentState { .. }
+            | Kind::OffersMissed { .. }
+            | Kind::PauseOver { .. }
             | Kind::AgentRepaired { .. } => return None,
         })
     }
