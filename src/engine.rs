@@ -45,7 +45,7 @@ use rand_core::{Rng, SeedableRng};
 use crate::acd::{self, Floor, Wish, config::FloorConfig};
 use crate::call::config::CallConfig;
 use crate::call::prompts::Prompts;
-use crate::call::{Call, Context};
+use crate::call::{Call, Context, Onward};
 use crate::clock::Clock;
 use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
 use crate::ivr;
@@ -569,8 +569,13 @@ impl Engine {
             acd::Output::Announce { call, position } => {
                 self.with_call(now, call, |call, context| call.handle_announce(context, position));
             }
-            acd::Output::Left { call, outcome, .. } => {
-                self.with_call(now, call, |call, context| call.handle_queue_left(context, outcome));
+            acd::Output::Left { call, outcome, way, .. } => self.with_call(now, call, |call, context| match way {
+                acd::Way::Number(number) => call.handle_sent_on(context, outcome, Onward::Number(number)),
+                acd::Way::Flow(flow) => call.handle_sent_on(context, outcome, Onward::Flow(flow)),
+                acd::Way::HangUp | acd::Way::Wait | acd::Way::Queue(_) => call.handle_queue_left(context, outcome),
+            }),
+            acd::Output::Moved { call, queue } => {
+                self.with_call(now, call, |call, context| call.handle_moved(context, queue));
             }
             acd::Output::Journal { about, kind } => self.journal(now, about, kind),
         }

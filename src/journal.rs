@@ -193,6 +193,21 @@ pub enum Kind {
         /// The queue's service level target at that moment.
         service_level_ms: u64,
     },
+    /// A rule of the queue sends the caller elsewhere; what follows is how he left it, and where he is now.
+    Diverted {
+        /// The queue whose rule it is. He had not entered it when his time there is 0.
+        queue: QueueName,
+        /// Where to: `queue:NAME`, `number:N`, `flow:NAME` or `hangup`.
+        to: String,
+        /// The key of the rule, e.g. `when_all_paused`.
+        rule: String,
+        /// What was measured, for rules with a bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        figure: Option<u64>,
+        /// That bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+    },
     /// The caller is no longer in the queue.
     QueueLeft {
         /// The queue.
@@ -589,6 +604,14 @@ pub enum QueueOutcome {
     Full,
     /// Nobody is there to serve it.
     NoAgents,
+    /// Nobody of the queue was logged in (`when_none_logged_in`).
+    NoneLoggedIn,
+    /// Nobody who was logged in had the skills he needed (`when_none_skilled`).
+    NoneSkilled,
+    /// All who could have served him were paused, or had no phone (`when_all_paused`).
+    AllPaused,
+    /// A bound of the queue's `overflow` was reached.
+    Overflow,
     /// The call was ended or moved by somebody else.
     Transferred,
 }

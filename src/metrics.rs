@@ -456,7 +456,14 @@ impl Metrics {
                 self.queue_abandoned.with_label_values(&[name, kind]).inc();
                 self.queue_wait.with_label_values(&[name, "abandoned"]).observe(seconds(wait_ms));
             }
-            QueueOutcome::Timeout | QueueOutcome::Full | QueueOutcome::NoAgents | QueueOutcome::Transferred => {
+            QueueOutcome::Timeout
+            | QueueOutcome::Full
+            | QueueOutcome::NoAgents
+            | QueueOutcome::NoneLoggedIn
+            | QueueOutcome::NoneSkilled
+            | QueueOutcome::AllPaused
+            | QueueOutcome::Overflow
+            | QueueOutcome::Transferred => {
                 self.queue_exits.with_label_values(&[name, word(&outcome).as_str()]).inc();
             }
         }

@@ -79,8 +79,18 @@ pub(super) struct Agent {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Counted {
     pub class: usize,
+    /// He works: free, with a caller or about to be free. Who is paused, has no phone or is not logged in does not, even while
+    /// he is in a call of his own.
+    pub is_present: bool,
     /// What strategies look at, when he stands among the idle.
     pub standing: Option<Standing>,
+}
+
+impl Counted {
+    /// He is on the floor, whatever he does there.
+    pub fn is_logged_in(&self) -> bool {
+        self.class != AgentStateName::Offline as usize
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -194,7 +204,12 @@ impl Agent {
             (state, _) => state as usize,
         };
         let standing = Standing { rank: self.rank, calls: self.calls, talk_ms: self.talk_ms, order: self.order };
-        Counted { class, standing: (class == READY).then_some(standing) }
+        let is_present = match &self.state {
+            State::Offline | State::Paused { .. } => false,
+            State::Ringing { .. } | State::Talking(_) => true,
+            State::Ready { .. } | State::WrapUp { .. } => self.is_reachable(),
+        };
+        Counted { class, is_present, standing: (class == READY).then_some(standing) }
     }
 
     /// He comes after so long an absence that a new shift begins, with no calls counted yet.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use super::way::{Lack, NoAgentRule, NoAgentRules, Way};
 use crate::id::{AgentId, QueueName};
 
 /// Everything the floor needs to know; taken whole at start and at each reload.
@@ -87,6 +88,8 @@ pub struct QueueConfig {
     pub max_wait_strict: Option<Duration>,
     /// Head start of callers whom a flow counts to a segment. None by default; a segment not named here has none.
     pub segments: BTreeMap<String, Duration>,
+    /// What becomes of callers for whom nobody is there. By default they wait.
+    pub no_agents: NoAgentRules,
     /// First and repeated announcement of the caller's place; `None` = never. Default 30 s.
     pub announce_every: Option<Duration>,
     /// Missed rings in a row after which an agent is paused with code `RNA`. Default 2.
@@ -167,6 +170,7 @@ impl QueueConfig {
             strict_priority: false,
             max_wait_strict: None,
             segments: BTreeMap::new(),
+            no_agents: NoAgentRules::default(),
             announce_every: Some(Duration::from_secs(30)),
             rna_threshold: 2,
             exclude_agent: Duration::from_secs(30),

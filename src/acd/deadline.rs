@@ -24,6 +24,8 @@ pub(super) enum Due {
     Ring(OfferId),
     /// One more agent is rung for him beside those who ring; owned by the caller.
     More(CallId),
+    /// Nobody has been there for its callers for too long; owned by the lane's `deserted`.
+    Deserted(usize),
     /// He waited long enough; owned by the caller.
     MaxWait(CallId),
     /// Time to tell him his place; owned by the caller.

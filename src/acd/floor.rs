@@ -82,7 +82,7 @@ impl Floor {
         self.turns += 1;
         match input {
             Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred } => {
-                let claim = Claim { skills, priority, segment, since: transferred.unwrap_or(now) };
+                let claim = Claim { skills, priority, segment, since: transferred.unwrap_or(now), hops: 0 };
                 self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some());
             }
             Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
@@ -114,6 +114,7 @@ impl Floor {
                 Due::Ring(offer) => self.ring_timed_out(now, offer),
                 Due::More(call) => self.more_due(call),
                 Due::Overdue(call) => self.overdue(now, call),
+                Due::Deserted(lane) => self.deserted(now, lane),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),
                 Due::Announce(call) => self.announce_due(now, call),
             }
@@ -150,10 +151,16 @@ impl Floor {
 
     /// After any change of an agent: his lanes count him anew, and the journal hears what others can see.
     pub(super) fn refresh(&mut self, now: Instant, slot: Slot, cause: StateCause) {
+        self.recount(now, slot);
+        self.show(now, slot, cause);
+    }
+
+    /// His lanes count him anew.
+    fn recount(&mut self, now: Instant, slot: Slot) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
         agent.begin_shift_if_due(now);
-        let counted = Some(agent.class());
-        if counted != agent.counted {
+        let (before, counted) = (agent.counted, Some(agent.class()));
+        if counted != before {
             for lane in &agent.lanes {
                 if let Some(lane) = self.lanes.get_mut(*lane) {
                     lane.recount(slot, agent.counted, counted, &agent.config);
@@ -163,7 +170,13 @@ impl Floor {
             if counted.is_some_and(|c| c.standing.is_some()) {
                 self.free_agents.push(slot);
             }
+            self.tend_lanes_of(now, slot, before, counted);
         }
+    }
+
+    /// What others can see of him now.
+    fn show(&mut self, now: Instant, slot: Slot, cause: StateCause) {
+        let Some(agent) = self.agents.get_mut(slot) else { return };
         let shown = agent.show();
         if shown == agent.shown {
             return;

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
+use super::nobody::Deserted;
 use super::ranked::Ranked;
 use super::skill::Skill;
 use super::strategy::Row;
 use crate::id::{CallId, OfferId, QueueName};
+use crate::journal::AgentStateName;
 
 /// A caller's place in the order of a queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
@@ -41,6 +43,8 @@ pub(super) struct Claim {
     pub segment: Option<String>,
     /// Since when he has waited, in whichever queue.
     pub since: Instant,
+    /// How often rules of queues sent him on.
+    pub hops: u8,
 }
 
 impl Claim {
@@ -132,6 +136,10 @@ pub(super) struct Lane {
     pub idle: Row,
     /// Agents who meet the needs, by class.
     pub counts: [u32; CLASSES],
+    /// Those of them who work.
+    pub present: BTreeSet<Slot>,
+    /// Callers wait here and nobody is there for them.
+    pub deserted: Option<Deserted>,
     /// Agents of the queue who do not, by the first need they miss.
     pub unskilled: BTreeMap<String, u32>,
 }
@@ -148,8 +156,21 @@ impl Lane {
             callers: 0,
             idle: Row::new(queue.strategy, seed),
             counts: [0; CLASSES],
+            present: BTreeSet::new(),
+            deserted: None,
             unskilled: BTreeMap::new(),
         }
+    }
+
+    /// How many of those who meet the needs are logged in.
+    pub fn staffed(&self) -> u32 {
+        let offline = AgentStateName::Offline as usize;
+        self.counts.iter().enumerate().filter(|(class, _)| *class != offline).map(|(_, count)| *count).sum()
+    }
+
+    /// Anybody who meets the needs is logged in.
+    pub fn is_staffed(&self) -> bool {
+        self.staffed() > 0
     }
 
     /// The first need these skills do not meet.
@@ -171,10 +192,16 @@ impl Lane {
                 *count = count.saturating_sub(1);
             }
             self.idle.remove(slot);
+            if !after.is_some_and(|after| after.is_present) {
+                self.present.remove(&slot);
+            }
         }
         if let Some(after) = after {
             if let Some(count) = self.counts.get_mut(after.class) {
                 *count += 1;
+            }
+            if after.is_present {
+                self.present.insert(slot);
             }
             if let Some(standing) = after.standing {
                 let unmet = self.preferences(&agent.skills).filter(|(_, is_met)| !is_met).count();

@@ -19,9 +19,11 @@ mod agent;
 mod callers;
 mod deadline;
 mod desk;
+mod divert;
 mod floor;
 mod lane;
 mod matching;
+mod nobody;
 mod offers;
 pub mod preview;
 mod ranked;
@@ -30,6 +32,7 @@ mod rounds;
 mod skill;
 mod strategy;
 mod view;
+pub mod way;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +45,7 @@ use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, Sta
 
 pub use floor::Floor;
 pub use skill::{Skill, SkillError};
+pub use way::Way;
 
 /// The pause code of an agent who let his phone ring too often.
 pub const PAUSE_RNA: &str = "RNA";
@@ -214,8 +218,18 @@ pub enum Output {
         call: CallId,
         /// The queue.
         queue: QueueName,
-        /// `Timeout`, `Full`, or `NoAgents` when the queue does not exist (any more).
+        /// `Timeout`, `Full`, `NoAgents` when the queue does not exist (any more), or that of the rule.
         outcome: QueueOutcome,
+        /// Where the rule sends him; [`Way::HangUp`] when it does not say.
+        way: Way,
+    },
+    /// A rule of his queue sent the caller to another, where he waits now. What the engine knows him to be in is not up to
+    /// date until it reads this.
+    Moved {
+        /// The caller.
+        call: CallId,
+        /// The queue he is in now.
+        queue: QueueName,
     },
     /// Write this down.
     Journal {

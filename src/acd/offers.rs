@@ -138,6 +138,9 @@ impl Floor {
         let ended = self.offers.remove(&offer)?;
         self.deadlines.clear(ended.until, Due::Ring(offer));
         self.leave_round(ended.call, offer);
+        if let Some(lane) = self.callers.get(&ended.call).map(|caller| caller.lane) {
+            self.tend(now, lane);
+        }
         let agent = self.agents.get(ended.slot)?.id().clone();
         let ring_ms = ms(now, ended.started);
         let kind = Kind::OfferEnded { offer, agent, queue: ended.queue.clone(), result, ring_ms, sip_code };

@@ -125,6 +125,7 @@ impl Floor {
             priority: question.priority,
             segment: question.segment.clone(),
             since: now,
+            hops: 0,
         };
         let place = claim.place(now, self.origin, &queue.config, self.next_seq + 1, CallId::new(0, 0));
         let key: Vec<String> = needs.iter().map(|(text, _)| text.clone()).collect();

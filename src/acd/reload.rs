@@ -22,6 +22,7 @@ impl Floor {
     /// times they began with.
     pub fn apply(&mut self, now: Instant, config: FloorConfig) {
         self.turns += 1;
+        let deserted = self.deserted_since();
         let FloorConfig { agents, queues } = config;
         let gone: Vec<QueueName> = self.queues.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
         for name in gone {
@@ -43,12 +44,14 @@ impl Floor {
             self.open(now, queue);
         }
         self.number_agents();
+        self.clear_deserted();
         self.rebuild_lanes(now);
         let slots: Vec<Slot> = self.by_name.values().copied().collect();
         for slot in slots {
             self.come_by_himself(now, slot);
             self.refresh(now, slot, StateCause::Config);
         }
+        self.tend_all(now, &deserted);
         self.settle_all(now);
     }
 

@@ -135,9 +135,12 @@ impl Floor {
                     fresh.recount(slot, None, Some(agent.class()), &agent.config);
                 }
             }
-            ensure(lane.idle.agrees(&fresh.idle) && fresh.counts == lane.counts, || {
-                format!("a lane of {name} miscounts")
-            })?;
+            let is_right =
+                lane.idle.agrees(&fresh.idle) && fresh.counts == lane.counts && fresh.present == lane.present;
+            ensure(is_right, || format!("a lane of {name} miscounts"))?;
+            let lack = self.lack(index).filter(|_| !lane.waiting.is_empty());
+            let known = lane.deserted.map(|deserted| deserted.lack);
+            ensure(known == lack, || format!("a lane of {name}: {known:?} is known, {lack:?} is so"))?;
             let callers = self.callers.values().filter(|c| c.lane == index);
             let (rung, waiting): (Vec<_>, Vec<_>) = callers.clone().partition(|c| !c.offers.is_empty());
             let waiting: BTreeSet<_> = waiting.into_iter().map(|c| c.place).collect();
@@ -161,6 +164,9 @@ impl Floor {
             owned.extend(caller.leave_at.map(|at| (at, Due::MaxWait(*call))));
             owned.extend(caller.announce_at.map(|at| (at, Due::Announce(*call))));
             owned.extend(caller.more_at.map(|at| (at, Due::More(*call))));
+        }
+        for (index, lane) in &self.lanes {
+            owned.extend(lane.deserted.and_then(|d| d.due).map(|at| (at, Due::Deserted(index))));
         }
         for (offer, ring) in &self.offers {
             owned.extend(ring.until.map(|at| (at, Due::Ring(*offer))));

@@ -697,6 +697,24 @@ pub const SECTIONS: &[Section] = &[
                 "Head start of callers whom the flow counts to a segment: `{ gold = \"3m\", silver = \"1m\" }`.",
             ),
             key(
+                "when_none_logged_in",
+                "`\"wait\"`, `\"hangup\"`, `\"queue:NAME\"`, `\"number:N\"`, `\"flow:NAME\"`, or a table of such an `action` and `after` (duration 0–24 h)",
+                "`\"wait\"`",
+                "What becomes of callers when no agent of the queue is logged in: at once, or after it has been so for `after` while somebody waits. `hangup`: the flow goes on at its edge; without a flow an apology.",
+            ),
+            key(
+                "when_all_paused",
+                "as `when_none_logged_in`",
+                "`\"wait\"`",
+                "… when all who are logged in and have the caller's skills are paused or have no phone.",
+            ),
+            key(
+                "when_none_skilled",
+                "as `when_none_logged_in`",
+                "`\"wait\"`",
+                "… when agents are logged in, but none with the skills the caller needs, at their level.",
+            ),
+            key(
                 "announce_every",
                 "duration, `\"0s\"` or 5 s–1 h",
                 "`\"30s\"`",

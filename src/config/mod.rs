@@ -30,6 +30,7 @@ mod tests;
 pub mod tls;
 mod trunks;
 pub mod values;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -17,6 +17,7 @@ use super::reader::{Reader, Text};
 use super::source::{Entry, Place, Problems, Value};
 use super::trunks;
 use super::values::{is_skill, is_skill_wish, sip_address};
+use super::waiting;
 
 /// Shorter passwords are guessed by the scanners that every public SIP port meets.
 const PASSWORD_LETTERS: usize = 8;
@@ -81,7 +82,9 @@ pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, prob
     people.call.numbers = numbers::read(&tables("number"), &names);
     for reader in &queues {
         nobody_serves(reader, &people);
+        waiting::read(reader, &names, &mut people);
     }
+    waiting::refuse_circles(&queues);
     people
 }
 
@@ -134,6 +137,7 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         strict_priority: reader.boolean("strict_priority").unwrap_or(default.strict_priority),
         max_wait_strict: reader.duration("max_wait_strict", 0..=24 * hour).filter(|wait| !wait.is_zero()),
         segments: segments(reader),
+        no_agents: default.no_agents,
         announce_every: match reader.duration("announce_every", 0..=hour) {
             None => default.announce_every,
             Some(every) if every.is_zero() => None,

@@ -120,6 +120,12 @@ pub enum Edge {
     Full,
     /// Queue: nobody serves it.
     NoAgents,
+    /// Queue: nobody of it is logged in; without this edge it is `no_agents`.
+    NoneLoggedIn,
+    /// Queue: nobody who is logged in has the skills; without this edge it is `no_agents`.
+    NoneSkilled,
+    /// Queue: all who could serve are paused; without this edge it is `no_agents`.
+    AllPaused,
     /// Transfer: the other side is busy.
     Busy,
     /// Transfer: the other side did not answer.
@@ -132,13 +138,16 @@ pub enum Edge {
 
 impl Edge {
     /// All edges.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::NoInput,
         Self::Invalid,
         Self::Ended,
         Self::Timeout,
         Self::Full,
         Self::NoAgents,
+        Self::NoneLoggedIn,
+        Self::NoneSkilled,
+        Self::AllPaused,
         Self::Busy,
         Self::NoAnswer,
         Self::Failed,
@@ -154,6 +163,9 @@ impl Edge {
             Self::Timeout => "timeout",
             Self::Full => "full",
             Self::NoAgents => "no_agents",
+            Self::NoneLoggedIn => "none_logged_in",
+            Self::NoneSkilled => "none_skilled",
+            Self::AllPaused => "all_paused",
             Self::Busy => "busy",
             Self::NoAnswer => "no_answer",
             Self::Failed => "failed",
@@ -169,6 +181,7 @@ impl Edge {
     /// True when it can be taken in the very moment the node is entered: a circle of such edges never waits.
     fn is_immediate(self) -> bool {
         match self {
+            Self::NoneLoggedIn | Self::NoneSkilled | Self::AllPaused => true,
             Self::Full | Self::NoAgents | Self::Busy | Self::Failed | Self::Error => true,
             Self::NoInput | Self::Invalid | Self::Ended | Self::Timeout | Self::NoAnswer => false,
         }

@@ -282,6 +282,9 @@ impl Reader<'_> {
         if matches!(word, "set" | "switch" | "queue" | "transfer") && !allowed.contains(&Edge::Error) {
             allowed.push(Edge::Error);
         }
+        if word == "queue" {
+            allowed.extend([Edge::NoneLoggedIn, Edge::NoneSkilled, Edge::AllPaused]);
+        }
         let mut on = self.on(table, &allowed, &format!("a {word} node"));
         for edge in needed {
             if on.contains_key(edge) {

@@ -68,6 +68,12 @@ pub enum QueueEnd {
     Full,
     /// Nobody serves the queue.
     NoAgents,
+    /// Nobody of the queue was logged in.
+    NoneLoggedIn,
+    /// Nobody who was logged in had the skills asked for.
+    NoneSkilled,
+    /// All who could have served him were paused.
+    AllPaused,
 }
 
 /// How a transfer ended for a caller who is still there.
@@ -480,12 +486,21 @@ impl Run {
             QueueEnd::Timeout => Edge::Timeout,
             QueueEnd::Full => Edge::Full,
             QueueEnd::NoAgents => Edge::NoAgents,
+            QueueEnd::NoneLoggedIn => self.edge_or(Edge::NoneLoggedIn, Edge::NoAgents),
+            QueueEnd::NoneSkilled => self.edge_or(Edge::NoneSkilled, Edge::NoAgents),
+            QueueEnd::AllPaused => self.edge_or(Edge::AllPaused, Edge::NoAgents),
         };
         if edge != Edge::Ended {
             // Nobody served him, so no survey answer is about this queue.
             self.served = None;
         }
         self.edge(edge)
+    }
+
+    /// `edge` where the present node has it, else the one that is always there.
+    fn edge_or(&self, edge: Edge, otherwise: Edge) -> Edge {
+        let node = self.program.nodes.get(&self.node);
+        if node.is_some_and(|node| node.on.contains_key(&edge)) { edge } else { otherwise }
     }
 
     fn transfer_ended(&mut self, outcome: TransferEnd) -> Option<Next> {

@@ -106,6 +106,7 @@ enum Event {
     Queued { queue: QueueName, position: u32, asks: Asks, scene: Scene },
     Moved { queue: QueueName, position: u32 },
     Announced { position: u32 },
+    Diverted { queue: QueueName, to: String, rule: String, figures: Option<(u64, u64)> },
     Offered { agent: AgentId, queue: QueueName, why: Why, scene: Scene },
     OfferEnded { agent: AgentId, result: OfferResult, ring_ms: u64, sip_code: Option<u16> },
     Connected { agent: AgentId, wait_ms: u64, service_level_ms: u64 },
@@ -207,6 +208,9 @@ impl Story {
             }
             Kind::Moved { queue, position } => Event::Moved { queue, position },
             Kind::Announced { position } => Event::Announced { position },
+            Kind::Diverted { queue, to, rule, figure, limit } => {
+                Event::Diverted { queue, to, rule, figures: figure.zip(limit) }
+            }
             Kind::Offered { agent, queue, why, .. } => {
                 self.rung = Some(agent.clone());
                 let scene = self.scene(&queue);
@@ -323,6 +327,7 @@ impl Event {
             Self::Queued { .. } => "queued",
             Self::Moved { .. } => "moved",
             Self::Announced { .. } => "announced",
+            Self::Diverted { .. } => "diverted",
             Self::Offered { .. } => "offered",
             Self::OfferEnded { .. } => "offer_ended",
             Self::Connected { .. } => "connected",

@@ -298,7 +298,11 @@ impl Tracked {
                 self.record.survey.insert(survey.clone(), *score);
                 step(&mut self.record, at, format!("survey {survey}: {score}"));
             }
-            Kind::Queued { .. } | Kind::Moved { .. } | Kind::Announced { .. } | Kind::QueueLeft { .. } => {
+            Kind::Queued { .. }
+            | Kind::Moved { .. }
+            | Kind::Announced { .. }
+            | Kind::Diverted { .. }
+            | Kind::QueueLeft { .. } => {
                 self.handle_queue(at, kind);
             }
             Kind::Offered { .. }
@@ -425,6 +429,10 @@ impl Tracked {
             }
             Kind::Moved { position, .. } => step(&mut self.record, at, format!("moved to place {position}")),
             Kind::Announced { position } => step(&mut self.record, at, format!("told place {position}")),
+            Kind::Diverted { to, rule, figure, limit, .. } => {
+                let figures = figure.zip(*limit).map(|(is, most)| format!(" {is} of {most}")).unwrap_or_default();
+                step(&mut self.record, at, format!("{rule}{figures}: {to}"));
+            }
             Kind::QueueLeft { queue, outcome, wait_ms } => {
                 let record = &mut self.record;
                 let known = record.queue_visits.iter().any(|v| v.queue == *queue && v.outcome.is_none());

@@ -31,4 +31,5 @@ mod supervision;
 mod talks;
 mod transfers;
 mod trunks;
+mod waits;
 mod why;

@@ -5,6 +5,7 @@
 
 mod agents;
 mod callers;
+mod nobody;
 mod order;
 mod preview;
 mod random;
@@ -14,7 +15,7 @@ mod strategies;
 use std::time::{Duration, Instant};
 
 use super::config::{AgentConfig, FloorConfig, QueueConfig};
-use super::{Floor, Input, Output, Wish};
+use super::{Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Why};
 

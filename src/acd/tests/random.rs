@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::super::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
 use super::super::skill::Skill;
-use super::super::{Floor, Input, Output, Wish};
+use super::super::way::{Lack, NoAgentRule, NoAgentRules};
+use super::super::{Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
 
@@ -50,6 +51,7 @@ fn config(dice: &mut Dice) -> FloorConfig {
             strict_priority: dice.roll(3) == 0,
             max_wait_strict: (dice.roll(2) == 0).then(|| Duration::from_secs(1 + dice.roll(120))),
             segments: BTreeMap::from([("gold".to_owned(), seconds(dice, 100))]),
+            no_agents: no_agents(dice, name),
             announce_every: (dice.roll(2) == 0).then(|| seconds(dice, 60)),
             rna_threshold: dice.roll(4) as u32,
             exclude_agent: seconds(dice, 30),
@@ -89,6 +91,18 @@ fn config(dice: &mut Dice) -> FloorConfig {
     config
 }
 
+/// Rules for when nobody is there; they lead to later queues only, perhaps to one that is not there.
+fn no_agents(dice: &mut Dice, name: &str) -> NoAgentRules {
+    let mut rules = NoAgentRules::default();
+    for lack in Lack::ALL {
+        let later = QUEUES.into_iter().filter(|queue| *queue > name).map(|queue| Way::Queue(queue.into()));
+        let ways: Vec<Way> = later.chain([Way::Wait, Way::HangUp, Way::Number("7".to_owned())]).collect();
+        let after = Duration::from_secs(dice.pick(&[0, 0, 3, 20]).unwrap_or(0));
+        *rules.of_mut(lack) = NoAgentRule { way: dice.pick(&ways).unwrap_or_default(), after };
+    }
+    rules
+}
+
 /// Where agent 100 + n stands in the file: not where his id would put him.
 fn position(n: u32) -> u32 {
     n * 5 % 8
@@ -114,6 +128,10 @@ struct Model {
     last: BTreeMap<QueueName, AgentId>,
     /// Delays as they were before this step.
     delays: BTreeMap<AgentId, Instant>,
+    /// Callers whom a rule sends to another queue, with when they came first.
+    moving: BTreeMap<CallId, Instant>,
+    /// Callers for whom nobody is there, and since when.
+    lacking: BTreeMap<(CallId, QueueName), (Lack, Instant)>,
 }
 
 struct Waiting {
@@ -141,6 +159,8 @@ impl Model {
             work: BTreeMap::new(),
             last: BTreeMap::new(),
             delays: BTreeMap::new(),
+            moving: BTreeMap::new(),
+            lacking: BTreeMap::new(),
         }
     }
 
@@ -155,6 +175,12 @@ impl Model {
             }
         }
         let place = |id: &AgentId| old.agents[id].position;
+        // Where other skills are asked for, other agents may serve: the time begins anew.
+        let skills = |config: &FloorConfig, queue: &QueueName| config.queues.get(queue).map(|q| q.skills.clone());
+        let is_same = |call: &CallId| {
+            self.callers.get(call).is_some_and(|c| skills(&old, &c.queue) == skills(&self.config, &c.queue))
+        };
+        self.lacking.retain(|(call, _), _| is_same(call));
         self.last.retain(|queue, _| self.config.queues.contains_key(queue));
         for (queue, last) in std::mem::take(&mut self.last) {
             let stays = |id: &&AgentId| self.config.agents.contains_key(*id) && place(id) <= place(&last);
@@ -182,6 +208,7 @@ impl Model {
                     assert!(self.callers.contains_key(call) && *position > 0);
                 }
                 Output::Left { call, .. } => assert!(!self.callers.contains_key(call)),
+                Output::Moved { .. } => {}
             }
         }
     }
@@ -192,15 +219,32 @@ impl Model {
                 self.entered += 1;
                 let skills = skills.iter().map(|s| s.parse().unwrap()).collect();
                 let (queue, priority, segment) = (queue.clone(), *priority, segment.clone());
-                let caller = Waiting { queue, skills, since: now, priority, segment, seq: self.entered };
+                let since = self.moving.remove(call).unwrap_or(now);
+                let caller = Waiting { queue, skills, since, priority, segment, seq: self.entered };
                 assert!(self.callers.insert(*call, caller).is_none(), "{call} is in two queues");
                 assert_eq!(self.position(now, call), *position);
             }
+            (About::Call(call), Kind::Diverted { queue, to, rule, .. }) => {
+                let since = self.callers.get(call).map_or(now, |caller| caller.since);
+                if to.starts_with("queue:") {
+                    self.moving.entry(*call).or_insert(since);
+                } else {
+                    self.moving.remove(call);
+                }
+                if let Some(caller) = self.callers.get(call).filter(|caller| caller.queue == *queue) {
+                    let lack = self.lack(caller, false).map(Lack::key);
+                    assert_eq!(lack, Some(rule.as_str()), "{call} is sent away");
+                }
+            }
             (About::Call(call), Kind::QueueLeft { queue, outcome, .. }) => {
+                self.lacking.retain(|(gone, _), _| gone != call);
                 let was = self.callers.remove(call).map(|c| c.queue);
                 match outcome {
                     QueueOutcome::Full => assert_eq!(was, None),
-                    QueueOutcome::NoAgents => assert!(was.is_none() || was.as_ref() == Some(queue)),
+                    QueueOutcome::NoAgents
+                    | QueueOutcome::NoneLoggedIn
+                    | QueueOutcome::NoneSkilled
+                    | QueueOutcome::AllPaused => assert!(was.is_none() || was.as_ref() == Some(queue)),
                     _ => assert_eq!(was.as_ref(), Some(queue), "{call} left a queue he was not in"),
                 }
                 self.excluded.retain(|(excluded, _), _| excluded != call);
@@ -288,6 +332,51 @@ impl Model {
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
     }
 
+    /// What this caller lacks. A call of his own may hide a pause: `is_sure` takes who is in one for present.
+    fn lack(&self, caller: &Waiting, is_sure: bool) -> Option<Lack> {
+        let of_queue = self.config.queues[&caller.queue].skills.iter().map(|s| s.parse::<Skill>().unwrap());
+        let needs: Vec<Skill> =
+            of_queue.chain(caller.skills.iter().cloned()).filter(|skill| !skill.is_preferred()).collect();
+        let staffed = self.config.agents.values().filter(|agent| {
+            let state = self.states.get(&agent.id).map(|(state, _)| *state);
+            agent.queues.contains(&caller.queue) && state.is_some_and(|state| state != AgentStateName::Offline)
+        });
+        let staffed: Vec<&AgentConfig> = staffed.collect();
+        let skilled: Vec<&&AgentConfig> =
+            staffed.iter().filter(|agent| needs.iter().all(|need| need.is_met(&agent.skills))).collect();
+        let is_present = |agent: &&&AgentConfig| match self.states[&agent.id].0 {
+            AgentStateName::Ready | AgentStateName::Ringing | AgentStateName::WrapUp => true,
+            AgentStateName::Busy | AgentStateName::Hold => is_sure || self.talks.contains_key(&agent.id),
+            AgentStateName::Offline | AgentStateName::Paused | AgentStateName::Unreachable => false,
+        };
+        match (staffed.is_empty(), skilled.is_empty()) {
+            (true, _) => Some(Lack::LoggedIn),
+            (false, true) => Some(Lack::Skilled),
+            (false, false) => (!skilled.iter().any(is_present)).then_some(Lack::Awake),
+        }
+    }
+
+    /// Nobody waits for longer than a rule lets him where nobody is there for him.
+    fn nobody_is_forgotten(&mut self, now: Instant, floor: &Floor) {
+        let mut lacking = BTreeMap::new();
+        for (call, caller) in self.callers.iter().filter(|(call, _)| !self.is_rung(call)) {
+            let Some(lack) = self.lack(caller, true) else { continue };
+            let known = self
+                .lacking
+                .get(&(*call, caller.queue.clone()))
+                .filter(|(known, _)| *known == lack)
+                .map(|(_, since)| *since);
+            let since = known.unwrap_or(now);
+            lacking.insert((*call, caller.queue.clone()), (lack, since));
+            let rule = self.config.queues[&caller.queue].no_agents.of(lack);
+            // To another queue he goes only where room is.
+            let is_out = !matches!(rule.way, Way::Wait | Way::Queue(_));
+            let is_done = floor.poll_timeout().is_none_or(|at| at > now);
+            assert!(!is_out || !is_done || now <= since + rule.after, "{call} waits where nobody is: {lack:?}");
+        }
+        self.lacking = lacking;
+    }
+
     fn rings_for(&self, call: &CallId) -> usize {
         self.rings.values().filter(|(_, c)| c == call).count()
     }
@@ -372,6 +461,8 @@ impl Model {
     /// After each step: the floor and the model agree, and nobody waits for an idle agent.
     fn compare(&mut self, now: Instant, floor: &Floor) {
         floor.check().unwrap();
+        assert!(self.moving.is_empty(), "sent to a queue, but in none");
+        self.nobody_is_forgotten(now, floor);
         for view in floor.agents() {
             let known = self.states.get(&view.id).cloned().unwrap_or((AgentStateName::Offline, None));
             assert_eq!((view.state, view.code.clone()), known, "{}", view.id);
@@ -530,6 +621,7 @@ struct Totals {
     withdrawals: u32,
     discards: u32,
     left: u32,
+    moved: u32,
 }
 
 impl Totals {
@@ -540,6 +632,7 @@ impl Totals {
             Output::Withdraw { .. } => self.withdrawals += 1,
             Output::Discard { .. } => self.discards += 1,
             Output::Left { .. } => self.left += 1,
+            Output::Moved { .. } => self.moved += 1,
             Output::Announce { .. } | Output::Journal { .. } => {}
         }
     }
@@ -557,11 +650,12 @@ fn random_days_break_no_rule() {
         sum.withdrawals += totals.withdrawals;
         sum.discards += totals.discards;
         sum.left += totals.left;
+        sum.moved += totals.moved;
     }
     eprintln!("{} steps: {sum:?}", SEEDS * STEPS);
     // The days must have been full of life, or they prove nothing.
     assert!(sum.offers > 10_000 && sum.connects > 3_000 && sum.withdrawals > 1_000, "{sum:?}");
-    assert!(sum.discards > 100 && sum.left > 100, "{sum:?}");
+    assert!(sum.discards > 100 && sum.left > 100 && sum.moved > 100, "{sum:?}");
 }
 
 #[test]

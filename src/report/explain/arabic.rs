@@ -17,6 +17,11 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             let text = format!("دخل المتصل الطابور {} في الدور {position}.", isolated(queue.as_str()));
             (text, wishes(asks).into_iter().chain(crew(scene, roster)).collect())
         }
+        Event::Diverted { queue, to, rule, figures } => {
+            let figures = figures.map(|(is, most)| format!(" ({is} من {most})")).unwrap_or_default();
+            let (rule, queue, to) = (isolated(rule), isolated(queue.as_str()), isolated(to));
+            plain(format!("حوّلته القاعدة {rule} في الطابور {queue}{figures} إلى {to}."))
+        }
         Event::Moved { queue, position } => {
             plain(format!("نقلته قاعدة إلى الدور {position} في الطابور {}.", isolated(queue.as_str())))
         }
@@ -252,6 +257,10 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::Abandoned => format!("أغلق المتصل الخط في الطابور {queue}"),
         QueueOutcome::Timeout => format!("انقضى أطول انتظار في الطابور {queue} فغادره"),
         QueueOutcome::Full => format!("امتلأ الطابور {queue} فلم يُقبل"),
+        QueueOutcome::NoneLoggedIn => format!("لم يكن أحد من موظفي الطابور {queue} حاضرًا فغادره"),
+        QueueOutcome::NoneSkilled => format!("لم يملك أحد من الحاضرين في الطابور {queue} المهارات المطلوبة فغادره"),
+        QueueOutcome::AllPaused => format!("كان كل من يستطيع خدمته في الطابور {queue} متوقفًا فغادره"),
+        QueueOutcome::Overflow => format!("فاض الطابور {queue} عن طاقة موظفيه فغادره"),
         QueueOutcome::NoAgents => format!("لا أحد يخدم الطابور {queue} فغادره"),
         QueueOutcome::Transferred => format!("أُخرج من الطابور {queue} بيد غيره"),
     }

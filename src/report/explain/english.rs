@@ -18,6 +18,10 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::Moved { queue, position } => {
             plain(format!("A rule moved him to place {position} of queue {}.", id(queue.as_str())))
         }
+        Event::Diverted { queue, to, rule, figures } => {
+            let figures = figures.map(|(is, most)| format!(" ({is} of {most})")).unwrap_or_default();
+            plain(format!("Rule {} of queue {}{figures} sent him on: {}.", id(rule), id(queue.as_str()), id(to)))
+        }
         Event::Announced { position } => plain(format!("He was told that he is number {position}.")),
         Event::Offered { agent, queue, why, scene } => {
             let text = format!("{} was rung for him, for queue {}.", who(agent), id(queue.as_str()));
@@ -238,6 +242,10 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::Abandoned => format!("He hung up in queue {queue}"),
         QueueOutcome::Timeout => format!("The longest wait of queue {queue} was over: he left it"),
         QueueOutcome::Full => format!("Queue {queue} had no room for him: he was turned away"),
+        QueueOutcome::NoneLoggedIn => format!("Nobody of queue {queue} was logged in: he left it"),
+        QueueOutcome::NoneSkilled => format!("Nobody who was logged in for queue {queue} had the skills: he left it"),
+        QueueOutcome::AllPaused => format!("All who could have served him in queue {queue} were paused: he left it"),
+        QueueOutcome::Overflow => format!("Queue {queue} was too much for its agents: he left it"),
         QueueOutcome::NoAgents => format!("Nobody was there to serve queue {queue}: he left it"),
         QueueOutcome::Transferred => format!("He was taken out of queue {queue} by somebody"),
     }
