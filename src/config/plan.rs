@@ -50,8 +50,9 @@ impl Config {
             change.queue = Some(QueueName::from(name));
         }
         tell_all(&mut changes, "agent", &self.floor.agents, &new.floor.agents, When::Now);
-        for (id, user) in new.sip.users.iter().collect::<BTreeMap<_, _>>() {
-            if self.sip.users.get(id).is_some_and(|old| old.password != user.password) {
+        for id in new.floor.agents.keys().chain(new.call.supervisors.keys()) {
+            let password = |config: &Config| config.sip.users.get(id.as_str()).map(|user| user.password.clone());
+            if password(self).is_some_and(|old| Some(old) != password(new)) {
                 changes.push(unsaid(format!("password of {id}"), When::Now));
             }
         }
@@ -73,7 +74,10 @@ impl Config {
 
 /// The floor without its queues and agents, which are told of one by one.
 fn rest(floor: &FloorConfig) -> FloorConfig {
-    FloorConfig { queues: BTreeMap::new(), agents: BTreeMap::new(), ..floor.clone() }
+    let mut rest = floor.clone();
+    rest.queues.clear();
+    rest.agents.clear();
+    rest
 }
 
 fn unsaid(what: String, when: When) -> Change {
