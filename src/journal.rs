@@ -7,6 +7,7 @@
 mod places;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName, RecordingId};
 
 pub use places::{Binding, DialogSeed, Hop, OpenLeg};
+
+/// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
+pub const SHIFT_GAP: Duration = Duration::from_secs(4 * 3_600);
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -500,6 +504,27 @@ pub enum Kind {
         cause: StateCause,
         /// The call he is busy with.
         call: Option<CallId>,
+        /// How long from now on until the state ends by itself: a wrap-up, a pause with a longest time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_ms: Option<u64>,
+    },
+    /// An agent's phone failed so often in a row that a rule of the queue acts.
+    OffersMissed {
+        /// How its rings ended, all alike.
+        result: OfferResult,
+        /// How many in a row.
+        count: u32,
+        /// What is done with him.
+        action: AgentAction,
+    },
+    /// A pause is longer than its code allows.
+    PauseOver {
+        /// The code.
+        code: String,
+        /// How long it may be.
+        max_ms: u64,
+        /// What is done with him.
+        action: AgentAction,
     },
     /// The engine found an agent in a state without an owner or past its deadline and mended it: a fault of ours.
     AgentRepaired {
@@ -580,14 +605,66 @@ pub enum OfferResult {
     Rejected,
     /// His phone was busy (486, 600).
     Busy,
-    /// His phone could not be reached (404, 408, 410, 480, 5xx, no answer to the INVITE).
+    /// His phone could not be reached (404, 410, 480, 5xx), or none is registered.
     Unreachable,
+    /// His phone said nothing at all, or a proxy on the way says so (408, 504).
+    Timeout,
     /// The caller hung up or left the queue first.
     CallerGone,
     /// Another agent answered first, who was rung for the same caller.
     LostRace,
     /// Somebody or something changed the agent's state while he rang.
     Withdrawn,
+}
+
+impl OfferResult {
+    /// Those that are the agent's or his phone's doing: each has its own delay, count and action.
+    pub const FAILURES: [Self; 5] = [Self::NoAnswer, Self::Rejected, Self::Busy, Self::Unreachable, Self::Timeout];
+
+    /// Its place in [`Self::FAILURES`]; `None` for the others.
+    pub fn failure(self) -> Option<usize> {
+        Self::FAILURES.iter().position(|failure| *failure == self)
+    }
+
+    /// The word in journal, records, API and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::NoAnswer => "no_answer",
+            Self::Rejected => "rejected",
+            Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::CallerGone => "caller_gone",
+            Self::LostRace => "lost_race",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// What a rule does with an agent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentAction {
+    /// Nothing but telling it.
+    Alert,
+    /// He takes calls.
+    Ready,
+    /// He is paused, until somebody says otherwise.
+    Pause,
+    /// He is logged out, until somebody says otherwise.
+    Logout,
+}
+
+impl AgentAction {
+    /// All of them, each with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("alert", Self::Alert), ("ready", Self::Ready), ("pause", Self::Pause), ("logout", Self::Logout)];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| *word)
+    }
 }
 
 /// How a caller left a queue.
@@ -755,10 +832,14 @@ pub enum StateCause {
     Call,
     /// A timer: the end of wrap-up.
     Timer,
-    /// Missed rings.
+    /// Missed rings, or others that failed too often in a row.
     Rna,
+    /// A pause that was too long.
+    MaxPause,
     /// His phone came or went.
     Registration,
+    /// A new process: what he was when the last one ended.
+    Restored,
     /// The configuration.
     Config,
 }

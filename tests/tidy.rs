@@ -58,6 +58,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "io::stream",
             "io::ws",
             "acd::Wish",
+            "acd::config",
             "acd::preview",
             "call::Switch",
         ],

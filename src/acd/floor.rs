@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::agent::{Agent, State};
-use super::config::FloorConfig;
+use super::agent::{Agent, Shown, State};
+use super::config::{FloorConfig, PauseRules};
 use super::deadline::{Deadlines, Due, Slot};
 use super::lane::{Caller, Claim, Lane, Offer, Queue};
+use super::matching::ms;
 use super::strategy::Dice;
 use super::{Input, Output};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
@@ -34,6 +35,9 @@ pub struct Floor {
     /// Calls that agents are busy with: talks and calls of their own.
     pub(super) engaged: BTreeSet<(CallId, Slot)>,
     pub(super) deadlines: Deadlines,
+    pub(super) pauses: PauseRules,
+    /// How long a lost phone is not missed.
+    pub(super) grace: Duration,
     pub(super) outputs: VecDeque<Output>,
     pub(super) next_offer: u64,
     pub(super) next_rank: u64,
@@ -63,6 +67,8 @@ impl Floor {
             offers: BTreeMap::new(),
             engaged: BTreeSet::new(),
             deadlines: Deadlines::default(),
+            pauses: PauseRules::default(),
+            grace: Duration::ZERO,
             outputs: VecDeque::new(),
             next_offer: 0,
             next_rank: 0,
@@ -91,6 +97,7 @@ impl Floor {
             Input::Failed { offer, result, sip_code } => self.failed(now, offer, result, sip_code),
             Input::CallGone { call } => self.call_gone(now, call),
             Input::Reachable { agent, reachable } => self.at(&agent, |f, slot| f.reachable(now, slot, reachable)),
+            Input::PhoneLost { agent } => self.at(&agent, |f, slot| f.phone_lost(now, slot)),
             Input::Want { agent, wish, by } => self.at(&agent, |f, slot| f.want(now, slot, wish, by)),
             Input::TalkEnded { agent, call } => self.at(&agent, |f, slot| f.talk_ended(now, slot, call)),
             Input::Hold { agent, on } => self.at(&agent, |f, slot| f.hold(now, slot, on)),
@@ -109,6 +116,8 @@ impl Floor {
             self.turns += 1;
             match due {
                 Due::WrapUp(slot) => self.wrap_up_over(now, slot),
+                Due::PauseMax(slot) => self.pause_over(now, slot),
+                Due::Lagged(slot) => self.lagged(now, slot),
                 Due::Delay(slot) => self.delay_over(now, slot),
                 Due::Exclusion(slot, call) => self.exclusion_over(slot, call),
                 Due::Ring(offer) => self.ring_timed_out(now, offer),
@@ -145,6 +154,9 @@ impl Floor {
         }
         if let Some((at, due)) = state.deadline(slot) {
             self.deadlines.set(Some(at), due);
+        }
+        if !matches!(state, State::Offline) {
+            agent.offline_code = None;
         }
         agent.state = state;
     }
@@ -186,7 +198,9 @@ impl Floor {
         }
         agent.shown = shown.clone();
         let about = About::Agent(agent.id().clone());
-        let kind = Kind::AgentState { state: shown.state, code: shown.code, next: shown.next, cause, call: shown.call };
+        let left_ms = shown.until.map(|until| ms(until, now));
+        let Shown { state, code, next, call, .. } = shown;
+        let kind = Kind::AgentState { state, code, next, cause, call, left_ms };
         self.journal(about, kind);
     }
 

@@ -20,10 +20,12 @@ impl Floor {
     /// order apply to them at once. Callers of a queue that is gone leave with `NoAgents`. An agent who is gone is rung no
     /// more and logged out, after his call if he is in one. Rings, talks and wrap-ups that run go on with the
     /// times they began with.
-    pub fn apply(&mut self, now: Instant, config: FloorConfig) {
+    pub fn apply(&mut self, now: Instant, mut config: FloorConfig) {
         self.turns += 1;
         let deserted = self.deserted_since();
-        let FloorConfig { agents, queues } = config;
+        self.grace = config.grace;
+        self.limit_pauses(now, &mut config);
+        let FloorConfig { agents, queues, .. } = config;
         let gone: Vec<QueueName> = self.queues.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
         for name in gone {
             let callers: Vec<CallId> =
@@ -123,6 +125,10 @@ impl Floor {
 
     fn forget_agent(&mut self, now: Instant, slot: Slot) {
         self.set_state(slot, State::Offline);
+        if let Some(agent) = self.agents.get_mut(slot) {
+            // Should he come again, nothing is known of him.
+            agent.offline_code = None;
+        }
         self.refresh(now, slot, StateCause::Config);
         let Some(agent) = self.agents.try_remove(slot) else { return };
         for lane in &agent.lanes {
@@ -135,6 +141,9 @@ impl Floor {
             if let Some(caller) = self.callers.get_mut(call) {
                 caller.excluded.remove(&slot);
             }
+        }
+        if let Some((at, due)) = agent.phone.deadline(slot) {
+            self.deadlines.clear(Some(at), due);
         }
         self.by_name.remove(agent.id());
     }

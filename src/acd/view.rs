@@ -8,6 +8,7 @@ use super::deadline::Due;
 use super::floor::Floor;
 use super::lane::Queue;
 use super::matching::u32_of;
+use super::phone::Phone;
 use super::{AgentView, QueueView};
 use crate::id::{AgentId, QueueName};
 use crate::journal::AgentStateName;
@@ -87,7 +88,7 @@ impl Floor {
             let (offer, call, is_talk) = match &agent.state {
                 State::Ringing { offer, call } => (*offer, *call, false),
                 State::Talking(talk) => (talk.offer, talk.call, true),
-                State::Offline | State::Ready { .. } | State::WrapUp { .. } | State::Paused { .. } => continue,
+                State::Offline | State::Ready { .. } | State::WrapUp(_) | State::Paused(_) => continue,
             };
             offers.insert(offer);
             let found = self.offers.get(&offer).filter(|o| o.slot == slot && o.call == call);
@@ -157,6 +158,7 @@ impl Floor {
         let mut owned = BTreeSet::new();
         for (slot, agent) in &self.agents {
             owned.extend(agent.state.deadline(slot));
+            owned.extend(agent.phone.deadline(slot));
             owned.extend(agent.excluded.iter().map(|(call, at)| (*at, Due::Exclusion(slot, *call))));
         }
         for (call, caller) in &self.callers {
@@ -195,6 +197,7 @@ fn agent_view(agent: &Agent) -> AgentView {
         since: agent.since,
         code: shown.code.clone(),
         next: shown.next.clone(),
+        until: shown.until,
         call: shown.call,
         queues: agent.config.queues.clone(),
         idle_since: agent.idle_since,
@@ -202,7 +205,11 @@ fn agent_view(agent: &Agent) -> AgentView {
             State::Ready { delayed_until } => delayed_until,
             _ => None,
         },
-        missed: agent.missed,
+        misses: agent.misses,
+        missed_from: match agent.phone {
+            Phone::Lost { until } if agent.config.contact.is_none() => Some(until),
+            Phone::There | Phone::Lost { .. } | Phone::Gone { .. } => None,
+        },
     }
 }
 

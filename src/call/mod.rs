@@ -552,8 +552,10 @@ impl Call {
                 let prompt = match &feature {
                     Feature::Ready => "code_ready",
                     Feature::Pause(_) => "code_paused",
+                    Feature::NoPause => "code_no_pause",
                     Feature::LogOut => "code_logged_out",
                     Feature::FinishWrapUp => "code_wrap_up",
+                    Feature::WrapUp => "code_wrap_up_more",
                 };
                 self.served = true;
                 self.outputs.push_back(Action::Feature(feature));

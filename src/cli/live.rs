@@ -87,7 +87,7 @@ pub enum Agents {
     State {
         /// His id.
         id: String,
-        /// `ready`, `paused`, `offline`, or `finish_wrap_up`.
+        /// `ready`, `paused`, `offline`, `wrap_up` (ask for one, or for more time) or `finish_wrap_up`.
         state: String,
         /// The pause code.
         #[arg(long)]

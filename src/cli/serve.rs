@@ -223,7 +223,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
             .context("the journal cannot be opened: check the data folder")?;
     let journal = Arc::new(journal);
     let mut present = Present { live: recovered.live.clone(), ..Present::default() };
-    let remains = remains(&recovered);
+    let remains = Remains::of(wall_now(), &recovered.live, &recovered.places);
     let next_seq = close_what_was_up(&config, &journal, &mut present, recovered)?;
     let records = Records::open(&config.data_dir).await.map_err(|error| Failure::new(1, error.to_string()))?;
     let follower = records
@@ -397,13 +397,6 @@ fn close_what_was_up(
         );
     }
     Ok(next_seq)
-}
-
-/// What the new engine takes over from the last one.
-fn remains(recovered: &Recovered) -> Remains {
-    let legs = recovered.places.legs().map(|(call, open)| (call, open.clone()));
-    let phones = recovered.places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
-    Remains { legs: legs.collect(), phones: phones.collect() }
 }
 
 fn start_filing(config: &Config, records: &Records, inbox: &driver::Inbox) -> Result<Filing, Failure> {

@@ -55,6 +55,9 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
     let mut people = people::read(root, &centre.languages, &flow_names(&ivr, &flows_dir), problems);
     people.call.outbound = outbound::read(&table("outbound"));
     sip.config.guard = guard::read(&table("guard"), &table("centre"));
+    if let Some(grace) = table("sip").duration("agent_grace", 0..=300) {
+        people.floor.grace = grace;
+    }
     sip.config.users = people.users;
     sip.config.watched.users = people.floor.agents.keys().map(ToString::to_string).collect();
     sip.config.fixed = people.fixed;

@@ -64,6 +64,12 @@ pub const SECTIONS: &[Section] = &[
                 "Languages callers can be spoken to in; the first is the default. Prompts are shipped for `ar` and `en`.",
             ),
             key(
+                "force_pause_code",
+                "true or false",
+                "`false`",
+                "A pause without one of the `[[pause_code]]` is refused.",
+            ),
+            key(
                 "emergency",
                 "list of digits",
                 "`[\"112\", \"911\", \"997\", \"998\", \"999\"]`",
@@ -100,6 +106,12 @@ pub const SECTIONS: &[Section] = &[
                 "duration 1 min–1 h",
                 "`\"2m\"`",
                 "Longest registration granted to an agent's phone; supervisors get up to an hour. A phone that asks for less than a minute is refused (423).",
+            ),
+            key(
+                "agent_grace",
+                "duration 0–5 min",
+                "`\"15s\"`",
+                "How long an agent whose phone is lost (connection cut, registration run out) keeps his state; then he is unreachable. He gets no offer meanwhile.",
             ),
             key(
                 "tls_certificate",
@@ -625,6 +637,32 @@ pub const SECTIONS: &[Section] = &[
         not_built: &["team", "role"],
     },
     Section {
+        name: "pause_code",
+        list: true,
+        about: "A reason for which an agent takes no calls.",
+        keys: &[
+            key(
+                "id",
+                "letters, digits, `-`, `_`, `.`",
+                "required",
+                "What journal, metrics and API call it. `LOGIN`, `RNA`, `LAGGED` and `MAXPAUSE` are the system's own.",
+            ),
+            key("label", "table of language to text", "none", "What people read: `{ ar = \"غداء\", en = \"Lunch\" }`."),
+            key("digits", "1 to 8 digits", "–", "Dialled after `*12` for it; the id itself works too."),
+            key("paid", "true or false", "`true`", "Whether it is paid time."),
+            key("productive", "true or false", "`false`", "Whether it is work, as a training is."),
+            key("max", "duration 10 s–24 h", "none", "How long it may last."),
+            key(
+                "after_max",
+                "`alert`, `ready`, `pause` or `logout`",
+                "`\"alert\"`",
+                "What happens then: it is told alone, the agent is ready, paused with code `MAXPAUSE`, or logged out.",
+            ),
+            key("roles", "list of `agent`, `supervisor`", "both", "Who may choose it; API keys count as supervisors."),
+        ],
+        not_built: &[],
+    },
+    Section {
         name: "queue",
         list: true,
         about: "Where callers wait.",
@@ -656,6 +694,18 @@ pub const SECTIONS: &[Section] = &[
                 "With `ring_all` and `ring_progressive`: the most agents who ring for one caller at once.",
             ),
             key("wrap_up", "duration 0–1 h", "`\"10s\"`", "Time after a talk before the next offer."),
+            key(
+                "wrap_up_mode",
+                "`none`, `optional`, `optional_timed`, `timed` or `discretionary`",
+                "`\"timed\"`",
+                "Whether there is a wrap-up and who ends it; `docs/queues.md` says what each does.",
+            ),
+            key(
+                "wrap_up_max",
+                "duration 1 s–4 h",
+                "`\"15m\"`",
+                "The longest wrap-up when the agent extends it, and of mode `discretionary`; never less than `wrap_up`.",
+            ),
             key("record", "`always` or `never`", "`\"never\"`", "Recording from the agent's answer on."),
             key(
                 "record_pause_max",
@@ -724,8 +774,22 @@ pub const SECTIONS: &[Section] = &[
                 "rna_threshold",
                 "whole number 1–100",
                 "`2`",
-                "Missed rings in a row after which an agent is paused with code `RNA`.",
+                "Missed rings in a row after which `rna_action` is done.",
             ),
+            key(
+                "rna_action",
+                "`pause`, `logout`, `alert` or `ready`",
+                "`\"pause\"`",
+                "What happens to an agent who let his phone ring so often: paused with code `RNA`, logged out, told alone, or nothing.",
+            ),
+            key("reject_threshold", "whole number 1–100", "`3`", "The same for calls he declined …"),
+            key("reject_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
+            key("busy_threshold", "whole number 1–100", "`3`", "… his phone was busy …"),
+            key("busy_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
+            key("unreachable_threshold", "whole number 1–100", "`3`", "… his phone could not be reached …"),
+            key("unreachable_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
+            key("timeout_threshold", "whole number 1–100", "`3`", "… his phone said nothing at all …"),
+            key("timeout_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
             key(
                 "exclude_agent",
                 "duration 0–1 h",
@@ -747,8 +811,9 @@ pub const SECTIONS: &[Section] = &[
             key("delay_rejected", "duration 0–1 h", "`\"30s\"`", "… after he declined."),
             key("delay_busy", "duration 0–1 h", "`\"30s\"`", "… after his phone was busy."),
             key("delay_unreachable", "duration 0–1 h", "`\"5s\"`", "… after his phone could not be reached."),
+            key("delay_timeout", "duration 0–1 h", "`\"5s\"`", "… after his phone said nothing at all."),
         ],
-        not_built: &["callback", "calendar", "rna_action", "relax", "overflow", "priority", "autofill", "language"],
+        not_built: &["callback", "calendar", "relax", "overflow", "priority", "autofill", "language"],
     },
 ];
 

@@ -14,6 +14,7 @@
 //! key that the contract names and this build does not honour is an error ("not built yet"), never ignored.
 
 mod build;
+mod desk;
 mod dev;
 mod guard;
 pub mod keys;

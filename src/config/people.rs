@@ -11,6 +11,7 @@ use crate::id::{AgentId, QueueName};
 use crate::sip::config::{Host, TrunkAccount, UserConfig};
 
 use super::build::{duplicate, known, name};
+use super::desk;
 use super::legs;
 use super::numbers;
 use super::reader::{Reader, Text};
@@ -62,6 +63,8 @@ pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, prob
     people.call.languages = languages.to_vec();
     let mut seen = Seen::default();
 
+    let centre = Reader::table(root, known("centre"), problems);
+    people.floor.pauses = desk::pauses(&tables("pause_code"), &centre, &mut seen);
     let queues = tables("queue");
     for reader in &queues {
         queue(reader, &mut people, &mut seen);
@@ -120,7 +123,7 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
     let name = QueueName::from(seen.name(reader, "name", "queue").text);
     let default = QueueConfig::new(name.clone());
     let hour = 3_600;
-    let queue = QueueConfig {
+    let mut queue = QueueConfig {
         name: name.clone(),
         strategy: reader.word("strategy", &Strategy::WORDS, &not_built).unwrap_or(default.strategy),
         service_level: reader.duration("service_level", 1..=hour).unwrap_or(default.service_level),
@@ -129,7 +132,6 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
             .duration("ring_progressive_delay", 1..=300)
             .unwrap_or(default.ring_progressive_delay),
         ring_max: reader.number("ring_max", 1..=1_000).unwrap_or(default.ring_max),
-        wrap_up: reader.duration("wrap_up", 0..=hour).unwrap_or(default.wrap_up),
         max_wait: reader.duration("max_wait", 1..=24 * hour).unwrap_or(default.max_wait),
         max_waiting: reader.number("max_waiting", 1..=100_000).unwrap_or(default.max_waiting),
         skills: skill_wishes(reader),
@@ -149,13 +151,11 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
                 Some(every)
             }
         },
-        rna_threshold: reader.number("rna_threshold", 1..=100).unwrap_or(default.rna_threshold),
         exclude_agent: reader.duration("exclude_agent", 0..=hour).unwrap_or(default.exclude_agent),
-        delay_no_answer: reader.duration("delay_no_answer", 0..=hour).unwrap_or(default.delay_no_answer),
-        delay_rejected: reader.duration("delay_rejected", 0..=hour).unwrap_or(default.delay_rejected),
-        delay_busy: reader.duration("delay_busy", 0..=hour).unwrap_or(default.delay_busy),
-        delay_unreachable: reader.duration("delay_unreachable", 0..=hour).unwrap_or(default.delay_unreachable),
+        ..default
     };
+    desk::wrap_up(reader, &mut queue);
+    desk::misses(reader, &mut queue);
     if queue.strict_priority && queue.max_wait_strict.is_none() {
         let message = "with \"strict_priority\" a caller of low priority may wait for ever";
         let help = "max_wait_strict = \"5m\" lets him go first after that time".to_owned();

@@ -165,7 +165,14 @@ impl Engine {
             Origin::User(_) | Origin::Stranger => None,
         };
         let forms = numbering.map(|numbering| numbering.forms(dialled)).unwrap_or_default();
-        route::route_forms(&self.settings.call, queues_of, origin, dialled, &forms)
+        match route::route_forms(&self.settings.call, queues_of, origin, dialled, &forms) {
+            // Which codes there are the floor knows.
+            Route::Feature(Feature::Pause(code)) => {
+                let chosen = self.settings.floor.pauses.choose(&code, StateCause::Agent);
+                Route::Feature(chosen.map_or(Feature::NoPause, Feature::Pause))
+            }
+            other => other,
+        }
     }
 
     fn feature(&mut self, now: Instant, id: CallId, feature: Feature) {
@@ -173,8 +180,10 @@ impl Engine {
         let wish = match feature {
             Feature::Ready => Wish::Ready,
             Feature::Pause(code) => Wish::Pause(code),
+            Feature::NoPause => return,
             Feature::LogOut => Wish::Logout,
             Feature::FinishWrapUp => Wish::FinishWrapUp,
+            Feature::WrapUp => Wish::WrapUp,
         };
         self.tell_floor(now, acd::Input::Want { agent, wish, by: StateCause::Agent });
     }

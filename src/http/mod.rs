@@ -199,6 +199,7 @@ fn routes() -> Router<App> {
         .route("/api/v1/queues/{name}/live", get(api::queue))
         .route("/api/v1/queues/{name}/preview", get(preview::preview))
         .route("/api/v1/agents", get(api::agents))
+        .route("/api/v1/pause-codes", get(api::pause_codes))
         .route("/api/v1/agents/{id}", get(api::agent))
         .route("/api/v1/agents/{id}/state", put(api::set_state))
         .route("/api/v1/agents/{id}/supervise", post(supervise::supervise))

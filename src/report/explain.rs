@@ -274,6 +274,8 @@ impl Story {
             | Kind::ContactGone { .. }
             | Kind::Unregistered { .. }
             | Kind::AgentState { .. }
+            | Kind::OffersMissed { .. }
+            | Kind::PauseOver { .. }
             | Kind::AgentRepaired { .. } => return None,
         })
     }

@@ -359,6 +359,8 @@ impl Tracked {
             | Kind::LegUp { .. }
             | Kind::LegDown { .. }
             | Kind::AgentState { .. }
+            | Kind::OffersMissed { .. }
+            | Kind::PauseOver { .. }
             | Kind::AgentRepaired { .. } => return false,
         }
         true

@@ -155,7 +155,11 @@ pub fn settings() -> Settings {
             recording: BTreeMap::from([(queue("support"), RecordPolicy::Always)]),
             ..CallConfig::default()
         },
-        floor: FloorConfig { agents: agents.into_iter().map(|a| (a.id.clone(), a)).collect(), queues },
+        floor: FloorConfig {
+            agents: agents.into_iter().map(|a| (a.id.clone(), a)).collect(),
+            queues,
+            ..FloorConfig::default()
+        },
         utc_offset_minutes: 180,
         flows: Arc::new(flows(&names)),
         prompts: Arc::new(prompts()),

@@ -5,12 +5,17 @@
 
 mod agents;
 mod callers;
+mod misses;
 mod nobody;
 mod order;
+mod pauses;
+mod phones;
 mod preview;
 mod random;
+mod restore;
 mod rounds;
 mod strategies;
+mod wrap_up;
 
 use std::time::{Duration, Instant};
 

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::super::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
+use super::super::config::{
+    AgentConfig, FloorConfig, MissRule, PauseCode, PauseRole, QueueConfig, Strategy, WrapUpMode,
+};
 use super::super::skill::Skill;
 use super::super::way::{Lack, NoAgentRule, NoAgentRules};
 use super::super::{Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
-use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
+use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
 
 const SEEDS: u64 = 80;
 const STEPS: u64 = 2_000;
@@ -35,14 +37,25 @@ impl Dice {
     }
 }
 
+fn action(dice: &mut Dice) -> AgentAction {
+    dice.pick(&AgentAction::WORDS).map_or(AgentAction::Ready, |(_, action)| action)
+}
+
 fn config(dice: &mut Dice) -> FloorConfig {
-    let mut config = FloorConfig::default();
+    let mut config = FloorConfig { grace: Duration::from_secs(dice.roll(20)), ..FloorConfig::default() };
+    let max = (dice.roll(3) != 0).then(|| Duration::from_secs(1 + dice.roll(90)));
+    let lunch = PauseCode { max, after_max: action(dice), digits: Some("1".to_owned()), ..PauseCode::new("LUNCH") };
+    let coach = PauseCode { roles: BTreeSet::from([PauseRole::Supervisor]), ..PauseCode::new("COACH") };
+    config.pauses.codes = [lunch, coach].map(|code| (code.id.clone(), code)).into();
+    config.pauses.force = dice.roll(2) == 0;
     for name in QUEUES.into_iter().take(if dice.roll(4) == 0 { 2 } else { 3 }) {
         let seconds = |dice: &mut Dice, below| Duration::from_secs(dice.roll(below));
         let strategies = Strategy::WORDS.map(|(_, strategy)| strategy);
         let queue = QueueConfig {
             strategy: dice.pick(&strategies).unwrap_or(Strategy::LongestIdle),
             wrap_up: seconds(dice, 10),
+            wrap_up_mode: dice.pick(&WrapUpMode::WORDS).map_or(WrapUpMode::Timed, |(_, mode)| mode),
+            wrap_up_max: seconds(dice, 30),
             ring_progressive_delay: Duration::from_secs(1 + dice.roll(12)),
             ring_max: 1 + dice.roll(6) as u32,
             max_wait: Duration::from_secs(20 + dice.roll(200)),
@@ -57,6 +70,10 @@ fn config(dice: &mut Dice) -> FloorConfig {
             exclude_agent: seconds(dice, 30),
             delay_no_answer: seconds(dice, 10),
             delay_rejected: seconds(dice, 10),
+            rna_action: action(dice),
+            on_rejected: MissRule { threshold: dice.roll(4) as u32, action: action(dice) },
+            on_busy: MissRule { threshold: dice.roll(4) as u32, action: action(dice) },
+            on_timeout: MissRule { threshold: dice.roll(4) as u32, action: action(dice) },
             skills: dice
                 .pick(&[&["!new"][..], &["en>=3?"], &[], &[]])
                 .unwrap_or_default()
@@ -122,6 +139,12 @@ struct Model {
     excluded: BTreeMap<(CallId, AgentId), Instant>,
     entered: u64,
     talks: BTreeMap<AgentId, CallId>,
+    /// Wrap-ups: the queue as it was at their begin, when that was, and when they end by themselves.
+    wrap_ups: BTreeMap<AgentId, (QueueConfig, Instant, Option<Instant>)>,
+    /// The last talk of each agent.
+    last_talks: BTreeMap<AgentId, (QueueConfig, Instant)>,
+    /// Failures in a row, by cause.
+    rows: BTreeMap<AgentId, [u32; 5]>,
     /// Callers answered and ms talked.
     work: BTreeMap<AgentId, (u64, u64)>,
     /// Whom each queue rang last.
@@ -156,6 +179,9 @@ impl Model {
             excluded: BTreeMap::new(),
             entered: 0,
             talks: BTreeMap::new(),
+            wrap_ups: BTreeMap::new(),
+            last_talks: BTreeMap::new(),
+            rows: BTreeMap::new(),
             work: BTreeMap::new(),
             last: BTreeMap::new(),
             delays: BTreeMap::new(),
@@ -170,7 +196,11 @@ impl Model {
         for call in self.rings.values().map(|(_, call)| *call).collect::<BTreeSet<_>>() {
             let queue = self.config.queues.get(&self.callers[&call].queue);
             match queue.filter(|queue| queue.strategy == Strategy::RingProgressive) {
-                Some(queue) => _ = self.more_at.entry(call).or_insert(now + queue.ring_progressive_delay),
+                Some(queue) => {
+                    // Who could have one more and found none begins to wait anew.
+                    let at = self.more_at.entry(call).or_insert(now + queue.ring_progressive_delay);
+                    *at = if *at <= now { now + queue.ring_progressive_delay } else { *at };
+                }
                 None => _ = self.more_at.remove(&call),
             }
         }
@@ -270,9 +300,8 @@ impl Model {
                 if !self.is_rung(call) {
                     self.more_at.remove(call);
                 }
-                let failed =
-                    [OfferResult::NoAnswer, OfferResult::Rejected, OfferResult::Busy, OfferResult::Unreachable];
-                if failed.contains(result) {
+                self.count_failure(agent, *result);
+                if result.failure().is_some() {
                     let until = now + self.config.queues[queue].exclude_agent;
                     self.excluded.insert((*call, agent.clone()), until);
                 }
@@ -281,17 +310,101 @@ impl Model {
                 assert!(self.talks.insert(agent.clone(), *call).is_none(), "{agent} talks twice");
                 self.work.entry(agent.clone()).or_default().0 += 1;
             }
-            (About::Call(call), Kind::TalkEnded { agent, talk_ms, .. }) => {
+            (About::Call(call), Kind::TalkEnded { agent, talk_ms, queue, .. }) => {
+                let queue = &self.config.queues.get(queue.as_ref().unwrap());
+                match queue {
+                    Some(queue) => _ = self.last_talks.insert(agent.clone(), ((*queue).clone(), now)),
+                    None => _ = self.last_talks.remove(agent),
+                }
                 self.work.entry(agent.clone()).or_default().1 += talk_ms;
                 assert_eq!(self.talks.remove(agent).as_ref(), Some(call));
             }
-            (About::Agent(agent), Kind::AgentState { state, code, .. }) => {
+            (About::Agent(agent), Kind::AgentState { state, code, cause, left_ms, .. }) => {
+                self.pause(agent, *state, code.as_deref(), *cause);
+                self.wrap_up(now, agent, *state, *cause, left_ms.map(Duration::from_millis));
                 self.states.insert(agent.clone(), (*state, code.clone()));
             }
             (About::Call(call), Kind::Moved { queue, .. }) => assert_eq!(&self.callers[call].queue, queue),
+            (About::Agent(agent), Kind::OffersMissed { result, count, action }) => {
+                assert!(*action != AgentAction::Ready);
+                let row = self.rows.get(agent).copied().unwrap_or_default();
+                assert_eq!(row[result.failure().unwrap()], *count, "{agent}");
+            }
+            (About::Agent(agent), Kind::PauseOver { code, action, .. }) => {
+                assert_eq!(code, "LUNCH", "{agent}");
+                assert_eq!(*action, self.config.pauses.codes["LUNCH"].after_max);
+            }
             (About::Call(_), Kind::Announced { .. }) | (About::Agent(_), Kind::AgentRepaired { .. }) => {}
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Who chooses is there: failures in a row begin anew.
+    fn hear(&mut self, input: &Input) {
+        let Input::Want { agent, wish, by } = input else { return };
+        let counts = match wish {
+            Wish::Ready | Wish::Logout => true,
+            Wish::Pause(code) => self.config.pauses.choose(code, *by).is_ok(),
+            Wish::WrapUp | Wish::FinishWrapUp => false,
+        };
+        if counts {
+            self.rows.remove(agent);
+        }
+    }
+
+    /// A failure counts for its cause; an answer breaks all rows.
+    fn count_failure(&mut self, agent: &AgentId, result: OfferResult) {
+        let row = self.rows.entry(agent.clone()).or_default();
+        match result.failure() {
+            Some(at) => row[at] += 1,
+            None if result == OfferResult::Accepted => *row = [0; 5],
+            None => {}
+        }
+    }
+
+    /// Nobody is paused with a code that he may not choose; the system's own codes are the system's.
+    fn pause(&self, agent: &AgentId, state: AgentStateName, code: Option<&str>, cause: StateCause) {
+        match (state, code) {
+            (AgentStateName::Paused, Some("COACH")) => assert_ne!(cause, StateCause::Agent, "{agent}"),
+            (AgentStateName::Paused, Some("RNA" | "MAXPAUSE" | "LUNCH")) => {}
+            (AgentStateName::Paused, code) => assert_eq!(code, Some("other"), "{agent}"),
+            (AgentStateName::Offline, code) => assert!(matches!(code, None | Some("RNA" | "MAXPAUSE")), "{agent}"),
+            (AgentStateName::Unreachable, code) => assert!(matches!(code, None | Some("LAGGED")), "{agent}"),
+            (_, code) => assert_eq!(code, None, "{agent}"),
+        }
+    }
+
+    /// A wrap-up is one that the queue of the last talk gives, no longer than it may be, and the timer ends it in time.
+    fn wrap_up(
+        &mut self,
+        now: Instant,
+        agent: &AgentId,
+        state: AgentStateName,
+        cause: StateCause,
+        left: Option<Duration>,
+    ) {
+        let before = self.states.get(agent).map_or(AgentStateName::Offline, |(state, _)| *state);
+        if state != AgentStateName::WrapUp {
+            let is_timer = cause == StateCause::Timer && before == AgentStateName::WrapUp;
+            if let Some((_, _, until)) = self.wrap_ups.remove(agent).filter(|_| is_timer) {
+                assert_eq!(until, Some(now), "{agent} wraps up until then");
+            }
+            return;
+        }
+        let (queue, ended) = self.last_talks.get(agent).expect("a wrap-up without a talk");
+        let longest = queue.wrap_up.max(queue.wrap_up_max);
+        let until = left.map(|left| now + left);
+        match queue.wrap_up_mode {
+            WrapUpMode::None => panic!("{agent} wraps up"),
+            WrapUpMode::Optional => assert_eq!(until, None),
+            WrapUpMode::Discretionary => assert_eq!(until, Some(*ended + longest)),
+            WrapUpMode::OptionalTimed | WrapUpMode::Timed => {
+                assert!(until.is_some_and(|until| until >= *ended + queue.wrap_up));
+                // A reload may have changed what it is extended by, and how far.
+                assert!(until.is_some_and(|until| until <= *ended + Duration::from_secs(30)), "{until:?}");
+            }
+        }
+        self.wrap_ups.insert(agent.clone(), (queue.clone(), *ended, until));
     }
 
     /// His place in his queue, 1 = next.
@@ -327,6 +440,7 @@ impl Model {
             && config.queues.contains(&caller.queue)
             && caller.skills.iter().all(|s| s.is_preferred() || s.is_met(&config.skills))
             && of_queue.iter().all(|s| s.ends_with('?') || s.parse::<Skill>().unwrap().is_met(&config.skills))
+            && floor.agent(agent).is_some_and(|a| a.missed_from.is_none())
             && delayed.is_none_or(over)
             && was_delayed.is_none_or(over)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
@@ -469,6 +583,7 @@ impl Model {
         }
         self.delays = floor.agents().filter_map(|a| Some((a.id, a.delayed_until?))).collect();
         self.work.retain(|id, _| floor.agent(id).is_some());
+        self.rows.retain(|id, _| floor.agent(id).is_some());
         let live: BTreeSet<AgentId> = floor.agents().map(|a| a.id).collect();
         let gone =
             |(id, (state, _)): (&AgentId, &(AgentStateName, _))| live.contains(id) || *state == AgentStateName::Offline;
@@ -511,8 +626,7 @@ fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64
         6 => Input::CallGone { call: old },
         7..=11 => Input::Answered { offer: some_offer(dice) },
         12 | 13 => {
-            let results = [OfferResult::NoAnswer, OfferResult::Rejected, OfferResult::Busy, OfferResult::Unreachable];
-            let result = dice.pick(&results).unwrap_or(OfferResult::Busy);
+            let result = dice.pick(&OfferResult::FAILURES).unwrap_or(OfferResult::Busy);
             Input::Failed { offer: some_offer(dice), result, sip_code: None }
         }
         14..=19 => match dice.pick(&model.talks.iter().collect::<Vec<_>>()) {
@@ -522,12 +636,14 @@ fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64
         20 => Input::Hold { agent, on: dice.roll(2) == 0 },
         21 if dice.roll(3) == 0 => Input::OwnCall { agent, call: CallId::new(1_000_000 + dice.roll(2), 0) },
         22 | 23 => Input::OwnCallEnded { agent, call: CallId::new(1_000_000 + dice.roll(2), 0) },
+        24 if dice.roll(3) == 0 => Input::PhoneLost { agent },
         24 | 25 => Input::Reachable { agent, reachable: dice.roll(5) != 0 },
         _ => {
             let wish = match dice.roll(8) {
-                0 => Wish::Pause("LUNCH".to_owned()),
+                0 => Wish::Pause(dice.pick(&["LUNCH", "1", "COACH", "RNA", "other"]).unwrap_or_default().to_owned()),
                 1 => Wish::Logout,
-                2 | 3 => Wish::FinishWrapUp,
+                2 => Wish::FinishWrapUp,
+                3 => Wish::WrapUp,
                 _ => Wish::Ready,
             };
             let by = if dice.roll(2) == 0 { StateCause::Agent } else { StateCause::Supervisor };
@@ -567,6 +683,7 @@ impl Day {
                 3..200 => self.let_time_pass(),
                 _ => {
                     let input = random_input(&mut self.dice, &self.model, &mut self.calls, self.last_offer);
+                    self.model.hear(&input);
                     self.floor.handle(self.now, input);
                     self.done();
                 }

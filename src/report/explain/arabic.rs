@@ -245,6 +245,7 @@ fn ring_end(who: &str, result: OfferResult, rang: &str, sip_code: Option<u16>) -
         OfferResult::Rejected => format!("رفض {who} المكالمة بعد {rang}{status}."),
         OfferResult::Busy => format!("كان هاتف {who} مشغولًا{status}."),
         OfferResult::Unreachable => format!("تعذّر الوصول إلى هاتف {who}{status}."),
+        OfferResult::Timeout => format!("لم يستجب هاتف {who} إطلاقًا{status}."),
         OfferResult::CallerGone => format!("أُوقف رنين هاتف {who} بعد {rang}: غادر المتصل."),
         OfferResult::LostRace => format!("أُوقف رنين هاتف {who} بعد {rang}: سبقه غيره إلى الردّ."),
         OfferResult::Withdrawn => format!("أُوقف رنين هاتف {who} بعد {rang}: تغيّرت حالته."),

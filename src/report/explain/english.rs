@@ -230,6 +230,7 @@ fn ring_end(who: &str, result: OfferResult, rang: &str, sip_code: Option<u16>) -
         OfferResult::Rejected => format!("{who} declined after {rang}{status}."),
         OfferResult::Busy => format!("The phone of {who} was busy{status}."),
         OfferResult::Unreachable => format!("The phone of {who} could not be reached{status}."),
+        OfferResult::Timeout => format!("The phone of {who} said nothing at all{status}."),
         OfferResult::CallerGone => format!("The ring at {who} was withdrawn after {rang}: the caller was gone."),
         OfferResult::LostRace => format!("The ring at {who} was withdrawn after {rang}: another one had answered."),
         OfferResult::Withdrawn => format!("The ring at {who} was withdrawn after {rang}: his state had changed."),
