@@ -330,6 +330,39 @@ pub fn bans(what: &Bans, target: &Target) -> Result<(), Failure> {
     }
 }
 
+/// `reload --dry-run`: a line for each change.
+pub fn reload_plan(target: &Target) -> Result<(), Failure> {
+    let answer = target.send("POST", "/api/v1/admin/reload?dry_run=true", &json!({}))?;
+    let of = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    if answer.get("accepted").and_then(Value::as_bool) != Some(true) {
+        let errors: Vec<String> = of("errors").iter().map(text).collect();
+        return Err(Failure::new(3, format!("{}\na reload would be refused; nothing was changed", errors.join("\n"))));
+    }
+    let changes = of("changes");
+    if target.json {
+        changes.iter().for_each(|change| say!("{change}"));
+    } else if changes.is_empty() {
+        eprintln!("nothing would change");
+    } else {
+        changes.iter().for_each(|change| say!("{}", change_line(change)));
+    }
+    Ok(())
+}
+
+/// `queue.support.wrap_up  10s → 30s  (now, 3 wait there)`.
+fn change_line(change: &Value) -> String {
+    let field = |name: &str| change.get(name).map(text).unwrap_or_default();
+    let values = match (field("before"), field("after")) {
+        (before, after) if before.is_empty() && after.is_empty() => "another one".to_owned(),
+        (before, after) if before.is_empty() => after,
+        (_, after) if after.is_empty() => "gone".to_owned(),
+        (before, after) => format!("{before} → {after}"),
+    };
+    let waiting = change.get("waiting").and_then(Value::as_u64).filter(|waiting| *waiting > 0);
+    let waiting = waiting.map(|waiting| format!(", {waiting} wait there")).unwrap_or_default();
+    format!("{}  {values}  ({}{waiting})", field("what"), field("when").replace('_', " "))
+}
+
 /// `reload`.
 pub fn reload(target: &Target) -> Result<(), Failure> {
     let answer = target.send("POST", "/api/v1/admin/reload", &json!({}))?;

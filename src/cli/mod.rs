@@ -132,6 +132,9 @@ enum Command {
     },
     /// Read the configuration again, whole or not at all.
     Reload {
+        /// Only tell what would change, when, and for how many who wait.
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -191,7 +194,8 @@ pub fn main() -> ExitCode {
         Command::Calendars { what, target } => live::calendars(&what, &target),
         Command::Bans { what, target } => live::bans(&what, &target),
         Command::Recordings { what } => recordings::recordings(&what),
-        Command::Reload { target } => live::reload(&target),
+        Command::Reload { dry_run: true, target } => live::reload_plan(&target),
+        Command::Reload { dry_run: false, target } => live::reload(&target),
         Command::Key { what, target } => live::keys(&what, &target),
         Command::Ivr { what } => offline::ivr(&what),
         Command::Prompts { what } => prompts::run(&what),

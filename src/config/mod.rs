@@ -24,6 +24,7 @@ mod legs;
 mod numbers;
 mod outbound;
 mod people;
+pub mod plan;
 mod reader;
 mod source;
 mod streams;

@@ -343,11 +343,40 @@ pub fn random_word(length: usize) -> Result<String, getrandom::Error> {
     Ok(bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect())
 }
 
-/// `POST /admin/reload`.
-pub async fn reload(State(app): State<App>) -> Answer<Json<Value>> {
+/// Query of `POST /admin/reload`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `POST /admin/reload`; with `dry_run=true` it only tells what would change, and for how many who wait.
+pub async fn reload(State(app): State<App>, Query(query): Query<ReloadQuery>) -> Answer<Json<Value>> {
+    if query.dry_run {
+        return dry_run(app).await;
+    }
     let outcome = tokio::task::spawn_blocking(move || (app.reload)()).await;
     match outcome {
         Ok(outcome) => Ok(Json(json!(outcome))),
         Err(_) => Err(Problem::unavailable("the reload failed; the old configuration is in force")),
     }
+}
+
+async fn dry_run(app: App) -> Answer<Json<Value>> {
+    let reader = App::clone(&app);
+    let plan = match tokio::task::spawn_blocking(move || (reader.plan)()).await {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(error)) => return Ok(Json(json!({ "accepted": false, "errors": [error], "changes": [] }))),
+        Err(_) => return Err(Problem::unavailable("the configuration could not be read; nothing was changed")),
+    };
+    let present = app.present();
+    let items = plan.iter().map(|change| {
+        let mut item = json!(change);
+        if let (Some(queue), Some(fields)) = (&change.queue, item.as_object_mut()) {
+            fields.insert("waiting".into(), json!(present.live.waiting(queue.as_str()).len()));
+        }
+        item
+    });
+    Ok(Json(json!({ "accepted": true, "errors": [], "changes": items.collect::<Vec<_>>() })))
 }

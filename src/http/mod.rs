@@ -39,6 +39,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::clock::Wall;
 use crate::config::Config;
+use crate::config::plan::Change;
 use crate::io::driver::Inbox;
 use crate::io::stream::Streams;
 use crate::journal::Entry;
@@ -112,6 +113,8 @@ pub struct Shared {
     pub config: Arc<ArcSwap<Config>>,
     /// Counters of the other parts, read at a scrape.
     pub readings: Box<dyn Fn() -> Readings + Send + Sync>,
+    /// What reading the configuration again would change; what is wrong with it otherwise.
+    pub plan: Box<dyn Fn() -> Result<Vec<Change>, String> + Send + Sync>,
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Reloaded + Send + Sync>,
     /// The key that `serve --dev` prints.
