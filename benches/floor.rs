@@ -349,7 +349,8 @@ impl Hall {
                 Output::Offer { offer, call, agent, .. } => self.ringing.push_back((offer, call, agent)),
                 Output::Withdraw { offer } => self.ringing.retain(|(o, ..)| *o != offer),
                 Output::Left { .. } => self.in_queue -= 1,
-                Output::Connect { .. } | Output::Discard { .. } | Output::Announce { .. } | Output::Journal { .. } => {}
+                Output::Connect { .. } | Output::Moved { .. } => {}
+                Output::Discard { .. } | Output::Announce { .. } | Output::Journal { .. } => {}
             }
         }
     }

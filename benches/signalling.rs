@@ -576,6 +576,7 @@ fn settings(centre: SocketAddr, callee: SocketAddr) -> Settings {
         floor: FloorConfig {
             agents: (0..AGENTS).map(agent).collect(),
             queues: BTreeMap::from([(support.clone(), queue)]),
+            ..FloorConfig::default()
         },
         call: CallConfig {
             languages: vec!["en".to_owned()],

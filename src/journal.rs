@@ -4,16 +4,22 @@
 //! entries out; the engine numbers them; `storage` writes them. An entry is never changed after it is written.
 //! Fields are only added, with a default, so that an old journal stays readable.
 
+mod hours;
 mod places;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName, RecordingId};
 
+pub use hours::Hours;
 pub use places::{Binding, DialogSeed, Hop, OpenLeg};
+
+/// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
+pub const SHIFT_GAP: Duration = Duration::from_secs(4 * 3_600);
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +58,18 @@ pub enum Kind {
     },
     /// The engine stopped in good order.
     NodeStopped,
+    /// Somebody opened or closed a calendar by hand, or gave it back to its hours.
+    CalendarSet {
+        /// The calendar's name.
+        calendar: String,
+        /// What holds now; none = its hours again.
+        state: Option<Hours>,
+        /// Until when; none = until it is set again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Wall>,
+        /// Who said so: the name of an API key, or `local`.
+        by: String,
+    },
     /// A configuration was taken or refused.
     ConfigReloaded {
         /// True when it is in force now.
@@ -199,6 +217,21 @@ pub enum Kind {
         wait_ms: u64,
         /// The queue's service level target at that moment.
         service_level_ms: u64,
+    },
+    /// A rule of the queue sends the caller elsewhere; what follows is how he left it, and where he is now.
+    Diverted {
+        /// The queue whose rule it is. He had not entered it when his time there is 0.
+        queue: QueueName,
+        /// Where to: `queue:NAME`, `number:N`, `flow:NAME` or `hangup`.
+        to: String,
+        /// The key of the rule, e.g. `when_all_paused`.
+        rule: String,
+        /// What was measured, for rules with a bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        figure: Option<u64>,
+        /// That bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
     },
     /// The caller is no longer in the queue.
     QueueLeft {
@@ -492,6 +525,27 @@ pub enum Kind {
         cause: StateCause,
         /// The call he is busy with.
         call: Option<CallId>,
+        /// How long from now on until the state ends by itself: a wrap-up, a pause with a longest time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_ms: Option<u64>,
+    },
+    /// An agent's phone failed so often in a row that a rule of the queue acts.
+    OffersMissed {
+        /// How its rings ended, all alike.
+        result: OfferResult,
+        /// How many in a row.
+        count: u32,
+        /// What is done with him.
+        action: AgentAction,
+    },
+    /// A pause is longer than its code allows.
+    PauseOver {
+        /// The code.
+        code: String,
+        /// How long it may be.
+        max_ms: u64,
+        /// What is done with him.
+        action: AgentAction,
     },
     /// The engine found an agent in a state without an owner or past its deadline and mended it: a fault of ours.
     AgentRepaired {
@@ -572,14 +626,66 @@ pub enum OfferResult {
     Rejected,
     /// His phone was busy (486, 600).
     Busy,
-    /// His phone could not be reached (404, 408, 410, 480, 5xx, no answer to the INVITE).
+    /// His phone could not be reached (404, 410, 480, 5xx), or none is registered.
     Unreachable,
+    /// His phone said nothing at all, or a proxy on the way says so (408, 504).
+    Timeout,
     /// The caller hung up or left the queue first.
     CallerGone,
     /// Another agent answered first, who was rung for the same caller.
     LostRace,
     /// Somebody or something changed the agent's state while he rang.
     Withdrawn,
+}
+
+impl OfferResult {
+    /// Those that are the agent's or his phone's doing: each has its own delay, count and action.
+    pub const FAILURES: [Self; 5] = [Self::NoAnswer, Self::Rejected, Self::Busy, Self::Unreachable, Self::Timeout];
+
+    /// Its place in [`Self::FAILURES`]; `None` for the others.
+    pub fn failure(self) -> Option<usize> {
+        Self::FAILURES.iter().position(|failure| *failure == self)
+    }
+
+    /// The word in journal, records, API and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::NoAnswer => "no_answer",
+            Self::Rejected => "rejected",
+            Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::CallerGone => "caller_gone",
+            Self::LostRace => "lost_race",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// What a rule does with an agent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentAction {
+    /// Nothing but telling it.
+    Alert,
+    /// He takes calls.
+    Ready,
+    /// He is paused, until somebody says otherwise.
+    Pause,
+    /// He is logged out, until somebody says otherwise.
+    Logout,
+}
+
+impl AgentAction {
+    /// All of them, each with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("alert", Self::Alert), ("ready", Self::Ready), ("pause", Self::Pause), ("logout", Self::Logout)];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| *word)
+    }
 }
 
 /// How a caller left a queue.
@@ -596,6 +702,16 @@ pub enum QueueOutcome {
     Full,
     /// Nobody is there to serve it.
     NoAgents,
+    /// It is outside its calendar's hours: he never waited.
+    Closed,
+    /// Nobody of the queue was logged in (`when_none_logged_in`).
+    NoneLoggedIn,
+    /// Nobody who was logged in had the skills he needed (`when_none_skilled`).
+    NoneSkilled,
+    /// All who could have served him were paused, or had no phone (`when_all_paused`).
+    AllPaused,
+    /// A bound of the queue's `overflow` was reached.
+    Overflow,
     /// The call was ended or moved by somebody else.
     Transferred,
 }
@@ -632,6 +748,8 @@ pub enum EndReason {
     QueueFull,
     /// Nobody serves the queue.
     NoAgents,
+    /// It is outside the queue's hours.
+    Closed,
     /// The caller's phone never acknowledged our answer.
     NoAck,
     /// No media port was free.
@@ -739,10 +857,14 @@ pub enum StateCause {
     Call,
     /// A timer: the end of wrap-up.
     Timer,
-    /// Missed rings.
+    /// Missed rings, or others that failed too often in a row.
     Rna,
+    /// A pause that was too long.
+    MaxPause,
     /// His phone came or went.
     Registration,
+    /// A new process: what he was when the last one ended.
+    Restored,
     /// The configuration.
     Config,
 }

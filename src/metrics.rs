@@ -16,7 +16,7 @@ use crate::acd::config::FloorConfig;
 use crate::clock::Wall;
 use crate::engine;
 use crate::id::{AgentId, CallId, QueueName};
-use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome};
+use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, Origin, Purpose, QueueOutcome};
 use crate::report::live::{Live, Phase};
 use crate::report::word;
 
@@ -131,6 +131,7 @@ pub struct Metrics {
     stalled: IntGauge,
     agents: IntGaugeVec,
     queue_agents: IntGaugeVec,
+    agent_rules: IntCounterVec,
     agent_seconds: prometheus::CounterVec,
     handle: HistogramVec,
     hold: HistogramVec,
@@ -296,6 +297,11 @@ impl Metrics {
             stalled: m.gauge("journal_stalled", "1 while the disk does not answer"),
             agents: m.gauges("agents", "Agents by state, each once", &["state", "code"]),
             queue_agents: m.gauges("queue_agents", "Agents of a queue by state", &["queue", "state"]),
+            agent_rules: m.counters(
+                "agent_rule_actions_total",
+                "What rules did with agents: pauses too long, rings that failed again and again",
+                &["rule", "action"],
+            ),
             agent_seconds: m.add(prometheus::CounterVec::new(
                 Opts::new("hatif_agent_state_seconds_total", "Time of all agents in a state"),
                 &["state"],
@@ -401,7 +407,7 @@ impl Metrics {
             Kind::Queued { queue, .. } => self.queue_entered.with_label_values(&[queue.as_str()]).inc(),
             Kind::QueueLeft { queue, outcome, wait_ms } => self.queue_left(queue, *outcome, *wait_ms),
             Kind::OfferEnded { queue, result, .. } => {
-                self.offers.with_label_values(&[queue.as_str(), offer_word(*result)]).inc();
+                self.offers.with_label_values(&[queue.as_str(), result.as_str()]).inc();
             }
             Kind::TalkEnded { agent, queue, talk_ms, hold_ms } => {
                 let queue = queue.clone().unwrap_or_else(|| QueueName::from(""));
@@ -456,7 +462,15 @@ impl Metrics {
                 self.queue_abandoned.with_label_values(&[name, kind]).inc();
                 self.queue_wait.with_label_values(&[name, "abandoned"]).observe(seconds(wait_ms));
             }
-            QueueOutcome::Timeout | QueueOutcome::Full | QueueOutcome::NoAgents | QueueOutcome::Transferred => {
+            QueueOutcome::Timeout
+            | QueueOutcome::Full
+            | QueueOutcome::NoAgents
+            | QueueOutcome::Closed
+            | QueueOutcome::NoneLoggedIn
+            | QueueOutcome::NoneSkilled
+            | QueueOutcome::AllPaused
+            | QueueOutcome::Overflow
+            | QueueOutcome::Transferred => {
                 self.queue_exits.with_label_values(&[name, word(&outcome).as_str()]).inc();
             }
         }
@@ -474,6 +488,12 @@ impl Metrics {
                 }
             }
             Kind::AgentRepaired { .. } => self.repaired.inc(),
+            Kind::OffersMissed { result, action, .. } => {
+                self.agent_rules.with_label_values(&[result.as_str(), action.as_str()]).inc();
+            }
+            Kind::PauseOver { action, .. } => {
+                self.agent_rules.with_label_values(&["max_pause", action.as_str()]).inc();
+            }
             _ => {}
         }
     }
@@ -587,21 +607,8 @@ fn result(reason: EndReason, answered: bool, served: bool) -> &'static str {
         EndReason::Rejected | EndReason::Shutdown => "rejected",
         EndReason::Normal | EndReason::Limit if answered || served => "answered",
         EndReason::Normal | EndReason::Limit => "no_answer",
-        EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents => "rejected",
+        EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents | EndReason::Closed => "rejected",
         EndReason::NoAck | EndReason::NoPort | EndReason::NoCodec | EndReason::MediaTimeout => "failed",
         EndReason::FlowError | EndReason::InternalError | EndReason::NodeFailure => "failed",
-    }
-}
-
-fn offer_word(result: OfferResult) -> &'static str {
-    match result {
-        OfferResult::Accepted => "accepted",
-        OfferResult::NoAnswer => "no_answer",
-        OfferResult::Rejected => "rejected",
-        OfferResult::Busy => "busy",
-        OfferResult::Unreachable => "unreachable",
-        OfferResult::CallerGone => "caller_gone",
-        OfferResult::LostRace => "lost_race",
-        OfferResult::Withdrawn => "withdrawn",
     }
 }

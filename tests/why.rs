@@ -110,3 +110,35 @@ fn what_cannot_be_explained_says_so() {
         assert!(result.stdout.is_empty() && !result.stderr.is_empty(), "{result:?}");
     }
 }
+
+/// A dry run tells each change with its time and who waits, and changes nothing; what would be refused is told with its
+/// place.
+#[test]
+fn a_reload_is_planned_before_it_is_made() {
+    let server = centre();
+    let customer = server.customer("0552", Source::Silence);
+    let out = customer.invite("600").expect("sent");
+    out.answered(SOON).expect("answered");
+    wait_until(SOON, "a caller waits", || server.json("/api/v1/queues/support")["waiting"] == 1);
+    let nothing = server.command(&["reload", "--dry-run"]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), ""), "{nothing:?}");
+
+    let file = server.folder.join("hatif.toml");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let changed = text.replacen("name = \"support\"\n", "name = \"support\"\nservice_level = \"45s\"\n", 1);
+    let changed = changed.replace(", \"vip\"]", ", \"vip\", \"gold\"]") + "[[queue]]\nname = \"gold\"\n";
+    std::fs::write(&file, changed).expect("written");
+    let told = server.command(&["reload", "--dry-run"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let first = "queue.support.service_level  20s → 45s  (now, 1 wait there)";
+    for line in [first, "queue.gold  new  (now)"] {
+        assert!(told.stdout.lines().any(|l| l == line), "{line:?} is not in\n{}", told.stdout);
+    }
+    assert!(told.stdout.contains("agent.101.queues") && !told.stdout.contains(PASSWORD), "{told:?}");
+    assert_eq!(server.json("/api/v1/queues/support")["service_level_seconds"], 20.0, "nothing was changed");
+
+    std::fs::write(&file, text.replacen("[[queue]]", "[[queeu]]", 1)).expect("written");
+    let refused = server.command(&["reload", "--dry-run"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.stderr.contains("hatif.toml:") && refused.stderr.contains("nothing was changed"), "{refused:?}");
+}

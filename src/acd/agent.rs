@@ -13,22 +13,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::Wish;
 use super::config::AgentConfig;
 use super::deadline::{Due, Slot};
+use super::misses::Misses;
+use super::phone::Phone;
 use super::strategy::Standing;
+use super::{UNREACHABLE_LAGGED, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
-use crate::journal::{AgentStateName, StateCause};
+use crate::journal::{AgentStateName, SHIFT_GAP, StateCause};
 
 /// One more than the states: an agent who is ready but has a delay counts apart.
 pub(super) const CLASSES: usize = AgentStateName::ALL.len() + 1;
 /// The class of those who may be offered a call.
 pub(super) const READY: usize = AgentStateName::Ready as usize;
-/// The class of those who are ready but have a delay after a failed offer.
+/// The class of those who are ready but have a delay after a failed offer, or whose phone was lost a moment ago.
 pub(super) const DELAYED: usize = AgentStateName::ALL.len();
-
-/// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
-const SHIFT_GAP: Duration = Duration::from_secs(4 * 3_600);
 
 /// The word for a class in [`crate::journal::Why`].
 pub(super) fn class_name(class: usize) -> &'static str {
@@ -39,20 +38,26 @@ pub(super) fn class_name(class: usize) -> &'static str {
 pub(super) struct Agent {
     pub config: AgentConfig,
     pub state: State,
-    /// A phone of his is registered.
-    pub registered: bool,
+    /// Whether a phone of his is registered.
+    pub phone: Phone,
     /// Calls of his own outside the queues.
     pub own: BTreeSet<CallId>,
     /// His present caller is on hold since.
     pub held_since: Option<Instant>,
     /// What he shall be after this call, and who asked.
     pub next: Option<(Wish, StateCause)>,
+    /// He asked for a wrap-up after the present talk.
+    pub asks_wrap_up: bool,
+    /// The talk that gave him no wrap-up, while he may still ask for one.
+    pub last_talk: Option<LastTalk>,
     /// A human logged him out: a returning phone does not make him ready.
     pub logged_out: bool,
     /// No longer in the configuration: goes when his calls are over.
     pub leaving: bool,
-    /// Missed rings in a row.
-    pub missed: u32,
+    /// While logged out: the rule that did it.
+    pub offline_code: Option<&'static str>,
+    /// Rings that failed.
+    pub misses: Misses,
     /// Order of becoming free: lower is idle longer. Kept through rings that came to nothing.
     pub rank: u64,
     /// When `rank` was given.
@@ -67,6 +72,8 @@ pub(super) struct Agent {
     pub excluded: BTreeMap<CallId, Instant>,
     /// Lanes whose callers he may serve.
     pub lanes: Vec<usize>,
+    /// Lanes whose callers he may serve by a later step of the ladder, but not now.
+    pub prospects: Vec<usize>,
     /// How the lanes count him now; `None` before the first time.
     pub counted: Option<Counted>,
     /// What the journal was told last.
@@ -79,8 +86,18 @@ pub(super) struct Agent {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Counted {
     pub class: usize,
+    /// He works: free, with a caller or about to be free. Who is paused, has no phone or is not logged in does not, even while
+    /// he is in a call of his own.
+    pub is_present: bool,
     /// What strategies look at, when he stands among the idle.
     pub standing: Option<Standing>,
+}
+
+impl Counted {
+    /// He is on the floor, whatever he does there.
+    pub fn is_logged_in(&self) -> bool {
+        self.class != AgentStateName::Offline as usize
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -89,6 +106,8 @@ pub(super) struct Shown {
     pub code: Option<String>,
     pub next: Option<String>,
     pub call: Option<CallId>,
+    /// When the state ends by itself.
+    pub until: Option<Instant>,
 }
 
 /// States in the order of a working day. Each owns its deadline.
@@ -98,8 +117,8 @@ pub(super) enum State {
     Ready { delayed_until: Option<Instant> },
     Ringing { offer: OfferId, call: CallId },
     Talking(Talk),
-    WrapUp { call: CallId, until: Instant },
-    Paused { code: String },
+    WrapUp(WrapUp),
+    Paused(Pause),
 }
 
 #[derive(Debug)]
@@ -112,22 +131,55 @@ pub(super) struct Talk {
     pub held: Duration,
 }
 
+/// A pause.
+#[derive(Clone, Debug)]
+pub(super) struct Pause {
+    pub code: String,
+    pub began: Instant,
+    /// When it is too long.
+    pub until: Option<Instant>,
+    /// That it is too long has been told.
+    pub is_told: bool,
+}
+
+/// A talk that is over.
+#[derive(Clone, Debug)]
+pub(super) struct LastTalk {
+    pub call: CallId,
+    pub queue: QueueName,
+    pub ended: Instant,
+    /// How long its wrap-up is; without a time it ends when somebody says so.
+    pub time: Option<Duration>,
+}
+
+/// The work after a talk.
+#[derive(Clone, Debug)]
+pub(super) struct WrapUp {
+    pub call: CallId,
+    pub queue: QueueName,
+    pub began: Instant,
+    /// When it ends by itself.
+    pub until: Option<Instant>,
+}
+
 impl State {
     /// The deadline this state owns.
     pub fn deadline(&self, slot: Slot) -> Option<(Instant, Due)> {
         match self {
             Self::Ready { delayed_until } => delayed_until.map(|at| (at, Due::Delay(slot))),
-            Self::WrapUp { until, .. } => Some((*until, Due::WrapUp(slot))),
-            Self::Offline | Self::Ringing { .. } | Self::Talking(_) | Self::Paused { .. } => None,
+            Self::WrapUp(work) => work.until.map(|at| (at, Due::WrapUp(slot))),
+            Self::Paused(pause) => pause.until.map(|at| (at, Due::PauseMax(slot))),
+            Self::Offline | Self::Ringing { .. } | Self::Talking(_) => None,
         }
     }
 
     /// The call it is about.
     pub fn call(&self) -> Option<CallId> {
         match self {
-            Self::Ringing { call, .. } | Self::WrapUp { call, .. } => Some(*call),
+            Self::Ringing { call, .. } => Some(*call),
             Self::Talking(talk) => Some(talk.call),
-            Self::Offline | Self::Ready { .. } | Self::Paused { .. } => None,
+            Self::WrapUp(work) => Some(work.call),
+            Self::Offline | Self::Ready { .. } | Self::Paused(_) => None,
         }
     }
 }
@@ -138,13 +190,16 @@ impl Agent {
         Self {
             config,
             state: State::Offline,
-            registered: false,
+            phone: Phone::Gone { lagged: false },
             own: BTreeSet::new(),
             held_since: None,
             next: None,
+            asks_wrap_up: false,
+            last_talk: None,
             logged_out: false,
             leaving: false,
-            missed: 0,
+            offline_code: None,
+            misses: Misses::default(),
             rank: 0,
             idle_since: now,
             calls: 0,
@@ -152,8 +207,9 @@ impl Agent {
             order: u32::MAX,
             excluded: BTreeMap::new(),
             lanes: Vec::new(),
+            prospects: Vec::new(),
             counted: None,
-            shown: Shown { state: AgentStateName::Offline, code: None, next: None, call: None },
+            shown: Shown { state: AgentStateName::Offline, code: None, next: None, call: None, until: None },
             since: now,
         }
     }
@@ -162,9 +218,17 @@ impl Agent {
         &self.config.id
     }
 
-    /// He has a phone that can be rung.
+    /// He has a phone, or lost it so lately that nobody misses him.
     pub fn is_reachable(&self) -> bool {
-        self.registered || self.config.contact.is_some()
+        match self.phone {
+            Phone::There | Phone::Lost { .. } => true,
+            Phone::Gone { .. } => self.config.contact.is_some(),
+        }
+    }
+
+    /// He has a phone that can be rung now.
+    fn can_be_rung(&self) -> bool {
+        self.phone == Phone::There || self.config.contact.is_some()
     }
 
     /// He talks, with a caller or in a call of his own.
@@ -182,8 +246,8 @@ impl Agent {
             State::Ready { .. } => seen(AgentStateName::Ready),
             State::Ringing { .. } => AgentStateName::Ringing,
             State::Talking(_) => talking,
-            State::WrapUp { .. } => seen(AgentStateName::WrapUp),
-            State::Paused { .. } => seen(AgentStateName::Paused),
+            State::WrapUp(_) => seen(AgentStateName::WrapUp),
+            State::Paused(_) => seen(AgentStateName::Paused),
         }
     }
 
@@ -191,17 +255,23 @@ impl Agent {
     pub fn class(&self) -> Counted {
         let class = match (self.visible(), &self.state) {
             (AgentStateName::Ready, State::Ready { delayed_until: Some(_) }) => DELAYED,
+            (AgentStateName::Ready, _) if !self.can_be_rung() => DELAYED,
             (state, _) => state as usize,
         };
         let standing = Standing { rank: self.rank, calls: self.calls, talk_ms: self.talk_ms, order: self.order };
-        Counted { class, standing: (class == READY).then_some(standing) }
+        let is_present = match &self.state {
+            State::Offline | State::Paused { .. } => false,
+            State::Ringing { .. } | State::Talking(_) => true,
+            State::Ready { .. } | State::WrapUp { .. } => self.is_reachable(),
+        };
+        Counted { class, is_present, standing: (class == READY).then_some(standing) }
     }
 
     /// He comes after so long an absence that a new shift begins, with no calls counted yet.
     pub fn begin_shift_if_due(&mut self, now: Instant) {
         let was_offline = self.shown.state == AgentStateName::Offline && self.visible() != AgentStateName::Offline;
         if was_offline && now.saturating_duration_since(self.since) >= SHIFT_GAP {
-            (self.calls, self.talk_ms) = (0, 0);
+            (self.calls, self.talk_ms, self.misses) = (0, 0, Misses::default());
         }
     }
 
@@ -209,21 +279,30 @@ impl Agent {
     pub fn show(&self) -> Shown {
         let state = self.visible();
         let code = match (&self.state, state) {
-            (State::Paused { code }, AgentStateName::Paused) => Some(code.clone()),
+            (State::Paused(pause), AgentStateName::Paused) => Some(pause.code.clone()),
+            (State::Offline, _) => self.offline_code.map(str::to_owned),
+            (_, AgentStateName::Unreachable) if self.phone == Phone::Gone { lagged: true } => {
+                Some(UNREACHABLE_LAGGED.to_owned())
+            }
             _ => None,
         };
         let next = self.next.as_ref().map(|(wish, _)| match wish {
-            Wish::Ready | Wish::FinishWrapUp => "ready".to_owned(),
+            Wish::Ready | Wish::FinishWrapUp | Wish::WrapUp => "ready".to_owned(),
             Wish::Pause(code) => format!("paused:{code}"),
             Wish::Logout => "offline".to_owned(),
         });
         let own = || self.own.first().copied().filter(|_| state != AgentStateName::Offline);
-        let call = if matches!(self.state, State::WrapUp { .. }) {
-            own().or(self.state.call())
-        } else {
-            self.state.call().or_else(own)
+        let next = match (self.asks_wrap_up, next) {
+            (false, next) => next,
+            (true, None) => Some("wrap_up".to_owned()),
+            (true, Some(next)) => Some(format!("wrap_up,{next}")),
         };
-        Shown { state, code, next, call }
+        let (call, until) = match &self.state {
+            State::WrapUp(work) => (own().or(Some(work.call)), work.until.filter(|_| state == AgentStateName::WrapUp)),
+            State::Paused(pause) => (own(), pause.until.filter(|_| state == AgentStateName::Paused)),
+            other => (other.call().or_else(own), None),
+        };
+        Shown { state, code, next, call, until }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::Output;
 use super::deadline::Due;
 use super::floor::{Floor, after};
 use super::lane::{Caller, Claim};
 use super::matching::{ms, u32_of};
+use super::{Output, Way};
 use crate::id::{CallId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome};
 
@@ -23,18 +23,39 @@ impl Floor {
         transferred: bool,
     ) {
         self.leave(now, call, QueueOutcome::Transferred);
-        let Some(config) = self.queues.get(queue).map(|q| &q.config) else {
+        if !self.queues.contains_key(queue) {
             return self.refuse(call, queue, QueueOutcome::NoAgents);
-        };
-        let (limit, interval) = (max_wait.unwrap_or(config.max_wait), config.announce_every);
-        if self.waiting(queue) >= config.max_waiting {
-            return self.refuse(call, queue, QueueOutcome::Full);
         }
+        let Some(landing) = self.find_room(now, call, queue, &claim) else {
+            return self.refuse(call, queue, QueueOutcome::Full);
+        };
+        let claim = Claim { hops: landing.hops(), ..claim };
+        let leave_at = max_wait.map(|limit| after(now, limit));
+        self.land(call, queue, landing, |floor, queue, lane| {
+            floor.enter(now, call, queue, lane, claim, leave_at, transferred);
+        });
+    }
+
+    /// A caller takes his place in a queue that has room for him. `own_end` is when he leaves by a longest wait of his own.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        queue: QueueName,
+        lane: usize,
+        claim: Claim,
+        own_end: Option<Instant>,
+        transferred: bool,
+    ) {
+        let Some(config) = self.queues.get(&queue).map(|q| &q.config) else { return };
         self.next_seq += 1;
         let place = claim.place(now, self.origin, config, self.next_seq, call);
         let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
-        let about = Some(About::Call(call));
-        let Some((steps, lane)) = self.stage_at(now, queue, now, 0, &claim.skills, about) else { return };
+        // Whoever found room for him found how far he is with it.
+        let steps = self.lanes.get(lane).map_or(0, |lane| lane.key.0.steps());
+        let interval = config.announce_every.filter(|i| !i.is_zero());
+        let leave_at = own_end.or_else(|| now.checked_add(config.max_wait));
         let Claim { skills, priority, segment, .. } = claim.clone();
         let caller = Caller {
             queue: queue.clone(),
@@ -45,9 +66,9 @@ impl Floor {
             overdue_at,
             steps: 0,
             step_at: None,
-            has_own_max_wait: max_wait.is_some(),
-            leave_at: now.checked_add(limit),
-            announce_at: interval.filter(|i| !i.is_zero()).map(|i| after(now, i)),
+            has_own_max_wait: own_end.is_some(),
+            leave_at,
+            announce_at: interval.map(|i| after(now, i)),
             offers: Vec::new(),
             more_at: None,
             excluded: BTreeSet::new(),
@@ -57,15 +78,16 @@ impl Floor {
         self.deadlines.set(caller.announce_at, Due::Announce(call));
         let is_announced = caller.announce_at.is_some();
         self.callers.insert(call, caller);
-        if let Some(queue) = self.queues.get_mut(queue) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
             queue.order.insert(place);
         }
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.callers += 1;
         }
         self.line_up(now, call);
+        self.tend(now, lane);
         let position = self.position(call).unwrap_or(0);
-        let queued = Kind::Queued { queue: queue.clone(), position, skills, priority, segment, transferred };
+        let queued = Kind::Queued { queue, position, skills, priority, segment, transferred };
         self.journal(About::Call(call), queued);
         self.stand_at(call, steps);
         self.free_callers.push(call);
@@ -89,7 +111,7 @@ impl Floor {
     pub(super) fn leave_by_rule(&mut self, now: Instant, call: CallId, outcome: QueueOutcome) {
         let Some(queue) = self.callers.get(&call).map(|c| c.queue.clone()) else { return };
         self.leave(now, call, outcome);
-        self.outputs.push_back(Output::Left { call, queue, outcome });
+        self.outputs.push_back(Output::Left { call, queue, outcome, way: Way::HangUp });
     }
 
     /// Removes all trace of a caller but the rings that run for him.
@@ -111,6 +133,7 @@ impl Floor {
             lane.callers = lane.callers.saturating_sub(1);
             lane.dismiss(&caller.place);
         }
+        self.untend(caller.lane);
         Some(caller)
     }
 
@@ -165,8 +188,8 @@ impl Floor {
         }
     }
 
-    fn refuse(&mut self, call: CallId, queue: &QueueName, outcome: QueueOutcome) {
+    pub(super) fn refuse(&mut self, call: CallId, queue: &QueueName, outcome: QueueOutcome) {
         self.journal(About::Call(call), Kind::QueueLeft { queue: queue.clone(), outcome, wait_ms: 0 });
-        self.outputs.push_back(Output::Left { call, queue: queue.clone(), outcome });
+        self.outputs.push_back(Output::Left { call, queue: queue.clone(), outcome, way: Way::HangUp });
     }
 }

@@ -4,15 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::calendar::Calendar;
+pub use super::way::{Lack, NoAgentRule, NoAgentRules, Way};
 use crate::id::{AgentId, QueueName};
+use crate::journal::AgentAction;
+
+pub use super::misses::MissRule;
+pub use super::pause::{PauseCode, PauseRole, PauseRules, is_system_code};
 
 /// Everything the floor needs to know; taken whole at start and at each reload.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FloorConfig {
     /// Agents by id.
     pub agents: BTreeMap<AgentId, AgentConfig>,
     /// Queues by name.
     pub queues: BTreeMap<QueueName, QueueConfig>,
+    /// Calendars by name.
+    pub calendars: BTreeMap<String, Calendar>,
+    /// Pause codes.
+    pub pauses: PauseRules,
+    /// How long an agent whose phone is lost keeps his state before he counts as unreachable. Default 15 s.
+    pub grace: Duration,
+}
+
+impl Default for FloorConfig {
+    fn default() -> Self {
+        Self {
+            agents: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            calendars: BTreeMap::new(),
+            pauses: PauseRules::default(),
+            grace: Duration::from_secs(15),
+        }
+    }
 }
 
 /// One `[[agent]]`.
@@ -65,6 +89,8 @@ pub struct QueueConfig {
     pub name: QueueName,
     /// How the agent is chosen.
     pub strategy: Strategy,
+    /// Outside the hours of this calendar nobody gets in; who waits is still served. `None` = always open.
+    pub calendar: Option<String>,
     /// Answers within this time count as within service level. Default 20 s.
     pub service_level: Duration,
     /// How long one agent rings. Default 15 s.
@@ -73,8 +99,13 @@ pub struct QueueConfig {
     pub ring_progressive_delay: Duration,
     /// Strategies that ring several agents: the most who ring for one caller at once. Default 50.
     pub ring_max: u32,
-    /// Time after a talk before the next offer. Default 10 s; 0 = none.
+    /// Time after a talk before the next offer, in the modes that have one. Default 10 s; 0 = none.
     pub wrap_up: Duration,
+    /// Whether there is a wrap-up, and who ends it. Default [`WrapUpMode::Timed`].
+    pub wrap_up_mode: WrapUpMode,
+    /// The longest wrap-up when the agent extends it, and when it is his to end. Default 15 min; never less than
+    /// `wrap_up`.
+    pub wrap_up_max: Duration,
     /// The longest wait. Default 10 min.
     pub max_wait: Duration,
     /// Most callers waiting at once; one more gets `Full`. Default 1000.
@@ -92,10 +123,22 @@ pub struct QueueConfig {
     pub max_wait_strict: Option<Duration>,
     /// Head start of callers whom a flow counts to a segment. None by default; a segment not named here has none.
     pub segments: BTreeMap<String, Duration>,
+    /// What becomes of callers for whom nobody is there. By default they wait.
+    pub no_agents: NoAgentRules,
     /// First and repeated announcement of the caller's place; `None` = never. Default 30 s.
     pub announce_every: Option<Duration>,
-    /// Missed rings in a row after which an agent is paused with code `RNA`. Default 2.
+    /// Missed rings in a row after which `rna_action` is done; 0 = never. Default 2.
     pub rna_threshold: u32,
+    /// What happens to an agent who let his phone ring so often. Default: a pause with code `RNA`.
+    pub rna_action: AgentAction,
+    /// … whose phone rejected so often in a row. Default here and below: nothing.
+    pub on_rejected: MissRule,
+    /// … was busy.
+    pub on_busy: MissRule,
+    /// … could not be reached.
+    pub on_unreachable: MissRule,
+    /// … said nothing at all.
+    pub on_timeout: MissRule,
     /// How long this caller is not offered again to an agent who missed him. Default 30 s.
     pub exclude_agent: Duration,
     /// Delay before the agent's next offer after he did not answer. Default 10 s.
@@ -106,6 +149,34 @@ pub struct QueueConfig {
     pub delay_busy: Duration,
     /// … could not be reached. Default 5 s.
     pub delay_unreachable: Duration,
+    /// … said nothing at all. Default 5 s.
+    pub delay_timeout: Duration,
+}
+
+/// What follows a talk of a queue, for the agent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WrapUpMode {
+    /// He is ready at once.
+    None,
+    /// Only when he asks for it; it ends when somebody says so.
+    Optional,
+    /// Only when he asks for it; it ends after `wrap_up`.
+    OptionalTimed,
+    /// Always; it ends after `wrap_up`.
+    Timed,
+    /// Always; it ends when somebody says so, and after `wrap_up_max` at the latest.
+    Discretionary,
+}
+
+impl WrapUpMode {
+    /// All of them, each with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("none", Self::None),
+        ("optional", Self::Optional),
+        ("optional_timed", Self::OptionalTimed),
+        ("timed", Self::Timed),
+        ("discretionary", Self::Discretionary),
+    ];
 }
 
 /// One step of a queue's ladder: who may serve a caller who has waited so long.
@@ -212,11 +283,14 @@ impl QueueConfig {
         Self {
             name,
             strategy: Strategy::LongestIdle,
+            calendar: None,
             service_level: Duration::from_secs(20),
             ring_timeout: Duration::from_secs(15),
             ring_progressive_delay: Duration::from_secs(10),
             ring_max: 50,
             wrap_up: Duration::from_secs(10),
+            wrap_up_mode: WrapUpMode::Timed,
+            wrap_up_max: Duration::from_secs(900),
             max_wait: Duration::from_secs(600),
             max_waiting: 1_000,
             skills: Vec::new(),
@@ -225,13 +299,20 @@ impl QueueConfig {
             strict_priority: false,
             max_wait_strict: None,
             segments: BTreeMap::new(),
+            no_agents: NoAgentRules::default(),
             announce_every: Some(Duration::from_secs(30)),
             rna_threshold: 2,
+            rna_action: AgentAction::Pause,
+            on_rejected: MissRule::default(),
+            on_busy: MissRule::default(),
+            on_unreachable: MissRule::default(),
+            on_timeout: MissRule::default(),
             exclude_agent: Duration::from_secs(30),
             delay_no_answer: Duration::from_secs(10),
             delay_rejected: Duration::from_secs(30),
             delay_busy: Duration::from_secs(30),
             delay_unreachable: Duration::from_secs(5),
+            delay_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -16,6 +16,10 @@ pub(super) enum Due {
     Overdue(CallId),
     /// The wrap-up is over; owned by `State::WrapUp`.
     WrapUp(Slot),
+    /// The pause is too long; owned by `State::Paused`.
+    PauseMax(Slot),
+    /// A lost phone is missed; owned by the agent's `phone`.
+    Lagged(Slot),
     /// The delay after a failed offer is over; owned by `State::Ready`.
     Delay(Slot),
     /// The caller may be offered to this agent again; owned by the agent's `excluded`.
@@ -28,6 +32,8 @@ pub(super) enum Due {
     Step(CallId),
     /// Nobody is there any more for those who wait in this lane; owned by the lane.
     LeftAlone(usize),
+    /// Nobody has been there for its callers for too long; owned by the lane's `deserted`.
+    Deserted(usize),
     /// He waited long enough; owned by the caller.
     MaxWait(CallId),
     /// Time to tell him his place; owned by the caller.

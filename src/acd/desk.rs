@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Wish;
 use super::agent::State;
 use super::deadline::Slot;
-use super::floor::{Floor, after};
+use super::floor::Floor;
 use super::matching::ms;
 use crate::id::CallId;
 use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
@@ -14,12 +14,24 @@ impl Floor {
     /// Somebody chose a state for the agent; see [`Wish`].
     pub(super) fn want(&mut self, now: Instant, slot: Slot, wish: Wish, by: StateCause) {
         let Some(agent) = self.agents.get_mut(slot).filter(|a| !a.leaving) else { return };
-        if wish == Wish::FinishWrapUp {
-            return self.finish_wrap_up(now, slot, by);
+        match wish {
+            Wish::FinishWrapUp => return self.finish_wrap_up(now, slot, by),
+            Wish::WrapUp => return self.ask_wrap_up(now, slot, by),
+            Wish::Ready | Wish::Pause(_) | Wish::Logout => {}
         }
+        let wish = match wish {
+            Wish::Pause(code) => match self.pauses.choose(&code, by) {
+                Ok(code) => Wish::Pause(code),
+                Err(_) => return,
+            },
+            other => other,
+        };
         // Who chooses is there: missed rings are forgotten.
-        agent.missed = 0;
+        agent.misses.break_rows();
+        agent.offline_code = None;
         agent.logged_out = wish == Wish::Logout;
+        agent.last_talk = None;
+        agent.asks_wrap_up &= wish != Wish::Ready;
         if agent.is_engaged() {
             agent.next = Some((wish, by));
         } else {
@@ -27,19 +39,6 @@ impl Floor {
             self.grant(now, slot, wish);
         }
         self.refresh(now, slot, by);
-    }
-
-    /// The agent's phone came or went.
-    pub(super) fn reachable(&mut self, now: Instant, slot: Slot, reachable: bool) {
-        let Some(agent) = self.agents.get_mut(slot) else { return };
-        agent.registered = reachable;
-        if let (State::Ringing { offer, .. }, false) = (&agent.state, agent.is_reachable()) {
-            let offer = *offer;
-            self.withdraw(now, offer, OfferResult::Withdrawn);
-            self.set_state(slot, State::Ready { delayed_until: None });
-        }
-        self.come_by_himself(now, slot);
-        self.refresh(now, slot, StateCause::Registration);
     }
 
     /// `auto_ready`: with a phone he is ready, unless a human logged him out.
@@ -72,12 +71,7 @@ impl Floor {
         self.offers.remove(&offer);
         self.disengage(call, slot);
         self.journal(About::Call(call), kind);
-        let wrap_up = self.queues.get(&queue).map_or(Duration::ZERO, |q| q.config.wrap_up);
-        if wrap_up.is_zero() {
-            self.become_idle(now, slot);
-        } else {
-            self.set_state(slot, State::WrapUp { call, until: after(now, wrap_up) });
-        }
+        self.begin_wrap_up(now, slot, call, queue);
         self.rest(now, slot, StateCause::Call);
     }
 
@@ -142,23 +136,11 @@ impl Floor {
         }
     }
 
-    /// The wrap-up timer ran out.
-    pub(super) fn wrap_up_over(&mut self, now: Instant, slot: Slot) {
-        self.finish_wrap_up(now, slot, StateCause::Timer);
-    }
-
     /// The delay after a failed offer is over.
     pub(super) fn delay_over(&mut self, now: Instant, slot: Slot) {
         if self.agents.get(slot).is_some_and(|a| matches!(a.state, State::Ready { .. })) {
             self.set_state(slot, State::Ready { delayed_until: None });
             self.refresh(now, slot, StateCause::Timer);
-        }
-    }
-
-    fn finish_wrap_up(&mut self, now: Instant, slot: Slot, cause: StateCause) {
-        if self.agents.get(slot).is_some_and(|a| matches!(a.state, State::WrapUp { .. })) {
-            self.become_idle(now, slot);
-            self.rest(now, slot, cause);
         }
     }
 
@@ -171,30 +153,30 @@ impl Floor {
         };
         match wish {
             Wish::Ready => match &agent.state {
-                State::Offline | State::WrapUp { .. } | State::Paused { .. } => self.become_idle(now, slot),
+                State::Offline | State::WrapUp(_) | State::Paused(_) => self.become_idle(now, slot),
                 State::Ready { .. } => self.set_state(slot, State::Ready { delayed_until: None }),
                 State::Ringing { .. } | State::Talking(_) => {}
             },
             Wish::Pause(code) => {
                 self.withdraw_if(now, ringing);
-                self.set_state(slot, State::Paused { code });
+                self.pause(now, slot, code);
             }
             Wish::Logout => {
                 self.withdraw_if(now, ringing);
                 self.set_state(slot, State::Offline);
             }
-            Wish::FinishWrapUp => {}
+            Wish::FinishWrapUp | Wish::WrapUp => {}
         }
     }
 
-    fn withdraw_if(&mut self, now: Instant, ringing: Option<crate::id::OfferId>) {
+    pub(super) fn withdraw_if(&mut self, now: Instant, ringing: Option<crate::id::OfferId>) {
         if let Some(offer) = ringing {
             self.withdraw(now, offer, OfferResult::Withdrawn);
         }
     }
 
     /// Ready, at the end of the row of idle agents.
-    fn become_idle(&mut self, now: Instant, slot: Slot) {
+    pub(super) fn become_idle(&mut self, now: Instant, slot: Slot) {
         self.set_state(slot, State::Ready { delayed_until: None });
         self.next_rank += 1;
         if let Some(agent) = self.agents.get_mut(slot) {
@@ -204,14 +186,14 @@ impl Floor {
     }
 
     /// After a call or wrap-up: what was asked for meanwhile takes effect, once nothing goes on any more.
-    fn rest(&mut self, now: Instant, slot: Slot, cause: StateCause) {
+    pub(super) fn rest(&mut self, now: Instant, slot: Slot, cause: StateCause) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
         let mut cause = cause;
         if !agent.is_engaged() {
             if agent.leaving {
                 return self.remove_agent(now, slot);
             }
-            if !matches!(agent.state, State::WrapUp { .. })
+            if !matches!(agent.state, State::WrapUp(_))
                 && let Some((wish, by)) = agent.next.take()
             {
                 cause = by;

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::agent::{Agent, State};
-use super::config::FloorConfig;
+use super::agent::{Agent, Shown, State};
+use super::config::{FloorConfig, PauseRules};
 use super::deadline::{Deadlines, Due, Slot};
 use super::lane::{Caller, Claim, Lane, Offer, Queue};
+use super::matching::ms;
 use super::strategy::Dice;
 use super::{Input, Output};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
@@ -34,6 +35,9 @@ pub struct Floor {
     /// Calls that agents are busy with: talks and calls of their own.
     pub(super) engaged: BTreeSet<(CallId, Slot)>,
     pub(super) deadlines: Deadlines,
+    pub(super) pauses: PauseRules,
+    /// How long a lost phone is not missed.
+    pub(super) grace: Duration,
     pub(super) outputs: VecDeque<Output>,
     pub(super) next_offer: u64,
     pub(super) next_rank: u64,
@@ -63,6 +67,8 @@ impl Floor {
             offers: BTreeMap::new(),
             engaged: BTreeSet::new(),
             deadlines: Deadlines::default(),
+            pauses: PauseRules::default(),
+            grace: Duration::ZERO,
             outputs: VecDeque::new(),
             next_offer: 0,
             next_rank: 0,
@@ -82,8 +88,12 @@ impl Floor {
         self.turns += 1;
         match input {
             Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred } => {
-                let claim = Claim { skills, priority, segment, since: transferred.unwrap_or(now) };
+                let claim = Claim { skills, priority, segment, since: transferred.unwrap_or(now), hops: 0 };
                 self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some());
+            }
+            Input::Refuse { call, queue, outcome } => {
+                self.leave(now, call, QueueOutcome::Transferred);
+                self.refuse(call, &queue, outcome);
             }
             Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
             Input::LeaveAs { call, outcome } => self.leave(now, call, outcome),
@@ -91,6 +101,7 @@ impl Floor {
             Input::Failed { offer, result, sip_code } => self.failed(now, offer, result, sip_code),
             Input::CallGone { call } => self.call_gone(now, call),
             Input::Reachable { agent, reachable } => self.at(&agent, |f, slot| f.reachable(now, slot, reachable)),
+            Input::PhoneLost { agent } => self.at(&agent, |f, slot| f.phone_lost(now, slot)),
             Input::Want { agent, wish, by } => self.at(&agent, |f, slot| f.want(now, slot, wish, by)),
             Input::TalkEnded { agent, call } => self.at(&agent, |f, slot| f.talk_ended(now, slot, call)),
             Input::Hold { agent, on } => self.at(&agent, |f, slot| f.hold(now, slot, on)),
@@ -109,6 +120,8 @@ impl Floor {
             self.turns += 1;
             match due {
                 Due::WrapUp(slot) => self.wrap_up_over(now, slot),
+                Due::PauseMax(slot) => self.pause_over(now, slot),
+                Due::Lagged(slot) => self.lagged(now, slot),
                 Due::Delay(slot) => self.delay_over(now, slot),
                 Due::Exclusion(slot, call) => self.exclusion_over(slot, call),
                 Due::Ring(offer) => self.ring_timed_out(now, offer),
@@ -116,6 +129,7 @@ impl Floor {
                 Due::Overdue(call) => self.overdue(now, call),
                 Due::Step(call) => self.step_due(now, call),
                 Due::LeftAlone(lane) => self.left_alone(now, lane),
+                Due::Deserted(lane) => self.deserted(now, lane),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),
                 Due::Announce(call) => self.announce_due(now, call),
             }
@@ -147,26 +161,46 @@ impl Floor {
         if let Some((at, due)) = state.deadline(slot) {
             self.deadlines.set(Some(at), due);
         }
+        if !matches!(state, State::Offline) {
+            agent.offline_code = None;
+        }
         agent.state = state;
     }
 
     /// After any change of an agent: his lanes count him anew, and the journal hears what others can see.
     pub(super) fn refresh(&mut self, now: Instant, slot: Slot, cause: StateCause) {
+        self.recount(now, slot);
+        self.show(now, slot, cause);
+    }
+
+    /// His lanes count him anew.
+    fn recount(&mut self, now: Instant, slot: Slot) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
         agent.begin_shift_if_due(now);
-        let counted = Some(agent.class());
-        if counted != agent.counted {
+        let (before, counted) = (agent.counted, Some(agent.class()));
+        if counted != before {
             for index in &agent.lanes {
                 if let Some(lane) = self.lanes.get_mut(*index) {
                     lane.recount(slot, agent.counted, counted, &agent.config);
                     lane.watch(now, *index, &mut self.deadlines);
                 }
             }
+            for index in &agent.prospects {
+                if let Some(lane) = self.lanes.get_mut(*index) {
+                    lane.foresee(slot, agent.counted, counted);
+                }
+            }
             agent.counted = counted;
             if counted.is_some_and(|c| c.standing.is_some()) {
                 self.free_agents.push(slot);
             }
+            self.tend_lanes_of(now, slot, before, counted);
         }
+    }
+
+    /// What others can see of him now.
+    fn show(&mut self, now: Instant, slot: Slot, cause: StateCause) {
+        let Some(agent) = self.agents.get_mut(slot) else { return };
         let shown = agent.show();
         if shown == agent.shown {
             return;
@@ -176,7 +210,9 @@ impl Floor {
         }
         agent.shown = shown.clone();
         let about = About::Agent(agent.id().clone());
-        let kind = Kind::AgentState { state: shown.state, code: shown.code, next: shown.next, cause, call: shown.call };
+        let left_ms = shown.until.map(|until| ms(until, now));
+        let Shown { state, code, next, call, .. } = shown;
+        let kind = Kind::AgentState { state, code, next, cause, call, left_ms };
         self.journal(about, kind);
     }
 

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
+use super::nobody::Deserted;
 use super::pool::{LaneKey, Pool};
 use super::ranked::Ranked;
 use super::strategy::Row;
 use crate::id::{CallId, OfferId, QueueName};
+use crate::journal::AgentStateName;
 
 /// A caller's place in the order of a queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
@@ -41,6 +43,8 @@ pub(super) struct Claim {
     pub segment: Option<String>,
     /// Since when he has waited, in whichever queue.
     pub since: Instant,
+    /// How often rules of queues sent him on.
+    pub hops: u8,
 }
 
 impl Claim {
@@ -130,6 +134,8 @@ pub(super) struct Lane {
     pub key: LaneKey,
     /// Who may serve its callers; those of an earlier pool first.
     pub pools: Vec<Pool>,
+    /// Who else may serve them by the steps of the ladder that are still to come.
+    pub later: Vec<Pool>,
     /// Its callers go on at once while nobody is there.
     pub skipped: bool,
     /// When they do.
@@ -144,6 +150,12 @@ pub(super) struct Lane {
     pub idle: Row,
     /// Agents who meet the needs, by class.
     pub counts: [u32; CLASSES],
+    /// Those of them who work, and those who would by a later step of the ladder.
+    pub present: BTreeSet<Slot>,
+    /// Agents whom only a later step brings, and who are logged in.
+    pub to_come: u32,
+    /// Callers wait here and nobody is there for them, nor will be by a later step.
+    pub deserted: Option<Deserted>,
     /// Agents who would serve them but do not, by the first need they miss.
     pub unskilled: BTreeMap<String, u32>,
 }
@@ -155,6 +167,7 @@ impl Lane {
             queue: queue.name.clone(),
             weight: queue.weight,
             skipped: queue.is_skipped(&key.0),
+            later: queue.later_pools(&key),
             key,
             pools,
             left_alone_at: None,
@@ -163,8 +176,23 @@ impl Lane {
             callers: 0,
             idle: Row::new(queue.strategy, seed),
             counts: [0; CLASSES],
+            present: BTreeSet::new(),
+            to_come: 0,
+            deserted: None,
             unskilled: BTreeMap::new(),
         }
+    }
+
+    /// How many of those who meet the needs, or will by a later step, are logged in.
+    pub fn staffed(&self) -> u32 {
+        let offline = AgentStateName::Offline as usize;
+        let now: u32 = self.counts.iter().enumerate().filter(|(class, _)| *class != offline).map(|(_, n)| *n).sum();
+        now + self.to_come
+    }
+
+    /// Any of them is logged in.
+    pub fn is_staffed(&self) -> bool {
+        self.staffed() > 0
     }
 
     /// Counts an agent anew; `None` for not at all.
@@ -174,16 +202,37 @@ impl Lane {
                 *count = count.saturating_sub(1);
             }
             self.idle.remove(slot);
+            if !after.is_some_and(|after| after.is_present) {
+                self.present.remove(&slot);
+            }
         }
         if let Some(after) = after {
             if let Some(count) = self.counts.get_mut(after.class) {
                 *count += 1;
+            }
+            if after.is_present {
+                self.present.insert(slot);
             }
             if let Some(standing) = after.standing {
                 let pool = self.pool_of(agent).map_or(0, |(at, _)| at);
                 let unmet = self.preferences(agent).filter(|(_, is_met)| !is_met).count() + (pool << POOL_SHIFT);
                 self.idle.insert(slot, unmet, standing, agent, &self.queue);
             }
+        }
+    }
+
+    /// As `recount`, for one whom only a later step brings.
+    pub fn foresee(&mut self, slot: Slot, before: Option<Counted>, after: Option<Counted>) {
+        if before.is_some_and(|before| before.is_logged_in()) {
+            self.to_come = self.to_come.saturating_sub(1);
+        }
+        if after.is_some_and(|after| after.is_logged_in()) {
+            self.to_come += 1;
+        }
+        if after.is_some_and(|after| after.is_present) {
+            self.present.insert(slot);
+        } else {
+            self.present.remove(&slot);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::agent::{READY, class_name};
 use super::deadline::Slot;
@@ -126,7 +126,12 @@ impl Floor {
 
 /// Milliseconds from `earlier` to `now`, never below zero.
 pub(super) fn ms(now: Instant, earlier: Instant) -> u64 {
-    u64::try_from(now.saturating_duration_since(earlier).as_millis()).unwrap_or(u64::MAX)
+    whole_ms(now.saturating_duration_since(earlier))
+}
+
+/// A length as the journal writes it.
+pub(super) fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A count as the journal writes it.

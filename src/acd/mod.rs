@@ -13,25 +13,34 @@
 //! 60 · priority + the boost of the caller's segment, then the queue's weight, then who came first. Of the agents who may serve a caller, the first by his queue's strategy gets him
 //! ([`config::Strategy`]).
 
+pub mod calendar;
 pub mod config;
 
 mod agent;
 mod callers;
 mod deadline;
 mod desk;
+mod divert;
 mod floor;
 mod ladder;
 mod lane;
 mod matching;
+mod misses;
+mod nobody;
 mod offers;
+mod pause;
+mod phone;
 mod pool;
 pub mod preview;
 mod ranked;
 mod reload;
+mod restore;
 mod rounds;
 mod skill;
 mod strategy;
 mod view;
+pub mod way;
+mod wrap_up;
 
 #[cfg(test)]
 mod tests;
@@ -43,10 +52,18 @@ use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
 
 pub use floor::Floor;
+pub use misses::Misses;
+pub use pause::{PauseError, SYSTEM_CODES};
+pub use restore::{Former, FormerState};
 pub use skill::{Skill, SkillError};
+pub use way::Way;
 
 /// The pause code of an agent who let his phone ring too often.
 pub const PAUSE_RNA: &str = "RNA";
+/// The code of an agent whose pause was too long: of the pause that follows, or of his log-out.
+pub const PAUSE_MAX: &str = "MAXPAUSE";
+/// The code of an agent who is unreachable as his phone was lost.
+pub const UNREACHABLE_LAGGED: &str = "LAGGED";
 
 /// What somebody wants an agent to be.
 ///
@@ -61,8 +78,11 @@ pub enum Wish {
     Pause(String),
     /// Leave the floor.
     Logout,
-    /// End the wrap-up now; nothing in any other state.
+    /// End the wrap-up now. While he talks: he asked for one and needs it no more.
     FinishWrapUp,
+    /// Have a wrap-up. While he talks, and until half a minute after it: one, where his queue leaves that to him. In
+    /// a wrap-up that ends by itself: as much time again as his queue gives. Nothing in any other state.
+    WrapUp,
 }
 
 /// What the floor is told. Unknown agents, calls and offers are ignored, except in [`Input::Answered`].
@@ -75,7 +95,14 @@ pub enum Input {
         /// True when he has a phone now.
         reachable: bool,
     },
-    /// Somebody chose a state for the agent.
+    /// His last phone is lost without having said so: he gets no offer, and is unreachable after the grace
+    /// ([`config::FloorConfig::grace`]) unless one comes back.
+    PhoneLost {
+        /// Who.
+        agent: AgentId,
+    },
+    /// Somebody chose a state for the agent. A pause whose code he may not choose ([`config::PauseRules::choose`]) is
+    /// ignored.
     Want {
         /// Who.
         agent: AgentId,
@@ -108,6 +135,15 @@ pub enum Input {
         /// The caller.
         call: CallId,
     },
+    /// The caller does not get into the queue.
+    Refuse {
+        /// The caller.
+        call: CallId,
+        /// Which queue.
+        queue: QueueName,
+        /// Why.
+        outcome: QueueOutcome,
+    },
     /// The caller is taken out of the queue for another reason.
     LeaveAs {
         /// The caller.
@@ -124,7 +160,7 @@ pub enum Input {
     Failed {
         /// Which ring.
         offer: OfferId,
-        /// How: `NoAnswer`, `Rejected`, `Busy` or `Unreachable`; anything else counts as `Unreachable`.
+        /// How: one of [`OfferResult::FAILURES`]; anything else counts as `Unreachable`.
         result: OfferResult,
         /// The SIP status that said it.
         sip_code: Option<u16>,
@@ -216,8 +252,18 @@ pub enum Output {
         call: CallId,
         /// The queue.
         queue: QueueName,
-        /// `Timeout`, `Full`, or `NoAgents` when the queue does not exist (any more).
+        /// `Timeout`, `Full`, `NoAgents` when the queue does not exist (any more), or that of the rule.
         outcome: QueueOutcome,
+        /// Where the rule sends him; [`Way::HangUp`] when it does not say.
+        way: Way,
+    },
+    /// A rule of his queue sent the caller to another, where he waits now. What the engine knows him to be in is not up to
+    /// date until it reads this.
+    Moved {
+        /// The caller.
+        call: CallId,
+        /// The queue he is in now.
+        queue: QueueName,
     },
     /// Write this down.
     Journal {
@@ -239,10 +285,13 @@ pub struct AgentView {
     pub state: AgentStateName,
     /// Since when.
     pub since: Instant,
-    /// The pause code when paused.
+    /// The pause code when paused; why he is unreachable or logged out when a rule did it.
     pub code: Option<String>,
-    /// What will follow: `ready`, `offline` or `paused:CODE`, when somebody asked for it.
+    /// What will follow: `wrap_up`, `ready`, `offline` or `paused:CODE`, when somebody asked for it; `wrap_up,` before
+    /// one of the others.
     pub next: Option<String>,
+    /// When the present wrap-up ends by itself, or the present pause is too long.
+    pub until: Option<Instant>,
     /// The call he rings for, talks with or finishes.
     pub call: Option<CallId>,
     /// Queues he serves.
@@ -251,8 +300,10 @@ pub struct AgentView {
     pub idle_since: Instant,
     /// While ready: not offered before this moment, as his last ring came to nothing.
     pub delayed_until: Option<Instant>,
-    /// Missed rings in a row.
-    pub missed: u32,
+    /// Rings that failed.
+    pub misses: Misses,
+    /// His phone is lost: until then his state stands.
+    pub missed_from: Option<Instant>,
 }
 
 /// One queue as seen from outside.

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::Output;
 use super::agent::{State, Talk};
 use super::config::QueueConfig;
 use super::deadline::{Due, Slot};
 use super::floor::{Floor, after};
 use super::lane::Offer;
 use super::matching::ms;
-use super::{Output, PAUSE_RNA};
 use crate::id::{CallId, OfferId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
 
@@ -61,7 +61,7 @@ impl Floor {
             self.withdraw_and_free(now, *other, OfferResult::LostRace);
         }
         let Some(agent) = self.agents.get_mut(slot) else { return };
-        agent.missed = 0;
+        agent.misses.break_rows();
         agent.calls += 1;
         let agent = agent.id().clone();
         let target = self.queues.get(&queue).map_or(Duration::ZERO, |q| q.config.service_level);
@@ -90,21 +90,17 @@ impl Floor {
 
     /// The ring ended without an answer: the caller keeps his place, the agent gets a delay or a pause.
     pub(super) fn failed(&mut self, now: Instant, offer: OfferId, result: OfferResult, sip_code: Option<u16>) {
+        let result = if result.failure().is_some() { result } else { OfferResult::Unreachable };
         let Some((slot, call)) = self.offers.get(&offer).filter(|o| o.until.is_some()).map(|o| (o.slot, o.call)) else {
             return;
         };
         let Some(queue) = self.end_ring(now, offer, result, sip_code) else { return };
-        let rules = |c: &QueueConfig| (delay_after(c, result), c.exclude_agent, c.rna_threshold);
         let config = self.queues.get(&queue).map(|q| &q.config);
-        let (delay, exclude, threshold) = config.map_or((DELAY_MIN, Duration::ZERO, 0), rules);
+        let rule = Self::miss_rule(config, result);
+        let times = |c: &QueueConfig| (c.delay_after(result), c.exclude_agent);
+        let (delay, exclude) = config.map_or((DELAY_MIN, Duration::ZERO), times);
         self.exclude(now, slot, call, exclude);
-        let Some(agent) = self.agents.get_mut(slot) else { return };
-        agent.missed += u32::from(result == OfferResult::NoAnswer);
-        let is_absent = result == OfferResult::NoAnswer && threshold > 0 && agent.missed >= threshold;
-        if is_absent {
-            self.set_state(slot, State::Paused { code: PAUSE_RNA.to_owned() });
-            self.refresh(now, slot, StateCause::Rna);
-        } else {
+        if !self.missed(now, slot, rule, result) {
             self.set_state(slot, State::Ready { delayed_until: Some(after(now, delay.max(DELAY_MIN))) });
             self.refresh(now, slot, StateCause::Call);
         }
@@ -138,6 +134,9 @@ impl Floor {
         let ended = self.offers.remove(&offer)?;
         self.deadlines.clear(ended.until, Due::Ring(offer));
         self.leave_round(now, ended.call, offer);
+        if let Some(lane) = self.callers.get(&ended.call).map(|caller| caller.lane) {
+            self.tend(now, lane);
+        }
         let agent = self.agents.get(ended.slot)?.id().clone();
         let ring_ms = ms(now, ended.started);
         let kind = Kind::OfferEnded { offer, agent, queue: ended.queue.clone(), result, ring_ms, sip_code };
@@ -167,18 +166,5 @@ impl Floor {
             caller.excluded.remove(&slot);
             self.free_callers.push(call);
         }
-    }
-}
-
-fn delay_after(config: &QueueConfig, result: OfferResult) -> Duration {
-    match result {
-        OfferResult::NoAnswer => config.delay_no_answer,
-        OfferResult::Rejected => config.delay_rejected,
-        OfferResult::Busy => config.delay_busy,
-        OfferResult::Unreachable
-        | OfferResult::Accepted
-        | OfferResult::CallerGone
-        | OfferResult::LostRace
-        | OfferResult::Withdrawn => config.delay_unreachable,
     }
 }

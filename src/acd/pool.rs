@@ -28,6 +28,16 @@ pub(super) enum Stage {
     Step(usize),
 }
 
+impl Stage {
+    /// How many steps of the ladder are done.
+    pub fn steps(&self) -> usize {
+        match self {
+            Self::Base => 0,
+            Self::Step(done) => *done,
+        }
+    }
+}
+
 /// What makes a lane of a queue differ from the others: the stage, and the skills its callers ask for.
 pub(super) type LaneKey = (Stage, Vec<String>);
 
@@ -91,6 +101,12 @@ impl Lane {
     /// How it sees this agent.
     pub fn admits(&self, agent: &Agent) -> Admission<'_> {
         admission(&self.pools, &agent.config, &self.queue, agent.leaving)
+    }
+
+    /// He may not serve its callers now, but by a later step of the ladder he will.
+    pub fn foresees(&self, agent: &Agent) -> bool {
+        let later = || admission(&self.later, &agent.config, &self.queue, agent.leaving);
+        !matches!(self.admits(agent), Admission::Pool(_)) && matches!(later(), Admission::Pool(_))
     }
 
     /// The preferences, as written, with whether this agent meets them.
@@ -176,6 +192,17 @@ impl QueueConfig {
         };
         (pools, troubles)
     }
+
+    /// The pools that steps still to come will bring to callers of this lane; to that which counts everybody, whatever
+    /// their skills, all of the ladder.
+    pub(super) fn later_pools(&self, (stage, skills): &LaneKey) -> Vec<Pool> {
+        let steps = (1..).zip(&self.ladder).skip(stage.steps());
+        let pools = steps.map(|(number, step)| pool(self, number, step, skills));
+        match stage {
+            Stage::Base => pools.map(|pool| Pool { needs: Vec::new(), ..pool }).collect(),
+            Stage::Step(_) => pools.collect(),
+        }
+    }
 }
 
 impl Floor {
@@ -205,6 +232,10 @@ impl Floor {
         let index = self.lanes.vacant_key();
         for slot in self.candidates_of(name, &lane) {
             let Some(agent) = self.agents.get_mut(slot) else { continue };
+            if lane.foresees(agent) {
+                agent.prospects.push(index);
+                lane.foresee(slot, None, agent.counted);
+            }
             match lane.admits(agent) {
                 Admission::Pool(_) => {
                     agent.lanes.push(index);
@@ -235,6 +266,7 @@ impl Floor {
             for slot in self.candidates_of(name, &lane) {
                 if let Some(agent) = self.agents.get_mut(slot) {
                     agent.lanes.retain(|lane| *lane != index);
+                    agent.prospects.retain(|lane| *lane != index);
                 }
             }
         }
@@ -242,7 +274,7 @@ impl Floor {
 
     /// Agents who may belong to a lane of this queue: its members, and all where steps of a ladder name others.
     pub(super) fn candidates_of(&self, name: &QueueName, lane: &Lane) -> Vec<Slot> {
-        let is_of_members = lane.pools.iter().all(|pool| matches!(pool.who, Who::Members));
+        let is_of_members = lane.pools.iter().chain(&lane.later).all(|pool| matches!(pool.who, Who::Members));
         match self.queues.get(name) {
             Some(queue) if is_of_members => queue.members.clone(),
             Some(_) => self.agents.iter().map(|(slot, _)| slot).collect(),
@@ -252,16 +284,23 @@ impl Floor {
 
     /// Puts a caller into a lane, out of the one he is in.
     pub(super) fn change_lane(&mut self, now: Instant, call: CallId, index: usize) {
-        let Some(caller) = self.callers.get_mut(&call) else { return };
-        if let Some(old) = self.lanes.get_mut(caller.lane).filter(|_| caller.lane != index) {
-            old.callers = old.callers.saturating_sub(1);
-            old.dismiss(&caller.place);
+        let Some(caller) = self.callers.get_mut(&call).filter(|caller| caller.lane != index) else { return };
+        let left = std::mem::replace(&mut caller.lane, index);
+        let mut known = None;
+        if let Some(lane) = self.lanes.get_mut(left) {
+            lane.callers = lane.callers.saturating_sub(1);
+            lane.dismiss(&caller.place);
+            known = lane.deserted.filter(|_| caller.offers.is_empty());
         }
-        let is_other = std::mem::replace(&mut caller.lane, index) != index;
-        if let Some(lane) = self.lanes.get_mut(index).filter(|_| is_other) {
+        if let Some(lane) = self.lanes.get_mut(index) {
             lane.callers += 1;
         }
         self.line_up(now, call);
+        self.untend(left);
+        self.tend(now, index);
+        if let Some(known) = known {
+            self.bring_time(index, known);
+        }
         self.free_callers.push(call);
     }
 }

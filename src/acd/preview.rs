@@ -128,6 +128,7 @@ impl Floor {
             priority: question.priority,
             segment: question.segment.clone(),
             since: now,
+            hops: 0,
         };
         let place = claim.place(now, self.origin, &queue.config, self.next_seq + 1, CallId::new(0, 0));
         let mut done = queue.config.steps_begun(Duration::ZERO);
@@ -232,12 +233,10 @@ impl Floor {
             *causes.entry(cause.clone()).or_insert(0) += 1;
             let until = match &agent.state {
                 State::Ready { delayed_until } => *delayed_until,
-                State::WrapUp { until, .. } if agent.next.is_none() => Some(*until),
-                State::WrapUp { .. }
-                | State::Offline
-                | State::Ringing { .. }
-                | State::Talking(_)
-                | State::Paused { .. } => None,
+                State::WrapUp(work) if agent.next.is_none() => work.until,
+                State::WrapUp(_) | State::Offline | State::Ringing { .. } | State::Talking(_) | State::Paused(_) => {
+                    None
+                }
             };
             let is_kept_by_time = !cause.starts_with("skill ") && !agent.is_engaged() && agent.is_reachable();
             found.push(PassedOver {

@@ -9,8 +9,10 @@ use super::deadline::{Due, Slot};
 use super::floor::{Floor, after};
 use super::lane::{Place, Queue};
 use super::matching::u32_of;
+use super::nobody::DesertedSince;
 use super::pool::Stage;
 use super::ranked::Ranked;
+use super::way::Lack;
 use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
 
@@ -21,9 +23,12 @@ impl Floor {
     /// order apply to them at once. Callers of a queue that is gone leave with `NoAgents`. An agent who is gone is rung no
     /// more and logged out, after his call if he is in one. Rings, talks and wrap-ups that run go on with the
     /// times they began with.
-    pub fn apply(&mut self, now: Instant, config: FloorConfig) {
+    pub fn apply(&mut self, now: Instant, mut config: FloorConfig) {
         self.turns += 1;
-        let FloorConfig { agents, queues } = config;
+        let deserted = self.deserted_since();
+        self.grace = config.grace;
+        self.limit_pauses(now, &mut config);
+        let FloorConfig { agents, queues, .. } = config;
         let gone: Vec<QueueName> = self.queues.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
         for name in gone {
             let callers: Vec<CallId> =
@@ -44,13 +49,15 @@ impl Floor {
             self.open(now, queue);
         }
         self.number_agents();
+        self.clear_deserted();
         self.rebuild_lanes(now);
         let slots: Vec<Slot> = self.by_name.values().copied().collect();
         for slot in slots {
             self.come_by_himself(now, slot);
             self.refresh(now, slot, StateCause::Config);
         }
-        self.place_callers(now);
+        let since = self.place_callers(now, &deserted);
+        self.tend_all(now, &since);
         self.settle_all(now);
     }
 
@@ -123,6 +130,10 @@ impl Floor {
 
     fn forget_agent(&mut self, now: Instant, slot: Slot) {
         self.set_state(slot, State::Offline);
+        if let Some(agent) = self.agents.get_mut(slot) {
+            // Should he come again, nothing is known of him.
+            agent.offline_code = None;
+        }
         self.refresh(now, slot, StateCause::Config);
         let Some(agent) = self.agents.try_remove(slot) else { return };
         for lane in &agent.lanes {
@@ -130,11 +141,19 @@ impl Floor {
                 lane.recount(slot, agent.counted, None, &agent.config);
             }
         }
+        for lane in &agent.prospects {
+            if let Some(lane) = self.lanes.get_mut(*lane) {
+                lane.foresee(slot, agent.counted, None);
+            }
+        }
         for (call, until) in &agent.excluded {
             self.deadlines.clear(Some(*until), Due::Exclusion(slot, *call));
             if let Some(caller) = self.callers.get_mut(call) {
                 caller.excluded.remove(&slot);
             }
+        }
+        if let Some((at, due)) = agent.phone.deadline(slot) {
+            self.deadlines.clear(Some(at), due);
         }
         self.by_name.remove(agent.id());
     }
@@ -170,6 +189,7 @@ impl Floor {
         self.queues.values_mut().for_each(|queue| queue.members.clear());
         for (slot, agent) in &mut self.agents {
             agent.lanes.clear();
+            agent.prospects.clear();
             for name in &agent.config.queues {
                 if let Some(queue) = self.queues.get_mut(name) {
                     queue.members.push(slot);
@@ -217,7 +237,9 @@ impl Floor {
     }
 
     /// Sorts callers into the lanes, once all agents are counted: whether somebody is there may decide on their step.
-    fn place_callers(&mut self, now: Instant) {
+    /// `deserted` tells of the lanes as they were, the answer of those that are now.
+    fn place_callers(&mut self, now: Instant, deserted: &DesertedSince) -> DesertedSince {
+        let mut since = DesertedSince::new();
         let names: Vec<QueueName> = self.queues.keys().cloned().collect();
         for name in names {
             let Some(queue) = self.queues.get_mut(&name) else { continue };
@@ -230,12 +252,19 @@ impl Floor {
                 let (least, about) = (if climbs_anew { 0 } else { caller.steps }, Some(About::Call(call)));
                 let Some((steps, index)) = self.stage_at(now, &name, entered, least, &skills, about) else { continue };
                 if let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(index)) {
-                    caller.lane = index;
+                    let old = std::mem::replace(&mut caller.lane, index);
                     lane.callers += 1;
+                    let known = Lack::ALL.map(|lack| (lack, deserted.get(&(old, lack)).copied()));
+                    for (lack, at) in known.into_iter().filter(|_| caller.offers.is_empty()) {
+                        let Some(at) = at else { continue };
+                        let first = since.entry((index, lack)).or_insert(at);
+                        *first = at.min(*first);
+                    }
                 }
                 self.line_up(now, call);
                 self.stand_at(call, steps);
             }
         }
+        since
     }
 }

@@ -8,6 +8,7 @@ use super::deadline::Due;
 use super::floor::Floor;
 use super::lane::Queue;
 use super::matching::u32_of;
+use super::phone::Phone;
 use super::pool::{Admission, Stage};
 use super::{AgentView, QueueView};
 use crate::id::{AgentId, QueueName};
@@ -88,7 +89,7 @@ impl Floor {
             let (offer, call, is_talk) = match &agent.state {
                 State::Ringing { offer, call } => (*offer, *call, false),
                 State::Talking(talk) => (talk.offer, talk.call, true),
-                State::Offline | State::Ready { .. } | State::WrapUp { .. } | State::Paused { .. } => continue,
+                State::Offline | State::Ready { .. } | State::WrapUp(_) | State::Paused(_) => continue,
             };
             offers.insert(offer);
             let found = self.offers.get(&offer).filter(|o| o.slot == slot && o.call == call);
@@ -141,10 +142,19 @@ impl Floor {
                 if meets {
                     fresh.recount(slot, None, Some(agent.class()), &agent.config);
                 }
+                let foreseen = lane.foresees(agent);
+                let knows = agent.prospects.contains(&index) == foreseen;
+                ensure(knows, || format!("{} and later steps in a lane of {name}", agent.id()))?;
+                if foreseen {
+                    fresh.foresee(slot, None, Some(agent.class()));
+                }
             }
-            ensure(lane.idle.agrees(&fresh.idle) && fresh.counts == lane.counts, || {
-                format!("a lane of {name} miscounts")
-            })?;
+            let is_right =
+                lane.idle.agrees(&fresh.idle) && fresh.counts == lane.counts && fresh.present == lane.present;
+            ensure(is_right && fresh.to_come == lane.to_come, || format!("a lane of {name} miscounts"))?;
+            let lack = self.lack(index).filter(|_| !lane.waiting.is_empty());
+            let known = lane.deserted.map(|deserted| deserted.lack);
+            ensure(known == lack, || format!("a lane of {name}: {known:?} is known, {lack:?} is so"))?;
             let callers = self.callers.values().filter(|c| c.lane == index);
             let (rung, waiting): (Vec<_>, Vec<_>) = callers.clone().partition(|c| !c.offers.is_empty());
             let waiting: BTreeSet<_> = waiting.into_iter().map(|c| c.place).collect();
@@ -161,6 +171,7 @@ impl Floor {
         let mut owned = BTreeSet::new();
         for (slot, agent) in &self.agents {
             owned.extend(agent.state.deadline(slot));
+            owned.extend(agent.phone.deadline(slot));
             owned.extend(agent.excluded.iter().map(|(call, at)| (*at, Due::Exclusion(slot, *call))));
         }
         for (call, caller) in &self.callers {
@@ -172,6 +183,7 @@ impl Floor {
         }
         for (index, lane) in &self.lanes {
             owned.extend(lane.left_alone_at.map(|at| (at, Due::LeftAlone(index))));
+            owned.extend(lane.deserted.and_then(|d| d.due).map(|at| (at, Due::Deserted(index))));
         }
         for (offer, ring) in &self.offers {
             owned.extend(ring.until.map(|at| (at, Due::Ring(*offer))));
@@ -200,6 +212,7 @@ fn agent_view(agent: &Agent) -> AgentView {
         since: agent.since,
         code: shown.code.clone(),
         next: shown.next.clone(),
+        until: shown.until,
         call: shown.call,
         queues: agent.config.queues.clone(),
         idle_since: agent.idle_since,
@@ -207,7 +220,11 @@ fn agent_view(agent: &Agent) -> AgentView {
             State::Ready { delayed_until } => delayed_until,
             _ => None,
         },
-        missed: agent.missed,
+        misses: agent.misses,
+        missed_from: match agent.phone {
+            Phone::Lost { until } if agent.config.contact.is_none() => Some(until),
+            Phone::There | Phone::Lost { .. } | Phone::Gone { .. } => None,
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use super::transfer::Turn;
 use super::{Action, Call, Context, Phase, Switch};
 use crate::id::LegId;
 use crate::ivr;
-use crate::journal::{EndReason, Kind, Party};
+use crate::journal::{EndReason, Kind, Party, QueueOutcome};
 use crate::media;
 use crate::sip::SessionId;
 
@@ -17,6 +17,15 @@ use crate::sip::SessionId;
 const PRESS: Duration = Duration::from_millis(100);
 /// Most transfers of one call: flows that transfer to each other in a circle end here.
 const TRANSFERS_MAX: u32 = 20;
+
+/// Where a queue sends a caller whom it does not keep.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Onward {
+    /// To what a user of ours gets who dials this.
+    Number(String),
+    /// Into this flow.
+    Flow(String),
+}
 
 impl Call {
     pub(super) fn enter_flow(&mut self, context: &Context<'_>, flow: &str) {
@@ -98,12 +107,49 @@ impl Call {
                 self.leave_flow(context);
                 return self.enter_flow(context, &flow);
             }
+            _ if !self.in_transfer => return self.sent_nowhere(context, EndReason::NoAgents),
             Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone | Route::Refuse(_) => {
                 self.phase = Phase::InFlow;
                 return self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
             }
         }
         self.media(media::Command::Tone { leg: self.customer.id, tone: context.prompts.ringback() });
+    }
+
+    /// A rule of the queue sends the caller out of the queues. What it leads to is not the flow's own: where nothing comes
+    /// of it, the flow that queued him hears that nobody was there.
+    pub fn handle_sent_on(&mut self, context: &Context<'_>, outcome: QueueOutcome, to: Onward) {
+        // Who transferred him there is told that it failed.
+        if self.transfer.is_some() || !matches!(self.phase, Phase::Waiting { .. }) {
+            return self.handle_queue_left(context, outcome);
+        }
+        self.media(media::Command::Silence { leg: self.customer.id });
+        self.stop_recording();
+        self.in_transfer = false;
+        match to {
+            Onward::Number(number) => {
+                self.begin_dialing(context, number.clone());
+                self.outputs.push_back(Action::Transfer { to: number });
+            }
+            Onward::Flow(flow) => {
+                self.transfers += 1;
+                if self.transfers > TRANSFERS_MAX {
+                    return self.sent_nowhere(context, EndReason::NoAgents);
+                }
+                self.leave_flow(context);
+                self.enter_flow(context, &flow);
+            }
+        }
+    }
+
+    /// Where a queue sent the caller he cannot be served either.
+    pub(super) fn sent_nowhere(&mut self, context: &Context<'_>, reason: EndReason) {
+        self.phase = Phase::InFlow;
+        if self.run.is_some() {
+            self.drive_run(context, ivr::Input::QueueLeft { outcome: ivr::QueueEnd::NoAgents });
+        } else {
+            self.say_and_end(context, "sorry_no_agents", reason);
+        }
     }
 
     /// The flow learns that the caller is gone and writes how it ended.

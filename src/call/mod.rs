@@ -58,6 +58,7 @@ pub use talk::Early;
 use talk::Talk;
 use transfer::{Transfer, Turn};
 
+pub use flow::Onward;
 pub use talk::{Peer, PeerKind};
 pub use transfer::{Asked, Party as Consulted};
 
@@ -551,8 +552,10 @@ impl Call {
                 let prompt = match &feature {
                     Feature::Ready => "code_ready",
                     Feature::Pause(_) => "code_paused",
+                    Feature::NoPause => "code_no_pause",
                     Feature::LogOut => "code_logged_out",
                     Feature::FinishWrapUp => "code_wrap_up",
+                    Feature::WrapUp => "code_wrap_up_more",
                 };
                 self.served = true;
                 self.outputs.push_back(Action::Feature(feature));
@@ -610,6 +613,17 @@ impl Call {
         self.play(context, play, &[prompt]);
     }
 
+    /// A rule of the queue sent the caller to another, where he waits on.
+    pub fn handle_moved(&mut self, context: &Context<'_>, queue: QueueName) {
+        if !matches!(self.phase, Phase::Waiting { .. }) {
+            return;
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.queue = queue.clone();
+        }
+        self.wait(context, queue);
+    }
+
     /// The queue let the caller go without an answer.
     pub fn handle_queue_left(&mut self, context: &Context<'_>, outcome: QueueOutcome) {
         if !matches!(self.phase, Phase::Waiting { .. }) {
@@ -623,12 +637,18 @@ impl Call {
         self.stop_recording();
         use ivr::{QueueEnd, TransferEnd};
         // A flow that transferred to the queue's number hears it in the words of a transfer.
+        let nobody = |end| (end, TransferEnd::Failed, "sorry_no_agents", EndReason::NoAgents);
         let (queue_end, transfer_end, prompt, reason) = match outcome {
             QueueOutcome::Timeout => {
                 (QueueEnd::Timeout, TransferEnd::NoAnswer, "sorry_timeout", EndReason::QueueTimeout)
             }
             QueueOutcome::Full => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
-            QueueOutcome::NoAgents => (QueueEnd::NoAgents, TransferEnd::Failed, "sorry_no_agents", EndReason::NoAgents),
+            QueueOutcome::Closed => (QueueEnd::Closed, TransferEnd::Failed, "sorry_closed", EndReason::Closed),
+            QueueOutcome::NoAgents => nobody(QueueEnd::NoAgents),
+            QueueOutcome::NoneLoggedIn => nobody(QueueEnd::NoneLoggedIn),
+            QueueOutcome::NoneSkilled => nobody(QueueEnd::NoneSkilled),
+            QueueOutcome::AllPaused => nobody(QueueEnd::AllPaused),
+            QueueOutcome::Overflow => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
             QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Transferred => return,
         };
         if self.run.is_some() {

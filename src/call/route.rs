@@ -56,10 +56,14 @@ pub enum Feature {
     Ready,
     /// `*12` and a code: pause; without a code the code is `break`.
     Pause(String),
+    /// `*12` and a code that he may not choose: he is told so.
+    NoPause,
     /// `*13`: log out.
     LogOut,
     /// `*14`: finish wrap-up.
     FinishWrapUp,
+    /// `*16`: a wrap-up after this talk, or more time in the present one.
+    WrapUp,
 }
 
 /// Why a dialled number leads nowhere.
@@ -184,6 +188,7 @@ fn feature<'a>(
         }
         ("13", "") => agent_only(Feature::LogOut),
         ("14", "") => agent_only(Feature::FinishWrapUp),
+        ("16", "") => agent_only(Feature::WrapUp),
         ("43", "") => Route::Echo,
         ("81", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Listen),
         ("82", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Whisper),

@@ -336,7 +336,9 @@ impl Call {
             408 | 480 | 487 => (EndReason::NoAnswer, ivr::TransferEnd::NoAnswer),
             _ => (EndReason::Rejected, ivr::TransferEnd::Failed),
         };
-        if self.run.is_some() {
+        if self.turn.is_some() && !self.in_transfer {
+            self.sent_nowhere(context, reason);
+        } else if self.run.is_some() {
             self.drive_run(context, ivr::Input::TransferEnded { outcome });
         } else {
             self.end(context, Party::Agent, reason, passed_on(code));

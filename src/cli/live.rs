@@ -87,7 +87,7 @@ pub enum Agents {
     State {
         /// His id.
         id: String,
-        /// `ready`, `paused`, `offline`, or `finish_wrap_up`.
+        /// `ready`, `paused`, `offline`, `wrap_up` (ask for one, or for more time) or `finish_wrap_up`.
         state: String,
         /// The pause code.
         #[arg(long)]
@@ -128,6 +128,23 @@ pub enum Trunks {
     Show {
         /// Its name.
         name: String,
+    },
+}
+
+/// `hatif calendars …`
+#[derive(Subcommand)]
+pub enum Calendars {
+    /// All calendars: open or not, why, and until when.
+    List,
+    /// Open or close one by hand.
+    Set {
+        /// Its name.
+        name: String,
+        /// `open`, `closed`, `emergency`, or `auto`: by its hours again.
+        state: String,
+        /// For so many minutes; without it until it is set again.
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=525_600))]
+        minutes: Option<u32>,
     },
 }
 
@@ -283,6 +300,23 @@ pub fn trunks(what: &Trunks, target: &Target) -> Result<(), Failure> {
     }
 }
 
+/// `calendars list|set`.
+pub fn calendars(what: &Calendars, target: &Target) -> Result<(), Failure> {
+    match what {
+        Calendars::List => {
+            list(&target.get("/api/v1/calendars")?, &["name", "state", "because", "until"], target.json);
+        }
+        Calendars::Set { name, state, minutes } => {
+            let mut body = json!({ "state": state });
+            if let Some(minutes) = minutes {
+                body["seconds"] = json!(u64::from(*minutes) * 60);
+            }
+            show(&target.send("PUT", &format!("/api/v1/calendars/{}", escape(name)), &body)?, target.json);
+        }
+    }
+    Ok(())
+}
+
 /// `bans list|remove`.
 pub fn bans(what: &Bans, target: &Target) -> Result<(), Failure> {
     match what {
@@ -294,6 +328,39 @@ pub fn bans(what: &Bans, target: &Target) -> Result<(), Failure> {
             target.send("DELETE", &format!("/api/v1/bans/{}", escape(address)), &json!({})).map(drop)
         }
     }
+}
+
+/// `reload --dry-run`: a line for each change.
+pub fn reload_plan(target: &Target) -> Result<(), Failure> {
+    let answer = target.send("POST", "/api/v1/admin/reload?dry_run=true", &json!({}))?;
+    let of = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    if answer.get("accepted").and_then(Value::as_bool) != Some(true) {
+        let errors: Vec<String> = of("errors").iter().map(text).collect();
+        return Err(Failure::new(3, format!("{}\na reload would be refused; nothing was changed", errors.join("\n"))));
+    }
+    let changes = of("changes");
+    if target.json {
+        changes.iter().for_each(|change| say!("{change}"));
+    } else if changes.is_empty() {
+        eprintln!("nothing would change");
+    } else {
+        changes.iter().for_each(|change| say!("{}", change_line(change)));
+    }
+    Ok(())
+}
+
+/// `queue.support.wrap_up  10s → 30s  (now, 3 wait there)`.
+fn change_line(change: &Value) -> String {
+    let field = |name: &str| change.get(name).map(text).unwrap_or_default();
+    let values = match (field("before"), field("after")) {
+        (before, after) if before.is_empty() && after.is_empty() => "another one".to_owned(),
+        (before, after) if before.is_empty() => after,
+        (_, after) if after.is_empty() => "gone".to_owned(),
+        (before, after) => format!("{before} → {after}"),
+    };
+    let waiting = change.get("waiting").and_then(Value::as_u64).filter(|waiting| *waiting > 0);
+    let waiting = waiting.map(|waiting| format!(", {waiting} wait there")).unwrap_or_default();
+    format!("{}  {values}  ({}{waiting})", field("what"), field("when").replace('_', " "))
 }
 
 /// `reload`.

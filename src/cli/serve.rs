@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, offline, prompts};
 use crate::clock::{Clock, Wall};
+use crate::config::plan::Change;
 use crate::config::{ArchiveFormat, Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
@@ -222,7 +223,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
             .context("the journal cannot be opened: check the data folder")?;
     let journal = Arc::new(journal);
     let mut present = Present { live: recovered.live.clone(), ..Present::default() };
-    let remains = remains(&recovered);
+    let remains = Remains::of(wall_now(), &recovered.live, &recovered.places);
     let next_seq = close_what_was_up(&config, &journal, &mut present, recovered)?;
     let records = Records::open(&config.data_dir).await.map_err(|error| Failure::new(1, error.to_string()))?;
     let follower = records
@@ -266,7 +267,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         streams: streams.clone(),
         reload: Arc::new(Mutex::new((true, wall_now()))),
     };
-    let reload = Reloader {
+    let reload = Arc::new(Reloader {
         options: options.clone(),
         config: Arc::clone(&config),
         inbox: inbox.clone(),
@@ -274,7 +275,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         names,
         level,
         outcome: Arc::clone(&readings.reload),
-    };
+    });
     let shared = Arc::new(Shared {
         inbox: inbox.clone(),
         present,
@@ -283,6 +284,10 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         data_dir: config.load().data_dir.clone(),
         own_key: options.dev.then(dev_key).transpose()?,
         readings: Box::new(move || readings.read()),
+        plan: {
+            let reload = Arc::clone(&reload);
+            Box::new(move || reload.plan())
+        },
         reload: Box::new(move || reload.reload()),
         ready: Arc::new(AtomicBool::new(true)),
         wall: Box::new(move || clock.wall(Instant::now())),
@@ -392,13 +397,6 @@ fn close_what_was_up(
         );
     }
     Ok(next_seq)
-}
-
-/// What the new engine takes over from the last one.
-fn remains(recovered: &Recovered) -> Remains {
-    let legs = recovered.places.legs().map(|(call, open)| (call, open.clone()));
-    let phones = recovered.places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
-    Remains { legs: legs.collect(), phones: phones.collect() }
 }
 
 fn start_filing(config: &Config, records: &Records, inbox: &driver::Inbox) -> Result<Filing, Failure> {
@@ -540,6 +538,17 @@ impl Reloader {
             tracing::error!(errors = outcome.errors.join("\n"), "the configuration was refused; the old one stays");
         }
         outcome
+    }
+
+    /// What a reload would change now.
+    fn plan(&self) -> Result<Vec<Change>, String> {
+        if self.options.dev {
+            // The demo tenant has no file.
+            return Ok(Vec::new());
+        }
+        let (new, _) = load(&self.options).map_err(|failure| failure.message)?;
+        settings(&new).map_err(|errors| errors.join("\n"))?;
+        Ok(self.config.load().plan(&new))
     }
 
     fn try_reload(&self) -> Reloaded {

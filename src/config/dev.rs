@@ -111,7 +111,7 @@ fn floor() -> FloorConfig {
         };
         (agent.id.clone(), agent)
     });
-    FloorConfig { agents: agents.into(), queues: queues.into() }
+    FloorConfig { agents: agents.into(), queues: queues.into(), ..FloorConfig::default() }
 }
 
 fn call(languages: Vec<String>) -> CallConfig {

@@ -36,8 +36,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, abo
 }
 
 /// Tables that the project plans and this build refuses.
-pub const NOT_BUILT: [&str; 9] =
-    ["tls", "service", "calendar", "webhook", "user", "callback", "skill", "cluster", "retention"];
+pub const NOT_BUILT: [&str; 8] = ["tls", "service", "webhook", "user", "callback", "skill", "cluster", "retention"];
 
 /// The section of this name.
 pub fn section(name: &str) -> Option<&'static Section> {
@@ -62,6 +61,12 @@ pub const SECTIONS: &[Section] = &[
                 "list of language codes",
                 "`[\"ar\", \"en\"]`",
                 "Languages callers can be spoken to in; the first is the default. Prompts are shipped for `ar` and `en`.",
+            ),
+            key(
+                "force_pause_code",
+                "true or false",
+                "`false`",
+                "A pause without one of the `[[pause_code]]` is refused.",
             ),
             key(
                 "emergency",
@@ -100,6 +105,12 @@ pub const SECTIONS: &[Section] = &[
                 "duration 1 min–1 h",
                 "`\"2m\"`",
                 "Longest registration granted to an agent's phone; supervisors get up to an hour. A phone that asks for less than a minute is refused (423).",
+            ),
+            key(
+                "agent_grace",
+                "duration 0–5 min",
+                "`\"15s\"`",
+                "How long an agent whose phone is lost (connection cut, registration run out) keeps his state; then he is unreachable. He gets no offer meanwhile.",
             ),
             key(
                 "tls_certificate",
@@ -563,6 +574,47 @@ pub const SECTIONS: &[Section] = &[
         not_built: &["calendar", "agent", "voicemail"],
     },
     Section {
+        name: "calendar",
+        list: true,
+        about: "When the centre, or a part of it, is open. Queues name it (`calendar`), flows ask it (nodes of kind `hours`), people open and close it by hand (`hatif calendars set`).",
+        keys: &[
+            key("name", "letters, digits, `-`, `_`, `.`", "required", "Its name."),
+            key("timezone", "name as `Asia/Riyadh`", "the centre's", "Whose local time the hours are."),
+            key(
+                "open",
+                "table of days or ranges of days with spans, as `{ \"sun-thu\" = [\"08:00-12:00\", \"13:00-17:00\"], sat = \"09:00-13:00\" }`",
+                "required",
+                "Open hours of the week: `mon` to `sun`. `22:00-02:00` goes past midnight, `00:00-24:00` is the whole day.",
+            ),
+            key(
+                "ics",
+                "list of files",
+                "`[]`",
+                "Holidays of iCalendar files, read with the configuration: events of whole days, once or yearly. What `[[holiday]]` says of a day goes first.",
+            ),
+        ],
+        not_built: &[],
+    },
+    Section {
+        name: "holiday",
+        list: true,
+        about: "A day, or some in a row, whose hours differ.",
+        keys: &[
+            key("name", "text", "required", "What people call it; stands in the API."),
+            key("calendars", "list of `[[calendar]]` names", "all of them", "Whose holiday it is."),
+            key("date", "`YYYY-MM-DD`, or `MM-DD` for every year", "this or `hijri`", "Its first day."),
+            key(
+                "hijri",
+                "`MM-DD`",
+                "this or `date`",
+                "Its first day by the Umm al-Qura calendar, every year: `10-01` is Eid al-Fitr.",
+            ),
+            key("days", "whole number 1–60", "`1`", "How many days it lasts."),
+            key("open", "span or list of spans", "never", "When it is open on these days all the same."),
+        ],
+        not_built: &[],
+    },
+    Section {
         name: "agent",
         list: true,
         about: "Somebody who answers.",
@@ -626,6 +678,32 @@ pub const SECTIONS: &[Section] = &[
         not_built: &["team", "role"],
     },
     Section {
+        name: "pause_code",
+        list: true,
+        about: "A reason for which an agent takes no calls.",
+        keys: &[
+            key(
+                "id",
+                "letters, digits, `-`, `_`, `.`",
+                "required",
+                "What journal, metrics and API call it. `LOGIN`, `RNA`, `LAGGED` and `MAXPAUSE` are the system's own.",
+            ),
+            key("label", "table of language to text", "none", "What people read: `{ ar = \"غداء\", en = \"Lunch\" }`."),
+            key("digits", "1 to 8 digits", "–", "Dialled after `*12` for it; the id itself works too."),
+            key("paid", "true or false", "`true`", "Whether it is paid time."),
+            key("productive", "true or false", "`false`", "Whether it is work, as a training is."),
+            key("max", "duration 10 s–24 h", "none", "How long it may last."),
+            key(
+                "after_max",
+                "`alert`, `ready`, `pause` or `logout`",
+                "`\"alert\"`",
+                "What happens then: it is told alone, the agent is ready, paused with code `MAXPAUSE`, or logged out.",
+            ),
+            key("roles", "list of `agent`, `supervisor`", "both", "Who may choose it; API keys count as supervisors."),
+        ],
+        not_built: &[],
+    },
+    Section {
         name: "queue",
         list: true,
         about: "Where callers wait.",
@@ -642,6 +720,12 @@ pub const SECTIONS: &[Section] = &[
                 "`\"longest_idle\"`",
                 "How the agent is chosen among those free and able; `docs/queues.md` says what each does.",
             ),
+            key(
+                "calendar",
+                "name of a `[[calendar]]`",
+                "always open",
+                "Outside its hours nobody gets in: the caller takes the edge `closed` of his flow, or hears that the office is closed. Who waits is still served, and an agent may transfer somebody there at any time.",
+            ),
             key("service_level", "duration 1 s–1 h", "`\"20s\"`", "Answers within it count as within service level."),
             key("ring_timeout", "duration 1 s–5 min", "`\"15s\"`", "How long one agent rings."),
             key(
@@ -657,6 +741,18 @@ pub const SECTIONS: &[Section] = &[
                 "With `ring_all` and `ring_progressive`: the most agents who ring for one caller at once.",
             ),
             key("wrap_up", "duration 0–1 h", "`\"10s\"`", "Time after a talk before the next offer."),
+            key(
+                "wrap_up_mode",
+                "`none`, `optional`, `optional_timed`, `timed` or `discretionary`",
+                "`\"timed\"`",
+                "Whether there is a wrap-up and who ends it; `docs/queues.md` says what each does.",
+            ),
+            key(
+                "wrap_up_max",
+                "duration 1 s–4 h",
+                "`\"15m\"`",
+                "The longest wrap-up when the agent extends it, and of mode `discretionary`; never less than `wrap_up`.",
+            ),
             key("record", "`always` or `never`", "`\"never\"`", "Recording from the agent's answer on."),
             key(
                 "record_pause_max",
@@ -704,6 +800,24 @@ pub const SECTIONS: &[Section] = &[
                 "Head start of callers whom the flow counts to a segment: `{ gold = \"3m\", silver = \"1m\" }`.",
             ),
             key(
+                "when_none_logged_in",
+                "`\"wait\"`, `\"hangup\"`, `\"queue:NAME\"`, `\"number:N\"`, `\"flow:NAME\"`, or a table of such an `action` and `after` (duration 0–24 h)",
+                "`\"wait\"`",
+                "What becomes of callers when no agent of the queue is logged in: at once, or after it has been so for `after` while somebody waits. `hangup`: the flow goes on at its edge; without a flow an apology.",
+            ),
+            key(
+                "when_all_paused",
+                "as `when_none_logged_in`",
+                "`\"wait\"`",
+                "… when all who are logged in and have the caller's skills are paused or have no phone.",
+            ),
+            key(
+                "when_none_skilled",
+                "as `when_none_logged_in`",
+                "`\"wait\"`",
+                "… when agents are logged in, but none with the skills the caller needs, at their level.",
+            ),
+            key(
                 "announce_every",
                 "duration, `\"0s\"` or 5 s–1 h",
                 "`\"30s\"`",
@@ -713,8 +827,22 @@ pub const SECTIONS: &[Section] = &[
                 "rna_threshold",
                 "whole number 1–100",
                 "`2`",
-                "Missed rings in a row after which an agent is paused with code `RNA`.",
+                "Missed rings in a row after which `rna_action` is done.",
             ),
+            key(
+                "rna_action",
+                "`pause`, `logout`, `alert` or `ready`",
+                "`\"pause\"`",
+                "What happens to an agent who let his phone ring so often: paused with code `RNA`, logged out, told alone, or nothing.",
+            ),
+            key("reject_threshold", "whole number 1–100", "`3`", "The same for calls he declined …"),
+            key("reject_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
+            key("busy_threshold", "whole number 1–100", "`3`", "… his phone was busy …"),
+            key("busy_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
+            key("unreachable_threshold", "whole number 1–100", "`3`", "… his phone could not be reached …"),
+            key("unreachable_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
+            key("timeout_threshold", "whole number 1–100", "`3`", "… his phone said nothing at all …"),
+            key("timeout_action", "as `rna_action`", "`\"ready\"`", "… and what happens then."),
             key(
                 "exclude_agent",
                 "duration 0–1 h",
@@ -736,8 +864,9 @@ pub const SECTIONS: &[Section] = &[
             key("delay_rejected", "duration 0–1 h", "`\"30s\"`", "… after he declined."),
             key("delay_busy", "duration 0–1 h", "`\"30s\"`", "… after his phone was busy."),
             key("delay_unreachable", "duration 0–1 h", "`\"5s\"`", "… after his phone could not be reached."),
+            key("delay_timeout", "duration 0–1 h", "`\"5s\"`", "… after his phone said nothing at all."),
         ],
-        not_built: &["callback", "calendar", "rna_action", "relax", "overflow", "priority", "autofill", "language"],
+        not_built: &["callback", "relax", "overflow", "priority", "autofill", "language"],
     },
 ];
 

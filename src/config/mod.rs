@@ -14,14 +14,18 @@
 //! key that the contract names and this build does not honour is an error ("not built yet"), never ignored.
 
 mod build;
+mod calendars;
+mod desk;
 mod dev;
 mod guard;
+mod ics;
 pub mod keys;
 mod ladder;
 mod legs;
 mod numbers;
 mod outbound;
 mod people;
+pub mod plan;
 mod reader;
 mod source;
 mod streams;
@@ -30,6 +34,7 @@ mod tests;
 pub mod tls;
 mod trunks;
 pub mod values;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::fs;

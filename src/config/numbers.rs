@@ -71,7 +71,8 @@ fn action(reader: &Reader, names: &Names) -> Option<NumberAction> {
     }
 }
 
-fn flow_exists(reader: &Reader, names: &Names, text: &Text) -> bool {
+/// True when there is a flow of this name; notes it otherwise.
+pub fn flow_exists(reader: &Reader, names: &Names, text: &Text) -> bool {
     let exists = names.flows.contains(&text.text);
     if !exists {
         let message = format!("there is no flow \"{}\"", text.text);

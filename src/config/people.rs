@@ -10,7 +10,10 @@ use crate::call::config::{CallConfig, RecordPolicy, SupervisorConfig, TrunkDirec
 use crate::id::{AgentId, QueueName};
 use crate::sip::config::{Host, TrunkAccount, UserConfig};
 
+use super::CentreConfig;
 use super::build::{duplicate, known, name};
+use super::calendars;
+use super::desk;
 use super::ladder;
 use super::legs;
 use super::numbers;
@@ -18,6 +21,7 @@ use super::reader::{Reader, Text};
 use super::source::{Entry, Place, Problems, Value};
 use super::trunks;
 use super::values::{is_skill, is_skill_wish, sip_address};
+use super::waiting;
 
 /// Shorter passwords are guessed by the scanners that every public SIP port meets.
 const PASSWORD_LETTERS: usize = 8;
@@ -56,12 +60,15 @@ pub struct Names<'a> {
 }
 
 /// Reads every list of tables. `flows` are the names of the flows there are.
-pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, problems: &Problems) -> People {
+pub fn read(root: &[Entry], centre: &CentreConfig, flows: &BTreeSet<String>, problems: &Problems) -> People {
     let tables = |name| Reader::tables(root, known(name), problems);
     let mut people = People::default();
-    people.call.languages = languages.to_vec();
+    people.call.languages = centre.languages.clone();
     let mut seen = Seen::default();
 
+    people.floor.calendars = calendars::read(&tables("calendar"), &tables("holiday"), &centre.timezone, &mut seen);
+    let centre = Reader::table(root, known("centre"), problems);
+    people.floor.pauses = desk::pauses(&tables("pause_code"), &centre, &mut seen);
     let queues = tables("queue");
     for reader in &queues {
         queue(reader, &mut people, &mut seen);
@@ -83,7 +90,9 @@ pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, prob
     for reader in &queues {
         nobody_serves(reader, &people);
         ladder::check(reader, &people);
+        waiting::read(reader, &names, &mut people);
     }
+    waiting::refuse_circles(&queues);
     people
 }
 
@@ -120,16 +129,19 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
     let default = QueueConfig::new(name.clone());
     let hour = 3_600;
     let max_wait = reader.duration("max_wait", 1..=24 * hour).unwrap_or(default.max_wait);
-    let queue = QueueConfig {
+    let mut queue = QueueConfig {
         name: name.clone(),
         strategy: reader.word("strategy", &Strategy::WORDS, &not_built).unwrap_or(default.strategy),
+        calendar: reader
+            .text("calendar")
+            .filter(|name| calendars::exists(reader, &people.floor.calendars, name))
+            .map(|t| t.text),
         service_level: reader.duration("service_level", 1..=hour).unwrap_or(default.service_level),
         ring_timeout: reader.duration("ring_timeout", 1..=300).unwrap_or(default.ring_timeout),
         ring_progressive_delay: reader
             .duration("ring_progressive_delay", 1..=300)
             .unwrap_or(default.ring_progressive_delay),
         ring_max: reader.number("ring_max", 1..=1_000).unwrap_or(default.ring_max),
-        wrap_up: reader.duration("wrap_up", 0..=hour).unwrap_or(default.wrap_up),
         max_wait,
         max_waiting: reader.number("max_waiting", 1..=100_000).unwrap_or(default.max_waiting),
         skills: skill_wishes(reader),
@@ -138,6 +150,7 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         strict_priority: reader.boolean("strict_priority").unwrap_or(default.strict_priority),
         max_wait_strict: reader.duration("max_wait_strict", 0..=24 * hour).filter(|wait| !wait.is_zero()),
         segments: segments(reader),
+        no_agents: default.no_agents,
         announce_every: match reader.duration("announce_every", 0..=hour) {
             None => default.announce_every,
             Some(every) if every.is_zero() => None,
@@ -149,13 +162,11 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
                 Some(every)
             }
         },
-        rna_threshold: reader.number("rna_threshold", 1..=100).unwrap_or(default.rna_threshold),
         exclude_agent: reader.duration("exclude_agent", 0..=hour).unwrap_or(default.exclude_agent),
-        delay_no_answer: reader.duration("delay_no_answer", 0..=hour).unwrap_or(default.delay_no_answer),
-        delay_rejected: reader.duration("delay_rejected", 0..=hour).unwrap_or(default.delay_rejected),
-        delay_busy: reader.duration("delay_busy", 0..=hour).unwrap_or(default.delay_busy),
-        delay_unreachable: reader.duration("delay_unreachable", 0..=hour).unwrap_or(default.delay_unreachable),
+        ..default
     };
+    desk::wrap_up(reader, &mut queue);
+    desk::misses(reader, &mut queue);
     if queue.strict_priority && queue.max_wait_strict.is_none() {
         let message = "with \"strict_priority\" a caller of low priority may wait for ever";
         let help = "max_wait_strict = \"5m\" lets him go first after that time".to_owned();

@@ -154,7 +154,8 @@ impl<'a> Reader<'a> {
         self.text(key)
     }
 
-    fn text_of(&self, key: &str, node: &Node) -> Option<Text> {
+    /// As [`Reader::text`], for a value already found, e.g. in a table.
+    pub fn text_of(&self, key: &str, node: &Node) -> Option<Text> {
         match &node.value {
             Value::Text(text) if text.trim().is_empty() => {
                 self.bad(node.place, format!("\"{key}\" is empty"), None);

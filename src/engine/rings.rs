@@ -493,10 +493,11 @@ impl Engine {
     }
 
     fn fail_offer(&mut self, now: Instant, offer: OfferId, code: u16) {
-        // 404, 408, 410, 480 and all 5xx: the phone, not the person.
+        // 404, 410, 480 and 5xx: the phone, not the person. 408 and 504: not even the phone.
         let result = match code {
             486 | 600 => OfferResult::Busy,
-            404 | 408 | 410 | 480 | 430 | 500..=599 => OfferResult::Unreachable,
+            408 | 504 => OfferResult::Timeout,
+            404 | 410 | 430 | 480 | 500..=599 => OfferResult::Unreachable,
             _ => OfferResult::Rejected,
         };
         self.tell_floor(now, acd::Input::Failed { offer, result, sip_code: Some(code) });

@@ -7,8 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::acd;
+use crate::acd::calendar::Override;
+use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId};
-use crate::journal::{About, Binding, DialogSeed, Hop, Kind, LegRole, OpenLeg};
+use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg};
+use crate::report::live::{self, Live};
+use crate::report::places::{Places, Set};
 use crate::sip::{self, DialogNote, Flow, Loss, SessionId, Transport};
 
 use super::{Engine, Owner};
@@ -19,8 +23,6 @@ const REASON: &str = "SIP;cause=503;text=\"Restarted\"";
 const BUNDLE_EVERY: Duration = Duration::from_millis(50);
 /// Least BYEs in a bundle: 200 a second.
 const BUNDLE_MIN: usize = 10;
-/// How long an agent whose phone lost its connection, or did not renew, keeps his place on the floor.
-const GRACE: Duration = Duration::from_secs(15);
 /// Bundles at most: all peers are told within five seconds, however many they are.
 const BUNDLES_MAX: usize = 100;
 
@@ -31,6 +33,54 @@ pub struct Remains {
     pub legs: Vec<(CallId, OpenLeg)>,
     /// Phones that were registered, each user's best last.
     pub phones: Vec<(AgentId, Binding)>,
+    /// Calendars that people had set by hand.
+    pub hours: BTreeMap<String, Override>,
+    /// Agents as they were.
+    pub agents: Vec<acd::Former>,
+}
+
+impl Remains {
+    /// What the journal's folds say; `now` is the time of the new process, by which pauses and wrap-ups have gone on.
+    pub fn of(now: Wall, live: &Live, places: &Places) -> Self {
+        let legs = places.legs().map(|(call, open)| (call, open.clone()));
+        let phones = places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
+        let agents = live.agents().iter().map(|(id, agent)| former(now, id, agent));
+        let hours = places.hours().iter().map(|(name, set)| {
+            let Set { state, by, since, until } = set.clone();
+            (name.clone(), Override { state, by, since, until })
+        });
+        Self { legs: legs.collect(), phones: phones.collect(), agents: agents.collect(), hours: hours.collect() }
+    }
+}
+
+/// One agent in the words of the floor.
+fn former(now: Wall, id: &AgentId, agent: &live::Agent) -> acd::Former {
+    let shift = &agent.shift;
+    let state = match (agent.state, &shift.paused, agent.call, &shift.queue) {
+        (AgentStateName::Offline, ..) => acd::FormerState::Offline {
+            since: now.since(shift.offline_since.unwrap_or(agent.since)),
+            logged_out: shift.logged_out,
+        },
+        (_, Some(code), ..) => acd::FormerState::Paused { code: code.clone(), since: now.since(shift.paused_since) },
+        (AgentStateName::WrapUp, None, Some(call), Some(queue)) => acd::FormerState::WrapUp {
+            call,
+            queue: queue.clone(),
+            since: now.since(agent.since),
+            left: agent.until.map(|until| until.since(now)),
+        },
+        (
+            AgentStateName::Ready
+            | AgentStateName::Ringing
+            | AgentStateName::Busy
+            | AgentStateName::Hold
+            | AgentStateName::WrapUp
+            | AgentStateName::Paused
+            | AgentStateName::Unreachable,
+            ..,
+        ) => acd::FormerState::There,
+    };
+    let missed = OfferResult::FAILURES.map(|failure| shift.missed.get(failure.as_str()).copied().unwrap_or(0));
+    acd::Former { agent: id.clone(), calls: shift.calls, talk_ms: shift.talk_ms, missed, state }
 }
 
 /// What this process has written down, and what it owes to the peers of the last one.
@@ -44,20 +94,21 @@ pub(super) struct Survival {
     bundle: usize,
     /// When the next bundle is due.
     next_at: Option<Instant>,
-    /// Agents without a phone whom the floor does not miss yet, and until when.
-    grace: BTreeMap<AgentId, Instant>,
 }
 
 impl Survival {
     /// When `survival_due` has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.grace.values().copied().chain(self.next_at).min()
+        self.next_at
     }
 }
 
 impl Engine {
     /// Takes over what a dead process left; said once, before all else.
     pub fn recover(&mut self, now: Instant, remains: Remains) {
+        self.hours_set = remains.hours;
+        self.floor.restore(now, remains.agents);
+        self.hear_floor(now);
         for (agent, binding) in remains.phones {
             if let Some(binding) = binding_of(binding) {
                 self.endpoint.restore_contact(now, agent.as_str(), binding);
@@ -73,11 +124,6 @@ impl Engine {
     /// Lets deadlines act; calling it early does nothing.
     pub(super) fn survival_due(&mut self, now: Instant) {
         self.end_orphans(now);
-        let late = self.survival.grace.iter().filter(|(_, until)| **until <= now);
-        for agent in late.map(|(agent, _)| agent.clone()).collect::<Vec<_>>() {
-            self.survival.grace.remove(&agent);
-            self.tell_floor(now, acd::Input::Reachable { agent, reachable: false });
-        }
     }
 
     /// The next peers of the last process are told that their calls are over.
@@ -131,7 +177,6 @@ impl Engine {
         let transport = binding.flow.transport.label().to_owned();
         let kind = Kind::Registered { transport, binding: Some(written_binding(binding)) };
         self.journal(now, About::Agent(agent.clone()), kind);
-        self.survival.grace.remove(&agent);
         self.tell_floor(now, acd::Input::Reachable { agent: agent.clone(), reachable: true });
         self.seek_pages(now, &agent, page.as_deref());
     }
@@ -145,13 +190,13 @@ impl Engine {
     }
 
     /// An agent's last phone is gone. What may be a short trouble of the network does not cost him his place: the floor
-    /// hears of it after [`GRACE`]. Who said so himself, or was silent for longer than that, is gone at once.
+    /// gives him a grace. Who said so himself, or was silent for longer than that, is gone at once.
     pub(super) fn phones_gone(&mut self, now: Instant, user: String, loss: Loss) {
         let agent = AgentId::from(user);
         self.journal(now, About::Agent(agent.clone()), Kind::Unregistered { expired: loss.is_involuntary() });
         self.seek_pages(now, &agent, None);
         match loss {
-            Loss::Expired | Loss::Closed => _ = self.survival.grace.insert(agent, now + GRACE),
+            Loss::Expired | Loss::Closed => self.tell_floor(now, acd::Input::PhoneLost { agent }),
             Loss::Asked | Loss::Silent => self.tell_floor(now, acd::Input::Reachable { agent, reachable: false }),
         }
     }

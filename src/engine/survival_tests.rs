@@ -7,7 +7,6 @@ use crate::acd::config::AgentConfig;
 use crate::clock::{Clock, Wall};
 use crate::engine::{Input, Output, Settings};
 use crate::journal::{AgentStateName, Entry};
-use crate::report::places::Places;
 use crate::sip::config::{Listener, SipConfig, UserConfig};
 
 /// A centre with agent 101, who has no fixed phone.
@@ -24,6 +23,7 @@ fn settings() -> Settings {
         floor: crate::acd::config::FloorConfig {
             agents: BTreeMap::from([(agent.id.clone(), agent)]),
             queues: BTreeMap::from([("support".into(), crate::acd::config::QueueConfig::new("support".into()))]),
+            ..crate::acd::config::FloorConfig::default()
         },
         ..super::super::tests::settings()
     }
@@ -154,4 +154,37 @@ fn an_agent_keeps_his_place_for_15_seconds_without_a_phone() {
     assert_eq!(saved.state(), Some(AgentStateName::Ready));
     saved.pass(Duration::from_secs(1 + 15));
     assert_eq!(saved.state(), Some(AgentStateName::Unreachable));
+}
+
+/// What the journal of one process says of an agent, the next one goes on with: his pause, and that he was logged out.
+#[test]
+fn agents_are_after_a_restart_what_they_were() {
+    use crate::acd::Wish;
+    use crate::engine::Command;
+    use crate::journal::StateCause;
+    for (wish, then) in [
+        (Wish::Pause("LUNCH".into()), AgentStateName::Paused),
+        (Wish::Logout, AgentStateName::Offline),
+        (Wish::Ready, AgentStateName::Ready),
+    ] {
+        let mut life = Life::begin(phone(600));
+        let command = Command::Agent { agent: "101".into(), wish, by: StateCause::Agent };
+        life.engine.handle(life.now, Input::Command(command));
+        life.drain();
+        for _ in 0..2 {
+            let (mut live, mut places) = (Live::default(), Places::default());
+            for entry in &life.journal {
+                live.handle(entry);
+                places.handle(entry);
+            }
+            let before = live.agents()[&AgentId::from("101")].clone();
+            assert_eq!(before.state, then);
+            let mut next = Life::begin(Remains::of(live.at(), &live, &places));
+            assert_eq!(next.state(), Some(then));
+            let entries = std::mem::take(&mut next.journal);
+            entries.iter().for_each(|entry| live.handle(entry));
+            assert_eq!(live.agents()[&AgentId::from("101")].code, before.code);
+            life = Life { journal: [life.journal, entries].concat(), ..next };
+        }
+    }
 }

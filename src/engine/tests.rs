@@ -50,6 +50,7 @@ pub(super) fn settings() -> Settings {
         floor: FloorConfig {
             agents: BTreeMap::from([(agent.id.clone(), agent)]),
             queues: BTreeMap::from([(queue.clone(), QueueConfig::new(queue))]),
+            ..FloorConfig::default()
         },
         call: CallConfig { numbers: vec![number], ..CallConfig::default() },
         utc_offset_minutes: 0,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::acd::Wish;
+use crate::acd::config::PauseCode;
 use crate::clock::Wall;
 use crate::config::Config;
 use crate::engine::{Command, Input};
@@ -202,10 +203,15 @@ fn agent_value(config: &Config, live: &Live, id: &str) -> Option<Value> {
         "name": agent.name,
         "state": state_of(live, &agent.id),
         "code": known.and_then(|k| k.code.clone()),
+        "pause": known.and_then(|k| config.floor.pauses.codes.get(k.code.as_deref()?)).map(pause_value),
         "since": known.map(|k| k.since),
         "next": known.and_then(|k| k.next.clone()),
         "call": known.and_then(|k| k.call),
+        "until": known.and_then(|k| k.until),
         "registered": known.is_some_and(|k| k.registered) || agent.contact.is_some(),
+        "calls": known.map_or(0, |k| k.shift.calls),
+        "talk_s": known.map_or(0.0, |k| Duration::from_millis(k.shift.talk_ms).as_secs_f64()),
+        "missed": known.map(|k| k.shift.missed.clone()).unwrap_or_default(),
         "queues": agent.queues,
         "skills": agent.skills,
     }))
@@ -246,11 +252,13 @@ pub async fn set_state(
     }
     let wish = match body.state.as_str() {
         "ready" => Wish::Ready,
-        "paused" => Wish::Pause(body.code.unwrap_or_else(|| "break".to_owned())),
+        "paused" => Wish::Pause(pause_code(&app.config.load(), body.code)?),
         "offline" => Wish::Logout,
+        "wrap_up" => Wish::WrapUp,
         "finish_wrap_up" => Wish::FinishWrapUp,
         other => {
-            return Err(Problem::bad_request(format!("no state {other}: ready, paused, offline or finish_wrap_up")));
+            let words = "ready, paused, offline, wrap_up or finish_wrap_up";
+            return Err(Problem::bad_request(format!("no state {other}: {words}")));
         }
     };
     let inbox = app.inbox.clone();
@@ -265,6 +273,36 @@ pub async fn set_state(
         Some(view) => Ok(Json(json!({ "id": view.id, "state": view.state, "code": view.code, "next": view.next }))),
         None => Err(Problem::unavailable("the engine does not answer")),
     }
+}
+
+/// The pause code that a supervisor names, or `break`.
+fn pause_code(config: &Config, code: Option<String>) -> Answer<String> {
+    let rules = &config.floor.pauses;
+    let code = code.unwrap_or_else(|| "break".to_owned());
+    rules.choose(&code, StateCause::Supervisor).map_err(|error| {
+        let known: Vec<&str> = rules.codes.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) };
+        Problem::bad_request(format!("{error}{known}"))
+    })
+}
+
+/// `GET /pause-codes`.
+pub async fn pause_codes(State(app): State<App>) -> Json<Value> {
+    let config = app.config.load();
+    let items: Vec<Value> = config.floor.pauses.codes.values().map(pause_value).collect();
+    Json(json!({ "items": items, "forced": config.floor.pauses.force }))
+}
+
+fn pause_value(code: &PauseCode) -> Value {
+    json!({
+        "id": code.id,
+        "label": code.labels,
+        "digits": code.digits,
+        "paid": code.paid,
+        "productive": code.productive,
+        "max_seconds": code.max.map(|max| max.as_secs_f64()),
+        "after_max": code.after_max,
+    })
 }
 
 /// `GET /keys`: without their secrets.
@@ -305,11 +343,40 @@ pub fn random_word(length: usize) -> Result<String, getrandom::Error> {
     Ok(bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect())
 }
 
-/// `POST /admin/reload`.
-pub async fn reload(State(app): State<App>) -> Answer<Json<Value>> {
+/// Query of `POST /admin/reload`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `POST /admin/reload`; with `dry_run=true` it only tells what would change, and for how many who wait.
+pub async fn reload(State(app): State<App>, Query(query): Query<ReloadQuery>) -> Answer<Json<Value>> {
+    if query.dry_run {
+        return dry_run(app).await;
+    }
     let outcome = tokio::task::spawn_blocking(move || (app.reload)()).await;
     match outcome {
         Ok(outcome) => Ok(Json(json!(outcome))),
         Err(_) => Err(Problem::unavailable("the reload failed; the old configuration is in force")),
     }
+}
+
+async fn dry_run(app: App) -> Answer<Json<Value>> {
+    let reader = App::clone(&app);
+    let plan = match tokio::task::spawn_blocking(move || (reader.plan)()).await {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(error)) => return Ok(Json(json!({ "accepted": false, "errors": [error], "changes": [] }))),
+        Err(_) => return Err(Problem::unavailable("the configuration could not be read; nothing was changed")),
+    };
+    let present = app.present();
+    let items = plan.iter().map(|change| {
+        let mut item = json!(change);
+        if let (Some(queue), Some(fields)) = (&change.queue, item.as_object_mut()) {
+            fields.insert("waiting".into(), json!(present.live.waiting(queue.as_str()).len()));
+        }
+        item
+    });
+    Ok(Json(json!({ "accepted": true, "errors": [], "changes": items.collect::<Vec<_>>() })))
 }

@@ -7,6 +7,7 @@
 
 mod api;
 mod bans;
+mod calendars;
 mod conference;
 pub use api::random_word;
 mod preview;
@@ -38,6 +39,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::clock::Wall;
 use crate::config::Config;
+use crate::config::plan::Change;
 use crate::io::driver::Inbox;
 use crate::io::stream::Streams;
 use crate::journal::Entry;
@@ -111,6 +113,8 @@ pub struct Shared {
     pub config: Arc<ArcSwap<Config>>,
     /// Counters of the other parts, read at a scrape.
     pub readings: Box<dyn Fn() -> Readings + Send + Sync>,
+    /// What reading the configuration again would change; what is wrong with it otherwise.
+    pub plan: Box<dyn Fn() -> Result<Vec<Change>, String> + Send + Sync>,
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Reloaded + Send + Sync>,
     /// The key that `serve --dev` prints.
@@ -189,6 +193,8 @@ fn routes() -> Router<App> {
         .route("/api/v1/sip/trace", get(trace::of_call_id))
         .route("/api/v1/bans", get(bans::bans))
         .route("/api/v1/bans/{address}", delete(bans::unban))
+        .route("/api/v1/calendars", get(calendars::calendars))
+        .route("/api/v1/calendars/{name}", get(calendars::calendar).put(calendars::set))
         .route("/api/v1/trunks", get(trunks::trunks))
         .route("/api/v1/trunks/{name}", get(trunks::trunk))
         .route("/api/v1/queues", get(api::queues))
@@ -196,6 +202,7 @@ fn routes() -> Router<App> {
         .route("/api/v1/queues/{name}/live", get(api::queue))
         .route("/api/v1/queues/{name}/preview", get(preview::preview))
         .route("/api/v1/agents", get(api::agents))
+        .route("/api/v1/pause-codes", get(api::pause_codes))
         .route("/api/v1/agents/{id}", get(api::agent))
         .route("/api/v1/agents/{id}/state", put(api::set_state))
         .route("/api/v1/agents/{id}/supervise", post(supervise::supervise))

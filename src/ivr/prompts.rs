@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 20] = [
+pub const OWN: [&str; 22] = [
     "position_1",
     "position_2",
     "position_3",
@@ -39,8 +39,10 @@ pub const OWN: [&str; 20] = [
     "sorry_error",
     "code_ready",
     "code_paused",
+    "code_no_pause",
     "code_logged_out",
     "code_wrap_up",
+    "code_wrap_up_more",
 ];
 
 /// One prompt in one language.

@@ -20,7 +20,7 @@ use super::flow::{Destination, Edge, Library, Node, NodeKind, Program};
 use super::value::dialled_key;
 use crate::clock::Wall;
 use crate::id::QueueName;
-use crate::journal::{FlowOutcome, InputResult, Kind};
+use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
 #[cfg(test)]
@@ -68,6 +68,14 @@ pub enum QueueEnd {
     Full,
     /// Nobody serves the queue.
     NoAgents,
+    /// It is outside the queue's hours.
+    Closed,
+    /// Nobody of the queue was logged in.
+    NoneLoggedIn,
+    /// Nobody who was logged in had the skills asked for.
+    NoneSkilled,
+    /// All who could have served him were paused.
+    AllPaused,
 }
 
 /// How a transfer ended for a caller who is still there.
@@ -398,6 +406,16 @@ impl Run {
                 }
                 return Ok(Some(Next::Node(otherwise.name.clone())));
             }
+            NodeKind::Hours { calendar } => {
+                let hours = world.hours(calendar).ok_or_else(|| format!("no calendar \"{calendar}\""))?;
+                let edge = match hours {
+                    Hours::Open => Edge::Open,
+                    Hours::Holiday if node.on.contains_key(&Edge::Holiday) => Edge::Holiday,
+                    Hours::Emergency if node.on.contains_key(&Edge::Emergency) => Edge::Emergency,
+                    Hours::Closed | Hours::Holiday | Hours::Emergency => Edge::Closed,
+                };
+                return Ok(self.edge(edge));
+            }
             NodeKind::Queue { queue, skills, priority, segment, max_wait } => {
                 let scene = self.scene(now, world);
                 let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;
@@ -479,13 +497,23 @@ impl Run {
             QueueEnd::Ended => Edge::Ended,
             QueueEnd::Timeout => Edge::Timeout,
             QueueEnd::Full => Edge::Full,
+            QueueEnd::Closed => self.edge_or(Edge::Closed, Edge::NoAgents),
             QueueEnd::NoAgents => Edge::NoAgents,
+            QueueEnd::NoneLoggedIn => self.edge_or(Edge::NoneLoggedIn, Edge::NoAgents),
+            QueueEnd::NoneSkilled => self.edge_or(Edge::NoneSkilled, Edge::NoAgents),
+            QueueEnd::AllPaused => self.edge_or(Edge::AllPaused, Edge::NoAgents),
         };
         if edge != Edge::Ended {
             // Nobody served him, so no survey answer is about this queue.
             self.served = None;
         }
         self.edge(edge)
+    }
+
+    /// `edge` where the present node has it, else the one that is always there.
+    fn edge_or(&self, edge: Edge, otherwise: Edge) -> Edge {
+        let node = self.program.nodes.get(&self.node);
+        if node.is_some_and(|node| node.on.contains_key(&edge)) { edge } else { otherwise }
     }
 
     fn transfer_ended(&mut self, outcome: TransferEnd) -> Option<Next> {

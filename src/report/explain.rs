@@ -107,6 +107,7 @@ enum Event {
     Escalated { queue: QueueName, step: Option<String> },
     Moved { queue: QueueName, position: u32 },
     Announced { position: u32 },
+    Diverted { queue: QueueName, to: String, rule: String, figures: Option<(u64, u64)> },
     Offered { agent: AgentId, queue: QueueName, why: Box<Why>, scene: Scene },
     OfferEnded { agent: AgentId, result: OfferResult, ring_ms: u64, sip_code: Option<u16> },
     Connected { agent: AgentId, wait_ms: u64, service_level_ms: u64 },
@@ -209,6 +210,9 @@ impl Story {
             Kind::Escalated { queue, step } => Event::Escalated { queue, step },
             Kind::Moved { queue, position } => Event::Moved { queue, position },
             Kind::Announced { position } => Event::Announced { position },
+            Kind::Diverted { queue, to, rule, figure, limit } => {
+                Event::Diverted { queue, to, rule, figures: figure.zip(limit) }
+            }
             Kind::Offered { agent, queue, why, .. } => {
                 self.rung = Some(agent.clone());
                 let scene = self.scene(&queue);
@@ -267,11 +271,14 @@ impl Story {
             // About agents and the system: never about a call.
             Kind::NodeStarted { .. }
             | Kind::NodeStopped
+            | Kind::CalendarSet { .. }
             | Kind::ConfigReloaded { .. }
             | Kind::Registered { .. }
             | Kind::ContactGone { .. }
             | Kind::Unregistered { .. }
             | Kind::AgentState { .. }
+            | Kind::OffersMissed { .. }
+            | Kind::PauseOver { .. }
             | Kind::AgentRepaired { .. } => return None,
         })
     }
@@ -326,6 +333,7 @@ impl Event {
             Self::Escalated { .. } => "escalated",
             Self::Moved { .. } => "moved",
             Self::Announced { .. } => "announced",
+            Self::Diverted { .. } => "diverted",
             Self::Offered { .. } => "offered",
             Self::OfferEnded { .. } => "offer_ended",
             Self::Connected { .. } => "connected",

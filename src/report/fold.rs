@@ -302,6 +302,7 @@ impl Tracked {
             | Kind::Moved { .. }
             | Kind::Escalated { .. }
             | Kind::Announced { .. }
+            | Kind::Diverted { .. }
             | Kind::QueueLeft { .. } => {
                 self.handle_queue(at, kind);
             }
@@ -351,6 +352,7 @@ impl Tracked {
             }
             Kind::NodeStarted { .. }
             | Kind::NodeStopped
+            | Kind::CalendarSet { .. }
             | Kind::ConfigReloaded { .. }
             | Kind::CallStarted { .. }
             | Kind::Registered { .. }
@@ -359,6 +361,8 @@ impl Tracked {
             | Kind::LegUp { .. }
             | Kind::LegDown { .. }
             | Kind::AgentState { .. }
+            | Kind::OffersMissed { .. }
+            | Kind::PauseOver { .. }
             | Kind::AgentRepaired { .. } => return false,
         }
         true
@@ -433,6 +437,10 @@ impl Tracked {
             }
             Kind::Moved { position, .. } => step(&mut self.record, at, format!("moved to place {position}")),
             Kind::Announced { position } => step(&mut self.record, at, format!("told place {position}")),
+            Kind::Diverted { to, rule, figure, limit, .. } => {
+                let figures = figure.zip(*limit).map(|(is, most)| format!(" {is} of {most}")).unwrap_or_default();
+                step(&mut self.record, at, format!("{rule}{figures}: {to}"));
+            }
             Kind::QueueLeft { queue, outcome, wait_ms } => {
                 let record = &mut self.record;
                 let known = record.queue_visits.iter().any(|v| v.queue == *queue && v.outcome.is_none());

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId, QueueName};
-use crate::journal::{About, AgentStateName, Entry, Kind, LegRole, Origin, Purpose, QueueOutcome};
+use crate::journal::{
+    About, AgentStateName, Entry, Kind, LegRole, Origin, Purpose, QueueOutcome, SHIFT_GAP, StateCause,
+};
 
 /// The present, as far as the journal tells it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,8 +35,67 @@ pub struct Agent {
     pub next: Option<String>,
     /// The call he is busy with.
     pub call: Option<CallId>,
+    /// When the state ends by itself: a wrap-up, a pause that may not last longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Wall>,
     /// Whether a phone of his is registered. A phone with a fixed contact never registers.
     pub registered: bool,
+    /// What he did in his shift; a restart does not end it.
+    #[serde(default)]
+    pub shift: Shift,
+}
+
+/// What an agent did since his shift began: when he came after [`SHIFT_GAP`] or more offline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shift {
+    /// Callers answered.
+    pub calls: u64,
+    /// Time talked with them, hold included, in ms.
+    pub talk_ms: u64,
+    /// Rings that failed, by how: `no_answer`, `rejected`, `busy`, `unreachable`, `timeout`.
+    pub missed: BTreeMap<String, u32>,
+    /// Since when he is offline; none while he is not.
+    pub offline_since: Option<Wall>,
+    /// He was logged out, by somebody or by a rule: a phone alone does not bring him back.
+    pub logged_out: bool,
+    /// The code of the pause he is in, also while he is unreachable.
+    pub paused: Option<String>,
+    /// Since when he is in it.
+    pub paused_since: Wall,
+    /// The queue of his last talk.
+    pub queue: Option<QueueName>,
+}
+
+impl Shift {
+    /// He is in another state, or another pause.
+    fn turn(&mut self, at: Wall, state: AgentStateName, code: Option<&String>, cause: StateCause) {
+        if state == AgentStateName::Offline {
+            self.offline_since = self.offline_since.or(Some(at));
+            self.logged_out = match cause {
+                StateCause::Agent | StateCause::Supervisor | StateCause::Rna | StateCause::MaxPause => true,
+                // Only who was logged out before is restored so.
+                StateCause::Restored => true,
+                StateCause::Call | StateCause::Timer | StateCause::Registration | StateCause::Config => false,
+            };
+            self.paused = None;
+            return;
+        }
+        if self.offline_since.take().is_some_and(|since| at.since(since) >= SHIFT_GAP) {
+            *self = Self::default();
+        }
+        self.logged_out = false;
+        match state {
+            AgentStateName::Paused if self.paused.as_ref() != code => {
+                self.paused = code.cloned();
+                self.paused_since = at;
+            }
+            // The pause below is there again with the phone, or after the call.
+            AgentStateName::Paused | AgentStateName::Unreachable | AgentStateName::Busy | AgentStateName::Hold => {}
+            AgentStateName::Ready | AgentStateName::Ringing | AgentStateName::WrapUp | AgentStateName::Offline => {
+                self.paused = None;
+            }
+        }
+    }
 }
 
 /// One caller in a queue.
@@ -150,9 +211,9 @@ impl Live {
                     // Neither registrations nor states outlive the process: a new floor begins with everybody
                     // offline and tells every change from there.
                     for agent in self.agents.values_mut() {
-                        let state = AgentStateName::Offline;
-                        *agent =
-                            Agent { state, since: entry.at, code: None, next: None, call: None, registered: false };
+                        let offline_since = Some(agent.shift.offline_since.unwrap_or(entry.at));
+                        let shift = Shift { offline_since, ..std::mem::take(&mut agent.shift) };
+                        *agent = Agent { shift, ..Agent::new(entry.at) };
                     }
                 }
             }
@@ -190,18 +251,12 @@ impl Live {
     }
 
     fn handle_agent(&mut self, agent: &AgentId, at: Wall, kind: &Kind) {
-        let agent = self.agents.entry(agent.clone()).or_insert_with(|| Agent {
-            state: AgentStateName::Offline,
-            since: at,
-            code: None,
-            next: None,
-            call: None,
-            registered: false,
-        });
+        let agent = self.agents.entry(agent.clone()).or_insert_with(|| Agent::new(at));
         match kind {
             Kind::Registered { .. } => agent.registered = true,
             Kind::Unregistered { .. } => agent.registered = false,
-            Kind::AgentState { state, code, next, call, .. } => {
+            Kind::AgentState { state, code, next, call, left_ms, cause } => {
+                agent.shift.turn(at, *state, code.as_ref(), *cause);
                 // The same state with another intention goes on; another pause reason begins anew.
                 if (agent.state, &agent.code) != (*state, code) {
                     agent.since = at;
@@ -210,6 +265,7 @@ impl Live {
                 agent.code.clone_from(code);
                 agent.next.clone_from(next);
                 agent.call = *call;
+                agent.until = left_ms.map(|left| later(at, left));
             }
             _ => {}
         }
@@ -275,8 +331,29 @@ impl Live {
             }
             _ => {}
         }
+        self.count_for_agent(at, kind);
         if let Some(call) = self.calls.get_mut(&id) {
             call.handle(at, kind);
+        }
+    }
+
+    /// What a call is for its agent's shift.
+    fn count_for_agent(&mut self, at: Wall, kind: &Kind) {
+        let mut shift = |agent: &AgentId, count: &dyn Fn(&mut Shift)| {
+            count(&mut self.agents.entry(agent.clone()).or_insert_with(|| Agent::new(at)).shift);
+        };
+        match kind {
+            Kind::Connected { agent, queue, .. } => shift(agent, &|shift| {
+                shift.calls += 1;
+                shift.queue = Some(queue.clone());
+            }),
+            Kind::TalkEnded { agent, queue: Some(_), talk_ms, .. } => {
+                shift(agent, &|shift| shift.talk_ms = shift.talk_ms.saturating_add(*talk_ms));
+            }
+            Kind::OfferEnded { agent, result, .. } if result.failure().is_some() => shift(agent, &|shift| {
+                *shift.missed.entry(result.as_str().to_owned()).or_default() += 1;
+            }),
+            _ => {}
         }
     }
 
@@ -305,6 +382,20 @@ impl Waiting {
 fn put(queue: &mut Vec<Waiting>, position: u32, waiting: Waiting) {
     let at = usize::try_from(position).unwrap_or(usize::MAX).saturating_sub(1);
     queue.insert(at.min(queue.len()), waiting);
+}
+
+/// `at` and so many milliseconds.
+fn later(at: Wall, ms: u64) -> Wall {
+    Wall(at.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000)))
+}
+
+impl Agent {
+    /// Nobody has told of him yet.
+    fn new(at: Wall) -> Self {
+        let state = AgentStateName::Offline;
+        let shift = Shift::default();
+        Self { state, since: at, code: None, next: None, call: None, until: None, registered: false, shift }
+    }
 }
 
 impl Call {
@@ -466,5 +557,26 @@ mod tests {
             let text = serde_json::to_string(&live).unwrap();
             assert_eq!(serde_json::from_str::<Live>(&text).unwrap(), live);
         }
+    }
+
+    /// Figures of the shift and the pause below are kept over a restart; a night offline ends the shift.
+    #[test]
+    fn a_shift_outlives_the_process_but_not_a_night() {
+        let agent = || About::Agent("101".into());
+        let mut live = folded(&queue_call(1, 1));
+        let shift = live.agents()["101"].shift.clone();
+        assert_eq!((shift.calls, shift.talk_ms > 0, shift.queue), (1, true, Some("support".into())));
+        let missed: Vec<_> = live.agents().values().filter_map(|a| a.shift.missed.get("no_answer")).collect();
+        assert_eq!(missed, [&1]);
+        live.handle(&entry(50, 100, agent(), state(AgentStateName::Paused, Some("LUNCH"))));
+        live.handle(&entry(51, 110, agent(), state(AgentStateName::Unreachable, Some("LAGGED"))));
+        live.handle(&entry(52, 120, About::Node, Kind::NodeStarted { version: "1".into() }));
+        let kept = &live.agents()["101"].shift;
+        assert_eq!((kept.calls, kept.paused.as_deref()), (1, Some("LUNCH")));
+        live.handle(&entry(53, 120 + 4 * 3_600 - 1, agent(), state(AgentStateName::Ready, None)));
+        assert_eq!(live.agents()["101"].shift.calls, 1);
+        live.handle(&entry(54, 200_000, agent(), state(AgentStateName::Offline, None)));
+        live.handle(&entry(55, 200_000 + 4 * 3_600, agent(), state(AgentStateName::Ready, None)));
+        assert_eq!(live.agents()["101"].shift, Shift::default());
     }
 }

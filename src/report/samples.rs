@@ -39,7 +39,7 @@ pub(crate) fn ended(reason: EndReason) -> Kind {
 
 pub(crate) fn state(state: AgentStateName, code: Option<&str>) -> Kind {
     let code = code.map(str::to_owned);
-    Kind::AgentState { state, code, next: None, cause: StateCause::Call, call: None }
+    Kind::AgentState { state, code, next: None, cause: StateCause::Call, call: None, left_ms: None }
 }
 
 /// A call that presses 1, waits 12 s while one agent misses it, talks 30 s (2 s on hold) and is recorded.

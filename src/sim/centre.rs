@@ -113,6 +113,7 @@ pub fn settings(plan: &Plan, edition: u32) -> Result<Settings, String> {
         floor: FloorConfig {
             queues: queues.iter().map(|name| (name.clone(), queue(name, other))).collect(),
             agents: agents.into_iter().map(|a| (a.id.clone(), a)).collect(),
+            ..FloorConfig::default()
         },
         utc_offset_minutes: 180,
         flows: Arc::new(flows(names)?),

@@ -155,9 +155,7 @@ impl World {
         let wall = Wall(wall + 1_000 * i64::try_from(self.dice.between(0, 20_000)).unwrap_or(0) - 10_000_000);
         let settings = settings(&self.plan, self.fate.edition)?;
         let (clock, seed) = (Clock::new(self.now, wall), self.dice.seed());
-        let legs = self.ledger.places.legs().map(|(call, open)| (call, open.clone()));
-        let phones = self.ledger.places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
-        let remains = Remains { legs: legs.collect(), phones: phones.collect() };
+        let remains = Remains::of(wall, &self.ledger.live, &self.ledger.places);
         self.engine = Engine::new(self.now, clock, settings, self.ledger.last_seq + 1, seed);
         self.engine.recover(self.now, remains);
         (self.fate.is_down, self.fate.restarted) = (false, Some(self.now));

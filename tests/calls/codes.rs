@@ -49,6 +49,44 @@ fn wrap_up_is_finished_by_code() {
     centre.nothing_is_left();
 }
 
+/// With codes that must be named, the phone says when one is not known, and nothing changes.
+#[test]
+fn a_pause_code_is_named_by_its_digits_or_refused() {
+    let mut centre = Centre::with(|settings| {
+        let mut lunch = hatif::acd::config::PauseCode::new("LUNCH");
+        lunch.digits = Some("1".to_owned());
+        settings.floor.pauses.codes.insert(lunch.id.clone(), lunch);
+        settings.floor.pauses.force = true;
+    });
+    for code in ["*12", "*127", "*12RNA"] {
+        assert_eq!(dial(&mut centre, code), [], "{code}");
+    }
+    assert_eq!(centre.state("101"), AgentStateName::Ready);
+    assert_eq!(dial(&mut centre, "*121"), [(AgentStateName::Paused, Some("LUNCH".into()))]);
+    centre.nothing_is_left();
+}
+
+/// He dials it at a second line while he talks, and again in the wrap-up.
+#[test]
+fn a_wrap_up_is_asked_for_and_extended_by_code() {
+    let mut centre = Centre::with(|settings| {
+        let queue = settings.floor.queues.get_mut("support").expect("support");
+        queue.wrap_up_mode = hatif::acd::config::WrapUpMode::OptionalTimed;
+    });
+    let (mut customer, agent) = centre.talk(stranger(1));
+    assert_eq!(dial(&mut centre, "*16"), [(AgentStateName::Busy, None)], "next: wrap_up");
+    centre.bye(&mut customer);
+    centre.ended(&agent);
+    assert_eq!(centre.state("101"), AgentStateName::WrapUp);
+    // 2 s of the 10 pass while he hears that he has more.
+    assert_eq!(dial(&mut centre, "*16"), [(AgentStateName::WrapUp, None)]);
+    centre.pass(seconds(17));
+    assert_eq!(centre.state("101"), AgentStateName::WrapUp);
+    centre.pass(seconds(1));
+    assert_eq!(centre.state("101"), AgentStateName::Ready);
+    centre.nothing_is_left();
+}
+
 #[test]
 fn an_agent_who_hangs_up_in_the_confirmation_has_still_changed_his_state() {
     let mut centre = Centre::new();

@@ -136,6 +136,8 @@ fn a_refused_ring_goes_to_the_next_agent_and_the_caller_keeps_his_place() {
         ("480 Temporarily Unavailable", 480, OfferResult::Unreachable),
         ("404 Not Found", 404, OfferResult::Unreachable),
         ("503 Service Unavailable", 503, OfferResult::Unreachable),
+        ("408 Request Timeout", 408, OfferResult::Timeout),
+        ("504 Server Time-out", 504, OfferResult::Timeout),
     ] {
         let mut centre = Centre::new();
         let mut first = centre.connect(stranger(1), "1", "600");

@@ -47,8 +47,8 @@ fn f03_of_two_phones_that_answer_one_talks_and_the_other_hears_that_it_is_done()
     assert_eq!((centre.state("101"), centre.state("102")), (AgentStateName::Ready, AgentStateName::Busy));
     assert_eq!(centre.media.iter().filter(|c| matches!(c, Media::Bridge { .. })).count(), 1);
     assert_eq!(centre.media.iter().filter(|c| matches!(c, Media::Record { .. })).count(), 1);
-    let missed = centre.engine.floor().agent(&"101".into()).map(|agent| agent.missed);
-    assert_eq!(missed, Some(0));
+    let missed = centre.engine.floor().agent(&"101".into()).map(|agent| agent.misses.row);
+    assert_eq!(missed, Some([0; 5]));
 
     let mut next = centre.connect(stranger(2), "2", "600");
     let ring = centre.rung(desk(101));

@@ -54,7 +54,7 @@ fn missed_rings_in_a_row_pause_the_agent_until_a_human_says_otherwise() {
     assert_eq!(ended(&out), [OfferResult::Withdrawn]);
     w.pass(60.0);
     assert_eq!(w.state("101"), (AgentStateName::Paused, Some("LUNCH".to_owned()), None));
-    assert_eq!(w.floor.agent(&"101".into()).unwrap().missed, 0);
+    assert_eq!(w.floor.agent(&"101".into()).unwrap().misses.row, [0; 5]);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_caller_who_hangs_up_while_it_rings_costs_the_agent_nothing() {
     assert_eq!(out[0], Output::Withdraw { offer: OfferId(1) });
     assert_eq!(ended(&out), [OfferResult::CallerGone]);
     assert!(matches!(kinds(&out)[2], Kind::QueueLeft { outcome: QueueOutcome::Abandoned, wait_ms: 5_000, .. }));
-    assert_eq!(w.floor.agent(&"101".into()).unwrap().missed, 0);
+    assert_eq!(w.floor.agent(&"101".into()).unwrap().misses.row, [0; 5]);
     let out = w.enqueue(2);
     assert_eq!(offers(&out), offer(2, 2, "101"), "still the longest idle");
     assert_eq!(why(&out).idle_ms, 5_000);

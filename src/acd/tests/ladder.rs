@@ -1,6 +1,7 @@
 //! Acceptance row F07: the escalation ladder by seconds since queue entry.
 
 use super::super::config::{Step, StepMode};
+use super::super::way::{Lack, NoAgentRule};
 use super::*;
 
 fn step(name: &str, after: u64, change: impl FnOnce(&mut Step)) -> Step {
@@ -224,4 +225,72 @@ fn f07_callers_on_different_steps_stand_in_one_order() {
     assert_eq!((w.floor.position(call(1)), w.floor.position(call(2))), (Some(1), Some(2)));
     assert_eq!(offers(&w.want("102", Wish::Ready)), offer(1, 1, "102"));
     assert_eq!(timed(&w.pass(15.0)), [], "2 has no right to the group yet");
+}
+
+/// Who left by a rule, at which second and how.
+fn sent_away(out: &[(f64, Output)]) -> Vec<(f64, CallId, QueueOutcome)> {
+    let pick = |(at, o): &(f64, Output)| match o {
+        Output::Left { call, outcome, .. } => Some((*at, *call, *outcome)),
+        _ => None,
+    };
+    out.iter().filter_map(pick).collect()
+}
+
+fn rule(w: &mut World, lack: Lack, after_s: u64) {
+    let after = Duration::from_secs(after_s);
+    *w.queue(SUPPORT).no_agents.of_mut(lack) = NoAgentRule { way: Way::HangUp, after };
+}
+
+/// Who only has to wait for his step has somebody: the rules for when nobody is there leave him.
+#[test]
+fn f07_a_rule_for_nobody_sends_no_caller_away_whom_a_later_step_will_bring_somebody() {
+    let mut w = two(vec![step("back", 30, back)]);
+    for lack in Lack::ALL {
+        rule(&mut w, lack, 0);
+    }
+    w.want("101", Wish::Logout);
+    w.apply();
+    w.enqueue(1);
+    assert_eq!(timed(&w.pass(40.0)), [(30.0, 1, "102".to_owned())], "he is of no use before, but he will come");
+    w.answer(1);
+    // A talk is presence; when he goes, nobody is there by any step.
+    w.enqueue(2);
+    assert_eq!(sent_away(&w.pass(5.0)), []);
+    w.talk_ended("102", 1);
+    let left = |w: &mut World| sent_away(&w.pass(0.0));
+    w.pause("102");
+    assert_eq!(left(&mut w), [(45.0, call(2), QueueOutcome::AllPaused)]);
+    w.want("102", Wish::Logout);
+    w.enqueue(3);
+    assert!(w.log.iter().any(|o| matches!(o, Output::Left { outcome: QueueOutcome::NoneLoggedIn, .. })));
+    // Who is logged in without the skill is not he who could serve.
+    w.want("101", Wish::Ready);
+    w.enqueue(4);
+    assert!(w.log.iter().any(|o| matches!(o, Output::Left { outcome: QueueOutcome::NoneSkilled, .. })));
+}
+
+/// A step that takes the last agents away from a caller lets the rule hold; the time nobody was there goes with him.
+#[test]
+fn f07_after_the_last_step_that_had_somebody_the_rules_hold_and_a_step_does_not_begin_their_time_anew() {
+    let replaced = |s: &mut Step| (back(s), s.mode = StepMode::Replace).0;
+    let mut w = two(vec![step("back", 30, replaced), step("more", 50, |s| s.relax = 1)]);
+    w.queue(SUPPORT).skills.clear();
+    rule(&mut w, Lack::Awake, 40);
+    rule(&mut w, Lack::LoggedIn, 20);
+    w.apply();
+    w.pause("102");
+    w.pause("101");
+    w.want("102", Wish::Logout);
+    w.want("101", Wish::Logout);
+    w.pass(1.0);
+    w.enqueue(1);
+    w.pass(5.0);
+    assert_eq!(sent_away(&w.pass(30.0)), [(21.0, call(1), QueueOutcome::NoneLoggedIn)]);
+
+    // 101 is of the members and of the last step; 102 of the one between.
+    w.want("101", Wish::Pause("other".to_owned()));
+    w.enqueue(2); // at 36 s
+    let out = w.pass(60.0);
+    assert_eq!(sent_away(&out), [(76.0, call(2), QueueOutcome::AllPaused)], "a step at 66 s did not matter");
+    assert!(steps(out.iter().map(|(_, o)| o)).contains(&Some("back".to_owned())));
 }

@@ -4,18 +4,25 @@
 #![allow(clippy::disallowed_methods)]
 
 mod agents;
+mod calendar;
 mod callers;
 mod ladder;
+mod misses;
+mod nobody;
 mod order;
+mod pauses;
+mod phones;
 mod preview;
 mod random;
+mod restore;
 mod rounds;
 mod strategies;
+mod wrap_up;
 
 use std::time::{Duration, Instant};
 
 use super::config::{AgentConfig, FloorConfig, QueueConfig};
-use super::{Floor, Input, Output, Wish};
+use super::{Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Why};
 

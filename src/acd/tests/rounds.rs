@@ -45,7 +45,7 @@ fn f03_of_two_answers_one_counts_and_the_others_lose_nothing() {
     assert_eq!(w.answer(1), [Output::Discard { offer: OfferId(1) }]);
     for agent in ["101", "102", "104"] {
         let view = w.floor.agent(&agent.into()).unwrap();
-        assert_eq!((view.state, view.missed, view.delayed_until), (AgentStateName::Ready, 0, None));
+        assert_eq!((view.state, view.misses.row, view.delayed_until), (AgentStateName::Ready, [0; 5], None));
     }
     assert_eq!(idle_since(&w, "101"), idle, "his idle rank is kept");
     assert_eq!(rung(&w.enqueue(2)), agents(2, &["101", "102", "104"]));

@@ -25,6 +25,11 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::Escalated { queue, step: None } => {
             plain(format!("أعاده إعداد جديد إلى ما قبل الدرجة الأولى من سُلَّم الطابور {}.", isolated(queue.as_str())))
         }
+        Event::Diverted { queue, to, rule, figures } => {
+            let figures = figures.map(|(is, most)| format!(" ({is} من {most})")).unwrap_or_default();
+            let (rule, queue, to) = (isolated(rule), isolated(queue.as_str()), isolated(to));
+            plain(format!("حوّلته القاعدة {rule} في الطابور {queue}{figures} إلى {to}."))
+        }
         Event::Moved { queue, position } => {
             plain(format!("نقلته قاعدة إلى الدور {position} في الطابور {}.", isolated(queue.as_str())))
         }
@@ -251,6 +256,7 @@ fn ring_end(who: &str, result: OfferResult, rang: &str, sip_code: Option<u16>) -
         OfferResult::Rejected => format!("رفض {who} المكالمة بعد {rang}{status}."),
         OfferResult::Busy => format!("كان هاتف {who} مشغولًا{status}."),
         OfferResult::Unreachable => format!("تعذّر الوصول إلى هاتف {who}{status}."),
+        OfferResult::Timeout => format!("لم يستجب هاتف {who} إطلاقًا{status}."),
         OfferResult::CallerGone => format!("أُوقف رنين هاتف {who} بعد {rang}: غادر المتصل."),
         OfferResult::LostRace => format!("أُوقف رنين هاتف {who} بعد {rang}: سبقه غيره إلى الردّ."),
         OfferResult::Withdrawn => format!("أُوقف رنين هاتف {who} بعد {rang}: تغيّرت حالته."),
@@ -263,7 +269,12 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::Abandoned => format!("أغلق المتصل الخط في الطابور {queue}"),
         QueueOutcome::Timeout => format!("انقضى أطول انتظار في الطابور {queue} فغادره"),
         QueueOutcome::Full => format!("امتلأ الطابور {queue} فلم يُقبل"),
+        QueueOutcome::NoneLoggedIn => format!("لم يكن أحد من موظفي الطابور {queue} حاضرًا فغادره"),
+        QueueOutcome::NoneSkilled => format!("لم يملك أحد من الحاضرين في الطابور {queue} المهارات المطلوبة فغادره"),
+        QueueOutcome::AllPaused => format!("كان كل من يستطيع خدمته في الطابور {queue} متوقفًا فغادره"),
+        QueueOutcome::Overflow => format!("فاض الطابور {queue} عن طاقة موظفيه فغادره"),
         QueueOutcome::NoAgents => format!("لا أحد يخدم الطابور {queue} فغادره"),
+        QueueOutcome::Closed => format!("كان الطابور {queue} خارج أوقات عمله فلم يُقبل"),
         QueueOutcome::Transferred => format!("أُخرج من الطابور {queue} بيد غيره"),
     }
 }
@@ -278,6 +289,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueTimeout => "انقضى أطول انتظار",
         EndReason::QueueFull => "كان الطابور ممتلئًا",
         EndReason::NoAgents => "لا أحد يخدم الطابور",
+        EndReason::Closed => "كان الطابور مغلقًا في هذه الساعة",
         EndReason::NoAck => "لم يؤكد هاتف المتصل ردّنا",
         EndReason::NoPort => "لم يتوفر منفذ للصوت",
         EndReason::NoCodec => "لا ترميز مشتركًا للصوت",

@@ -27,6 +27,10 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::Moved { queue, position } => {
             plain(format!("A rule moved him to place {position} of queue {}.", id(queue.as_str())))
         }
+        Event::Diverted { queue, to, rule, figures } => {
+            let figures = figures.map(|(is, most)| format!(" ({is} of {most})")).unwrap_or_default();
+            plain(format!("Rule {} of queue {}{figures} sent him on: {}.", id(rule), id(queue.as_str()), id(to)))
+        }
         Event::Announced { position } => plain(format!("He was told that he is number {position}.")),
         Event::Offered { agent, queue, why, scene } => {
             let text = format!("{} was rung for him, for queue {}.", who(agent), id(queue.as_str()));
@@ -238,6 +242,7 @@ fn ring_end(who: &str, result: OfferResult, rang: &str, sip_code: Option<u16>) -
         OfferResult::Rejected => format!("{who} declined after {rang}{status}."),
         OfferResult::Busy => format!("The phone of {who} was busy{status}."),
         OfferResult::Unreachable => format!("The phone of {who} could not be reached{status}."),
+        OfferResult::Timeout => format!("The phone of {who} said nothing at all{status}."),
         OfferResult::CallerGone => format!("The ring at {who} was withdrawn after {rang}: the caller was gone."),
         OfferResult::LostRace => format!("The ring at {who} was withdrawn after {rang}: another one had answered."),
         OfferResult::Withdrawn => format!("The ring at {who} was withdrawn after {rang}: his state had changed."),
@@ -250,7 +255,12 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::Abandoned => format!("He hung up in queue {queue}"),
         QueueOutcome::Timeout => format!("The longest wait of queue {queue} was over: he left it"),
         QueueOutcome::Full => format!("Queue {queue} had no room for him: he was turned away"),
+        QueueOutcome::NoneLoggedIn => format!("Nobody of queue {queue} was logged in: he left it"),
+        QueueOutcome::NoneSkilled => format!("Nobody who was logged in for queue {queue} had the skills: he left it"),
+        QueueOutcome::AllPaused => format!("All who could have served him in queue {queue} were paused: he left it"),
+        QueueOutcome::Overflow => format!("Queue {queue} was too much for its agents: he left it"),
         QueueOutcome::NoAgents => format!("Nobody was there to serve queue {queue}: he left it"),
+        QueueOutcome::Closed => format!("Queue {queue} was outside its hours: he was not let in"),
         QueueOutcome::Transferred => format!("He was taken out of queue {queue} by somebody"),
     }
 }
@@ -265,6 +275,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueTimeout => "the longest wait was over",
         EndReason::QueueFull => "the queue was full",
         EndReason::NoAgents => "nobody serves the queue",
+        EndReason::Closed => "the queue was closed at this hour",
         EndReason::NoAck => "the caller's phone did not confirm our answer",
         EndReason::NoPort => "no media port was free",
         EndReason::NoCodec => "there was no codec in common",

@@ -282,6 +282,7 @@ impl World<'_> {
                 | Output::Withdraw { .. }
                 | Output::Discard { .. }
                 | Output::Announce { .. }
+                | Output::Moved { .. }
                 | Output::Journal { .. } => {}
             }
         }

@@ -33,10 +33,26 @@ pub fn asked(config: &FloorConfig) -> BTreeMap<QueueName, Vec<Vec<Skill>>> {
 impl Model {
     /// The first pool of the caller that takes the agent: its place among them, its step, and its preferences not met.
     pub fn pool(&self, caller: &Waiting, agent: &AgentConfig) -> Option<(usize, usize, usize)> {
+        self.pool_at(caller.steps, caller, agent)
+    }
+
+    /// By his present step or one to come this agent serves the caller.
+    pub fn will_serve(&self, caller: &Waiting, agent: &AgentConfig) -> bool {
+        let last = self.config.queues[&caller.queue].ladder.len();
+        (caller.steps..=last).any(|steps| self.pool_at(steps, caller, agent).is_some())
+    }
+
+    /// He serves the queue, or a step of its ladder names him, whatever his skills.
+    pub fn belongs(&self, queue: &QueueName, agent: &AgentConfig) -> bool {
+        let names = |step: &Step| step.agents.contains(&agent.id) || !step.groups.is_disjoint(&agent.groups);
+        agent.queues.contains(queue) || self.config.queues[queue].ladder.iter().any(names)
+    }
+
+    fn pool_at(&self, steps: usize, caller: &Waiting, agent: &AgentConfig) -> Option<(usize, usize, usize)> {
         let queue = &self.config.queues[&caller.queue];
-        let steps = || (1..).zip(queue.ladder.iter().take(caller.steps));
-        let first = steps().filter(|(_, step)| step.mode == StepMode::Replace).last().map_or(0, |(number, _)| number);
-        for number in first..=caller.steps {
+        let begun = (1..).zip(queue.ladder.iter().take(steps));
+        let first = begun.filter(|(_, step)| step.mode == StepMode::Replace).last().map_or(0, |(number, _)| number);
+        for number in first..=steps {
             let step = number.checked_sub(1).map(|at| &queue.ladder[at]);
             let is_of_it = match step.filter(|step| !step.agents.is_empty() || !step.groups.is_empty()) {
                 Some(step) => step.agents.contains(&agent.id) || !step.groups.is_disjoint(&agent.groups),
@@ -66,7 +82,7 @@ impl Model {
     /// Steps of the ladder that have begun for him by the time he has waited.
     fn begun(&self, now: Instant, caller: &Waiting) -> usize {
         let ladder = &self.config.queues[&caller.queue].ladder;
-        ladder.iter().filter(|step| caller.since + step.after <= now).count()
+        ladder.iter().filter(|step| caller.entered + step.after <= now).count()
     }
 
     /// A step may begin early only when those before it are skipped.

@@ -1,0 +1,167 @@
+//! The rules of a `[[queue]]` by which its callers go elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::acd::config::{Lack, NoAgentRule, Way};
+use crate::diagnostic::did_you_mean;
+use crate::id::QueueName;
+
+use super::people::{Names, People, queue_exists};
+use super::reader::{Reader, Text};
+use super::source::{Entry, Place, Value};
+use super::values::covers;
+
+/// Longest time that a rule may wait.
+const AFTER_MAX: u64 = 24 * 3_600;
+
+/// Reads the rules of one queue; to be done when all names and numbers are known.
+pub fn read(reader: &Reader, names: &Names, people: &mut People) {
+    let name = name_of(reader).unwrap_or_default();
+    for lack in Lack::ALL {
+        let Some(rule) = no_agent_rule(reader, lack.key(), names, people) else { continue };
+        if let Some(queue) = people.floor.queues.get_mut(name) {
+            *queue.no_agents.of_mut(lack) = rule;
+        }
+    }
+}
+
+fn name_of<'a>(reader: &Reader<'a>) -> Option<&'a str> {
+    match &reader.node("name")?.value {
+        Value::Text(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// `"hangup"`, or `{ action = "hangup", after = "30s" }`.
+fn no_agent_rule(reader: &Reader, key: &str, names: &Names, people: &People) -> Option<NoAgentRule> {
+    let node = reader.node(key)?;
+    match &node.value {
+        Value::Text(_) => {
+            let way = way(reader, &reader.text(key)?, true, names, people)?;
+            Some(NoAgentRule { way, after: Duration::ZERO })
+        }
+        Value::Table(entries) => {
+            only(reader, key, entries, &["action", "after"]);
+            let Some(action) = entries.iter().find(|e| e.name == "action") else {
+                let help = format!("write {key} = {{ action = \"hangup\", after = \"30s\" }}");
+                reader.problems.error(node.place, "config::missing", format!("\"{key}\" has no \"action\""), help);
+                return None;
+            };
+            let way = way(reader, &reader.text_of("action", &action.node)?, true, names, people)?;
+            let after = entries.iter().find(|e| e.name == "after");
+            let after = after.and_then(|e| reader.duration_of("after", &e.node, 0..=AFTER_MAX));
+            Some(NoAgentRule { way, after: after.unwrap_or_default() })
+        }
+        other => {
+            reader.wrong_type(key, node.place, "a text as \"hangup\" or a table of \"action\" and \"after\"", other);
+            None
+        }
+    }
+}
+
+/// Notes keys of an inner table that are not among `known`.
+fn only(reader: &Reader, key: &str, entries: &[Entry], known: &[&str]) {
+    for entry in entries.iter().filter(|entry| !known.contains(&entry.name.as_str())) {
+        let message = format!("\"{key}\" has no key \"{}\"", entry.name);
+        reader.problems.unknown(entry.place, "config::unknown-key", message, &entry.name, known.iter().copied());
+    }
+}
+
+/// Where a rule sends callers; `may_wait` when they may also stay or be let go.
+fn way(reader: &Reader, text: &Text, may_wait: bool, names: &Names, people: &People) -> Option<Way> {
+    let rest = |name: &str| Text { text: name.to_owned(), place: text.place };
+    match text.text.split_once(':') {
+        Some(("queue", name)) => queue_exists(reader, names, &rest(name)).then(|| Way::Queue(QueueName::from(name))),
+        Some(("flow", name)) => {
+            super::numbers::flow_exists(reader, names, &rest(name)).then(|| Way::Flow(name.to_owned()))
+        }
+        Some(("number", number)) => {
+            let is_digits = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '+');
+            let leads = people.call.numbers.iter().any(|known| covers(&known.pattern, number));
+            if !is_digits || !leads {
+                let help = "a number that a [[number]] matches".to_owned();
+                reader.bad(text.place, format!("number \"{number}\" leads nowhere"), help);
+                return None;
+            }
+            Some(Way::Number(number.to_owned()))
+        }
+        _ if may_wait && text.text == "wait" => Some(Way::Wait),
+        _ if may_wait && text.text == "hangup" => Some(Way::HangUp),
+        _ => {
+            let known: &[&str] = match may_wait {
+                true => &["wait", "hangup", "queue:NAME", "number:N", "flow:NAME"],
+                false => &["queue:NAME", "number:N", "flow:NAME"],
+            };
+            let help = match did_you_mean(&text.text, known) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("write one of {}", known.join(", ")),
+            };
+            reader.bad(text.place, format!("\"{}\" is nowhere to go", text.text), help);
+            None
+        }
+    }
+}
+
+/// Refuses rules that send callers in a circle, each circle once.
+pub fn refuse_circles(readers: &[Reader]) {
+    let mut leads: BTreeMap<&str, Vec<(&str, Place)>> = BTreeMap::new();
+    for reader in readers {
+        let Some(name) = name_of(reader) else { continue };
+        leads.entry(name).or_default().extend(targets(reader));
+    }
+    let mut told: BTreeSet<BTreeSet<&str>> = BTreeSet::new();
+    for reader in readers {
+        let Some(name) = name_of(reader) else { continue };
+        for (next, place) in targets(reader) {
+            let Some(path) = path(&leads, next, name) else { continue };
+            if !told.insert(path.iter().copied().collect()) {
+                continue;
+            }
+            let message = format!("callers of queue \"{name}\" come back to it: {name} -> {}", path.join(" -> "));
+            let help = "let one of these rules lead elsewhere, or take it out".to_owned();
+            reader.problems.error(place, "config::queue-circle", message, help);
+        }
+    }
+}
+
+/// The queues that the rules of a queue lead to, with the places that say so.
+fn targets<'a>(reader: &Reader<'a>) -> Vec<(&'a str, Place)> {
+    let mut targets = Vec::new();
+    for key in Lack::ALL.map(Lack::key) {
+        let Some(node) = reader.node(key) else { continue };
+        let inner = match &node.value {
+            Value::Table(entries) => entries.iter().find(|e| e.name == "action").map(|e| &e.node),
+            _ => Some(node),
+        };
+        if let Some(node) = inner
+            && let Value::Text(text) = &node.value
+            && let Some(queue) = text.strip_prefix("queue:")
+        {
+            targets.push((queue, node.place));
+        }
+    }
+    targets
+}
+
+/// The queues from `from` to `to`, both included, along the rules; the shortest such path.
+fn path<'a>(leads: &BTreeMap<&'a str, Vec<(&'a str, Place)>>, from: &'a str, to: &str) -> Option<Vec<&'a str>> {
+    let mut paths = vec![vec![from]];
+    let mut seen = BTreeSet::from([from]);
+    while !paths.is_empty() {
+        let mut longer = Vec::new();
+        for path in paths {
+            let last = path.last()?;
+            if *last == to {
+                return Some(path);
+            }
+            for (next, _) in leads.get(last).into_iter().flatten() {
+                if seen.insert(next) {
+                    longer.push([path.as_slice(), &[*next]].concat());
+                }
+            }
+        }
+        paths = longer;
+    }
+    None
+}

@@ -1,0 +1,117 @@
+//! Callers whom rules of their queue send elsewhere.
+
+use hatif::acd::Wish;
+use hatif::acd::config::QueueConfig;
+use hatif::acd::way::{Lack, NoAgentRule, Way};
+use hatif::engine::Settings;
+use hatif::journal::{EndReason, Party, QueueOutcome};
+use hatif::media::Command as Media;
+
+use crate::centre::*;
+use crate::settings::queue;
+
+/// Nobody of `support` is logged in, or all are paused.
+fn deserted(change: impl FnOnce(&mut QueueConfig)) -> Centre {
+    let mut centre = Centre::with(|settings: &mut Settings| {
+        change(settings.floor.queues.get_mut("support").expect("support"));
+    });
+    for agent in ["101", "102"] {
+        centre.want(agent, Wish::Logout);
+    }
+    centre
+}
+
+fn rule(lack: Lack, way: Way, after_s: u64) -> impl FnOnce(&mut QueueConfig) {
+    move |config| *config.no_agents.of_mut(lack) = NoAgentRule { way, after: seconds(after_s) }
+}
+
+fn prompts_played(centre: &Centre) -> usize {
+    centre.media.iter().filter(|c| matches!(c, Media::Play { .. })).count()
+}
+
+#[test]
+fn f13_hangup_apologises_at_once_or_after_the_time() {
+    for after in [0, 20] {
+        let mut centre = deserted(rule(Lack::LoggedIn, Way::HangUp, after));
+        let customer = centre.connect(stranger(1), "1", "600");
+        centre.pass(seconds(after));
+        centre.silent(stranger(1));
+        assert!(matches!(centre.media.last(), Some(Media::Play { .. })), "an apology");
+        centre.pass(seconds(2));
+        centre.ended(&customer);
+        centre.nothing_is_left();
+        let record = centre.record(0);
+        assert_eq!(record.end.map(|end| (end.by, end.reason)), Some((Party::System, EndReason::NoAgents)));
+        assert_eq!(record.queue_visits[0].outcome, Some(QueueOutcome::NoneLoggedIn));
+        assert_eq!(record.queue_visits[0].wait_seconds.map(|s| s.ms), Some(after * 1_000));
+        let words = centre.words(0);
+        assert!(words.contains("when_none_logged_in: hangup\n"), "{words}");
+    }
+}
+
+#[test]
+fn f13_another_queue_takes_him_with_its_music_and_its_agents() {
+    let mut centre = deserted(rule(Lack::Awake, Way::Queue(queue("vip")), 10));
+    centre.want("102", Wish::Pause("lunch".into()));
+    let mut customer = centre.connect(stranger(1), "1", "600");
+    centre.pass(seconds(10));
+    let music = centre.media.iter().filter(|c| matches!(c, Media::Music { .. })).count();
+    assert_eq!(music, 2, "that of the other queue");
+    centre.want("101", Wish::Ready); // serves both: he is in vip now
+    let agent = centre.rung(desk(101));
+    centre.picks_up(&agent);
+    centre.pass(seconds(5));
+    centre.bye(&mut customer);
+    centre.ended(&agent);
+    centre.nothing_is_left();
+    let record = centre.record(0);
+    let visits: Vec<_> = record.queue_visits.iter().map(|v| (v.queue.to_string(), v.outcome)).collect();
+    let wanted = [("support", QueueOutcome::AllPaused), ("vip", QueueOutcome::Answered)];
+    assert_eq!(visits, wanted.map(|(name, outcome)| (name.to_owned(), Some(outcome))));
+}
+
+#[test]
+fn f13_a_number_is_dialled_for_him_and_where_it_fails_he_hears_why() {
+    let mut centre = deserted(rule(Lack::LoggedIn, Way::Number("7001".into()), 0));
+    let mut customer = centre.connect(stranger(1), "1", "600");
+    let far = centre.rung(addr(FAR));
+    centre.picks_up(&far);
+    centre.pass(seconds(3));
+    centre.bye(&mut customer);
+    centre.ended(&far);
+    centre.nothing_is_left();
+
+    let customer = centre.connect(stranger(2), "2", "600");
+    let far = centre.rung(addr(FAR));
+    centre.says(&far, "486 Busy Here");
+    assert!(matches!(centre.media.last(), Some(Media::Play { .. })), "an apology");
+    centre.pass(seconds(2));
+    centre.ended(&customer);
+    centre.ignore(addr(FAR));
+    centre.nothing_is_left();
+    assert_eq!(centre.record(1).end.map(|end| end.reason), Some(EndReason::Busy));
+}
+
+#[test]
+fn f13_a_flow_takes_over_and_a_circle_of_flow_and_queue_ends() {
+    let mut centre = deserted(rule(Lack::LoggedIn, Way::Flow("to_far".into()), 0));
+    let mut customer = centre.connect(stranger(1), "1", "600");
+    let far = centre.rung(addr(FAR));
+    centre.picks_up(&far);
+    centre.bye(&mut customer);
+    centre.ended(&far);
+    centre.nothing_is_left();
+    assert!(centre.record(0).ivr.as_ref().is_some_and(|ivr| ivr.flow == "to_far"));
+}
+
+#[test]
+fn f13_the_flow_goes_on_at_the_edge_of_the_reason_or_at_no_agents() {
+    let mut centre = deserted(rule(Lack::LoggedIn, Way::HangUp, 0));
+    let customer = centre.connect(stranger(1), "1", "500");
+    centre.pass(seconds(60));
+    centre.ended(&customer);
+    centre.nothing_is_left();
+    let ivr = centre.record(0).ivr.clone().expect("a flow");
+    assert!(ivr.path.iter().any(|node| node == "nobody"), "{:?}", ivr.path);
+    assert!(prompts_played(&centre) > 0);
+}
