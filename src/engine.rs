@@ -15,6 +15,7 @@ mod call_out;
 mod caps;
 mod conference;
 mod guards;
+mod hours;
 mod inbound;
 mod mix;
 mod quality;
@@ -42,7 +43,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::acd::{self, Floor, Wish, config::FloorConfig};
+use crate::acd::{self, Floor, Wish, calendar::Override, config::FloorConfig};
 use crate::call::config::CallConfig;
 use crate::call::prompts::Prompts;
 use crate::call::{Call, Context, Onward};
@@ -291,6 +292,8 @@ pub struct Engine {
     /// Calls whose actions are being done.
     acting: Vec<CallId>,
     survival: Survival,
+    /// Calendars that people opened or closed by hand.
+    hours_set: BTreeMap<String, Override>,
     next_seq: u64,
     next_leg: u64,
     next_shard: usize,
@@ -344,6 +347,7 @@ impl Engine {
             names: BTreeMap::new(),
             acting: Vec::new(),
             survival: Survival::default(),
+            hours_set: BTreeMap::new(),
             next_seq,
             next_leg: 1,
             next_shard: 0,
@@ -705,7 +709,8 @@ impl Engine {
 
     /// Lets one call act, then does what it asks. A fault of ours ends this call alone.
     fn with_call(&mut self, now: Instant, id: CallId, act: impl FnOnce(&mut Call, &Context<'_>)) {
-        let world = actions::FloorWorld { floor: &self.floor, now };
+        let (wall, calendars) = (self.clock.wall(now), &self.settings.floor.calendars);
+        let world = actions::FloorWorld { floor: &self.floor, now, wall, calendars, hours_set: &self.hours_set };
         let context = actions::context(now, self.clock, &self.settings, &world);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if std::panic::catch_unwind(AssertUnwindSafe(|| act(call, &context))).is_err() {

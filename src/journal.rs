@@ -4,6 +4,7 @@
 //! entries out; the engine numbers them; `storage` writes them. An entry is never changed after it is written.
 //! Fields are only added, with a default, so that an old journal stays readable.
 
+mod hours;
 mod places;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName, RecordingId};
 
+pub use hours::Hours;
 pub use places::{Binding, DialogSeed, Hop, OpenLeg};
 
 /// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
@@ -56,6 +58,18 @@ pub enum Kind {
     },
     /// The engine stopped in good order.
     NodeStopped,
+    /// Somebody opened or closed a calendar by hand, or gave it back to its hours.
+    CalendarSet {
+        /// The calendar's name.
+        calendar: String,
+        /// What holds now; none = its hours again.
+        state: Option<Hours>,
+        /// Until when; none = until it is set again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Wall>,
+        /// Who said so: the name of an API key, or `local`.
+        by: String,
+    },
     /// A configuration was taken or refused.
     ConfigReloaded {
         /// True when it is in force now.
@@ -681,6 +695,8 @@ pub enum QueueOutcome {
     Full,
     /// Nobody is there to serve it.
     NoAgents,
+    /// It is outside its calendar's hours: he never waited.
+    Closed,
     /// Nobody of the queue was logged in (`when_none_logged_in`).
     NoneLoggedIn,
     /// Nobody who was logged in had the skills he needed (`when_none_skilled`).
@@ -725,6 +741,8 @@ pub enum EndReason {
     QueueFull,
     /// Nobody serves the queue.
     NoAgents,
+    /// It is outside the queue's hours.
+    Closed,
     /// The caller's phone never acknowledged our answer.
     NoAck,
     /// No media port was free.

@@ -465,6 +465,7 @@ impl Metrics {
             QueueOutcome::Timeout
             | QueueOutcome::Full
             | QueueOutcome::NoAgents
+            | QueueOutcome::Closed
             | QueueOutcome::NoneLoggedIn
             | QueueOutcome::NoneSkilled
             | QueueOutcome::AllPaused
@@ -606,7 +607,7 @@ fn result(reason: EndReason, answered: bool, served: bool) -> &'static str {
         EndReason::Rejected | EndReason::Shutdown => "rejected",
         EndReason::Normal | EndReason::Limit if answered || served => "answered",
         EndReason::Normal | EndReason::Limit => "no_answer",
-        EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents => "rejected",
+        EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents | EndReason::Closed => "rejected",
         EndReason::NoAck | EndReason::NoPort | EndReason::NoCodec | EndReason::MediaTimeout => "failed",
         EndReason::FlowError | EndReason::InternalError | EndReason::NodeFailure => "failed",
     }

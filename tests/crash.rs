@@ -67,6 +67,37 @@ fn a_crash_while_a_caller_waits_closes_his_record() {
     works_again(&server);
 }
 
+/// F20: what somebody set a calendar to by hand outlives the process, with who it was; a queue outside its hours says so.
+#[test]
+fn f20_a_calendar_that_was_closed_by_hand_is_closed_after_a_crash() {
+    let ports = free_ports();
+    let calendar = "[[calendar]]\nname = \"office\"\nopen = { \"mon-sun\" = \"00:00-24:00\" }\n";
+    let queue = "[[queue]]\nname = \"desk\"\ncalendar = \"office\"\n[[number]]\nmatch = \"640\"\nqueue = \"desk\"\npublic = true\n";
+    let mut server = Server::configured(ports, &(config(ports, &floor("")) + calendar + queue));
+    let listed = server.json("/api/v1/calendars");
+    assert_eq!(listed["items"][0]["state"], "open", "{listed}");
+    let set = server.command(&["calendars", "set", "office", "emergency", "--minutes", "90"]);
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert_eq!(server.command(&["calendars", "set", "offise", "open"]).code, Some(5), "there is none of this name");
+    // A group commit is due within 50 ms.
+    std::thread::sleep(ms(200));
+    server.crash();
+    server.restart();
+    let office = server.json("/api/v1/calendars/office");
+    assert_eq!(office["state"], "emergency", "{office}");
+    assert!(office["because"].as_str().is_some_and(|by| by.starts_with("api")), "{office}");
+    assert!(office["until"].is_string(), "{office}");
+    let customer = server.customer("0502", Source::Silence);
+    let out = customer.invite("640").expect("sent");
+    out.answered(SOON).expect("he hears that it is closed");
+    assert!(out.ended(SOON));
+    let record = server.ended_call("0502");
+    assert_eq!((&record["end"]["reason"], &record["queue_visits"][0]["outcome"]), (&"closed".into(), &"closed".into()));
+    assert_eq!(server.command(&["calendars", "set", "office", "auto"]).code, Some(0));
+    let listed = server.command(&["calendars", "list"]);
+    assert!(listed.stdout.contains("office") && listed.stdout.contains("open"), "{listed:?}");
+}
+
 /// Killed again and again while calls come and go: every start is a good one and no record stays open.
 #[test]
 fn five_crashes_in_a_row_leave_a_journal_that_reads() {

@@ -28,7 +28,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("call", &["sip", "sdp", "media", "ivr"]),
     ("engine", &["sip", "sdp", "media", "ivr", "acd", "report", "call"]),
-    ("config", &["acd::config", "call::config", "call::number", "media::config", "media::codec", "sip::config"]),
+    (
+        "config",
+        &[
+            "acd::calendar",
+            "acd::config",
+            "call::config",
+            "call::number",
+            "media::config",
+            "media::codec",
+            "sip::config",
+        ],
+    ),
     // The engine's inputs and outputs carry the cores' own words: flows, packets, commands, chunks.
     (
         "io",
@@ -58,6 +69,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "io::stream",
             "io::ws",
             "acd::Wish",
+            "acd::calendar",
             "acd::config",
             "acd::preview",
             "call::Switch",

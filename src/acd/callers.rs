@@ -246,7 +246,7 @@ impl Floor {
         }
     }
 
-    fn refuse(&mut self, call: CallId, queue: &QueueName, outcome: QueueOutcome) {
+    pub(super) fn refuse(&mut self, call: CallId, queue: &QueueName, outcome: QueueOutcome) {
         self.journal(About::Call(call), Kind::QueueLeft { queue: queue.clone(), outcome, wait_ms: 0 });
         self.outputs.push_back(Output::Left { call, queue: queue.clone(), outcome, way: Way::HangUp });
     }

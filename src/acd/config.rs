@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::calendar::Calendar;
 pub use super::way::{Lack, NoAgentRule, NoAgentRules, Way};
 use crate::id::{AgentId, QueueName};
 use crate::journal::AgentAction;
@@ -18,6 +19,8 @@ pub struct FloorConfig {
     pub agents: BTreeMap<AgentId, AgentConfig>,
     /// Queues by name.
     pub queues: BTreeMap<QueueName, QueueConfig>,
+    /// Calendars by name.
+    pub calendars: BTreeMap<String, Calendar>,
     /// Pause codes.
     pub pauses: PauseRules,
     /// How long an agent whose phone is lost keeps his state before he counts as unreachable. Default 15 s.
@@ -29,6 +32,7 @@ impl Default for FloorConfig {
         Self {
             agents: BTreeMap::new(),
             queues: BTreeMap::new(),
+            calendars: BTreeMap::new(),
             pauses: PauseRules::default(),
             grace: Duration::from_secs(15),
         }
@@ -82,6 +86,8 @@ pub struct QueueConfig {
     pub name: QueueName,
     /// How the agent is chosen.
     pub strategy: Strategy,
+    /// Outside the hours of this calendar nobody gets in; who waits is still served. `None` = always open.
+    pub calendar: Option<String>,
     /// Answers within this time count as within service level. Default 20 s.
     pub service_level: Duration,
     /// How long one agent rings. Default 15 s.
@@ -220,6 +226,7 @@ impl QueueConfig {
         Self {
             name,
             strategy: Strategy::LongestIdle,
+            calendar: None,
             service_level: Duration::from_secs(20),
             ring_timeout: Duration::from_secs(15),
             ring_progressive_delay: Duration::from_secs(10),

@@ -91,6 +91,10 @@ impl Floor {
                 let claim = Claim { skills, priority, segment, since: transferred.unwrap_or(now), hops: 0 };
                 self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some());
             }
+            Input::Refuse { call, queue, outcome } => {
+                self.leave(now, call, QueueOutcome::Transferred);
+                self.refuse(call, &queue, outcome);
+            }
             Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
             Input::LeaveAs { call, outcome } => self.leave(now, call, outcome),
             Input::Answered { offer } => self.answered(now, offer),

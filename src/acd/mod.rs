@@ -13,6 +13,7 @@
 //! 60 · priority + the boost of the caller's segment, then the queue's weight, then who came first. Of the agents who may serve a caller, the first by his queue's strategy gets him
 //! ([`config::Strategy`]).
 
+pub mod calendar;
 pub mod config;
 
 mod agent;
@@ -131,6 +132,15 @@ pub enum Input {
     Leave {
         /// The caller.
         call: CallId,
+    },
+    /// The caller does not get into the queue.
+    Refuse {
+        /// The caller.
+        call: CallId,
+        /// Which queue.
+        queue: QueueName,
+        /// Why.
+        outcome: QueueOutcome,
     },
     /// The caller is taken out of the queue for another reason.
     LeaveAs {

@@ -643,6 +643,7 @@ impl Call {
                 (QueueEnd::Timeout, TransferEnd::NoAnswer, "sorry_timeout", EndReason::QueueTimeout)
             }
             QueueOutcome::Full => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
+            QueueOutcome::Closed => (QueueEnd::Closed, TransferEnd::Failed, "sorry_closed", EndReason::Closed),
             QueueOutcome::NoAgents => nobody(QueueEnd::NoAgents),
             QueueOutcome::NoneLoggedIn => nobody(QueueEnd::NoneLoggedIn),
             QueueOutcome::NoneSkilled => nobody(QueueEnd::NoneSkilled),

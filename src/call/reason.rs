@@ -35,6 +35,7 @@ pub(super) fn of(reason: EndReason) -> Option<&'static str> {
         | EndReason::QueueTimeout
         | EndReason::QueueFull
         | EndReason::NoAgents
+        | EndReason::Closed
         | EndReason::NoAck => None,
     }
 }

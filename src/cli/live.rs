@@ -131,6 +131,23 @@ pub enum Trunks {
     },
 }
 
+/// `hatif calendars …`
+#[derive(Subcommand)]
+pub enum Calendars {
+    /// All calendars: open or not, why, and until when.
+    List,
+    /// Open or close one by hand.
+    Set {
+        /// Its name.
+        name: String,
+        /// `open`, `closed`, `emergency`, or `auto`: by its hours again.
+        state: String,
+        /// For so many minutes; without it until it is set again.
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=525_600))]
+        minutes: Option<u32>,
+    },
+}
+
 /// `hatif bans …`
 #[derive(Subcommand)]
 pub enum Bans {
@@ -281,6 +298,23 @@ pub fn trunks(what: &Trunks, target: &Target) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// `calendars list|set`.
+pub fn calendars(what: &Calendars, target: &Target) -> Result<(), Failure> {
+    match what {
+        Calendars::List => {
+            list(&target.get("/api/v1/calendars")?, &["name", "state", "because", "until"], target.json);
+        }
+        Calendars::Set { name, state, minutes } => {
+            let mut body = json!({ "state": state });
+            if let Some(minutes) = minutes {
+                body["seconds"] = json!(u64::from(*minutes) * 60);
+            }
+            show(&target.send("PUT", &format!("/api/v1/calendars/{}", escape(name)), &body)?, target.json);
+        }
+    }
+    Ok(())
 }
 
 /// `bans list|remove`.

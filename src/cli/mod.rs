@@ -111,6 +111,13 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Calendars: what they say now, and opening or closing one by hand.
+    Calendars {
+        #[command(subcommand)]
+        what: live::Calendars,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Sources that are not listened to after too many wrong passwords.
     Bans {
         #[command(subcommand)]
@@ -184,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Agents { what, target } => live::agents(&what, &target),
         Command::Queues { what, target } => live::queues(&what, &target),
         Command::Trunks { what, target } => live::trunks(&what, &target),
+        Command::Calendars { what, target } => live::calendars(&what, &target),
         Command::Bans { what, target } => live::bans(&what, &target),
         Command::Recordings { what } => recordings::recordings(&what),
         Command::Reload { dry_run: true, target } => live::reload_plan(&target),

@@ -66,7 +66,8 @@ fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let prompts = with_prompts.then(|| prompts::ids(&config.prompts_dir, &languages));
     // A folder without any prompt is not made yet: the stand-in says so at run time.
     let prompts = prompts.filter(|ids| ids.values().any(|ids| !ids.is_empty()));
-    Declared { queues: config.floor.queues.keys().map(ToString::to_string).collect(), languages, prompts, manifest }
+    let queues = config.floor.queues.keys().map(ToString::to_string).collect();
+    Declared { queues, calendars: config.floor.calendars.keys().cloned().collect(), languages, prompts, manifest }
 }
 
 fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {

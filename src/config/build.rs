@@ -10,6 +10,7 @@ use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
 use crate::sip::config::{Listener, SipConfig, TRACE_CALLS, Transport, Watched};
 
+use super::calendars;
 use super::guard;
 use super::keys::{SECTIONS, Section, section};
 use super::legs;
@@ -52,7 +53,7 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         let help = "put a reverse proxy with TLS before it, or listen on 127.0.0.1".to_owned();
         problems.warning(http_place, "config::plain-http", "API keys travel unencrypted on this address", help);
     }
-    let mut people = people::read(root, &centre.languages, &flow_names(&ivr, &flows_dir), problems);
+    let mut people = people::read(root, &centre, &flow_names(&ivr, &flows_dir), problems);
     people.call.outbound = outbound::read(&table("outbound"));
     sip.config.guard = guard::read(&table("guard"), &table("centre"));
     if let Some(grace) = table("sip").duration("agent_grace", 0..=300) {
@@ -96,13 +97,11 @@ pub fn default_shards(cores: usize) -> usize {
 
 fn centre(reader: &Reader) -> CentreConfig {
     let timezone = reader.text("timezone").map_or("UTC".to_owned(), |zone| {
-        let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '+' | '-');
-        let database = Path::new("/usr/share/zoneinfo");
-        if !zone.text.chars().all(letter) || (database.is_dir() && !database.join(&zone.text).is_file()) {
+        if calendars::zone(&zone.text).is_none() {
             let help = "a name as \"Asia/Riyadh\" or \"UTC\"".to_owned();
             reader.bad(zone.place, format!("\"{}\" is not a time zone", zone.text), help);
         } else if zone.text != "UTC" {
-            let message = "this build writes every time in UTC; the zone is not used yet";
+            let message = "calendars go by this zone; everything else is still written in UTC";
             reader.problems.warning(zone.place, "config::not-used-yet", message, None);
         }
         zone.text

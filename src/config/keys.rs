@@ -36,8 +36,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, abo
 }
 
 /// Tables that the project plans and this build refuses.
-pub const NOT_BUILT: [&str; 9] =
-    ["tls", "service", "calendar", "webhook", "user", "callback", "skill", "cluster", "retention"];
+pub const NOT_BUILT: [&str; 8] = ["tls", "service", "webhook", "user", "callback", "skill", "cluster", "retention"];
 
 /// The section of this name.
 pub fn section(name: &str) -> Option<&'static Section> {
@@ -575,6 +574,47 @@ pub const SECTIONS: &[Section] = &[
         not_built: &["calendar", "agent", "voicemail"],
     },
     Section {
+        name: "calendar",
+        list: true,
+        about: "When the centre, or a part of it, is open. Queues name it (`calendar`), flows ask it (nodes of kind `hours`), people open and close it by hand (`hatif calendars set`).",
+        keys: &[
+            key("name", "letters, digits, `-`, `_`, `.`", "required", "Its name."),
+            key("timezone", "name as `Asia/Riyadh`", "the centre's", "Whose local time the hours are."),
+            key(
+                "open",
+                "table of days or ranges of days with spans, as `{ \"sun-thu\" = [\"08:00-12:00\", \"13:00-17:00\"], sat = \"09:00-13:00\" }`",
+                "required",
+                "Open hours of the week: `mon` to `sun`. `22:00-02:00` goes past midnight, `00:00-24:00` is the whole day.",
+            ),
+            key(
+                "ics",
+                "list of files",
+                "`[]`",
+                "Holidays of iCalendar files, read with the configuration: events of whole days, once or yearly. What `[[holiday]]` says of a day goes first.",
+            ),
+        ],
+        not_built: &[],
+    },
+    Section {
+        name: "holiday",
+        list: true,
+        about: "A day, or some in a row, whose hours differ.",
+        keys: &[
+            key("name", "text", "required", "What people call it; stands in the API."),
+            key("calendars", "list of `[[calendar]]` names", "all of them", "Whose holiday it is."),
+            key("date", "`YYYY-MM-DD`, or `MM-DD` for every year", "this or `hijri`", "Its first day."),
+            key(
+                "hijri",
+                "`MM-DD`",
+                "this or `date`",
+                "Its first day by the Umm al-Qura calendar, every year: `10-01` is Eid al-Fitr.",
+            ),
+            key("days", "whole number 1–60", "`1`", "How many days it lasts."),
+            key("open", "span or list of spans", "never", "When it is open on these days all the same."),
+        ],
+        not_built: &[],
+    },
+    Section {
         name: "agent",
         list: true,
         about: "Somebody who answers.",
@@ -678,6 +718,12 @@ pub const SECTIONS: &[Section] = &[
                 "`longest_idle`, `ring_all`, `ring_progressive`, `fewest_calls`, `least_talk`, `round_robin`, `linear`, `random`, `weighted`",
                 "`\"longest_idle\"`",
                 "How the agent is chosen among those free and able; `docs/queues.md` says what each does.",
+            ),
+            key(
+                "calendar",
+                "name of a `[[calendar]]`",
+                "always open",
+                "Outside its hours nobody gets in: the caller takes the edge `closed` of his flow, or hears that the office is closed. Who waits is still served, and an agent may transfer somebody there at any time.",
             ),
             key("service_level", "duration 1 s–1 h", "`\"20s\"`", "Answers within it count as within service level."),
             key("ring_timeout", "duration 1 s–5 min", "`\"15s\"`", "How long one agent rings."),
@@ -813,7 +859,7 @@ pub const SECTIONS: &[Section] = &[
             key("delay_unreachable", "duration 0–1 h", "`\"5s\"`", "… after his phone could not be reached."),
             key("delay_timeout", "duration 0–1 h", "`\"5s\"`", "… after his phone said nothing at all."),
         ],
-        not_built: &["callback", "calendar", "relax", "overflow", "priority", "autofill", "language"],
+        not_built: &["callback", "relax", "overflow", "priority", "autofill", "language"],
     },
 ];
 

@@ -14,9 +14,11 @@
 //! key that the contract names and this build does not honour is an error ("not built yet"), never ignored.
 
 mod build;
+mod calendars;
 mod desk;
 mod dev;
 mod guard;
+mod ics;
 pub mod keys;
 mod legs;
 mod numbers;

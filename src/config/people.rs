@@ -10,7 +10,9 @@ use crate::call::config::{CallConfig, RecordPolicy, SupervisorConfig, TrunkDirec
 use crate::id::{AgentId, QueueName};
 use crate::sip::config::{Host, TrunkAccount, UserConfig};
 
+use super::CentreConfig;
 use super::build::{duplicate, known, name};
+use super::calendars;
 use super::desk;
 use super::legs;
 use super::numbers;
@@ -57,12 +59,13 @@ pub struct Names<'a> {
 }
 
 /// Reads every list of tables. `flows` are the names of the flows there are.
-pub fn read(root: &[Entry], languages: &[String], flows: &BTreeSet<String>, problems: &Problems) -> People {
+pub fn read(root: &[Entry], centre: &CentreConfig, flows: &BTreeSet<String>, problems: &Problems) -> People {
     let tables = |name| Reader::tables(root, known(name), problems);
     let mut people = People::default();
-    people.call.languages = languages.to_vec();
+    people.call.languages = centre.languages.clone();
     let mut seen = Seen::default();
 
+    people.floor.calendars = calendars::read(&tables("calendar"), &tables("holiday"), &centre.timezone, &mut seen);
     let centre = Reader::table(root, known("centre"), problems);
     people.floor.pauses = desk::pauses(&tables("pause_code"), &centre, &mut seen);
     let queues = tables("queue");
@@ -126,6 +129,10 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
     let mut queue = QueueConfig {
         name: name.clone(),
         strategy: reader.word("strategy", &Strategy::WORDS, &not_built).unwrap_or(default.strategy),
+        calendar: reader
+            .text("calendar")
+            .filter(|name| calendars::exists(reader, &people.floor.calendars, name))
+            .map(|t| t.text),
         service_level: reader.duration("service_level", 1..=hour).unwrap_or(default.service_level),
         ring_timeout: reader.duration("ring_timeout", 1..=300).unwrap_or(default.ring_timeout),
         ring_progressive_delay: reader

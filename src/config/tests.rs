@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::acd::calendar::Span;
 use crate::call::config::{Caller, DialTarget, MediaPath, NumberAction, RecordPolicy};
 use crate::media::codec::Codec;
 use crate::sip::config::Transport;
@@ -290,4 +291,65 @@ fn every_documented_key_is_read() {
         .map(|(_, l)| l)
         .collect();
     assert_eq!(silent, [""; 0]);
+}
+
+/// F20: calendars and holidays are read whole, and each fault is told at its place.
+#[test]
+fn f20_calendars_are_read_and_their_faults_are_found() {
+    let text = "\
+[centre]
+timezone = \"Asia/Riyadh\"
+[[calendar]]
+name = \"office\"
+open = { \"sun-thu\" = [\"08:00-12:00\", \"13:00-17:00\"], fri = \"22:00-02:00\" }
+[[calendar]]
+name = \"berlin\"
+timezone = \"Europe/Berlin\"
+open = { \"mon-sun\" = \"00:00-24:00\" }
+[[holiday]]
+name = \"Eid\"
+hijri = \"10-01\"
+days = 4
+calendars = [\"office\"]
+[[holiday]]
+name = \"New Year\"
+date = \"01-01\"
+[[queue]]
+name = \"support\"
+calendar = \"office\"
+";
+    let config = good(text);
+    let office = &config.floor.calendars["office"];
+    let span = |from, until| Span { from, until };
+    assert_eq!(office.week[6], [span(480, 720), span(780, 1_020)]);
+    assert_eq!(
+        (office.week[4].as_slice(), office.week[5].as_slice()),
+        (&[span(1_320, 1_440)][..], &[span(0, 120)][..])
+    );
+    let names = |name: &str| config.floor.calendars[name].holidays.iter().map(|h| h.name.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (names("office"), names("berlin")),
+        (vec!["Eid".into(), "New Year".into()], vec!["New Year".to_owned()])
+    );
+    assert_eq!(config.floor.queues["support"].calendar.as_deref(), Some("office"));
+
+    for (fault, line) in [
+        ("name = \"a\"\nopen = { \"mun-fri\" = \"08:00-17:00\" }", 3),
+        ("name = \"a\"\nopen = { mon = \"8-17\" }", 3),
+        ("name = \"a\"\nopen = { mon = \"08:00-24:01\" }", 3),
+        ("name = \"a\"\ntimezone = \"Asia/Nowhere\"\nopen = { mon = \"08:00-17:00\" }", 3),
+        ("name = \"a\"\nics = [\"/nowhere/holidays.ics\"]\nopen = { mon = \"08:00-17:00\" }", 3),
+        ("name = \"a\"\nopen = { mon = \"08:00-17:00\" }\n[[holiday]]\nname = \"h\"\ndate = \"02-30\"", 6),
+        ("name = \"a\"\nopen = { mon = \"08:00-17:00\" }\n[[holiday]]\nname = \"h\"\nhijri = \"13-01\"", 6),
+        ("name = \"a\"\nopen = { mon = \"08:00-17:00\" }\n[[holiday]]\nname = \"h\"", 4),
+        (
+            "name = \"a\"\nopen = { mon = \"08:00-17:00\" }\n[[holiday]]\nname = \"h\"\ndate = \"01-01\"\ncalendars = [\"b\"]",
+            7,
+        ),
+        ("name = \"a\"\nopen = { mon = \"08:00-17:00\" }\n[[queue]]\nname = \"q\"\ncalendar = \"b\"", 6),
+    ] {
+        let text = format!("[[calendar]]\n{fault}\n");
+        let found = faults(&text);
+        assert_eq!(found.first().map(|(_, line, _)| *line), Some(line), "{text}\n{found:?}");
+    }
 }

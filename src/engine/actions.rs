@@ -1,15 +1,17 @@
 //! What a call asks for, done: signalling, media, the floor, the journal.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use crate::acd::calendar::{self, Calendar, Override};
 use crate::acd::{self, Floor, Wish};
 use crate::call::route::{self, Feature, Route};
 use crate::call::{Action, Call, Context};
-use crate::clock::Clock;
+use crate::clock::{Clock, Wall};
 use crate::id::{AgentId, CallId, QueueName};
 use crate::ivr::{QueueFacts, World};
-use crate::journal::{About, AgentStateName, EndReason, Kind, Origin, Party, StateCause};
+use crate::journal::{About, AgentStateName, EndReason, Hours, Kind, Origin, Party, StateCause};
 use crate::sip::{Rejection, SessionId};
 
 use super::{Engine, Owner, RECORDINGS_MAX, Settings};
@@ -18,6 +20,9 @@ use super::{Engine, Owner, RECORDINGS_MAX, Settings};
 pub(super) struct FloorWorld<'a> {
     pub(super) floor: &'a Floor,
     pub(super) now: Instant,
+    pub(super) wall: Wall,
+    pub(super) calendars: &'a BTreeMap<String, Calendar>,
+    pub(super) hours_set: &'a BTreeMap<String, Override>,
 }
 
 impl World for FloorWorld<'_> {
@@ -29,6 +34,10 @@ impl World for FloorWorld<'_> {
             agents_ready: view.available,
             longest_wait_s: u32::try_from(longest).unwrap_or(u32::MAX),
         })
+    }
+
+    fn hours(&self, calendar: &str) -> Option<Hours> {
+        Some(calendar::at(self.calendars, self.hours_set, calendar, self.wall)?.state)
     }
 }
 
@@ -91,6 +100,8 @@ impl Engine {
                     self.media(shard, command);
                 }
             }
+            Action::Enqueue { queue, transferred, .. }
+                if self.refuse_closed(now, id, &queue, transferred.is_some()) => {}
             Action::Enqueue { queue, skills, priority, segment, max_wait, transferred } => {
                 let input = acd::Input::Enqueue { call: id, queue, skills, priority, segment, max_wait, transferred };
                 self.tell_floor(now, input);
@@ -222,7 +233,8 @@ impl Engine {
         self.panics += 1;
         let detail = "a fault of ours ended this call; the log has the place".to_owned();
         self.journal(now, About::Call(id), Kind::Trouble { code: "internal_error".into(), detail });
-        let world = FloorWorld { floor: &self.floor, now };
+        let (wall, calendars) = (self.clock.wall(now), &self.settings.floor.calendars);
+        let world = FloorWorld { floor: &self.floor, now, wall, calendars, hours_set: &self.hours_set };
         let context = context(now, self.clock, &self.settings, &world);
         let ended = self.calls.get_mut(&id).is_none_or(|call| {
             let end = || call.end(&context, Party::System, EndReason::InternalError, 500);

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::acd;
+use crate::acd::calendar::Override;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId};
 use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg};
 use crate::report::live::{self, Live};
-use crate::report::places::Places;
+use crate::report::places::{Places, Set};
 use crate::sip::{self, DialogNote, Flow, Loss, SessionId, Transport};
 
 use super::{Engine, Owner};
@@ -32,6 +33,8 @@ pub struct Remains {
     pub legs: Vec<(CallId, OpenLeg)>,
     /// Phones that were registered, each user's best last.
     pub phones: Vec<(AgentId, Binding)>,
+    /// Calendars that people had set by hand.
+    pub hours: BTreeMap<String, Override>,
     /// Agents as they were.
     pub agents: Vec<acd::Former>,
 }
@@ -42,7 +45,11 @@ impl Remains {
         let legs = places.legs().map(|(call, open)| (call, open.clone()));
         let phones = places.phones().map(|(agent, binding)| (agent.clone(), binding.clone()));
         let agents = live.agents().iter().map(|(id, agent)| former(now, id, agent));
-        Self { legs: legs.collect(), phones: phones.collect(), agents: agents.collect() }
+        let hours = places.hours().iter().map(|(name, set)| {
+            let Set { state, by, since, until } = set.clone();
+            (name.clone(), Override { state, by, since, until })
+        });
+        Self { legs: legs.collect(), phones: phones.collect(), agents: agents.collect(), hours: hours.collect() }
     }
 }
 
@@ -99,6 +106,7 @@ impl Survival {
 impl Engine {
     /// Takes over what a dead process left; said once, before all else.
     pub fn recover(&mut self, now: Instant, remains: Remains) {
+        self.hours_set = remains.hours;
         self.floor.restore(now, remains.agents);
         self.hear_floor(now);
         for (agent, binding) in remains.phones {

@@ -33,7 +33,8 @@ pub async fn unban(State(app): State<App>, Path(address): Path<String>) -> Answe
     }
 }
 
-async fn ask<T: Send + 'static>(
+/// Asks the engine something, off the threads that serve requests.
+pub(super) async fn ask<T: Send + 'static>(
     app: App,
     question: impl FnOnce(&mut Engine, std::time::Instant) -> T + Send + 'static,
 ) -> Answer<T> {

@@ -7,6 +7,7 @@
 
 mod api;
 mod bans;
+mod calendars;
 mod conference;
 pub use api::random_word;
 mod preview;
@@ -192,6 +193,8 @@ fn routes() -> Router<App> {
         .route("/api/v1/sip/trace", get(trace::of_call_id))
         .route("/api/v1/bans", get(bans::bans))
         .route("/api/v1/bans/{address}", delete(bans::unban))
+        .route("/api/v1/calendars", get(calendars::calendars))
+        .route("/api/v1/calendars/{name}", get(calendars::calendar).put(calendars::set))
         .route("/api/v1/trunks", get(trunks::trunks))
         .route("/api/v1/trunks/{name}", get(trunks::trunk))
         .route("/api/v1/queues", get(api::queues))

@@ -23,6 +23,8 @@ pub const FLOWS: usize = 200;
 pub struct Declared {
     /// Queues.
     pub queues: BTreeSet<String>,
+    /// Calendars.
+    pub calendars: BTreeSet<String>,
     /// Languages of the centre.
     pub languages: Vec<String>,
     /// Prompt ids by language; `None`: prompts are not checked.
@@ -299,7 +301,13 @@ mod tests {
         let languages = vec!["ar".to_owned(), "en".to_owned()];
         let prompts = prompts::parse("prompts.toml", prompts::SHIPPED, &languages).unwrap_or_default();
         let queues = ["support", "vip"].map(str::to_owned).into();
-        Declared { queues, languages, prompts: Some(prompts::ids(&prompts)), manifest: prompts::SHIPPED.to_owned() }
+        Declared {
+            queues,
+            calendars: BTreeSet::from(["main".to_owned()]),
+            languages,
+            prompts: Some(prompts::ids(&prompts)),
+            manifest: prompts::SHIPPED.to_owned(),
+        }
     }
 
     fn one(file: &str, text: &str) -> (Option<Library>, Vec<Diagnostic>) {

@@ -16,6 +16,7 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, Sourc
 
 use crate::clock::Wall;
 use crate::diagnostic::suggestion;
+use crate::journal::Hours;
 
 #[cfg(test)]
 mod tests;
@@ -124,6 +125,9 @@ pub struct QueueFacts {
 pub trait World {
     /// The present state of a queue; `None` when there is none of this name (any more).
     fn queue(&self, name: &str) -> Option<QueueFacts>;
+
+    /// What a calendar says at this moment; `None` when there is none of this name (any more).
+    fn hours(&self, calendar: &str) -> Option<Hours>;
 }
 
 /// Everything an expression may look at while it is worked out.

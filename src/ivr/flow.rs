@@ -120,6 +120,14 @@ pub enum Edge {
     Full,
     /// Queue: nobody serves it.
     NoAgents,
+    /// Hours: open.
+    Open,
+    /// Hours, queue: outside the hours of its calendar.
+    Closed,
+    /// Hours: a holiday.
+    Holiday,
+    /// Hours: closed by hand for an emergency.
+    Emergency,
     /// Queue: nobody of it is logged in; without this edge it is `no_agents`.
     NoneLoggedIn,
     /// Queue: nobody who is logged in has the skills; without this edge it is `no_agents`.
@@ -138,13 +146,17 @@ pub enum Edge {
 
 impl Edge {
     /// All edges.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::NoInput,
         Self::Invalid,
         Self::Ended,
         Self::Timeout,
         Self::Full,
         Self::NoAgents,
+        Self::Open,
+        Self::Closed,
+        Self::Holiday,
+        Self::Emergency,
         Self::NoneLoggedIn,
         Self::NoneSkilled,
         Self::AllPaused,
@@ -163,6 +175,10 @@ impl Edge {
             Self::Timeout => "timeout",
             Self::Full => "full",
             Self::NoAgents => "no_agents",
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Holiday => "holiday",
+            Self::Emergency => "emergency",
             Self::NoneLoggedIn => "none_logged_in",
             Self::NoneSkilled => "none_skilled",
             Self::AllPaused => "all_paused",
@@ -181,6 +197,7 @@ impl Edge {
     /// True when it can be taken in the very moment the node is entered: a circle of such edges never waits.
     fn is_immediate(self) -> bool {
         match self {
+            Self::Open | Self::Closed | Self::Holiday | Self::Emergency => true,
             Self::NoneLoggedIn | Self::NoneSkilled | Self::AllPaused => true,
             Self::Full | Self::NoAgents | Self::Busy | Self::Failed | Self::Error => true,
             Self::NoInput | Self::Invalid | Self::Ended | Self::Timeout | Self::NoAnswer => false,
@@ -213,7 +230,9 @@ impl Node {
             }
             NodeKind::Goto(Destination::Node(target)) => vec![way(target, true)],
             NodeKind::Goto(Destination::Flow(target)) => vec![Way { target, to_flow: true, immediate: true }],
-            NodeKind::Queue { .. } | NodeKind::Transfer { .. } | NodeKind::Hangup => Vec::new(),
+            NodeKind::Queue { .. } | NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Hangup => {
+                Vec::new()
+            }
         };
         ways.extend(self.on.iter().map(|(edge, target)| way(target, edge.is_immediate())));
         ways
@@ -232,7 +251,7 @@ impl Node {
             NodeKind::Menu { ask, .. } => of_ask(ask),
             NodeKind::Collect(collect) => of_ask(&collect.ask),
             NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
-            NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
+            NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
         }
     }
 }
@@ -271,6 +290,11 @@ pub enum NodeKind {
         cases: Vec<(Expression, Target)>,
         /// When none is true.
         otherwise: Target,
+    },
+    /// Goes where the hours of a calendar lead.
+    Hours {
+        /// Which.
+        calendar: String,
     },
     /// Waits in a queue and talks with an agent.
     Queue {

@@ -22,8 +22,8 @@ pub const FILE_BYTES: usize = 1 << 20;
 /// Most nodes in one flow.
 pub const NODES: usize = 1_000;
 
-const KINDS: [&str; 9] = ["play", "menu", "collect", "set", "switch", "queue", "transfer", "goto", "hangup"];
-const KINDS_NOT_BUILT: [&str; 7] = ["hours", "http", "fork", "callback", "voicemail", "record", "flow"];
+const KINDS: [&str; 10] = ["play", "menu", "collect", "set", "switch", "hours", "queue", "transfer", "goto", "hangup"];
+const KINDS_NOT_BUILT: [&str; 6] = ["http", "fork", "callback", "voicemail", "record", "flow"];
 const SAY_NOT_BUILT: [&str; 10] =
     ["text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "spell"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -240,6 +240,7 @@ impl Reader<'_> {
             "collect" => (self.collect(table, &owner, defaults), vec![Edge::NoInput, Edge::Invalid]),
             "set" => self.set(table, &owner),
             "switch" => self.switch(table, &owner),
+            "hours" => (self.hours(table, &owner), vec![Edge::Open, Edge::Closed]),
             "queue" => self.queue(table, &owner, defaults),
             "transfer" => self.transfer(table, &owner),
             "goto" => (self.goto(table, &owner), vec![]),
@@ -282,8 +283,11 @@ impl Reader<'_> {
         if matches!(word, "set" | "switch" | "queue" | "transfer") && !allowed.contains(&Edge::Error) {
             allowed.push(Edge::Error);
         }
-        if word == "queue" {
-            allowed.extend([Edge::NoneLoggedIn, Edge::NoneSkilled, Edge::AllPaused]);
+        match word {
+            // Where nothing is said, these lead where `closed` does, and those of a queue where `no_agents` does.
+            "hours" => allowed.extend([Edge::Holiday, Edge::Emergency]),
+            "queue" => allowed.extend([Edge::NoneLoggedIn, Edge::NoneSkilled, Edge::AllPaused, Edge::Closed]),
+            _ => {}
         }
         let mut on = self.on(table, &allowed, &format!("a {word} node"));
         for edge in needed {
@@ -559,6 +563,22 @@ impl Reader<'_> {
         let mut edges = vec![Edge::Ended, Edge::Timeout, Edge::Full, Edge::NoAgents];
         edges.extend(can_fail.then_some(Edge::Error));
         (kind, edges)
+    }
+
+    fn hours(&mut self, table: &Table<'_>, owner: &str) -> Option<NodeKind> {
+        self.only_keys(table, &["kind", "calendar", "on"], owner);
+        let value = self.required(table, "calendar", owner)?;
+        let name = self.string(value)?;
+        if self.declared.calendars.contains(name) {
+            return Some(NodeKind::Hours { calendar: name.to_owned() });
+        }
+        let names: Vec<&str> = self.declared.calendars.iter().map(String::as_str).collect();
+        let help = suggestion(name, &names).unwrap_or_else(|| match names.as_slice() {
+            [] => "no [[calendar]] is configured".to_owned(),
+            names => format!("calendars: {}", names.join(", ")),
+        });
+        self.error("unknown-calendar", value.span(), format!("no calendar \"{name}\""), Some(help));
+        None
     }
 
     fn queue_name(&mut self, value: &Spanned<DeValue<'_>>) -> Option<QueueName> {

@@ -20,7 +20,7 @@ use super::flow::{Destination, Edge, Library, Node, NodeKind, Program};
 use super::value::dialled_key;
 use crate::clock::Wall;
 use crate::id::QueueName;
-use crate::journal::{FlowOutcome, InputResult, Kind};
+use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
 #[cfg(test)]
@@ -68,6 +68,8 @@ pub enum QueueEnd {
     Full,
     /// Nobody serves the queue.
     NoAgents,
+    /// It is outside the queue's hours.
+    Closed,
     /// Nobody of the queue was logged in.
     NoneLoggedIn,
     /// Nobody who was logged in had the skills asked for.
@@ -404,6 +406,16 @@ impl Run {
                 }
                 return Ok(Some(Next::Node(otherwise.name.clone())));
             }
+            NodeKind::Hours { calendar } => {
+                let hours = world.hours(calendar).ok_or_else(|| format!("no calendar \"{calendar}\""))?;
+                let edge = match hours {
+                    Hours::Open => Edge::Open,
+                    Hours::Holiday if node.on.contains_key(&Edge::Holiday) => Edge::Holiday,
+                    Hours::Emergency if node.on.contains_key(&Edge::Emergency) => Edge::Emergency,
+                    Hours::Closed | Hours::Holiday | Hours::Emergency => Edge::Closed,
+                };
+                return Ok(self.edge(edge));
+            }
             NodeKind::Queue { queue, skills, priority, segment, max_wait } => {
                 let scene = self.scene(now, world);
                 let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;
@@ -485,6 +497,7 @@ impl Run {
             QueueEnd::Ended => Edge::Ended,
             QueueEnd::Timeout => Edge::Timeout,
             QueueEnd::Full => Edge::Full,
+            QueueEnd::Closed => self.edge_or(Edge::Closed, Edge::NoAgents),
             QueueEnd::NoAgents => Edge::NoAgents,
             QueueEnd::NoneLoggedIn => self.edge_or(Edge::NoneLoggedIn, Edge::NoAgents),
             QueueEnd::NoneSkilled => self.edge_or(Edge::NoneSkilled, Edge::NoAgents),

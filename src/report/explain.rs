@@ -274,6 +274,7 @@ impl Story {
             // About agents and the system: never about a call.
             Kind::NodeStarted { .. }
             | Kind::NodeStopped
+            | Kind::CalendarSet { .. }
             | Kind::ConfigReloaded { .. }
             | Kind::Registered { .. }
             | Kind::ContactGone { .. }

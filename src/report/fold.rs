@@ -351,6 +351,7 @@ impl Tracked {
             }
             Kind::NodeStarted { .. }
             | Kind::NodeStopped
+            | Kind::CalendarSet { .. }
             | Kind::ConfigReloaded { .. }
             | Kind::CallStarted { .. }
             | Kind::Registered { .. }

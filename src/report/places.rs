@@ -5,14 +5,31 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Wall;
 use crate::id::{AgentId, CallId};
-use crate::journal::{About, Binding, Entry, Kind, OpenLeg};
+use crate::journal::{About, Binding, Entry, Hours, Kind, OpenLeg};
 
 /// Dialogs whose peers were not told of their end, and phones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Places {
     legs: BTreeMap<CallId, Vec<OpenLeg>>,
     phones: BTreeMap<AgentId, Vec<Binding>>,
+    /// Calendars opened or closed by hand.
+    #[serde(default)]
+    hours: BTreeMap<String, Set>,
+}
+
+/// What somebody set a calendar to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Set {
+    /// What holds.
+    pub state: Hours,
+    /// Who said so.
+    pub by: String,
+    /// Since when.
+    pub since: Wall,
+    /// Until when; none = until it is set again.
+    pub until: Option<Wall>,
 }
 
 impl Places {
@@ -43,6 +60,11 @@ impl Places {
                 }
             }
             (About::Agent(agent), Kind::Unregistered { .. }) => _ = self.phones.remove(agent),
+            (About::Node, Kind::CalendarSet { calendar, state: Some(state), until, by }) => {
+                let set = Set { state: *state, by: by.clone(), since: entry.at, until: *until };
+                self.hours.insert(calendar.clone(), set);
+            }
+            (About::Node, Kind::CalendarSet { calendar, state: None, .. }) => _ = self.hours.remove(calendar),
             // Whoever is still there is told again by the new process.
             (About::Node, Kind::NodeStarted { .. }) => self.phones.clear(),
             (About::Call(_) | About::Agent(_) | About::Node, _) => {}
@@ -52,6 +74,11 @@ impl Places {
     /// The dialogs with their calls, oldest call first.
     pub fn legs(&self) -> impl Iterator<Item = (CallId, &OpenLeg)> {
         self.legs.iter().flat_map(|(call, legs)| legs.iter().map(|open| (*call, open)))
+    }
+
+    /// Calendars that are set by hand.
+    pub fn hours(&self) -> &BTreeMap<String, Set> {
+        &self.hours
     }
 
     /// The phones with their users, of each the one registered last at the end.

@@ -13,6 +13,7 @@ mod dial;
 mod direct;
 mod doors;
 mod flows;
+mod hours;
 mod house;
 mod identity;
 mod keys;

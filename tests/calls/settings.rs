@@ -58,6 +58,22 @@ fn transfer_flow(name: &str, to: &str) -> (String, String) {
     (format!("{name}.toml"), text)
 }
 
+/// A flow that goes by the hours of calendar `office`.
+fn hours_flow() -> (String, String) {
+    let play = |node: &str, prompt: &str| {
+        format!("[node.{node}]\nkind = \"play\"\nsay = [{{ prompt = \"{prompt}\" }}]\nnext = \"end\"\n")
+    };
+    let text = format!(
+        "flow = 1\nname = \"office\"\ntitle = {{ en = \"office\" }}\nlanguages = [\"en\"]\nstart = \"go\"\n[node.go]\n\
+         kind = \"hours\"\ncalendar = \"office\"\n\
+         on = {{ open = \"open\", closed = \"closed\", emergency = \"emergency\" }}\n{}{}{}[node.end]\nkind = \"hangup\"\n",
+        play("open", "survey_thanks"),
+        play("closed", "sorry_closed"),
+        play("emergency", "sorry_error"),
+    );
+    ("office.toml".to_owned(), text)
+}
+
 fn flows(queues: &[&str]) -> ivr::Library {
     let mut files = ivr::SHIPPED_FLOWS.map(|(path, text)| (path.to_owned(), text.to_owned())).to_vec();
     files.push(transfer_flow("to_agent", "102"));
@@ -66,7 +82,9 @@ fn flows(queues: &[&str]) -> ivr::Library {
     files.push(transfer_flow("to_queue", "602"));
     files.push(transfer_flow("to_unknown", "12345"));
     files.push(transfer_flow("circle", "515"));
+    files.push(hours_flow());
     let declared = ivr::Declared {
+        calendars: BTreeSet::from(["office".to_owned()]),
         queues: queues.iter().map(ToString::to_string).collect(),
         languages: vec!["en".into(), "ar".into()],
         ..ivr::Declared::default()
@@ -140,6 +158,7 @@ pub fn settings() -> Settings {
                 number("513", to_flow("to_queue"), true),
                 number("514", to_flow("to_unknown"), true),
                 number("515", to_flow("circle"), true),
+                number("516", to_flow("office"), true),
                 number("600", to_queue("support"), true),
                 number("601", to_queue("vip"), true),
                 number("602", to_queue("lonely"), true),

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod agents;
+mod calendar;
 mod callers;
 mod misses;
 mod nobody;

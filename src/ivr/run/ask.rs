@@ -27,7 +27,8 @@ impl Run {
             State::Playing { play, .. } if *play == done => match &node.kind {
                 NodeKind::Play { next, .. } => Some(Next::Node(next.name.clone())),
                 NodeKind::Menu { .. } | NodeKind::Collect(_) | NodeKind::Set { .. } | NodeKind::Switch { .. } => None,
-                NodeKind::Queue { .. } | NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => None,
+                NodeKind::Hours { .. } | NodeKind::Queue { .. } | NodeKind::Transfer { .. } => None,
+                NodeKind::Goto(_) | NodeKind::Hangup => None,
             },
             State::Asking { phase, .. } => match *phase {
                 Phase::Speaking { play, .. } if play == done => {
@@ -144,7 +145,7 @@ impl Run {
                 self.finish_answer(now)
             }
             NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
-            NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => None,
+            NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => None,
         }
     }
 
@@ -212,6 +213,6 @@ fn ask_of(node: &Node) -> Option<&Ask> {
         NodeKind::Menu { ask, .. } => Some(ask),
         NodeKind::Collect(collect) => Some(&collect.ask),
         NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
-        NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => None,
+        NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => None,
     }
 }

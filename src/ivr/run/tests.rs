@@ -16,6 +16,10 @@ fn origin() -> Instant {
 struct Floor;
 
 impl World for Floor {
+    fn hours(&self, calendar: &str) -> Option<Hours> {
+        Hours::WORDS.iter().find(|(word, _)| *word == calendar).map(|(_, hours)| *hours)
+    }
+
     fn queue(&self, name: &str) -> Option<QueueFacts> {
         (name != "vip").then_some(QueueFacts { waiting: 4, agents_ready: 0, longest_wait_s: 60 })
     }
@@ -119,7 +123,13 @@ impl Call {
 
 fn declared() -> Declared {
     let languages = vec!["ar".to_owned(), "en".to_owned()];
-    Declared { queues: ["support", "vip"].map(str::to_owned).into(), languages, prompts: None, manifest: String::new() }
+    Declared {
+        queues: ["support", "vip"].map(str::to_owned).into(),
+        calendars: Hours::WORDS.map(|(word, _)| word.to_owned()).into(),
+        languages,
+        prompts: None,
+        manifest: String::new(),
+    }
 }
 
 const MENU: &str = "[node.start]\nkind = \"menu\"\nsay = [{ prompt = \"topic_menu\" }]\nsay_again = [{ prompt = \"again\" }]\n\

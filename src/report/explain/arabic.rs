@@ -263,6 +263,7 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::AllPaused => format!("كان كل من يستطيع خدمته في الطابور {queue} متوقفًا فغادره"),
         QueueOutcome::Overflow => format!("فاض الطابور {queue} عن طاقة موظفيه فغادره"),
         QueueOutcome::NoAgents => format!("لا أحد يخدم الطابور {queue} فغادره"),
+        QueueOutcome::Closed => format!("كان الطابور {queue} خارج أوقات عمله فلم يُقبل"),
         QueueOutcome::Transferred => format!("أُخرج من الطابور {queue} بيد غيره"),
     }
 }
@@ -277,6 +278,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueTimeout => "انقضى أطول انتظار",
         EndReason::QueueFull => "كان الطابور ممتلئًا",
         EndReason::NoAgents => "لا أحد يخدم الطابور",
+        EndReason::Closed => "كان الطابور مغلقًا في هذه الساعة",
         EndReason::NoAck => "لم يؤكد هاتف المتصل ردّنا",
         EndReason::NoPort => "لم يتوفر منفذ للصوت",
         EndReason::NoCodec => "لا ترميز مشتركًا للصوت",

@@ -248,6 +248,7 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::AllPaused => format!("All who could have served him in queue {queue} were paused: he left it"),
         QueueOutcome::Overflow => format!("Queue {queue} was too much for its agents: he left it"),
         QueueOutcome::NoAgents => format!("Nobody was there to serve queue {queue}: he left it"),
+        QueueOutcome::Closed => format!("Queue {queue} was outside its hours: he was not let in"),
         QueueOutcome::Transferred => format!("He was taken out of queue {queue} by somebody"),
     }
 }
@@ -262,6 +263,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueTimeout => "the longest wait was over",
         EndReason::QueueFull => "the queue was full",
         EndReason::NoAgents => "nobody serves the queue",
+        EndReason::Closed => "the queue was closed at this hour",
         EndReason::NoAck => "the caller's phone did not confirm our answer",
         EndReason::NoPort => "no media port was free",
         EndReason::NoCodec => "there was no codec in common",

@@ -1,0 +1,190 @@
+//! When a centre is open: hours of the week in a time zone, holidays, and what somebody set by hand.
+//!
+//! What is set by hand goes before a holiday, and a holiday before the week. Local time is the zone's: an hour that a
+//! clock change repeats is open or closed both times, one that it skips is never there.
+
+use std::collections::BTreeMap;
+
+use icu_calendar::Date as OtherDate;
+use icu_calendar::cal::Hijri;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+use crate::clock::Wall;
+use crate::journal::Hours;
+
+/// Minutes of a day.
+pub const DAY_MINUTES: u16 = 1_440;
+/// How far ahead the next change is looked for, in days.
+const AHEAD_DAYS: i64 = 40;
+
+/// Open from one minute of the local day to another, the second not included; the last is 1,440.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Span {
+    /// First minute.
+    pub from: u16,
+    /// One past the last minute.
+    pub until: u16,
+}
+
+/// A day that comes once or every year.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Day {
+    /// Once.
+    Date(Date),
+    /// Every year, by month and day of the Gregorian calendar.
+    Yearly(i8, i8),
+    /// Every year, by month and day of the Umm al-Qura calendar.
+    Hijri(u8, u8),
+}
+
+/// A holiday.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Holiday {
+    /// Its first day.
+    pub day: Day,
+    /// How many days it lasts, 1 to 60.
+    pub days: u16,
+    /// What people call it.
+    pub name: String,
+    /// When the centre is open all the same; mostly never.
+    pub open: Vec<Span>,
+}
+
+/// One `[[calendar]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calendar {
+    /// Local time is its.
+    pub zone: TimeZone,
+    /// Open hours of each day, Monday first.
+    pub week: [Vec<Span>; 7],
+    /// Days that differ; of two on one day the first holds.
+    pub holidays: Vec<Holiday>,
+}
+
+/// What somebody set by hand.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Override {
+    /// What holds.
+    pub state: Hours,
+    /// Who said so.
+    pub by: String,
+    /// Since when.
+    pub since: Wall,
+    /// Until when; `None` = until somebody says otherwise.
+    pub until: Option<Wall>,
+}
+
+/// What a calendar says of one moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Now {
+    /// Open, or why not.
+    pub state: Hours,
+    /// The holiday's name, or who set it by hand.
+    pub because: Option<String>,
+    /// When it says something else; `None` when not within 40 days.
+    pub until: Option<Wall>,
+}
+
+/// What the calendar of this name says at `wall`, of `all` there are and what is `set` by hand; `None` when there is none.
+pub fn at(all: &BTreeMap<String, Calendar>, set: &BTreeMap<String, Override>, name: &str, wall: Wall) -> Option<Now> {
+    let calendar = all.get(name)?;
+    let by_hand = set.get(name).filter(|set| set.until.is_none_or(|until| until > wall));
+    Some(match by_hand {
+        Some(set) => Now { state: set.state, because: Some(set.by.clone()), until: set.until },
+        None => {
+            let (state, because) = calendar.at(wall);
+            Now { state, because, until: calendar.next_change(wall) }
+        }
+    })
+}
+
+impl Calendar {
+    /// Open or not at `wall` by week and holidays, with the holiday's name.
+    pub fn at(&self, wall: Wall) -> (Hours, Option<String>) {
+        let Some(local) = self.local(wall) else { return (Hours::Closed, None) };
+        let minute = u16::try_from(i32::from(local.hour()) * 60 + i32::from(local.minute())).unwrap_or(0);
+        let (open, holiday) = self.hours_of(local.date());
+        if open.iter().any(|span| (span.from..span.until).contains(&minute)) {
+            return (Hours::Open, holiday.map(|holiday| holiday.name.clone()));
+        }
+        match holiday {
+            Some(holiday) => (Hours::Holiday, Some(holiday.name.clone())),
+            None => (Hours::Closed, None),
+        }
+    }
+
+    /// When week or holidays say something else than at `wall`.
+    pub fn next_change(&self, wall: Wall) -> Option<Wall> {
+        let state = self.at(wall).0;
+        let today = self.local(wall)?.date();
+        let mut moments: Vec<Wall> = Vec::new();
+        for day in 0..=AHEAD_DAYS {
+            let date = today.checked_add(day.days()).ok()?;
+            let edges = self.hours_of(date).0.iter().flat_map(|span| [span.from, span.until]);
+            moments.extend([0].into_iter().chain(edges).filter_map(|minute| self.wall(date, minute)));
+            // A clock change alone opens and closes nothing, but moves what comes after it: two days are enough to sort.
+            moments.retain(|moment| *moment > wall);
+            moments.sort_unstable();
+            if let Some(found) = moments.iter().find(|moment| self.at(**moment).0 != state) {
+                return Some(*found);
+            }
+        }
+        None
+    }
+
+    /// The open hours of a date, and its holiday.
+    fn hours_of(&self, date: Date) -> (&[Span], Option<&Holiday>) {
+        if let Some(holiday) = self.holidays.iter().find(|holiday| holiday.is_on(date)) {
+            return (&holiday.open, Some(holiday));
+        }
+        let weekday = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0);
+        (self.week.get(weekday).map_or(&[], Vec::as_slice), None)
+    }
+
+    fn local(&self, wall: Wall) -> Option<DateTime> {
+        Some(self.zone.to_datetime(Timestamp::from_microsecond(wall.0).ok()?))
+    }
+
+    /// The moment of a local minute; of one that a clock change skips the moment after the change.
+    fn wall(&self, date: Date, minute: u16) -> Option<Wall> {
+        let (date, minute) = if minute >= DAY_MINUTES { (date.tomorrow().ok()?, 0) } else { (date, minute) };
+        let local = date.at(i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?, 0, 0);
+        Some(Wall(self.zone.to_timestamp(local).ok()?.as_microsecond()))
+    }
+}
+
+impl Holiday {
+    fn is_on(&self, date: Date) -> bool {
+        match self.day {
+            Day::Date(first) => (0..i32::from(self.days)).contains(&days_between(first, date)),
+            Day::Yearly(..) | Day::Hijri(..) => (0..i64::from(self.days)).any(|back| {
+                let begins = date.checked_sub(back.days());
+                begins.is_ok_and(|begins| self.day.falls_on(begins))
+            }),
+        }
+    }
+}
+
+fn days_between(first: Date, date: Date) -> i32 {
+    first.until(date).map_or(i32::MAX, |span| span.get_days())
+}
+
+impl Day {
+    fn falls_on(self, date: Date) -> bool {
+        match self {
+            Self::Date(day) => day == date,
+            Self::Yearly(month, day) => (date.month(), date.day()) == (month, day),
+            Self::Hijri(month, day) => hijri(date) == Some((month, day)),
+        }
+    }
+}
+
+/// Month and day of the Umm al-Qura calendar.
+fn hijri(date: Date) -> Option<(u8, u8)> {
+    let (month, day) = (u8::try_from(date.month()).ok()?, u8::try_from(date.day()).ok()?);
+    let iso = OtherDate::try_new_iso(i32::from(date.year()), month, day).ok()?;
+    let hijri = iso.to_calendar(Hijri::new_umm_al_qura());
+    Some((hijri.month().number(), hijri.day_of_month().0))
+}
