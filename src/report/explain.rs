@@ -145,6 +145,8 @@ pub struct Story {
     rung: Option<AgentId>,
     events: Vec<(Wall, Event)>,
     ended_at: Option<Wall>,
+    /// The system was started anew after the end: what comes back of the call then is no news.
+    is_over: bool,
 }
 
 /// Entries of one call that are kept; what follows is only in the journal.
@@ -158,11 +160,14 @@ impl Story {
         states: impl IntoIterator<Item = (AgentId, (AgentStateName, Option<String>))>,
     ) -> Self {
         let states = states.into_iter().collect();
-        Self { call, roster, states, rung: None, events: Vec::new(), ended_at: None }
+        Self { call, roster, states, rung: None, events: Vec::new(), ended_at: None, is_over: false }
     }
 
     /// Takes the next entry. Those of other calls are ignored, the states of agents are remembered.
     pub fn handle(&mut self, entry: &Entry) {
+        if self.is_over {
+            return;
+        }
         let event = match &entry.about {
             About::Call(call) if *call == self.call => self.of_call(&entry.kind),
             About::Call(_) => None,
@@ -308,6 +313,7 @@ impl Story {
         for (state, code) in self.states.values_mut() {
             (*state, *code) = (AgentStateName::Offline, None);
         }
+        self.is_over = self.ended_at.is_some();
         let is_up = !self.events.is_empty() && self.ended_at.is_none();
         is_up.then_some(Event::Restarted)
     }

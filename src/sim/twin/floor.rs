@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::figures::{Run, Stay};
 use super::{Plan, Shape, day, draw};
-use crate::acd::config::FloorConfig;
+use crate::acd::config::{FloorConfig, WrapUpMode};
 use crate::acd::{Floor, Input, Output, Wish};
 use crate::id::{AgentId, CallId, OfferId};
 use crate::journal::{About, AgentStateName, Kind, QueueOutcome, StateCause};
@@ -91,7 +91,10 @@ fn prepared(plan: &Plan) -> FloorConfig {
     for queue in config.queues.values_mut() {
         queue.announce_every = None;
         if plan.day.rows.iter().any(|row| row.queue == queue.name && row.wrap_up_s.is_some()) {
-            queue.wrap_up = WRAP_UP_MAX;
+            (queue.wrap_up_mode, queue.wrap_up_max) = (WrapUpMode::Discretionary, WRAP_UP_MAX);
+        } else if queue.wrap_up_mode == WrapUpMode::Discretionary {
+            // Nobody ends it here: it takes the time the queue has for it.
+            queue.wrap_up_mode = WrapUpMode::Timed;
         }
     }
     config
