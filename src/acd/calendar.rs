@@ -87,17 +87,32 @@ pub struct Now {
     pub until: Option<Wall>,
 }
 
-/// What the calendar of this name says at `wall`, of `all` there are and what is `set` by hand; `None` when there is none.
+/// What the calendar of this name says at `wall`, of `all` there are and what is `set` by hand, with why and until when;
+/// `None` when there is none.
 pub fn at(all: &BTreeMap<String, Calendar>, set: &BTreeMap<String, Override>, name: &str, wall: Wall) -> Option<Now> {
     let calendar = all.get(name)?;
-    let by_hand = set.get(name).filter(|set| set.until.is_none_or(|until| until > wall));
-    Some(match by_hand {
+    Some(match by_hand(set, name, wall) {
         Some(set) => Now { state: set.state, because: Some(set.by.clone()), until: set.until },
         None => {
             let (state, because) = calendar.at(wall);
             Now { state, because, until: calendar.next_change(wall) }
         }
     })
+}
+
+/// As [`at`], open or not alone: what every call to a queue asks.
+pub fn state(
+    all: &BTreeMap<String, Calendar>,
+    set: &BTreeMap<String, Override>,
+    name: &str,
+    wall: Wall,
+) -> Option<Hours> {
+    let calendar = all.get(name)?;
+    Some(by_hand(set, name, wall).map_or_else(|| calendar.at(wall).0, |set| set.state))
+}
+
+fn by_hand<'a>(set: &'a BTreeMap<String, Override>, name: &str, wall: Wall) -> Option<&'a Override> {
+    set.get(name).filter(|set| set.until.is_none_or(|until| until > wall))
 }
 
 impl Calendar {
@@ -119,16 +134,14 @@ impl Calendar {
     pub fn next_change(&self, wall: Wall) -> Option<Wall> {
         let state = self.at(wall).0;
         let today = self.local(wall)?.date();
-        let mut moments: Vec<Wall> = Vec::new();
         for day in 0..=AHEAD_DAYS {
             let date = today.checked_add(day.days()).ok()?;
             let edges = self.hours_of(date).0.iter().flat_map(|span| [span.from, span.until]);
-            moments.extend([0].into_iter().chain(edges).filter_map(|minute| self.wall(date, minute)));
-            // A clock change alone opens and closes nothing, but moves what comes after it: two days are enough to sort.
-            moments.retain(|moment| *moment > wall);
+            let mut moments: Vec<Wall> =
+                [0].into_iter().chain(edges).filter_map(|minute| self.wall(date, minute)).collect();
             moments.sort_unstable();
-            if let Some(found) = moments.iter().find(|moment| self.at(**moment).0 != state) {
-                return Some(*found);
+            if let Some(found) = moments.into_iter().find(|moment| *moment > wall && self.at(*moment).0 != state) {
+                return Some(found);
             }
         }
         None

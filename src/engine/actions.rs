@@ -37,7 +37,7 @@ impl World for FloorWorld<'_> {
     }
 
     fn hours(&self, calendar: &str) -> Option<Hours> {
-        Some(calendar::at(self.calendars, self.hours_set, calendar, self.wall)?.state)
+        calendar::state(self.calendars, self.hours_set, calendar, self.wall)
     }
 }
 

@@ -59,8 +59,8 @@ impl Engine {
             return false;
         };
         let wall = self.clock.wall(now);
-        let said = calendar::at(&self.settings.floor.calendars, &self.hours_set, name, wall);
-        if said.is_none_or(|said| said.state == Hours::Open) {
+        let said = calendar::state(&self.settings.floor.calendars, &self.hours_set, name, wall);
+        if said.is_none_or(|said| said == Hours::Open) {
             return false;
         }
         self.tell_floor(now, acd::Input::Refuse { call, queue: queue.clone(), outcome: QueueOutcome::Closed });

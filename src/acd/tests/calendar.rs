@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 
-use crate::acd::calendar::{Calendar, Day, Holiday, Override, Span, at};
+use crate::acd::calendar::{Calendar, Day, Holiday, Override, Span, at, state};
 use crate::clock::Wall;
 use crate::journal::Hours;
 
@@ -106,5 +106,9 @@ fn f20_a_person_goes_before_the_calendar() {
     (set.state, set.until) = (Hours::Open, None);
     by_hand.insert("main".to_owned(), set);
     assert_eq!(at(&all, &by_hand, "main", wall("2026-12-05T20:00:00Z")).unwrap().state, Hours::Open);
+    for moment in [monday, later, wall("2026-12-05T20:00:00Z")] {
+        let said = at(&all, &by_hand, "main", moment).unwrap().state;
+        assert_eq!(state(&all, &by_hand, "main", moment), Some(said));
+    }
     assert_eq!(at(&all, &by_hand, "other", monday), None);
 }
