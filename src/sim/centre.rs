@@ -132,7 +132,7 @@ fn agent(number: u64, queues: &[QueueName], other: bool) -> AgentConfig {
     AgentConfig {
         skills: BTreeMap::from([("lang:ar".to_owned(), if other && number == 9 { 1 } else { 5 })]),
         queues: queues.iter().filter(|queue| serves(queue)).cloned().collect(),
-        groups: BTreeSet::from_iter((number % 5 == 1).then(|| "back".to_owned())),
+        groups: BTreeSet::from_iter((number == 10).then(|| "back".to_owned())),
         auto_ready: true,
         contact: (!registers(number)).then(|| agent_address(number)),
         // The other way round after a reload; 9 is as likely as five others, then as none but one.
@@ -147,13 +147,14 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
     if name.as_str() == "small" {
         (queue.max_waiting, queue.max_wait) = (1, Duration::from_secs(40));
     }
-    // Who waits there for long gets others, then nearly anybody; the first step is skipped at times.
+    // Who waits there for long gets two others, then the members as well: not so many that nobody waits in vain. The first
+    // step is skipped at times.
     if name.as_str() == "small" {
-        let (mut first, mut second) =
+        let (mut first, second) =
             (Step::new("first", Duration::from_secs(5)), Step::new("second", Duration::from_secs(15)));
-        first.agents = BTreeSet::from([agent_id(5).into(), agent_id(10).into()]);
+        first.agents = BTreeSet::from([agent_id(5).into()]);
+        first.groups = BTreeSet::from(["back".to_owned()]);
         (first.mode, first.skip_unstaffed) = (StepMode::Replace, true);
-        second.groups = BTreeSet::from(["back".to_owned()]);
         queue.ladder = vec![first, second];
     }
     if name.as_str() == "support" {
