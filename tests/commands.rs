@@ -161,7 +161,8 @@ fn the_first_line_says_everything() {
 #[test]
 fn the_examples_of_planning_are_what_the_command_prints() {
     let page = fs::read_to_string(root().join("docs/planning.md")).expect("the page");
-    let examples: Vec<&str> = page.split("```text\n$ hatif erlang ").skip(1).filter_map(|e| e.split("```").next()).collect();
+    let examples: Vec<&str> =
+        page.split("```text\n$ hatif erlang ").skip(1).filter_map(|e| e.split("```").next()).collect();
     assert_eq!(examples.len(), 2, "the page has two examples");
     for example in examples {
         let (command, printed) = example.split_once('\n').expect("a command and its output");
