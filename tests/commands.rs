@@ -161,10 +161,12 @@ fn the_first_line_says_everything() {
 #[test]
 fn the_examples_of_planning_are_what_the_command_prints() {
     let page = fs::read_to_string(root().join("docs/planning.md")).expect("the page");
-    let examples: Vec<&str> = page.split("```text\n$ hatif ").skip(1).filter_map(|e| e.split("```").next()).collect();
+    let examples: Vec<&str> =
+        page.split("```text\n$ hatif erlang ").skip(1).filter_map(|e| e.split("```").next()).collect();
     assert_eq!(examples.len(), 2, "the page has two examples");
     for example in examples {
         let (command, printed) = example.split_once('\n').expect("a command and its output");
+        let command = format!("erlang {command}");
         let got = run(&command.split(' ').collect::<Vec<_>>(), &[]);
         assert_eq!((got.code, got.stdout.as_str()), (Some(0), printed), "{command}: {got:?}");
     }

@@ -185,6 +185,15 @@ mod tests {
         for local in [IpAddr::from(Ipv4Addr::LOCALHOST), "::1".parse().unwrap()] {
             let shared = SharedPort::bind(local, &mut (24_000..24_098).step_by(2)).unwrap();
             let phones: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind((local, 0)).unwrap()).collect();
+            // The kernel begins to stamp a moment after it was asked to.
+            let is_stamped = (0..50).any(|_| {
+                phones[0].send_to(b"early", (local, shared.port())).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                let (clocks, mut inbox) = (Clocks::read(), Inbox::new());
+                inbox.read(shared.socket(Channel::Rtp).as_raw_fd(), &clocks);
+                inbox.datagrams().any(|(came, _)| came.at < clocks.now)
+            });
+            assert!(is_stamped);
             for n in 0..100u8 {
                 phones[usize::from(n) % 3].send_to(&vec![n; 1 + usize::from(n)], (local, shared.port())).unwrap();
             }
