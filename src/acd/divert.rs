@@ -60,7 +60,7 @@ impl Floor {
     pub(super) fn find_room(&mut self, now: Instant, call: CallId, name: &QueueName, claim: &Claim) -> Option<Landing> {
         let (_, lane) = self.stage_at(now, name, now, 0, &claim.skills, Some(About::Call(call)))?;
         if claim.hops < HOPS_MAX
-            && let Some((cause, way)) = self.turned_away(now, name, lane)
+            && let Some((cause, way)) = self.turned_away(name, lane)
         {
             let step = Step { queue: name.clone(), cause, way };
             match &step.way {
@@ -83,7 +83,7 @@ impl Floor {
     }
 
     /// The rule by which who comes to this queue now does not enter it.
-    fn turned_away(&self, _now: Instant, name: &QueueName, lane: usize) -> Option<(Cause, Way)> {
+    fn turned_away(&self, name: &QueueName, lane: usize) -> Option<(Cause, Way)> {
         let config = &self.queues.get(name)?.config;
         let lack = self.lack(lane)?;
         let rule = config.no_agents.of(lack);

@@ -246,7 +246,7 @@ impl Floor {
             let climbs_anew = std::mem::take(&mut queue.has_new_ladder);
             let calls: Vec<CallId> = queue.order.iter().map(|p| p.call).collect();
             for call in calls {
-                self.go_on_with_round(now, call);
+                self.go_on_with_round(call);
                 let Some(caller) = self.callers.get(&call) else { continue };
                 let (skills, entered) = (caller.claim.skills.clone(), caller.entered);
                 let (least, about) = (if climbs_anew { 0 } else { caller.steps }, Some(About::Call(call)));

@@ -107,16 +107,14 @@ impl Floor {
         self.free_callers.push(call);
     }
 
-    /// After a change of rules the round that runs goes on by the new ones.
-    pub(super) fn go_on_with_round(&mut self, now: Instant, call: CallId) {
-        let Some(caller) = self.callers.get_mut(&call).filter(|c| !c.offers.is_empty()) else { return };
+    /// After a change of rules the round that runs goes on by the new ones: a delay that runs goes on, and who waits for
+    /// none, as his next agent is due or another strategy rang for him, may have one more now.
+    pub(super) fn go_on_with_round(&mut self, call: CallId) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
         let Some(queue) = self.queues.get(&caller.queue) else { return };
-        match (queue.config.strategy == Strategy::RingProgressive, caller.more_at) {
-            (true, None) => caller.more_at = Some(after(now, queue.config.ring_progressive_delay)),
-            (false, Some(_)) => self.deadlines.clear(caller.more_at.take(), Due::More(call)),
-            (true, Some(_)) | (false, None) => return,
+        if queue.config.strategy != Strategy::RingProgressive {
+            self.deadlines.clear(caller.more_at.take(), Due::More(call));
         }
-        self.deadlines.set(caller.more_at, Due::More(call));
     }
 
     /// Puts a caller where he belongs in his lane.

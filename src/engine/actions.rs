@@ -100,9 +100,10 @@ impl Engine {
                     self.media(shard, command);
                 }
             }
-            Action::Enqueue { queue, transferred, .. }
-                if self.refuse_closed(now, id, &queue, transferred.is_some()) => {}
             Action::Enqueue { queue, skills, priority, segment, max_wait, transferred } => {
+                if self.refuse_closed(now, id, &queue, transferred.is_some()) {
+                    return;
+                }
                 let input = acd::Input::Enqueue { call: id, queue, skills, priority, segment, max_wait, transferred };
                 self.tell_floor(now, input);
                 if transferred.is_some() && self.floor.position(id).is_some() {

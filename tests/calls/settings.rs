@@ -74,6 +74,22 @@ fn hours_flow() -> (String, String) {
     ("office.toml".to_owned(), text)
 }
 
+/// A flow that queues for `support`, and tells apart who is asleep and who is not there.
+fn again_flow() -> (String, String) {
+    let play = |node: &str, prompt: &str| {
+        format!("[node.{node}]\nkind = \"play\"\nsay = [{{ prompt = \"{prompt}\" }}]\nnext = \"end\"\n")
+    };
+    let text = format!(
+        "flow = 1\nname = \"again\"\ntitle = {{ en = \"again\" }}\nlanguages = [\"en\"]\nstart = \"go\"\n[node.go]\n\
+         kind = \"queue\"\nqueue = \"support\"\n\
+         on = {{ ended = \"end\", timeout = \"nobody\", full = \"nobody\", no_agents = \"nobody\", all_paused = \"asleep\" }}\n\
+         {}{}[node.end]\nkind = \"hangup\"\n",
+        play("nobody", "sorry_no_agents"),
+        play("asleep", "sorry_timeout"),
+    );
+    ("again.toml".to_owned(), text)
+}
+
 fn flows(queues: &[&str]) -> ivr::Library {
     let mut files = ivr::SHIPPED_FLOWS.map(|(path, text)| (path.to_owned(), text.to_owned())).to_vec();
     files.push(transfer_flow("to_agent", "102"));
@@ -83,6 +99,7 @@ fn flows(queues: &[&str]) -> ivr::Library {
     files.push(transfer_flow("to_unknown", "12345"));
     files.push(transfer_flow("circle", "515"));
     files.push(hours_flow());
+    files.push(again_flow());
     let declared = ivr::Declared {
         calendars: BTreeSet::from(["office".to_owned()]),
         queues: queues.iter().map(ToString::to_string).collect(),
@@ -159,6 +176,7 @@ pub fn settings() -> Settings {
                 number("514", to_flow("to_unknown"), true),
                 number("515", to_flow("circle"), true),
                 number("516", to_flow("office"), true),
+                number("517", to_flow("again"), true),
                 number("600", to_queue("support"), true),
                 number("601", to_queue("vip"), true),
                 number("602", to_queue("lonely"), true),

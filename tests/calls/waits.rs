@@ -93,7 +93,7 @@ fn f13_a_number_is_dialled_for_him_and_where_it_fails_he_hears_why() {
 }
 
 #[test]
-fn f13_a_flow_takes_over_and_a_circle_of_flow_and_queue_ends() {
+fn f13_a_flow_takes_over() {
     let mut centre = deserted(rule(Lack::LoggedIn, Way::Flow("to_far".into()), 0));
     let mut customer = centre.connect(stranger(1), "1", "600");
     let far = centre.rung(addr(FAR));
@@ -102,6 +102,37 @@ fn f13_a_flow_takes_over_and_a_circle_of_flow_and_queue_ends() {
     centre.ended(&far);
     centre.nothing_is_left();
     assert!(centre.record(0).ivr.as_ref().is_some_and(|ivr| ivr.flow == "to_far"));
+}
+
+/// The check refuses circles of queues; one through a flow ends by itself.
+#[test]
+fn f13_a_circle_of_flow_and_queue_ends() {
+    let mut centre = deserted(rule(Lack::LoggedIn, Way::Flow("again".into()), 0));
+    let customer = centre.connect(stranger(1), "1", "600");
+    centre.pass(seconds(3));
+    centre.ended(&customer);
+    centre.nothing_is_left();
+    let record = centre.record(0);
+    let visits = record.queue_visits.len();
+    assert!((2..=50).contains(&visits), "{visits} visits");
+    assert_eq!(record.end.map(|end| end.by), Some(Party::System));
+}
+
+/// A flow that has an edge of the reason's own goes there, whatever stands at `no_agents`.
+#[test]
+fn f13_the_edge_of_the_reason_goes_before_no_agents() {
+    for (lack, node) in [(Lack::LoggedIn, "nobody"), (Lack::Awake, "asleep")] {
+        let mut centre = deserted(rule(lack, Way::HangUp, 0));
+        if lack == Lack::Awake {
+            centre.want("102", Wish::Pause("lunch".into()));
+        }
+        let customer = centre.connect(stranger(1), "1", "517");
+        centre.pass(seconds(3));
+        centre.ended(&customer);
+        centre.nothing_is_left();
+        let ivr = centre.record(0).ivr.clone().expect("a flow");
+        assert!(ivr.path.iter().any(|name| name == node), "{node}: {:?}", ivr.path);
+    }
 }
 
 #[test]

@@ -212,13 +212,10 @@ impl Model {
         let old = std::mem::replace(&mut self.config, config);
         for call in self.rings.values().map(|(_, call)| *call).collect::<BTreeSet<_>>() {
             let queue = self.config.queues.get(&self.callers[&call].queue);
-            match queue.filter(|queue| queue.strategy == Strategy::RingProgressive) {
-                Some(queue) => {
-                    // Who could have one more and found none begins to wait anew.
-                    let at = self.more_at.entry(call).or_insert(now + queue.ring_progressive_delay);
-                    *at = if *at <= now { now + queue.ring_progressive_delay } else { *at };
-                }
-                None => _ = self.more_at.remove(&call),
+            match queue.is_some_and(|queue| queue.strategy == Strategy::RingProgressive) {
+                // For whom another strategy rang before, the next one is due at once.
+                true => _ = self.more_at.entry(call).or_insert(now),
+                false => _ = self.more_at.remove(&call),
             }
         }
         let place = |id: &AgentId| old.agents[id].position;

@@ -173,3 +173,24 @@ fn f05_a_reload_from_ring_all_lets_the_rings_run_and_adds_none() {
     let out = w.answer(2);
     assert_eq!(withdrawals(&out), [1, 3]);
 }
+
+/// A reload neither shortens nor begins anew the time after which one more agent rings.
+#[test]
+fn f05_a_reload_leaves_the_delay_of_progressive_ring_all_as_it_runs() {
+    let mut w = four(Strategy::RingProgressive);
+    (w.queue(SUPPORT).ring_progressive_delay, w.queue(SUPPORT).ring_timeout) =
+        (Duration::from_secs(4), Duration::from_secs(60));
+    for agent in ["102", "103", "104"] {
+        w.pause(agent);
+    }
+    w.apply();
+    assert_eq!(rung(&w.enqueue(1)), agents(1, &["101"]));
+    w.pass(3.0);
+    assert_eq!(rung(&w.apply()), []);
+    assert_eq!(rung(&w.want("102", Wish::Ready)), [], "the delay still runs");
+    assert_eq!(timed(&w.pass(1.0)), [(4.0, 2, "102".to_owned())]);
+    // The next one is due while nobody is free: a reload does not make him due later.
+    w.pass(5.0);
+    assert_eq!(rung(&w.apply()), []);
+    assert_eq!(rung(&w.want("103", Wish::Ready)), agents(1, &["103"]));
+}
