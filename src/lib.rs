@@ -14,14 +14,14 @@
 //! | [`sdp`] | session descriptions, offer and answer |
 //! | [`media`] | RTP, RTCP, SRTP, ICE and DTLS, digits, codecs, prompts, bridging, mixing, recording, listening: the shard |
 //! | [`ivr`] | flow files, their check, one caller's run |
-//! | [`acd`] | the floor: queues, agents, matching |
-//! | [`report`] | folds over the journal: call records and the present; Erlang's formulas |
+//! | [`acd`] | the floor: queues, agents, matching, calendars |
+//! | [`report`] | folds over the journal: call records, the present, the story of a call; Erlang's formulas |
 //!
 //! [`call`] joins sip, sdp, media and ivr into one customer's call; [`engine`] is the only one that sees all.
 //!
 //! **Shell**: [`config`] (TOML to the structs of the rooms), [`io`] (sockets and threads), [`storage`] (journal,
 //! records, recordings), [`http`] (API), [`metrics`], [`cli`] (commands), [`robot`] (phones of the demo and the tests),
-//! [`sim`] (the virtual world).
+//! [`sim`] (the virtual world, and the twin that plays a forecast on the real floor).
 //!
 //! # The path of one call
 //!
