@@ -149,7 +149,8 @@ fn announcements() {
 }
 
 fn enqueue(call: CallId, queue: QueueName, skills: Vec<String>, priority: u32) -> Input {
-    Input::Enqueue { call, queue, skills, priority, segment: None, max_wait: None, transferred: None }
+    let (segment, max_wait, transferred, last_agent) = (None, None, None, None);
+    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent }
 }
 
 fn timed(event: impl FnOnce()) -> u64 {

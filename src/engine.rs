@@ -52,6 +52,7 @@ use crate::id::{AgentId, CallId, LegId, OfferId, RecordingId};
 use crate::ivr;
 use crate::journal::{About, EndReason, Entry, Kind, Party, StateCause, SupervisionMode};
 use crate::media::{self, Port, PortRange, config::MediaConfig};
+use crate::report::regulars::Regulars;
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
@@ -294,6 +295,8 @@ pub struct Engine {
     survival: Survival,
     /// Calendars that people opened or closed by hand.
     hours_set: BTreeMap<String, Override>,
+    /// Who talked last with whom.
+    regulars: Regulars,
     next_seq: u64,
     next_leg: u64,
     next_shard: usize,
@@ -348,6 +351,7 @@ impl Engine {
             acting: Vec::new(),
             survival: Survival::default(),
             hours_set: BTreeMap::new(),
+            regulars: Regulars::default(),
             next_seq,
             next_leg: 1,
             next_shard: 0,
@@ -745,6 +749,7 @@ impl Engine {
     fn journal(&mut self, now: Instant, about: About, kind: Kind) {
         let entry = Entry { seq: self.next_seq, at: self.clock.wall(now), about, kind };
         self.next_seq += 1;
+        self.regulars.handle(&entry);
         self.outputs.push_back(Output::Journal(entry));
     }
 

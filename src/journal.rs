@@ -20,7 +20,7 @@ pub use hours::Hours;
 pub use places::{Binding, DialogSeed, Hop, OpenLeg};
 pub use words::{
     AgentAction, AgentStateName, EndReason, FlowOutcome, InputResult, LegRole, OfferResult, Origin, Party, Purpose,
-    QueueOutcome, StateCause, SupervisionMode,
+    QueueOutcome, StateCause, SupervisionMode, Whom,
 };
 
 /// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
@@ -180,6 +180,16 @@ pub enum Kind {
         queue: QueueName,
         /// The step's name; none when a new configuration puts him before the first one.
         step: Option<String>,
+    },
+    /// The caller waits for somebody before all others who may serve him, or for those no more.
+    Sticky {
+        /// The queue.
+        queue: QueueName,
+        /// For whom; none for all.
+        whom: Option<Whom>,
+        /// The one, when it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
     },
     /// The caller was told his place.
     Announced {
@@ -594,6 +604,9 @@ pub struct Why {
     /// The step of the queue's ladder by which the agent serves this caller; none when he does without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// The caller waited for this one, or for his group, before all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Whom>,
     /// Agents who ring for the same caller already: `ring_all` and `ring_progressive`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub beside: u32,

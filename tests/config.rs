@@ -98,6 +98,27 @@ fn f07_a_ladder_is_read() {
     assert!(warnings.iter().any(|w| w.code == "config::ladder-late" && w.line == 11), "{warnings:#?}");
 }
 
+/// Whom callers wait for first reaches the floor; `sticky` may be a table of its own.
+#[test]
+fn f21_sticky_is_read() {
+    let read = |sticky: &str| {
+        let text = format!(
+            "[[queue]]\nname = \"support\"\n{sticky}\n\
+            [[agent]]\nid = \"101\"\npassword = \"long enough\"\ngroups = [\"gold\"]\nqueues = [\"support\"]\n"
+        );
+        let document = hatif::config::Document { name: "t".to_owned(), text, base: folder(""), overrides: false };
+        let (config, _) =
+            Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"));
+        let sticky = config.floor.queues["support"].sticky.clone();
+        (sticky.last_agent.map(|time| time.as_secs()), sticky.group, sticky.group_time.as_secs())
+    };
+    assert_eq!(read(""), (None, None, 0));
+    assert_eq!(read("sticky = { last_agent = \"0s\" }"), (None, None, 0));
+    assert_eq!(read("sticky = { last_agent = \"15s\" }"), (Some(15), None, 0));
+    let table = "[queue.sticky]\nlast_agent = \"1m\"\ngroup = \"gold\"\ngroup_time = \"30s\"";
+    assert_eq!(read(table), (Some(60), Some("gold".to_owned()), 30));
+}
+
 /// `docs/configuration.md` between its two marks is what `keys.rs` says; `HATIF_BLESS=1` writes it anew.
 #[test]
 fn the_reference_in_the_docs_is_up_to_date() {

@@ -52,8 +52,15 @@ impl Floor {
         self.next_seq += 1;
         let place = claim.place(now, self.origin, config, self.next_seq, call);
         let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
-        // Whoever found room for him found how far he is with it.
+        let has_group = config.sticky.group.is_some();
+        let (sticky, first) = self.sticky_after(now, &queue, &claim, None).unzip();
+        // Whoever found room for him found how far he is with it; but the lane of a group may have taken an unused one's.
+        let lane = match first {
+            None if has_group => self.stage_at(now, &queue, now, 0, &claim.skills, None).map_or(lane, |(_, lane)| lane),
+            first => first.unwrap_or(lane),
+        };
         let steps = self.lanes.get(lane).map_or(0, |lane| lane.key.0.steps());
+        let Some(config) = self.queues.get(&queue).map(|q| &q.config) else { return };
         let interval = config.announce_every.filter(|i| !i.is_zero());
         let leave_at = own_end.or_else(|| now.checked_add(config.max_wait));
         let Claim { skills, priority, segment, .. } = claim.clone();
@@ -64,6 +71,7 @@ impl Floor {
             entered: now,
             claim,
             overdue_at,
+            sticky: None,
             steps: 0,
             step_at: None,
             has_own_max_wait: own_end.is_some(),
@@ -89,7 +97,7 @@ impl Floor {
         let position = self.position(call).unwrap_or(0);
         let queued = Kind::Queued { queue, position, skills, priority, segment, transferred };
         self.journal(About::Call(call), queued);
-        self.stand_at(call, steps);
+        self.stand_at(call, sticky, steps);
         self.free_callers.push(call);
         self.settle(now);
         // Who is offered at once need not hear that he must wait.
@@ -134,6 +142,7 @@ impl Floor {
             lane.dismiss(&caller.place);
         }
         self.untend(caller.lane);
+        self.close_personal(caller.lane);
         Some(caller)
     }
 

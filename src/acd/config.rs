@@ -112,6 +112,8 @@ pub struct QueueConfig {
     pub max_waiting: u32,
     /// Skills asked of the agent by default (all of them).
     pub skills: Vec<String>,
+    /// Whom callers get before all others, for some time. Nobody by default.
+    pub sticky: StickyConfig,
     /// Who may serve those who have waited for some time; in the order of [`Step::after`]. Empty by default.
     pub ladder: Vec<Step>,
     /// Tie-break between queues of the same score: higher first. Default 1.
@@ -177,6 +179,18 @@ impl WrapUpMode {
         ("timed", Self::Timed),
         ("discretionary", Self::Discretionary),
     ];
+}
+
+/// Whom the callers of a queue get before all others.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StickyConfig {
+    /// Who talked with the caller last serves him alone for so long; `None` = not at all. He must serve the queue and
+    /// meet what is asked.
+    pub last_agent: Option<Duration>,
+    /// Then this group serves him alone.
+    pub group: Option<String>,
+    /// For so long. Default 0.
+    pub group_time: Duration,
 }
 
 /// One step of a queue's ladder: who may serve a caller who has waited so long.
@@ -294,6 +308,7 @@ impl QueueConfig {
             max_wait: Duration::from_secs(600),
             max_waiting: 1_000,
             skills: Vec::new(),
+            sticky: StickyConfig::default(),
             ladder: Vec::new(),
             weight: 1,
             strict_priority: false,

@@ -7,7 +7,7 @@ use super::floor::Floor;
 use super::lane::Claim;
 use super::way::{Lack, Way};
 use crate::id::{CallId, QueueName};
-use crate::journal::{About, Kind, OfferResult, QueueOutcome};
+use crate::journal::{About, Kind, OfferResult, QueueOutcome, Whom};
 
 /// How often rules may send one caller from queue to queue. Circles are refused when the configuration is read, so this
 /// is reached only by chains of that length.
@@ -61,6 +61,7 @@ impl Floor {
         let (_, lane) = self.stage_at(now, name, now, 0, &claim.skills, Some(About::Call(call)))?;
         if claim.hops < HOPS_MAX
             && let Some((cause, way)) = self.turned_away(name, lane)
+            && self.sticky_lane(name, claim, Whom::Group).is_none()
         {
             let step = Step { queue: name.clone(), cause, way };
             match &step.way {

@@ -87,8 +87,9 @@ impl Floor {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.turns += 1;
         match input {
-            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred } => {
-                let claim = Claim { skills, priority, segment, since: transferred.unwrap_or(now), hops: 0 };
+            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent } => {
+                let since = transferred.unwrap_or(now);
+                let claim = Claim { skills, priority, segment, since, hops: 0, last_agent };
                 self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some());
             }
             Input::Refuse { call, queue, outcome } => {
@@ -127,7 +128,7 @@ impl Floor {
                 Due::Ring(offer) => self.ring_timed_out(now, offer),
                 Due::More(call) => self.more_due(now, call),
                 Due::Overdue(call) => self.overdue(now, call),
-                Due::Step(call) => self.step_due(now, call),
+                Due::Step(call) => self.go_on(now, call),
                 Due::LeftAlone(lane) => self.left_alone(now, lane),
                 Due::Deserted(lane) => self.deserted(now, lane),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),

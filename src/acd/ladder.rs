@@ -14,8 +14,9 @@ use super::deadline::{Deadlines, Due};
 use super::floor::Floor;
 use super::lane::{Caller, Lane};
 use super::pool::Stage;
+use super::sticky::Sticky;
 use crate::id::{CallId, QueueName};
-use crate::journal::{About, Kind};
+use crate::journal::{About, Kind, Whom};
 
 /// How many climb at a moment when a lane is left alone.
 const BUNDLE: usize = 256;
@@ -37,6 +38,7 @@ impl QueueConfig {
     pub(super) fn is_skipped(&self, stage: &Stage) -> bool {
         match stage {
             Stage::Base => false,
+            Stage::Last(_) | Stage::Group => true,
             Stage::Step(done) => {
                 let step = done.checked_sub(1).and_then(|at| self.ladder.get(at));
                 *done < self.ladder.len() && step.is_some_and(|step| step.skip_unstaffed)
@@ -94,38 +96,47 @@ impl Floor {
 
     /// When the next step begins for this caller.
     pub(super) fn next_step_at(&self, caller: &Caller) -> Option<Instant> {
+        if let Some(sticky) = &caller.sticky {
+            return Some(sticky.until);
+        }
         let queue = self.queues.get(&caller.queue)?;
         caller.entered.checked_add(queue.config.ladder.get(caller.steps)?.after)
     }
 
-    /// A step begins for him.
-    pub(super) fn step_due(&mut self, now: Instant, call: CallId) {
-        let Some(caller) = self.callers.get_mut(&call) else { return };
-        caller.step_at = None;
-        let steps = caller.steps + 1;
-        self.climb(now, call, steps);
-    }
-
-    /// He has done `least` steps at least: into the lane where he stands now.
-    pub(super) fn climb(&mut self, now: Instant, call: CallId, least: usize) {
+    /// His time on the present step is over, or nobody is there on it: into the lane where he stands now.
+    pub(super) fn go_on(&mut self, now: Instant, call: CallId) {
         let Some(caller) = self.callers.get(&call) else { return };
-        let (name, skills, entered) = (caller.queue.clone(), caller.claim.skills.clone(), caller.entered);
-        let Some((steps, lane)) = self.stage_at(now, &name, entered, least, &skills, None) else { return };
+        let (name, claim, entered) = (caller.queue.clone(), caller.claim.clone(), caller.entered);
+        let (sticky, least) = match &caller.sticky {
+            Some(sticky) => (self.sticky_after(now, &name, &claim, Some(sticky.whom)), 0),
+            None => (None, caller.steps + 1),
+        };
+        let found = match sticky {
+            Some((sticky, lane)) => Some((Some(sticky), 0, lane)),
+            None => self.stage_at(now, &name, entered, least, &claim.skills, None).map(|(n, lane)| (None, n, lane)),
+        };
+        let Some((sticky, steps, lane)) = found else { return };
         self.change_lane(now, call, lane);
-        self.stand_at(call, steps);
+        self.stand_at(call, sticky, steps);
     }
 
     /// Notes how many steps a caller has done: the deadline of the next one, and a word in the journal if it is another.
-    pub(super) fn stand_at(&mut self, call: CallId, steps: usize) {
+    pub(super) fn stand_at(&mut self, call: CallId, sticky: Option<Sticky>, steps: usize) {
         let Some(caller) = self.callers.get_mut(&call) else { return };
-        let is_other = std::mem::replace(&mut caller.steps, steps) != steps;
+        let whom = |sticky: Option<Sticky>| sticky.map(|sticky| sticky.whom);
+        let (before, done) = (whom(caller.sticky), caller.steps);
+        (caller.sticky, caller.steps) = (sticky, steps);
         self.deadlines.clear(caller.step_at.take(), Due::Step(call));
         let Some(at) = self.callers.get(&call).map(|caller| self.next_step_at(caller)) else { return };
         self.deadlines.set(at, Due::Step(call));
         let Some(caller) = self.callers.get_mut(&call) else { return };
         caller.step_at = at;
-        if is_other {
-            let queue = caller.queue.clone();
+        let (queue, whom) = (caller.queue.clone(), whom(sticky));
+        if whom != before {
+            let agent = caller.claim.last_agent.clone().filter(|_| whom == Some(Whom::LastAgent));
+            self.journal(About::Call(call), Kind::Sticky { queue: queue.clone(), whom, agent });
+        }
+        if steps != done {
             let name = self.queues.get(&queue).and_then(|q| q.config.step_name(steps));
             self.journal(About::Call(call), Kind::Escalated { queue, step: name });
         }
@@ -140,10 +151,11 @@ impl Floor {
         }
         let calls: Vec<CallId> = lane.waiting.iter().take(BUNDLE).map(|place| place.call).collect();
         for call in calls {
-            let Some(steps) = self.callers.get(&call).map(|caller| caller.steps + 1) else { continue };
-            self.climb(now, call, steps);
+            self.go_on(now, call);
         }
-        if let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.is_left_alone()) {
+        // The lane of one caller is gone with him, and another may have its number.
+        let left = self.lanes.get_mut(index).filter(|lane| lane.is_left_alone() && lane.left_alone_at.is_none());
+        if let Some(lane) = left {
             lane.left_alone_at = Some(now + BUNDLE_EVERY);
             self.deadlines.set(lane.left_alone_at, Due::LeftAlone(index));
         }

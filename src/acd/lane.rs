@@ -10,10 +10,11 @@ use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
 use super::nobody::Deserted;
-use super::pool::{LaneKey, Pool};
+use super::pool::{LaneKey, Pool, Stage};
 use super::ranked::Ranked;
+use super::sticky::Sticky;
 use super::strategy::Row;
-use crate::id::{CallId, OfferId, QueueName};
+use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::AgentStateName;
 
 /// A caller's place in the order of a queue.
@@ -45,6 +46,8 @@ pub(super) struct Claim {
     pub since: Instant,
     /// How often rules of queues sent him on.
     pub hops: u8,
+    /// Who talked with him last.
+    pub last_agent: Option<AgentId>,
 }
 
 impl Claim {
@@ -79,6 +82,8 @@ pub(super) struct Caller {
     pub claim: Claim,
     /// When nobody may overtake him any more; `None` once that is so.
     pub overdue_at: Option<Instant>,
+    /// Whom he waits for before all others.
+    pub sticky: Option<Sticky>,
     /// Steps of the ladder that have begun for him.
     pub steps: usize,
     /// When the next one begins.
@@ -116,6 +121,8 @@ pub(super) struct Queue {
     pub base: usize,
     /// All lanes by stage and wishes.
     pub lanes: BTreeMap<LaneKey, usize>,
+    /// Those of callers who wait for their last agent.
+    pub personal: BTreeMap<LaneKey, usize>,
     /// Its ladder is another than the one its callers climbed.
     pub has_new_ladder: bool,
     /// Agents who serve it, whatever their skills.
@@ -248,9 +255,20 @@ impl Queue {
             order: Ranked::default(),
             base: usize::MAX,
             lanes: BTreeMap::new(),
+            personal: BTreeMap::new(),
             has_new_ladder: false,
             members: Vec::new(),
             last: None,
         }
+    }
+
+    /// Where the lanes of such a stage are found.
+    pub fn lanes_of(&self, stage: &Stage) -> &BTreeMap<LaneKey, usize> {
+        if stage.is_personal() { &self.personal } else { &self.lanes }
+    }
+
+    /// As `lanes_of`, to add or remove some.
+    pub fn lanes_of_mut(&mut self, stage: &Stage) -> &mut BTreeMap<LaneKey, usize> {
+        if stage.is_personal() { &mut self.personal } else { &mut self.lanes }
     }
 }

@@ -119,6 +119,7 @@ impl Floor {
             unmet,
             passed_over,
             step: queue.zip(config).and_then(|(queue, config)| queue.config.step_name(lane.pool_of(config)?.1.step)),
+            sticky: caller.sticky.map(|sticky| sticky.whom),
             beside: u32_of(caller.offers.len()),
         }
     }

@@ -37,6 +37,7 @@ mod reload;
 mod restore;
 mod rounds;
 mod skill;
+mod sticky;
 mod strategy;
 mod view;
 pub mod way;
@@ -129,6 +130,8 @@ pub enum Input {
         /// Since when he has waited, in whichever queue, when somebody transferred him here: he keeps the place that
         /// gives him. His wait in this queue counts from now on.
         transferred: Option<Instant>,
+        /// Who talked with him last, for a queue that is `sticky`.
+        last_agent: Option<AgentId>,
     },
     /// The caller hung up: out of the queue, outcome `Abandoned`. Nothing when he is in none.
     Leave {

@@ -51,9 +51,10 @@ impl Lane {
 }
 
 impl Floor {
-    /// What the callers of a lane lack, whether any wait there or not.
+    /// What the callers of a lane lack, whether any wait there or not. Whom they wait for before all others is there, or
+    /// they go on.
     pub(super) fn lack(&self, index: usize) -> Option<Lack> {
-        let lane = self.lanes.get(index)?;
+        let lane = self.lanes.get(index).filter(|lane| !lane.key.0.is_sticky())?;
         lane.lack(self.lanes.get(self.queues.get(&lane.queue)?.base)?)
     }
 

@@ -100,6 +100,7 @@ impl Floor {
         let times = |c: &QueueConfig| (c.delay_after(result), c.exclude_agent);
         let (delay, exclude) = config.map_or((DELAY_MIN, Duration::ZERO), times);
         self.exclude(now, slot, call, exclude);
+        self.unstick(now, call);
         if !self.missed(now, slot, rule, result) {
             self.set_state(slot, State::Ready { delayed_until: Some(after(now, delay.max(DELAY_MIN))) });
             self.refresh(now, slot, StateCause::Call);

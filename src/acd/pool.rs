@@ -24,6 +24,10 @@ const EMPTY_LANES_MAX: usize = 64;
 pub(super) enum Stage {
     /// Of the lane that counts all agents of the queue; no caller is there.
     Base,
+    /// His last agent serves him alone.
+    Last(AgentId),
+    /// The preferred group serves him alone.
+    Group,
     /// So many steps of the ladder are done.
     Step(usize),
 }
@@ -32,9 +36,19 @@ impl Stage {
     /// How many steps of the ladder are done.
     pub fn steps(&self) -> usize {
         match self {
-            Self::Base => 0,
+            Self::Base | Self::Last(_) | Self::Group => 0,
             Self::Step(done) => *done,
         }
+    }
+
+    /// Its callers wait for somebody before all others, for some time.
+    pub fn is_sticky(&self) -> bool {
+        matches!(self, Self::Last(_) | Self::Group)
+    }
+
+    /// Its lane is for one agent, and goes with its last caller.
+    pub fn is_personal(&self) -> bool {
+        matches!(self, Self::Last(_))
     }
 }
 
@@ -63,6 +77,8 @@ pub(super) struct Pool {
 pub(super) enum Who {
     /// Who serves this queue.
     Members,
+    /// This one, if he serves it.
+    Member(AgentId),
     Named {
         agents: BTreeSet<AgentId>,
         groups: BTreeSet<String>,
@@ -84,6 +100,7 @@ impl Pool {
     fn includes(&self, agent: &AgentConfig, queue: &QueueName) -> bool {
         match &self.who {
             Who::Members => agent.queues.contains(queue),
+            Who::Member(id) => agent.id == *id && agent.queues.contains(queue),
             Who::Named { agents, groups } => {
                 agents.contains(&agent.id) || agent.groups.iter().any(|group| groups.contains(group))
             }
@@ -179,6 +196,11 @@ impl QueueConfig {
         let members = |needs| Pool { step: 0, who: Who::Members, needs };
         let pools = match stage {
             Stage::Base => vec![members(Vec::new())],
+            Stage::Last(agent) => vec![Pool { step: 0, who: Who::Member(agent.clone()), needs }],
+            Stage::Group => {
+                let groups = self.sticky.group.iter().cloned().collect();
+                vec![Pool { step: 0, who: Who::Named { agents: BTreeSet::new(), groups }, needs }]
+            }
             Stage::Step(done) => {
                 let mut pools = vec![members(needs)];
                 for (number, step) in (1..).zip(&self.ladder).take(*done) {
@@ -200,6 +222,8 @@ impl QueueConfig {
         let pools = steps.map(|(number, step)| pool(self, number, step, skills));
         match stage {
             Stage::Base => pools.map(|pool| Pool { needs: Vec::new(), ..pool }).collect(),
+            // While they wait for somebody he is there, and nothing else is asked.
+            Stage::Last(_) | Stage::Group => Vec::new(),
             Stage::Step(_) => pools.collect(),
         }
     }
@@ -218,14 +242,16 @@ impl Floor {
         let queue = self.queues.get(name)?;
         let key = lane_key(stage, skills);
         let (pools, troubles) = queue.config.pools(&key.0, &key.1);
-        let found = queue.lanes.get(&key).copied();
+        let found = queue.lanes_of(&key.0).get(&key).copied();
         for (detail, about) in troubles.into_iter().filter_map(|detail| Some((detail, caller.clone()?))) {
             self.journal(about, Kind::Trouble { code: "bad_skill".to_owned(), detail });
         }
         if found.is_some() {
             return found;
         }
-        self.drop_an_empty_lane(name);
+        if !key.0.is_personal() {
+            self.drop_an_empty_lane(name);
+        }
         let seed = self.dice.roll();
         let config = &self.queues.get(name)?.config;
         let mut lane = Lane::new(config, key.clone(), pools, seed);
@@ -249,7 +275,7 @@ impl Floor {
             }
         }
         self.lanes.insert(lane);
-        self.queues.get_mut(name)?.lanes.insert(key, index);
+        self.queues.get_mut(name)?.lanes_of_mut(&key.0).insert(key, index);
         Some(index)
     }
 
@@ -260,20 +286,39 @@ impl Floor {
         let Some(key) = queue.lanes.iter().find(|(_, index)| is_unused(**index)).map(|(key, _)| key.clone()) else {
             return;
         };
-        if let Some(index) = queue.lanes.remove(&key) {
-            let Some(lane) = self.lanes.try_remove(index) else { return };
-            self.deadlines.clear(lane.left_alone_at, Due::LeftAlone(index));
-            for slot in self.candidates_of(name, &lane) {
-                if let Some(agent) = self.agents.get_mut(slot) {
-                    agent.lanes.retain(|lane| *lane != index);
-                    agent.prospects.retain(|lane| *lane != index);
-                }
+        self.remove_lane(name, &key);
+    }
+
+    /// The last caller left a lane that is for him alone.
+    pub(super) fn close_personal(&mut self, index: usize) {
+        let Some(lane) = self.lanes.get(index).filter(|lane| lane.key.0.is_personal() && lane.callers == 0) else {
+            return;
+        };
+        let (name, key) = (lane.queue.clone(), lane.key.clone());
+        self.remove_lane(&name, &key);
+    }
+
+    /// Forgets a lane in which nobody is.
+    fn remove_lane(&mut self, name: &QueueName, key: &LaneKey) {
+        let Some(index) = self.queues.get_mut(name).and_then(|queue| queue.lanes_of_mut(&key.0).remove(key)) else {
+            return;
+        };
+        let Some(lane) = self.lanes.try_remove(index) else { return };
+        self.deadlines.clear(lane.left_alone_at, Due::LeftAlone(index));
+        for slot in self.candidates_of(name, &lane) {
+            if let Some(agent) = self.agents.get_mut(slot) {
+                agent.lanes.retain(|lane| *lane != index);
+                agent.prospects.retain(|lane| *lane != index);
             }
         }
     }
 
-    /// Agents who may belong to a lane of this queue: its members, and all where steps of a ladder name others.
+    /// Agents who may belong to a lane of this queue: its members, or one of them, and all where groups or steps of a
+    /// ladder name others.
     pub(super) fn candidates_of(&self, name: &QueueName, lane: &Lane) -> Vec<Slot> {
+        if let Stage::Last(agent) = &lane.key.0 {
+            return self.by_name.get(agent).copied().into_iter().collect();
+        }
         let is_of_members = lane.pools.iter().chain(&lane.later).all(|pool| matches!(pool.who, Who::Members));
         match self.queues.get(name) {
             Some(queue) if is_of_members => queue.members.clone(),
@@ -297,6 +342,7 @@ impl Floor {
         }
         self.line_up(now, call);
         self.untend(left);
+        self.close_personal(left);
         self.tend(now, index);
         if let Some(known) = known {
             self.bring_time(index, known);

@@ -129,6 +129,7 @@ impl Floor {
             segment: question.segment.clone(),
             since: now,
             hops: 0,
+            last_agent: None,
         };
         let place = claim.place(now, self.origin, &queue.config, self.next_seq + 1, CallId::new(0, 0));
         let mut done = queue.config.steps_begun(Duration::ZERO);

@@ -228,6 +228,7 @@ impl Floor {
     fn rebuild_queue(&mut self, name: &QueueName) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         queue.lanes.clear();
+        queue.personal.clear();
         let Some(base) = self.lane_for(name, Stage::Base, &[], None) else { return };
         if let Some(queue) = self.queues.get_mut(name) {
             queue.base = base;
@@ -248,9 +249,16 @@ impl Floor {
             for call in calls {
                 self.go_on_with_round(call);
                 let Some(caller) = self.callers.get(&call) else { continue };
-                let (skills, entered) = (caller.claim.skills.clone(), caller.entered);
-                let (least, about) = (if climbs_anew { 0 } else { caller.steps }, Some(About::Call(call)));
-                let Some((steps, index)) = self.stage_at(now, &name, entered, least, &skills, about) else { continue };
+                let steps_before = caller.steps;
+                let (claim, entered, sticky) = (caller.claim.clone(), caller.entered, caller.sticky);
+                let sticky = sticky.and_then(|sticky| self.sticky_still(now, &name, &claim, sticky));
+                let (least, about) = (if climbs_anew { 0 } else { steps_before }, Some(About::Call(call)));
+                let (sticky, first) = sticky.unzip();
+                let stage = match first {
+                    Some(lane) => Some((0, lane)),
+                    None => self.stage_at(now, &name, entered, least, &claim.skills, about),
+                };
+                let Some((steps, index)) = stage else { continue };
                 if let (Some(caller), Some(lane)) = (self.callers.get_mut(&call), self.lanes.get_mut(index)) {
                     let old = std::mem::replace(&mut caller.lane, index);
                     lane.callers += 1;
@@ -262,7 +270,7 @@ impl Floor {
                     }
                 }
                 self.line_up(now, call);
-                self.stand_at(call, steps);
+                self.stand_at(call, sticky, steps);
             }
         }
         since

@@ -9,7 +9,7 @@ use super::floor::Floor;
 use super::lane::Queue;
 use super::matching::u32_of;
 use super::phone::Phone;
-use super::pool::{Admission, Stage};
+use super::pool::Admission;
 use super::{AgentView, QueueView};
 use crate::id::{AgentId, QueueName};
 use crate::journal::AgentStateName;
@@ -116,7 +116,7 @@ impl Floor {
             let is_rung = |offer| self.offers.get(offer).is_some_and(|o| o.call == *call && o.until.is_some());
             ensure(caller.offers.iter().all(is_rung), || format!("{call} is rung by nobody"))?;
             let stage = self.lanes.get(caller.lane).map(|lane| (&lane.queue, &lane.key.0));
-            let is_at = stage == Some((&caller.queue, &Stage::Step(caller.steps)));
+            let is_at = stage == Some((&caller.queue, &caller.stage()));
             ensure(is_at, || format!("{call} is not in the lane of his step"))?;
             ensure(caller.step_at == self.next_step_at(caller), || format!("{call} has no next step"))?;
             let is_in_round = caller.more_at.is_none() || !caller.offers.is_empty();
@@ -134,7 +134,7 @@ impl Floor {
             let name = &lane.queue;
             let config = self.queues.get(name).map(|q| &q.config).ok_or("a lane without its queue")?;
             let mut fresh = super::lane::Lane::new(config, lane.key.clone(), lane.pools.clone(), 0);
-            let is_found = self.queues.get(name).and_then(|q| q.lanes.get(&lane.key)) == Some(&index);
+            let is_found = self.queues.get(name).and_then(|q| q.lanes_of(&lane.key.0).get(&lane.key)) == Some(&index);
             ensure(is_found, || format!("a lane of {name} is not found by its key"))?;
             for (slot, agent) in &self.agents {
                 let meets = matches!(lane.admits(agent), Admission::Pool(_));

@@ -110,16 +110,26 @@ pub fn check(queue: &Reader, people: &People) {
 
 fn are_known(reader: &Reader, people: &People) -> bool {
     let agents: BTreeSet<&str> = people.floor.agents.keys().map(AgentId::as_str).collect();
+    let texts = reader.texts("agents").unwrap_or_default();
+    let are_agents = all_known(reader, &texts, "agent", "config::unknown-agent", &agents);
+    are_groups(reader, "groups", people) && are_agents
+}
+
+/// Every group named by this key, one or a list, has an agent.
+pub fn are_groups(reader: &Reader, key: &str, people: &People) -> bool {
     let groups = people.floor.agents.values().flat_map(|agent| &agent.groups).map(String::as_str).collect();
-    let all = |key: &str, what: &str, code: &'static str, known: &BTreeSet<&str>| {
-        let texts = reader.texts(key).unwrap_or_default();
-        let unknown: Vec<Text> = texts.into_iter().filter(|text| !known.contains(text.text.as_str())).collect();
-        for text in &unknown {
-            let message = format!("there is no {what} \"{}\"", text.text);
-            reader.problems.unknown(text.place, code, message, &text.text, known.iter().copied());
-        }
-        unknown.is_empty()
+    let texts = match reader.node(key).map(|node| &node.value) {
+        Some(Value::Text(_)) => reader.text(key).into_iter().collect(),
+        _ => reader.texts(key).unwrap_or_default(),
     };
-    let are_agents = all("agents", "agent", "config::unknown-agent", &agents);
-    all("groups", "agent in a group", "config::unknown-group", &groups) && are_agents
+    all_known(reader, &texts, "agent in a group", "config::unknown-group", &groups)
+}
+
+fn all_known(reader: &Reader, texts: &[Text], what: &str, code: &'static str, known: &BTreeSet<&str>) -> bool {
+    let unknown = texts.iter().filter(|text| !known.contains(text.text.as_str()));
+    let told = unknown.map(|text| {
+        let message = format!("there is no {what} \"{}\"", text.text);
+        reader.problems.unknown(text.place, code, message, &text.text, known.iter().copied());
+    });
+    told.count() == 0
 }

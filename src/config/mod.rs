@@ -28,6 +28,7 @@ mod people;
 pub mod plan;
 mod reader;
 mod source;
+mod sticky;
 mod streams;
 #[cfg(test)]
 mod tests;

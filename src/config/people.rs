@@ -19,6 +19,7 @@ use super::legs;
 use super::numbers;
 use super::reader::{Reader, Text};
 use super::source::{Entry, Place, Problems, Value};
+use super::sticky;
 use super::trunks;
 use super::values::{is_skill, is_skill_wish, sip_address};
 use super::waiting;
@@ -90,6 +91,7 @@ pub fn read(root: &[Entry], centre: &CentreConfig, flows: &BTreeSet<String>, pro
     for reader in &queues {
         nobody_serves(reader, &people);
         ladder::check(reader, &people);
+        sticky::check(reader, &people);
         waiting::read(reader, &names, &mut people);
     }
     waiting::refuse_circles(&queues);
@@ -146,6 +148,7 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         max_waiting: reader.number("max_waiting", 1..=100_000).unwrap_or(default.max_waiting),
         skills: skill_wishes(reader),
         ladder: ladder::read(reader, max_wait),
+        sticky: sticky::read(reader),
         weight: reader.number("weight", 1..=1_000_000).unwrap_or(default.weight),
         strict_priority: reader.boolean("strict_priority").unwrap_or(default.strict_priority),
         max_wait_strict: reader.duration("max_wait_strict", 0..=24 * hour).filter(|wait| !wait.is_zero()),

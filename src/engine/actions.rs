@@ -104,7 +104,18 @@ impl Engine {
                 if self.refuse_closed(now, id, &queue, transferred.is_some()) {
                     return;
                 }
-                let input = acd::Input::Enqueue { call: id, queue, skills, priority, segment, max_wait, transferred };
+                let number = self.calls.get(&id).map(|call| call.from().to_owned());
+                let last_agent = number.and_then(|number| self.regulars.agent_of(&number).cloned());
+                let input = acd::Input::Enqueue {
+                    call: id,
+                    queue,
+                    skills,
+                    priority,
+                    segment,
+                    max_wait,
+                    transferred,
+                    last_agent,
+                };
                 self.tell_floor(now, input);
                 if transferred.is_some() && self.floor.position(id).is_some() {
                     self.with_call(now, id, Call::handle_queued);

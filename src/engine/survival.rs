@@ -13,6 +13,7 @@ use crate::id::{AgentId, CallId, LegId};
 use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg};
 use crate::report::live::{self, Live};
 use crate::report::places::{Places, Set};
+use crate::report::regulars::Regulars;
 use crate::sip::{self, DialogNote, Flow, Loss, SessionId, Transport};
 
 use super::{Engine, Owner};
@@ -37,6 +38,8 @@ pub struct Remains {
     pub hours: BTreeMap<String, Override>,
     /// Agents as they were.
     pub agents: Vec<acd::Former>,
+    /// The last agents of callers.
+    pub regulars: Regulars,
 }
 
 impl Remains {
@@ -49,7 +52,13 @@ impl Remains {
             let Set { state, by, since, until } = set.clone();
             (name.clone(), Override { state, by, since, until })
         });
-        Self { legs: legs.collect(), phones: phones.collect(), agents: agents.collect(), hours: hours.collect() }
+        Self {
+            legs: legs.collect(),
+            phones: phones.collect(),
+            agents: agents.collect(),
+            hours: hours.collect(),
+            regulars: places.regulars().clone(),
+        }
     }
 }
 
@@ -114,6 +123,7 @@ impl Engine {
                 self.endpoint.restore_contact(now, agent.as_str(), binding);
             }
         }
+        self.regulars = remains.regulars;
         self.survival.bundle = remains.legs.len().div_ceil(BUNDLES_MAX).max(BUNDLE_MIN);
         self.survival.orphans = remains.legs.into();
         self.survival.next_at = (!self.survival.orphans.is_empty()).then_some(now);

@@ -295,6 +295,16 @@ impl AgentStateName {
     }
 }
 
+/// Whom a caller waits for before all others who may serve him, in this order.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// The agent who talked with him last.
+    LastAgent,
+    /// The agents of a group.
+    Group,
+}
+
 /// Who or what changed an agent's state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -18,7 +18,7 @@ use super::record::Seconds;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{
-    About, AgentStateName, EndReason, Entry, Kind, OfferResult, Party, QueueOutcome, StateCause, Why,
+    About, AgentStateName, EndReason, Entry, Kind, OfferResult, Party, QueueOutcome, StateCause, Whom, Why,
 };
 
 /// A language in which stories are told.
@@ -105,6 +105,7 @@ enum Event {
     Flow { flow: String },
     Queued { queue: QueueName, position: u32, asks: Asks, scene: Scene },
     Escalated { queue: QueueName, step: Option<String> },
+    Sticky { queue: QueueName, whom: Option<Whom>, agent: Option<AgentId> },
     Moved { queue: QueueName, position: u32 },
     Announced { position: u32 },
     Diverted { queue: QueueName, to: String, rule: String, figures: Option<(u64, u64)> },
@@ -213,6 +214,7 @@ impl Story {
                 Event::Queued { queue, position, asks: Asks { skills, priority, segment, transferred }, scene }
             }
             Kind::Escalated { queue, step } => Event::Escalated { queue, step },
+            Kind::Sticky { queue, whom, agent } => Event::Sticky { queue, whom, agent },
             Kind::Moved { queue, position } => Event::Moved { queue, position },
             Kind::Announced { position } => Event::Announced { position },
             Kind::Diverted { queue, to, rule, figure, limit } => {
@@ -337,6 +339,7 @@ impl Event {
             Self::Flow { .. } => "flow",
             Self::Queued { .. } => "queued",
             Self::Escalated { .. } => "escalated",
+            Self::Sticky { .. } => "sticky",
             Self::Moved { .. } => "moved",
             Self::Announced { .. } => "announced",
             Self::Diverted { .. } => "diverted",

@@ -13,7 +13,7 @@ use super::word;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, QueueName, RecordingId};
 use crate::journal::{
-    About, AgentStateName, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome, SupervisionMode, Why,
+    About, AgentStateName, Entry, Kind, OfferResult, Origin, Purpose, QueueOutcome, SupervisionMode, Whom, Why,
 };
 
 /// How long a closed call waits for late entries when none is known to be due.
@@ -301,6 +301,7 @@ impl Tracked {
             Kind::Queued { .. }
             | Kind::Moved { .. }
             | Kind::Escalated { .. }
+            | Kind::Sticky { .. }
             | Kind::Announced { .. }
             | Kind::Diverted { .. }
             | Kind::QueueLeft { .. } => {
@@ -434,6 +435,15 @@ impl Tracked {
             Kind::Escalated { step: name, .. } => {
                 let name = name.as_deref().unwrap_or("none");
                 step(&mut self.record, at, format!("step of the ladder: {name}"));
+            }
+            Kind::Sticky { whom, agent, .. } => {
+                let text = match (whom, agent) {
+                    (Some(Whom::LastAgent), Some(agent)) => format!("waits for his last agent {agent}"),
+                    (Some(Whom::LastAgent), None) => "waits for his last agent".to_owned(),
+                    (Some(Whom::Group), _) => "waits for the preferred group".to_owned(),
+                    (None, _) => "waits for all".to_owned(),
+                };
+                step(&mut self.record, at, text);
             }
             Kind::Moved { position, .. } => step(&mut self.record, at, format!("moved to place {position}")),
             Kind::Announced { position } => step(&mut self.record, at, format!("told place {position}")),

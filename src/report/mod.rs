@@ -15,6 +15,7 @@ mod fold;
 pub mod live;
 pub mod places;
 pub mod record;
+pub mod regulars;
 #[cfg(test)]
 pub(crate) mod samples;
 

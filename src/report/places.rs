@@ -1,5 +1,5 @@
 //! Folds the journal into what a new process has to know of the last one: dialogs that are up, phones that are
-//! registered.
+//! registered, the last agents of callers.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId};
 use crate::journal::{About, Binding, Entry, Hours, Kind, OpenLeg};
+use crate::report::regulars::Regulars;
 
 /// Dialogs whose peers were not told of their end, and phones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Places {
     /// Calendars opened or closed by hand.
     #[serde(default)]
     hours: BTreeMap<String, Set>,
+    /// Who talked last with whom.
+    #[serde(default)]
+    regulars: Regulars,
 }
 
 /// What somebody set a calendar to.
@@ -35,6 +39,7 @@ pub struct Set {
 impl Places {
     /// Takes the next entry.
     pub fn handle(&mut self, entry: &Entry) {
+        self.regulars.handle(entry);
         match (&entry.about, &entry.kind) {
             (About::Call(call), Kind::LegUp { leg, dialog, .. }) => {
                 let legs = self.legs.entry(*call).or_default();
@@ -79,6 +84,11 @@ impl Places {
     /// Calendars that are set by hand.
     pub fn hours(&self) -> &BTreeMap<String, Set> {
         &self.hours
+    }
+
+    /// The last agents of callers.
+    pub fn regulars(&self) -> &Regulars {
+        &self.regulars
     }
 
     /// The phones with their users, of each the one registered last at the end.

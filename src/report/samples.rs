@@ -49,6 +49,7 @@ pub(crate) fn queue_call(number: u128, first_seq: u64) -> Vec<Entry> {
     let queue: QueueName = "support".into();
     let flow = || "main".to_owned();
     let why = Why {
+        sticky: None,
         beside: 0,
         step: None,
         rule: "longest_idle".into(),

@@ -147,7 +147,7 @@ impl Ledger {
                 let before = course.queue.replace(queue.clone());
                 holds(before.is_none() && course.ended.is_none(), || "in two queues, or ended".into())
             }
-            Kind::Escalated { queue, .. } => {
+            Kind::Escalated { queue, .. } | Kind::Sticky { queue, .. } => {
                 self.count("queue.escalated");
                 holds(course.queue.as_ref() == Some(queue), || "a step of a queue he is not in".into())
             }

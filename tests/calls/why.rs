@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hatif::acd::Wish;
+use hatif::engine::Remains;
 use hatif::journal::{About, Kind};
 use hatif::report::explain::{Language, Roster, Story};
+use hatif::report::live::Live;
+use hatif::report::places::Places;
 
 use crate::centre::*;
 
@@ -89,6 +92,48 @@ fn a_call_is_told_in_arabic_and_in_english() {
         golden(&format!("served.{}.txt", language.tag()), &story(&centre, 0, language));
         golden(&format!("gave_up.{}.txt", language.tag()), &story(&centre, 1, language));
     }
+}
+
+/// Who calls again waits for the agent he knows, though a colleague is free; and after a restart that agent is known still.
+#[test]
+fn f21_who_calls_again_gets_the_agent_he_knows() {
+    let mut centre = Centre::with(|settings| {
+        let support = settings.floor.queues.get_mut("support").expect("support");
+        support.sticky.last_agent = Some(seconds(15));
+        support.wrap_up = seconds(10);
+    });
+    let number = "0551234567";
+    centre.want("101", Wish::Pause("LUNCH".into()));
+    let mut customer = centre.connect(stranger(1), number, "600");
+    let agent = centre.rung(desk(102));
+    centre.picks_up(&agent);
+    centre.pass(seconds(20));
+    centre.bye(&mut customer);
+    centre.ended(&agent);
+    centre.want("101", Wish::Ready);
+    let (mut live, mut places) = (Live::default(), Places::default());
+    for entry in &centre.journal {
+        live.handle(entry);
+        places.handle(entry);
+    }
+    let remains = Remains::of(live.at(), &live, &places);
+    assert_eq!(remains.regulars.agent_of(number), Some(&"102".into()));
+
+    let mut customer = centre.connect(stranger(1), number, "600");
+    centre.pass(seconds(9));
+    centre.silent(desk(101));
+    centre.pass(seconds(1));
+    let agent = centre.rung(desk(102));
+    centre.picks_up(&agent);
+    centre.pass(seconds(5));
+    centre.bye(&mut customer);
+    centre.ended(&agent);
+    centre.nothing_is_left();
+    for language in [Language::Arabic, Language::English] {
+        golden(&format!("sticky.{}.txt", language.tag()), &story(&centre, 1, language));
+    }
+    let words = centre.words(1);
+    assert!(words.contains("waits for his last agent 102\n"), "{words}");
 }
 
 /// In Arabic every identifier stands between U+2068 and U+2069, and each of those is closed.

@@ -16,6 +16,7 @@ mod preview;
 mod random;
 mod restore;
 mod rounds;
+mod sticky;
 mod strategies;
 mod wrap_up;
 
@@ -127,6 +128,7 @@ impl World {
             segment,
             max_wait: None,
             transferred: None,
+            last_agent: None,
         })
     }
 

@@ -2,18 +2,20 @@
 
 mod days;
 mod ladder;
+mod sticky;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::super::config::{
-    AgentConfig, FloorConfig, MissRule, PauseCode, PauseRole, QueueConfig, Step, StepMode, Strategy, WrapUpMode,
+    AgentConfig, FloorConfig, MissRule, PauseCode, PauseRole, QueueConfig, Step, StepMode, StickyConfig, Strategy,
+    WrapUpMode,
 };
 use super::super::skill::Skill;
 use super::super::way::{Lack, NoAgentRule, NoAgentRules};
 use super::super::{Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
-use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
+use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Whom};
 
 const QUEUES: [&str; 3] = ["a", "b", "c"];
 const NEEDS: [&[&str]; 7] =
@@ -65,6 +67,7 @@ fn config(dice: &mut Dice) -> FloorConfig {
             max_wait_strict: (dice.roll(2) == 0).then(|| Duration::from_secs(1 + dice.roll(120))),
             segments: BTreeMap::from([("gold".to_owned(), seconds(dice, 100))]),
             no_agents: no_agents(dice, name),
+            sticky: sticky::rules(dice),
             announce_every: (dice.roll(2) == 0).then(|| seconds(dice, 60)),
             rna_threshold: dice.roll(4) as u32,
             exclude_agent: seconds(dice, 30),
@@ -163,6 +166,10 @@ struct Model {
     moving: BTreeMap<CallId, Instant>,
     /// Callers for whom nobody is there, and since when.
     lacking: BTreeMap<(CallId, QueueName), (Lack, Instant)>,
+    /// Whom callers talked with last.
+    last_agents: BTreeMap<CallId, AgentId>,
+    /// A ring failed in this step.
+    has_just_failed: bool,
 }
 
 struct Waiting {
@@ -176,6 +183,10 @@ struct Waiting {
     entered: Instant,
     /// Steps of the ladder that have begun for him, as the journal says.
     steps: usize,
+    /// Whom he waits for before all others, and until when.
+    sticky: Option<(Whom, Instant)>,
+    /// Whom the journal must still say that he waits for.
+    expects: Option<Whom>,
 }
 
 impl Model {
@@ -200,6 +211,8 @@ impl Model {
             delays: BTreeMap::new(),
             moving: BTreeMap::new(),
             lacking: BTreeMap::new(),
+            last_agents: BTreeMap::new(),
+            has_just_failed: false,
         }
     }
 
@@ -239,6 +252,7 @@ impl Model {
     /// Reads outputs in their order; `floor` is asked only for what the journal does not tell: idle times and delays.
     fn read(&mut self, now: Instant, floor: &Floor, outputs: &[Output]) {
         self.taking = None;
+        self.has_just_failed = false;
         for output in outputs {
             match output {
                 Output::Journal { about, kind } => self.fold(now, floor, about, kind),
@@ -267,7 +281,20 @@ impl Model {
                 let (queue, priority, segment) = (queue.clone(), *priority, segment.clone());
                 let since = self.moving.remove(call).unwrap_or(now);
                 let seq = self.entered;
-                let caller = Waiting { queue, skills, entered: now, since, priority, segment, seq, steps: 0 };
+                let caller = Waiting {
+                    queue,
+                    skills,
+                    entered: now,
+                    since,
+                    priority,
+                    segment,
+                    seq,
+                    steps: 0,
+                    sticky: None,
+                    expects: None,
+                };
+                let expects = self.sticks_after(call, &caller, None);
+                let caller = Waiting { expects, ..caller };
                 assert!(self.callers.insert(*call, caller).is_none(), "{call} is in two queues");
                 assert_eq!(self.position(now, call), *position);
             }
@@ -301,6 +328,7 @@ impl Model {
                 assert!(why.eligible >= 1);
                 assert_eq!(why.unmet.len(), self.unmet(call, agent).1, "{why:?}");
                 assert_eq!(why.step, self.step_of(call, agent), "{why:?}");
+                assert_eq!(why.sticky, self.callers[call].sticky.map(|(whom, _)| whom), "{why:?}");
                 assert_eq!(why.figure, self.figure(queue, agent), "{why:?}");
                 self.best_pair(now, floor, *call, agent);
                 self.last.insert(queue.clone(), agent.clone());
@@ -320,6 +348,7 @@ impl Model {
                 }
                 self.count_failure(agent, *result);
                 if result.failure().is_some() {
+                    self.has_just_failed = true;
                     let until = now + self.config.queues[queue].exclude_agent;
                     self.excluded.insert((*call, agent.clone()), until);
                 }
@@ -343,6 +372,9 @@ impl Model {
                 self.states.insert(agent.clone(), (*state, code.clone()));
             }
             (About::Call(call), Kind::Escalated { queue, step }) => self.escalated(now, *call, queue, step.as_deref()),
+            (About::Call(call), Kind::Sticky { queue, whom, agent }) => {
+                self.sticks(now, *call, queue, *whom, agent.as_ref());
+            }
             (About::Call(call), Kind::Moved { queue, .. }) => assert_eq!(&self.callers[call].queue, queue),
             (About::Agent(agent), Kind::OffersMissed { result, count, action }) => {
                 assert!(*action != AgentAction::Ready);
@@ -360,12 +392,18 @@ impl Model {
 
     /// Who chooses is there: failures in a row begin anew.
     fn hear(&mut self, input: &Input) {
+        if let Input::Enqueue { call, last_agent, .. } = input {
+            self.last_agents.remove(call);
+            self.last_agents.extend(last_agent.clone().map(|agent| (*call, agent)));
+        }
         let Input::Want { agent, wish, by } = input else { return };
-        let counts = match wish {
-            Wish::Ready | Wish::Logout => true,
-            Wish::Pause(code) => self.config.pauses.choose(code, *by).is_ok(),
-            Wish::WrapUp | Wish::FinishWrapUp => false,
-        };
+        // Whoever was taken out of the configuration and is still in a call is asked nothing.
+        let counts = self.config.agents.contains_key(agent)
+            && match wish {
+                Wish::Ready | Wish::Logout => true,
+                Wish::Pause(code) => self.config.pauses.choose(code, *by).is_ok(),
+                Wish::WrapUp | Wish::FinishWrapUp => false,
+            };
         if counts {
             self.rows.remove(agent);
         }
@@ -461,7 +499,7 @@ impl Model {
             && delayed.is_none_or(over)
             && was_delayed.is_none_or(over)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
-            && self.pool(caller, config).is_some()
+            && self.pool(call, caller, config).is_some()
     }
 
     /// What this caller lacks. A call of his own may hide a pause: `is_sure` takes who is in one for present.
@@ -487,7 +525,8 @@ impl Model {
     /// Nobody waits for longer than a rule lets him where nobody is there for him.
     fn nobody_is_forgotten(&mut self, now: Instant, floor: &Floor) {
         let mut lacking = BTreeMap::new();
-        for (call, caller) in self.callers.iter().filter(|(call, _)| !self.is_rung(call)) {
+        let waits = |call: &CallId, caller: &Waiting| !self.is_rung(call) && caller.sticky.is_none();
+        for (call, caller) in self.callers.iter().filter(|(call, caller)| waits(call, caller)) {
             let Some(lack) = self.lack(caller, true) else { continue };
             let known = self
                 .lacking
@@ -528,7 +567,7 @@ impl Model {
 
     /// The pool of the agent, and how many of its preferences he does not meet; the same text counts once.
     fn unmet(&self, call: &CallId, agent: &AgentId) -> (usize, usize) {
-        let pool = self.pool(&self.callers[call], &self.config.agents[agent]);
+        let pool = self.pool(call, &self.callers[call], &self.config.agents[agent]);
         pool.map_or((usize::MAX, 0), |(at, _, unmet)| (at, unmet))
     }
 
@@ -596,6 +635,7 @@ impl Model {
         self.delays = floor.agents().filter_map(|a| Some((a.id, a.delayed_until?))).collect();
         self.work.retain(|id, _| floor.agent(id).is_some());
         self.rows.retain(|id, _| floor.agent(id).is_some());
+        self.excluded.retain(|(_, id), _| floor.agent(id).is_some());
         let live: BTreeSet<AgentId> = floor.agents().map(|a| a.id).collect();
         let gone =
             |(id, (state, _)): (&AgentId, &(AgentStateName, _))| live.contains(id) || *state == AgentStateName::Offline;
@@ -606,7 +646,8 @@ impl Model {
         }
         let is_calm = floor.poll_timeout().is_none_or(|at| at > now);
         for call in self.callers.keys() {
-            if is_calm {
+            self.sticks_rightly(now, call, is_calm);
+            if is_calm && self.callers[call].sticky.is_none() {
                 self.climbs(now, call);
             }
             assert_eq!(floor.position(*call), Some(self.position(now, call)));

@@ -210,6 +210,7 @@ pub const QUEUE: Section = Section {
             "none",
             "Who may serve those who have waited: see `[[queue.ladder]]`.",
         ),
+        key("sticky", "table", "none", "Whom callers wait for before all others: see `[queue.sticky]`."),
         key(
             "weight",
             "whole number 1–1000000",
@@ -297,6 +298,24 @@ pub const QUEUE: Section = Section {
         key("delay_timeout", "duration 0–1 h", "`\"5s\"`", "… after his phone said nothing at all."),
     ],
     not_built: &["callback", "relax", "overflow", "priority", "autofill", "language"],
+};
+
+/// A queue's `sticky`.
+pub const STICKY: Section = Section {
+    name: "queue.sticky",
+    list: false,
+    about: "Whom callers of a queue wait for before all others who may serve them; also written `sticky = { last_agent = \"15s\" }`. `docs/queues.md` explains it.",
+    keys: &[
+        key(
+            "last_agent",
+            "duration 0–1 h",
+            "`\"0s\"`",
+            "So long a caller waits for the agent who talked with him last, if he serves the queue; `\"0s\"` = not at all.",
+        ),
+        key("group", "group of agents", "none", "Then, or first when he knows nobody, he waits for this group …"),
+        key("group_time", "duration 0–1 h", "–", "… for so long; then for all. To be written beside `group`."),
+    ],
+    not_built: &[],
 };
 
 /// One step of a queue's `ladder`.

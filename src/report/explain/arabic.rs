@@ -4,7 +4,7 @@
 
 use super::{Asks, Event, Roster, Scene, agent_name, isolated, named, rivals};
 use crate::id::AgentId;
-use crate::journal::{AgentStateName, EndReason, OfferResult, Party, QueueOutcome, Why};
+use crate::journal::{AgentStateName, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
 
 /// One sentence, and its reasons.
 pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
@@ -29,6 +29,19 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             let figures = figures.map(|(is, most)| format!(" ({is} من {most})")).unwrap_or_default();
             let (rule, queue, to) = (isolated(rule), isolated(queue.as_str()), isolated(to));
             plain(format!("حوّلته القاعدة {rule} في الطابور {queue}{figures} إلى {to}."))
+        }
+        Event::Sticky { queue, whom, agent } => {
+            let queue = isolated(queue.as_str());
+            plain(match (whom, agent) {
+                (Some(Whom::LastAgent), Some(agent)) => {
+                    let agent = isolated(&agent_name(agent, roster));
+                    format!("ينتظر أولًا في الطابور {queue} الموظف {agent} الذي كلّمه آخر مرة.")
+                }
+                (Some(Whom::LastAgent | Whom::Group), _) => {
+                    format!("ينتظر أولًا في الطابور {queue} موظفي المجموعة المفضّلة.")
+                }
+                (None, _) => format!("صار يجوز أن يخدمه أيّ موظف في الطابور {queue}."),
+            })
         }
         Event::Moved { queue, position } => {
             plain(format!("نقلته قاعدة إلى الدور {position} في الطابور {}.", isolated(queue.as_str())))
@@ -182,9 +195,15 @@ fn condition(cause: &str) -> String {
 }
 
 fn reasons(agent: &AgentId, why: &Why, scene: &Scene, roster: &Roster) -> Vec<String> {
-    let mut told = vec![choice(why)];
+    // Whoever is waited for is not chosen among others.
+    let mut told: Vec<String> = if why.sticky == Some(Whom::LastAgent) { Vec::new() } else { vec![choice(why)] };
     if why.beside > 0 {
         told.push(format!("عدد الهواتف التي ترنّ للمتصل نفسه قبله: {}.", why.beside));
+    }
+    match why.sticky {
+        Some(Whom::LastAgent) => told.push("كلّم هذا المتصل آخر مرة، فانتظره المتصل.".to_owned()),
+        Some(Whom::Group) => told.push("هو من المجموعة التي انتظرها المتصل أولًا.".to_owned()),
+        None => {}
     }
     if let Some(step) = &why.step {
         told.push(format!("يخدم هذا المتصل بحكم الدرجة {} من السُّلَّم.", isolated(step)));

@@ -2,7 +2,7 @@
 
 use super::{Asks, Event, Roster, Scene, agent_name, isolated, named, rivals};
 use crate::id::AgentId;
-use crate::journal::{AgentStateName, EndReason, OfferResult, Party, QueueOutcome, Why};
+use crate::journal::{AgentStateName, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
 
 /// One sentence, and its reasons.
 pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
@@ -24,6 +24,17 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             "A new configuration put him before the first step of the ladder of queue {}.",
             id(queue.as_str())
         )),
+        Event::Sticky { queue, whom, agent } => plain(match (whom, agent) {
+            (Some(Whom::LastAgent), Some(agent)) => format!(
+                "In queue {} he waits first for {}, who talked with him last.",
+                id(queue.as_str()),
+                agent_name(agent, roster)
+            ),
+            (Some(Whom::LastAgent | Whom::Group), _) => {
+                format!("In queue {} he waits first for the preferred group.", id(queue.as_str()))
+            }
+            (None, _) => format!("From now on anybody of queue {} may serve him.", id(queue.as_str())),
+        }),
         Event::Moved { queue, position } => {
             plain(format!("A rule moved him to place {position} of queue {}.", id(queue.as_str())))
         }
@@ -171,9 +182,15 @@ fn condition(cause: &str) -> &str {
 }
 
 fn reasons(agent: &AgentId, why: &Why, scene: &Scene, roster: &Roster) -> Vec<String> {
-    let mut told = vec![choice(why)];
+    // Whoever is waited for is not chosen among others.
+    let mut told: Vec<String> = if why.sticky == Some(Whom::LastAgent) { Vec::new() } else { vec![choice(why)] };
     if why.beside > 0 {
         told.push(format!("{} for the same caller already.", counted(why.beside, "phone rang", "phones rang")));
+    }
+    match why.sticky {
+        Some(Whom::LastAgent) => told.push("He talked with this caller last, so the caller waited for him.".to_owned()),
+        Some(Whom::Group) => told.push("He is of the group for which the caller waited first.".to_owned()),
+        None => {}
     }
     if let Some(step) = &why.step {
         told.push(format!("He serves this caller by the step {} of the ladder.", id(step)));

@@ -229,6 +229,7 @@ impl World<'_> {
             segment: row.segment.clone(),
             max_wait: None,
             transferred: None,
+            last_agent: None,
         };
         self.tell(enters);
         if let (Some(at), true) = (patience, self.is(n, Where::Waiting)) {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Days of the test; a soak run takes more by `HATIF_FLOOR_SEEDS`.
+/// Days of the test; a soak run takes others by `HATIF_FLOOR_SEEDS`: so many, or `FROM..TO`.
 const SEEDS: u64 = 25;
 const STEPS: u64 = 2_000;
 
@@ -24,7 +24,9 @@ fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64
             let skills = dice.pick(&NEEDS).unwrap_or(&[]).iter().map(|s| (*s).to_owned()).collect();
             let max_wait = (dice.roll(5) == 0).then(|| Duration::from_secs(dice.roll(60)));
             let segment = (dice.roll(3) == 0).then(|| "gold".to_owned());
-            Input::Enqueue { call, queue, skills, priority: dice.roll(3) as u32, segment, max_wait, transferred: None }
+            let last_agent = (dice.roll(2) == 0).then(|| AgentId::from(format!("10{}", dice.roll(9))));
+            let (priority, transferred) = (dice.roll(3) as u32, None);
+            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent }
         }
         5 => Input::Leave { call: some_call(dice) },
         6 => Input::CallGone { call: old },
@@ -159,12 +161,18 @@ impl Totals {
     }
 }
 
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("HATIF_FLOOR_SEEDS") else { return 0..SEEDS };
+    let (from, to) = text.split_once("..").unwrap_or(("0", &text));
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
 #[test]
 fn random_days_break_no_rule() {
     let start = Instant::now();
     let mut sum = Totals::default();
-    let seeds: u64 = std::env::var("HATIF_FLOOR_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
-    for seed in 0..seeds {
+    let seeds = seeds();
+    for seed in seeds.clone() {
         eprintln!("seed {seed}");
         let (_, totals) = Day::new(seed, start).play();
         sum.offers += totals.offers;
@@ -174,6 +182,7 @@ fn random_days_break_no_rule() {
         sum.left += totals.left;
         sum.moved += totals.moved;
     }
+    let seeds = seeds.end - seeds.start;
     eprintln!("{} steps: {sum:?}", seeds * STEPS);
     // The days must have been full of life, or they prove nothing.
     let least = |each: u64| u32::try_from(each * seeds).unwrap();

@@ -30,9 +30,21 @@ pub fn asked(config: &FloorConfig) -> BTreeMap<QueueName, Vec<Vec<Skill>>> {
     config.queues.iter().map(|(name, queue)| (name.clone(), of_queue(queue))).collect()
 }
 
+/// How many preferences among these he does not meet; `None` when he does not meet what is needed.
+pub fn unmet_of(needs: &[Skill], agent: &AgentConfig) -> Option<usize> {
+    if !needs.iter().all(|s| s.is_preferred() || s.is_met(&agent.skills)) {
+        return None;
+    }
+    let unmet = needs.iter().filter(|s| s.is_preferred() && !s.is_met(&agent.skills));
+    Some(unmet.collect::<BTreeSet<_>>().len())
+}
+
 impl Model {
     /// The first pool of the caller that takes the agent: its place among them, its step, and its preferences not met.
-    pub fn pool(&self, caller: &Waiting, agent: &AgentConfig) -> Option<(usize, usize, usize)> {
+    pub fn pool(&self, call: &CallId, caller: &Waiting, agent: &AgentConfig) -> Option<(usize, usize, usize)> {
+        if let Some((whom, _)) = caller.sticky {
+            return self.sticky_pool(call, caller, whom, agent).map(|unmet| (0, 0, unmet));
+        }
         self.pool_at(caller.steps, caller, agent)
     }
 
@@ -63,19 +75,24 @@ impl Model {
             }
             let relax = step.map_or(0, |step| step.relax);
             let own = self.asked[&caller.queue][number].iter().cloned();
-            let needs: Vec<Skill> = own.chain(caller.skills.iter().map(|s| s.clone().relaxed(relax))).collect();
-            if needs.iter().all(|s| s.is_preferred() || s.is_met(&agent.skills)) {
-                let unmet = needs.iter().filter(|s| s.is_preferred() && !s.is_met(&agent.skills));
-                return Some((number - first, number, unmet.collect::<BTreeSet<_>>().len()));
+            let needs = own.chain(caller.skills.iter().map(|s| s.clone().relaxed(relax)));
+            if let Some(unmet) = unmet_of(&needs.collect::<Vec<_>>(), agent) {
+                return Some((number - first, number, unmet));
             }
         }
         None
     }
 
+    /// Not offline, not paused, and with a phone.
+    pub fn is_there(&self, agent: &AgentId) -> bool {
+        use AgentStateName::{Offline, Paused, Unreachable};
+        self.states.get(agent).is_some_and(|(state, _)| ![Offline, Paused, Unreachable].contains(state))
+    }
+
     /// The name of the step by which the agent serves.
     pub fn step_of(&self, call: &CallId, agent: &AgentId) -> Option<String> {
         let caller = &self.callers[call];
-        let (_, number, _) = self.pool(caller, &self.config.agents[agent])?;
+        let (_, number, _) = self.pool(call, caller, &self.config.agents[agent])?;
         Some(self.config.queues[&caller.queue].ladder.get(number.checked_sub(1)?)?.name.clone())
     }
 
@@ -103,11 +120,7 @@ impl Model {
         let ladder = &self.config.queues[&caller.queue].ladder;
         assert!(caller.steps >= self.begun(now, caller), "{call} is behind");
         if (1..ladder.len()).contains(&caller.steps) && ladder[caller.steps - 1].skip_unstaffed {
-            use AgentStateName::{Offline, Paused, Unreachable};
-            let is_there = |id: &AgentId| {
-                self.states.get(id).is_some_and(|(state, _)| ![Offline, Paused, Unreachable].contains(state))
-            };
-            let takes = |id, agent| is_there(id) && self.pool(caller, agent).is_some();
+            let takes = |id, agent| self.is_there(id) && self.pool(call, caller, agent).is_some();
             assert!(
                 self.is_rung(call) || self.config.agents.iter().any(|(id, agent)| takes(id, agent)),
                 "{call} alone"
