@@ -35,8 +35,9 @@ release:  ## one binary: target/release/hatif
 torture:  ## hard messages (the scoreboard of docs/security.md) and 200 seeds of the virtual world; SEEDS=, HOURS=
 	@tests/tools/torture.sh $(or $(SEEDS),200) $(or $(HOURS),1)
 
-soak:  ## an hour of robot calls with an eye on memory and ports; MINUTES=, CALLS=
+soak:  ## 10,000 random days on the floor, then an hour of robot calls with an eye on memory and ports; DAYS=, MINUTES=, CALLS=
 	@tests/tools/install.sh test
+	@tests/tools/days.sh $(or $(DAYS),10000)
 	@tests/tools/soak.sh $(or $(MINUTES),60) $(or $(CALLS),60)
 
 prompts:  ## speak every prompt of ivr-scripts/prompts.toml into prompts/LANGUAGE/ID.wav

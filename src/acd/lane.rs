@@ -168,13 +168,14 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// A lane of a queue with this configuration, still without callers and agents.
-    pub fn new(queue: &QueueConfig, key: LaneKey, pools: Vec<Pool>, seed: u64) -> Self {
+    /// A lane of a queue with this configuration, still without callers and agents. `later` are the pools that steps still to
+    /// come will bring.
+    pub fn new(queue: &QueueConfig, key: LaneKey, pools: Vec<Pool>, later: Vec<Pool>, seed: u64) -> Self {
         Self {
             queue: queue.name.clone(),
             weight: queue.weight,
             skipped: queue.is_skipped(&key.0),
-            later: queue.later_pools(&key),
+            later,
             key,
             pools,
             left_alone_at: None,

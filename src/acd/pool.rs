@@ -254,7 +254,7 @@ impl Floor {
         }
         let seed = self.dice.roll();
         let config = &self.queues.get(name)?.config;
-        let mut lane = Lane::new(config, key.clone(), pools, seed);
+        let mut lane = Lane::new(config, key.clone(), pools, config.later_pools(&key), seed);
         let index = self.lanes.vacant_key();
         for slot in self.candidates_of(name, &lane) {
             let Some(agent) = self.agents.get_mut(slot) else { continue };

@@ -157,7 +157,8 @@ impl Floor {
         }
         let seed = Dice(self.dice.0).roll();
         let (pools, _) = queue.config.pools(&key.0, &key.1);
-        let mut lane = Lane::new(&queue.config, key, pools, seed);
+        let later = queue.config.later_pools(&key);
+        let mut lane = Lane::new(&queue.config, key, pools, later, seed);
         for slot in self.candidates_of(&queue.config.name, &lane) {
             if let Some(agent) = self.agents.get(slot).filter(|a| matches!(lane.admits(a), Admission::Pool(_))) {
                 lane.recount(slot, None, agent.counted, &agent.config);

@@ -133,7 +133,7 @@ impl Floor {
         for (index, lane) in &self.lanes {
             let name = &lane.queue;
             let config = self.queues.get(name).map(|q| &q.config).ok_or("a lane without its queue")?;
-            let mut fresh = super::lane::Lane::new(config, lane.key.clone(), lane.pools.clone(), 0);
+            let mut fresh = super::lane::Lane::new(config, lane.key.clone(), lane.pools.clone(), Vec::new(), 0);
             let is_found = self.queues.get(name).and_then(|q| q.lanes_of(&lane.key.0).get(&lane.key)) == Some(&index);
             ensure(is_found, || format!("a lane of {name} is not found by its key"))?;
             for (slot, agent) in &self.agents {

@@ -3,6 +3,9 @@
 mod days;
 mod ladder;
 mod sticky;
+mod world;
+
+use world::Size;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,11 +16,10 @@ use super::super::config::{
 };
 use super::super::skill::Skill;
 use super::super::way::{Lack, NoAgentRule, NoAgentRules};
-use super::super::{Floor, Input, Output, Way, Wish};
+use super::super::{AgentView, Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Whom};
 
-const QUEUES: [&str; 3] = ["a", "b", "c"];
 const NEEDS: [&[&str]; 7] =
     [&[], &["ar"], &["ar>=5"], &["!ar"], &["ar|en", "!new"], &["ar>=7?", "!new?"], &["ar", "en?"]];
 
@@ -37,101 +39,6 @@ impl Dice {
         let at = self.roll(from.len().max(1) as u64) as usize;
         from.get(at).cloned()
     }
-}
-
-fn action(dice: &mut Dice) -> AgentAction {
-    dice.pick(&AgentAction::WORDS).map_or(AgentAction::Ready, |(_, action)| action)
-}
-
-fn config(dice: &mut Dice) -> FloorConfig {
-    let mut config = FloorConfig { grace: Duration::from_secs(dice.roll(20)), ..FloorConfig::default() };
-    let max = (dice.roll(3) != 0).then(|| Duration::from_secs(1 + dice.roll(90)));
-    let lunch = PauseCode { max, after_max: action(dice), digits: Some("1".to_owned()), ..PauseCode::new("LUNCH") };
-    let coach = PauseCode { roles: BTreeSet::from([PauseRole::Supervisor]), ..PauseCode::new("COACH") };
-    config.pauses.codes = [lunch, coach].map(|code| (code.id.clone(), code)).into();
-    config.pauses.force = dice.roll(2) == 0;
-    for name in QUEUES.into_iter().take(if dice.roll(4) == 0 { 2 } else { 3 }) {
-        let seconds = |dice: &mut Dice, below| Duration::from_secs(dice.roll(below));
-        let strategies = Strategy::WORDS.map(|(_, strategy)| strategy);
-        let queue = QueueConfig {
-            strategy: dice.pick(&strategies).unwrap_or(Strategy::LongestIdle),
-            wrap_up: seconds(dice, 10),
-            wrap_up_mode: dice.pick(&WrapUpMode::WORDS).map_or(WrapUpMode::Timed, |(_, mode)| mode),
-            wrap_up_max: seconds(dice, 30),
-            ring_progressive_delay: Duration::from_secs(1 + dice.roll(12)),
-            ring_max: 1 + dice.roll(6) as u32,
-            max_wait: Duration::from_secs(20 + dice.roll(200)),
-            max_waiting: 4 + dice.roll(10) as u32,
-            weight: dice.roll(3) as u32,
-            strict_priority: dice.roll(3) == 0,
-            max_wait_strict: (dice.roll(2) == 0).then(|| Duration::from_secs(1 + dice.roll(120))),
-            segments: BTreeMap::from([("gold".to_owned(), seconds(dice, 100))]),
-            no_agents: no_agents(dice, name),
-            sticky: sticky::rules(dice),
-            announce_every: (dice.roll(2) == 0).then(|| seconds(dice, 60)),
-            rna_threshold: dice.roll(4) as u32,
-            exclude_agent: seconds(dice, 30),
-            delay_no_answer: seconds(dice, 10),
-            delay_rejected: seconds(dice, 10),
-            rna_action: action(dice),
-            on_rejected: MissRule { threshold: dice.roll(4) as u32, action: action(dice) },
-            on_busy: MissRule { threshold: dice.roll(4) as u32, action: action(dice) },
-            on_timeout: MissRule { threshold: dice.roll(4) as u32, action: action(dice) },
-            skills: dice
-                .pick(&[&["!new"][..], &["en>=3?"], &[], &[]])
-                .unwrap_or_default()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            ..QueueConfig::new(name.into())
-        };
-        let mut queue = queue;
-        for number in 1..=dice.roll(4) {
-            let step = ladder::step(dice, number, queue.ladder.last());
-            queue.ladder.push(step);
-        }
-        config.queues.insert(name.into(), queue);
-    }
-    for n in 0..8u32 {
-        let id = format!("10{n}");
-        let mut skills = BTreeMap::new();
-        for name in ["ar", "en", "new"] {
-            if dice.roll(3) != 0 {
-                skills.insert(name.to_owned(), 1 + dice.roll(10) as u8);
-            }
-        }
-        let agent = AgentConfig {
-            skills,
-            queues: QUEUES.into_iter().filter(|_| dice.roll(3) != 0).map(QueueName::from).collect(),
-            groups: ["g", "h"].into_iter().filter(|_| dice.roll(3) == 0).map(str::to_owned).collect(),
-            auto_ready: dice.roll(3) != 0,
-            contact: (dice.roll(4) != 0).then(|| "192.0.2.1:5060".parse().unwrap()),
-            position: position(n),
-            weights: QUEUES.into_iter().filter(|_| dice.roll(2) == 0).map(|q| (q.into(), 1 + n)).collect(),
-            ..AgentConfig::new(id.as_str().into())
-        };
-        if dice.roll(8) != 0 {
-            config.agents.insert(id.into(), agent);
-        }
-    }
-    config
-}
-
-/// Rules for when nobody is there; they lead to later queues only, perhaps to one that is not there.
-fn no_agents(dice: &mut Dice, name: &str) -> NoAgentRules {
-    let mut rules = NoAgentRules::default();
-    for lack in Lack::ALL {
-        let later = QUEUES.into_iter().filter(|queue| *queue > name).map(|queue| Way::Queue(queue.into()));
-        let ways: Vec<Way> = later.chain([Way::Wait, Way::HangUp, Way::Number("7".to_owned())]).collect();
-        let after = Duration::from_secs(dice.pick(&[0, 0, 3, 20]).unwrap_or(0));
-        *rules.of_mut(lack) = NoAgentRule { way: dice.pick(&ways).unwrap_or_default(), after };
-    }
-    rules
-}
-
-/// Where agent 100 + n stands in the file: not where his id would put him.
-fn position(n: u32) -> u32 {
-    n * 5 % 8
 }
 
 /// What the journal says, and what follows from it.
@@ -170,6 +77,17 @@ struct Model {
     last_agents: BTreeMap<CallId, AgentId>,
     /// A ring failed in this step.
     has_just_failed: bool,
+    /// Steps of the day.
+    steps: usize,
+    /// What the journal does not tell of the agents, as the floor says it after this step.
+    seen: BTreeMap<AgentId, Seen>,
+}
+
+/// Of one agent: since when he is idle, until when he is offered nobody, and that a wait for his phone hides a pause.
+struct Seen {
+    idle_since: Instant,
+    delayed_until: Option<Instant>,
+    is_missed: bool,
 }
 
 struct Waiting {
@@ -213,6 +131,8 @@ impl Model {
             lacking: BTreeMap::new(),
             last_agents: BTreeMap::new(),
             has_just_failed: false,
+            steps: 0,
+            seen: BTreeMap::new(),
         }
     }
 
@@ -253,9 +173,14 @@ impl Model {
     fn read(&mut self, now: Instant, floor: &Floor, outputs: &[Output]) {
         self.taking = None;
         self.has_just_failed = false;
+        let seen = |agent: AgentView| {
+            let is_missed = agent.missed_from.is_some();
+            (agent.id, Seen { idle_since: agent.idle_since, delayed_until: agent.delayed_until, is_missed })
+        };
+        self.seen = floor.agents().map(seen).collect();
         for output in outputs {
             match output {
-                Output::Journal { about, kind } => self.fold(now, floor, about, kind),
+                Output::Journal { about, kind } => self.fold(now, about, kind),
                 Output::Offer { offer, call, agent, .. } => {
                     assert_eq!(self.rings.get(offer), Some(&(agent.clone(), *call)), "offered but not journalled");
                 }
@@ -273,7 +198,7 @@ impl Model {
         }
     }
 
-    fn fold(&mut self, now: Instant, floor: &Floor, about: &About, kind: &Kind) {
+    fn fold(&mut self, now: Instant, about: &About, kind: &Kind) {
         match (about, kind) {
             (About::Call(call), Kind::Queued { queue, skills, priority, segment, position, .. }) => {
                 self.entered += 1;
@@ -330,7 +255,7 @@ impl Model {
                 assert_eq!(why.step, self.step_of(call, agent), "{why:?}");
                 assert_eq!(why.sticky, self.callers[call].sticky.map(|(whom, _)| whom), "{why:?}");
                 assert_eq!(why.figure, self.figure(queue, agent), "{why:?}");
-                self.best_pair(now, floor, *call, agent);
+                self.best_pair(now, *call, agent);
                 self.last.insert(queue.clone(), agent.clone());
                 assert!(self.rings.values().all(|(a, _)| a != agent), "one offer for each agent");
                 assert_eq!(why.beside as usize, self.rings_for(call));
@@ -486,17 +411,17 @@ impl Model {
     }
 
     /// May this agent be offered this caller? `is_sure`: also when something ends at this very moment.
-    fn may_serve(&self, now: Instant, floor: &Floor, call: &CallId, agent: &AgentId, is_sure: bool) -> bool {
+    fn may_serve(&self, now: Instant, call: &CallId, agent: &AgentId, is_sure: bool) -> bool {
         let over = |until: Instant| if is_sure { until < now } else { until <= now };
         let Some(config) = self.config.agents.get(agent) else { return false };
         if self.states.get(agent).is_none_or(|(state, _)| *state != AgentStateName::Ready) {
             return false;
         }
         let caller = &self.callers[call];
-        let delayed = floor.agent(agent).and_then(|a| a.delayed_until);
+        let Some(seen) = self.seen.get(agent) else { return false };
         let was_delayed = self.delays.get(agent).copied().filter(|_| is_sure);
-        floor.agent(agent).is_some_and(|a| a.missed_from.is_none())
-            && delayed.is_none_or(over)
+        !seen.is_missed
+            && seen.delayed_until.is_none_or(over)
             && was_delayed.is_none_or(over)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
             && self.pool(call, caller, config).is_some()
@@ -504,22 +429,25 @@ impl Model {
 
     /// What this caller lacks. A call of his own may hide a pause: `is_sure` takes who is in one for present.
     fn lack(&self, caller: &Waiting, is_sure: bool) -> Option<Lack> {
-        let staffed = self.config.agents.values().filter(|agent| {
+        let is_present = |agent: &AgentConfig| match self.states.get(&agent.id).map(|(state, _)| *state) {
+            Some(AgentStateName::Ready | AgentStateName::Ringing | AgentStateName::WrapUp) => true,
+            Some(AgentStateName::Busy | AgentStateName::Hold) => is_sure || self.talks.contains_key(&agent.id),
+            Some(AgentStateName::Offline | AgentStateName::Paused | AgentStateName::Unreachable) | None => false,
+        };
+        let is_staffed = |agent: &&AgentConfig| {
             let state = self.states.get(&agent.id).map(|(state, _)| *state);
             state.is_some_and(|state| state != AgentStateName::Offline) && self.belongs(&caller.queue, agent)
-        });
-        let staffed: Vec<&AgentConfig> = staffed.collect();
-        let skilled: Vec<&&AgentConfig> = staffed.iter().filter(|agent| self.will_serve(caller, agent)).collect();
-        let is_present = |agent: &&&AgentConfig| match self.states[&agent.id].0 {
-            AgentStateName::Ready | AgentStateName::Ringing | AgentStateName::WrapUp => true,
-            AgentStateName::Busy | AgentStateName::Hold => is_sure || self.talks.contains_key(&agent.id),
-            AgentStateName::Offline | AgentStateName::Paused | AgentStateName::Unreachable => false,
         };
-        match (staffed.is_empty(), skilled.is_empty()) {
-            (true, _) => Some(Lack::LoggedIn),
-            (false, true) => Some(Lack::Skilled),
-            (false, false) => (!skilled.iter().any(is_present)).then_some(Lack::Awake),
+        let agents = || self.config.agents.values();
+        if agents().any(|agent| is_present(agent) && self.will_serve(caller, agent)) {
+            return None;
         }
+        let skilled = agents().filter(is_staffed).any(|agent| self.will_serve(caller, agent));
+        Some(match (agents().any(|agent| is_staffed(&agent)), skilled) {
+            (false, _) => Lack::LoggedIn,
+            (true, false) => Lack::Skilled,
+            (true, true) => Lack::Awake,
+        })
     }
 
     /// Nobody waits for longer than a rule lets him where nobody is there for him.
@@ -572,8 +500,8 @@ impl Model {
     }
 
     /// What the strategy of the queue looks at; lower is taken first. By chance anyone is right.
-    fn standing(&self, floor: &Floor, queue: &QueueName, agent: &AgentId) -> (u64, Option<Instant>) {
-        let idle = floor.agent(agent).map(|a| a.idle_since);
+    fn standing(&self, queue: &QueueName, agent: &AgentId) -> (u64, Option<Instant>) {
+        let idle = self.seen.get(agent).map(|a| a.idle_since);
         let (calls, talk_ms) = self.work.get(agent).copied().unwrap_or_default();
         let place = |id| u64::from(self.config.agents[id].position);
         match self.config.queues[queue].strategy {
@@ -582,7 +510,7 @@ impl Model {
             Strategy::LeastTalk => (talk_ms, idle),
             Strategy::RoundRobin => {
                 let is_behind = self.last.get(queue).is_some_and(|last| place(agent) <= place(last));
-                (place(agent) + if is_behind { 100 } else { 0 }, None)
+                (place(agent) + if is_behind { 1_000 } else { 0 }, None)
             }
             Strategy::Linear => (place(agent), None),
             Strategy::Random | Strategy::Weighted => (0, None),
@@ -605,11 +533,11 @@ impl Model {
     }
 
     /// The caller had the first turn of all who could be served, and the agent was first by the queue's strategy.
-    fn best_pair(&self, now: Instant, floor: &Floor, call: CallId, agent: &AgentId) {
-        assert!(self.may_serve(now, floor, &call, agent, false), "{agent} may not serve {call}");
+    fn best_pair(&self, now: Instant, call: CallId, agent: &AgentId) {
+        assert!(self.may_serve(now, &call, agent, false), "{agent} may not serve {call}");
         assert!(self.takes_agent(now, &call, false), "{call} is rung for at {agent} too");
-        let standing = |id| (self.unmet(&call, id), self.standing(floor, &self.callers[&call].queue, id));
-        for other in self.states.keys().filter(|a| self.may_serve(now, floor, &call, a, true)) {
+        let standing = |id| (self.unmet(&call, id), self.standing(&self.callers[&call].queue, id));
+        for other in self.states.keys().filter(|a| self.may_serve(now, &call, a, true)) {
             assert!(standing(agent) <= standing(other), "{other} comes before {agent}");
         }
         if self.taking == Some(call) {
@@ -617,7 +545,7 @@ impl Model {
         }
         let turn = (self.is_rung(&call), self.turn(now, &self.callers[&call]));
         for (other, caller) in self.callers.iter().filter(|(c, _)| self.takes_agent(now, c, true)) {
-            let can_be_served = || self.states.keys().any(|a| self.may_serve(now, floor, other, a, true));
+            let can_be_served = || self.states.keys().any(|a| self.may_serve(now, other, a, true));
             let others = (self.is_rung(other), self.turn(now, caller));
             assert!(others >= turn || !can_be_served(), "{other} comes before {call}");
         }
@@ -625,7 +553,11 @@ impl Model {
 
     /// After each step: the floor and the model agree, and nobody waits for an idle agent.
     fn compare(&mut self, now: Instant, floor: &Floor) {
-        floor.check().unwrap();
+        // Where many are, counting everything anew at each step would take most of the time.
+        self.steps += 1;
+        if self.steps.is_multiple_of(1 + self.config.agents.len() / 12) {
+            floor.check().unwrap();
+        }
         assert!(self.moving.is_empty(), "sent to a queue, but in none");
         self.nobody_is_forgotten(now, floor);
         for view in floor.agents() {
@@ -652,7 +584,7 @@ impl Model {
             }
             assert_eq!(floor.position(*call), Some(self.position(now, call)));
             if self.takes_agent(now, call, true) {
-                let idle = self.states.keys().find(|a| self.may_serve(now, floor, call, a, false));
+                let idle = self.states.keys().find(|a| self.may_serve(now, call, a, false));
                 assert_eq!(idle, None, "{call} waits while an agent is idle");
             }
         }

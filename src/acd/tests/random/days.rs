@@ -1,34 +1,43 @@
 //! Random days, played.
 
+use super::world::config;
 use super::*;
 
 /// Days of the test; a soak run takes others by `HATIF_FLOOR_SEEDS`: so many, or `FROM..TO`.
 const SEEDS: u64 = 25;
-const STEPS: u64 = 2_000;
+/// How long a day is: some 2,400 inputs and what follows from them.
+const LENGTH: Duration = Duration::from_secs(3_600);
 
-fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64) -> Input {
-    let agent = AgentId::from(format!("10{}", dice.roll(9)));
+fn some_call(dice: &mut Dice, model: &Model, calls: u64) -> CallId {
     let waiting: Vec<CallId> = model.callers.keys().copied().collect();
+    let old = CallId::new(dice.roll(calls + 1), 0);
+    dice.pick(&waiting).unwrap_or(old)
+}
+
+/// Somebody calls; seldom one who waits already.
+fn arrival(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64) -> Input {
+    *calls += 1;
+    let call = if dice.roll(20) == 0 { some_call(dice, model, *calls) } else { CallId::new(*calls, 0) };
+    let queue = size.some_queue(dice);
+    let skills = dice.pick(&NEEDS).unwrap_or(&[]).iter().map(|s| (*s).to_owned()).collect();
+    let max_wait = (dice.roll(5) == 0).then(|| Duration::from_secs(dice.roll(60)));
+    let segment = (dice.roll(3) == 0).then(|| "gold".to_owned());
+    let last_agent = (dice.roll(2) == 0).then(|| size.some_agent(dice));
+    let (priority, transferred) = (dice.roll(3) as u32, None);
+    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent }
+}
+
+fn random_input(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64, last_offer: u64) -> Input {
+    let agent = size.some_agent(dice);
     let old = CallId::new(dice.roll(*calls + 1), 0);
-    let some_call = |dice: &mut Dice| dice.pick(&waiting).unwrap_or(old);
     let rings: Vec<OfferId> = model.rings.keys().copied().collect();
     let some_offer = |dice: &mut Dice| match dice.roll(8) {
         0 => OfferId(dice.roll(last_offer + 2)),
         _ => dice.pick(&rings).unwrap_or(OfferId(0)),
     };
     match dice.roll(32) {
-        0..=4 => {
-            *calls += 1;
-            let call = if dice.roll(20) == 0 { some_call(dice) } else { CallId::new(*calls, 0) };
-            let queue = dice.pick(&QUEUES).unwrap_or("a").into();
-            let skills = dice.pick(&NEEDS).unwrap_or(&[]).iter().map(|s| (*s).to_owned()).collect();
-            let max_wait = (dice.roll(5) == 0).then(|| Duration::from_secs(dice.roll(60)));
-            let segment = (dice.roll(3) == 0).then(|| "gold".to_owned());
-            let last_agent = (dice.roll(2) == 0).then(|| AgentId::from(format!("10{}", dice.roll(9))));
-            let (priority, transferred) = (dice.roll(3) as u32, None);
-            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent }
-        }
-        5 => Input::Leave { call: some_call(dice) },
+        0..=4 => arrival(dice, size, model, calls),
+        5 => Input::Leave { call: some_call(dice, model, *calls) },
         6 => Input::CallGone { call: old },
         7..=11 => Input::Answered { offer: some_offer(dice) },
         12 | 13 => {
@@ -61,6 +70,7 @@ fn random_input(dice: &mut Dice, model: &Model, calls: &mut u64, last_offer: u64
 /// One day on one floor.
 struct Day {
     dice: Dice,
+    size: Size,
     now: Instant,
     floor: Floor,
     model: Model,
@@ -74,24 +84,40 @@ struct Day {
 impl Day {
     fn new(seed: u64, start: Instant) -> Self {
         let mut dice = Dice(seed);
-        let config = config(&mut dice);
+        let size = Size::of(&mut dice);
+        let config = config(&mut dice, size);
         let floor = Floor::new(start, config.clone());
         let model = Model::new(start, config);
-        Self { dice, now: start, floor, model, calls: 0, last_offer: 0, text: String::new(), totals: Totals::default() }
+        Self {
+            dice,
+            size,
+            now: start,
+            floor,
+            model,
+            calls: 0,
+            last_offer: 0,
+            text: String::new(),
+            totals: Totals::default(),
+        }
     }
 
     /// Plays the day; at its end, with no more input, every queue runs empty and every deadline passes.
     fn play(mut self) -> (String, Totals) {
         self.done();
-        for _ in 0..STEPS {
+        while self.now < self.model.start + LENGTH {
             match self.dice.roll(600) {
                 0..3 => self.reload(),
                 3..200 => self.let_time_pass(),
+                200 => {
+                    for _ in 0..self.dice.roll(u64::from(self.size.agents)) {
+                        let input = arrival(&mut self.dice, self.size, &self.model, &mut self.calls);
+                        self.input(input);
+                    }
+                }
                 _ => {
-                    let input = random_input(&mut self.dice, &self.model, &mut self.calls, self.last_offer);
-                    self.model.hear(&input);
-                    self.floor.handle(self.now, input);
-                    self.done();
+                    let (calls, last_offer) = (&mut self.calls, self.last_offer);
+                    let input = random_input(&mut self.dice, self.size, &self.model, calls, last_offer);
+                    self.input(input);
                 }
             }
         }
@@ -100,6 +126,13 @@ impl Day {
         }
         assert!(self.model.callers.is_empty() && self.model.rings.is_empty(), "somebody is lost");
         (self.text, self.totals)
+    }
+
+    fn input(&mut self, input: Input) {
+        self.totals.inputs += 1;
+        self.model.hear(&input);
+        self.floor.handle(self.now, input);
+        self.done();
     }
 
     fn let_time_pass(&mut self) {
@@ -118,7 +151,7 @@ impl Day {
     }
 
     fn reload(&mut self) {
-        self.model.reload(self.now, config(&mut self.dice));
+        self.model.reload(self.now, config(&mut self.dice, self.size));
         self.floor.apply(self.now, self.model.config.clone());
         self.done();
     }
@@ -139,6 +172,7 @@ impl Day {
 
 #[derive(Debug, Default)]
 struct Totals {
+    inputs: u32,
     offers: u32,
     connects: u32,
     withdrawals: u32,
@@ -175,6 +209,7 @@ fn random_days_break_no_rule() {
     for seed in seeds.clone() {
         eprintln!("seed {seed}");
         let (_, totals) = Day::new(seed, start).play();
+        sum.inputs += totals.inputs;
         sum.offers += totals.offers;
         sum.connects += totals.connects;
         sum.withdrawals += totals.withdrawals;
@@ -183,7 +218,7 @@ fn random_days_break_no_rule() {
         sum.moved += totals.moved;
     }
     let seeds = seeds.end - seeds.start;
-    eprintln!("{} steps: {sum:?}", seeds * STEPS);
+    eprintln!("{seeds} days: {sum:?}");
     // The days must have been full of life, or they prove nothing.
     let least = |each: u64| u32::try_from(each * seeds).unwrap();
     assert!(sum.offers > least(150) && sum.connects > least(50) && sum.withdrawals > least(50), "{sum:?}");

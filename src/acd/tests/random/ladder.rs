@@ -3,7 +3,7 @@
 use super::*;
 
 /// The next step of a ladder.
-pub fn step(dice: &mut Dice, number: u64, before: Option<&Step>) -> Step {
+pub fn step(dice: &mut Dice, size: Size, number: u64, before: Option<&Step>) -> Step {
     let after = before.map_or(Duration::ZERO, |step| step.after + Duration::from_secs(1));
     let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
     let mut step = Step::new(&format!("s{number}"), after + Duration::from_secs(dice.roll(40)));
@@ -11,7 +11,7 @@ pub fn step(dice: &mut Dice, number: u64, before: Option<&Step>) -> Step {
     step.relax = dice.roll(5) as u8;
     step.groups = BTreeSet::from_iter(owned(dice.pick(&[&["g"][..], &["h"], &["g", "h"], &[], &[]]).unwrap_or(&[])));
     if dice.roll(4) == 0 {
-        step.agents.insert(format!("10{}", dice.roll(8)).into());
+        step.agents.insert(size.some_agent(dice));
     }
     step.mode = if dice.roll(2) == 0 { StepMode::Replace } else { StepMode::Cumulative };
     step.skip_unstaffed = dice.roll(2) == 0;
