@@ -149,8 +149,8 @@ fn announcements() {
 }
 
 fn enqueue(call: CallId, queue: QueueName, skills: Vec<String>, priority: u32) -> Input {
-    let (segment, max_wait, transferred, last_agent) = (None, None, None, None);
-    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent }
+    let (segment, max_wait, transferred, last_agent, number) = (None, None, None, None, None);
+    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number }
 }
 
 fn timed(event: impl FnOnce()) -> u64 {

@@ -165,6 +165,10 @@ pub enum Kind {
         /// Somebody transferred him here: his place counts from when he first waited.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         transferred: bool,
+        /// He hung up while he waited here and called again soon: his place counts from when he first waited, and he is
+        /// not another caller in the figures.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        resumed: bool,
     },
     /// The caller's place changed by a rule: he has waited for as long as anybody may be overtaken, or a new
     /// configuration orders the queue anew.

@@ -117,6 +117,7 @@ pub struct Metrics {
     outbound_refused: IntCounterVec,
     queue_waiting: IntGaugeVec,
     queue_longest: GaugeVec,
+    queue_resumed: IntCounterVec,
     queue_entered: IntCounterVec,
     queue_answered: IntCounterVec,
     queue_within: IntCounterVec,
@@ -283,6 +284,11 @@ impl Metrics {
             ),
             queue_waiting: m.gauges("queue_waiting", "Callers in the queue now", &["queue"]),
             queue_longest: m.seconds("queue_longest_wait_seconds", "The longest wait of those who wait", &["queue"]),
+            queue_resumed: m.counters(
+                "queue_resumed_total",
+                "Callers who hung up waiting and came back; not among the entered",
+                &["queue"],
+            ),
             queue_entered: m.counters("queue_entered_total", "Callers who entered", &["queue"]),
             queue_answered: m.counters("queue_answered_total", "Callers an agent talked with", &["queue"]),
             queue_within: m.counters("queue_answered_within_sl_total", "… within the service level time", &["queue"]),
@@ -404,6 +410,7 @@ impl Metrics {
             Kind::Bridged { .. } => {
                 self.served.insert(call, true);
             }
+            Kind::Queued { queue, resumed: true, .. } => self.queue_resumed.with_label_values(&[queue.as_str()]).inc(),
             Kind::Queued { queue, .. } => self.queue_entered.with_label_values(&[queue.as_str()]).inc(),
             Kind::QueueLeft { queue, outcome, wait_ms } => self.queue_left(queue, *outcome, *wait_ms),
             Kind::OfferEnded { queue, result, .. } => {
@@ -550,7 +557,7 @@ impl Metrics {
             self.queue_longest.with_label_values(&[label]).set(longest.as_secs_f64());
             self.queue_target.with_label_values(&[label]).set(queue.service_level.as_secs_f64());
             // Families with a series from the start: a rate over the first event is right.
-            for family in [&self.queue_entered, &self.queue_answered, &self.queue_within] {
+            for family in [&self.queue_entered, &self.queue_resumed, &self.queue_answered, &self.queue_within] {
                 family.with_label_values(&[label]).inc_by(0);
             }
             for kind in ["short", "long"] {

@@ -11,6 +11,18 @@ use super::{Output, Way};
 use crate::id::{CallId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome};
 
+/// How a caller enters a queue.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub claim: Claim,
+    /// When he leaves, by a longest wait of his own.
+    pub own_end: Option<Instant>,
+    /// Somebody transferred him.
+    pub transferred: bool,
+    /// He hung up here and called again.
+    pub resumed: bool,
+}
+
 impl Floor {
     /// A caller enters a queue; see [`super::Input::Enqueue`].
     pub(super) fn enqueue(
@@ -23,6 +35,7 @@ impl Floor {
         transferred: bool,
     ) {
         self.leave(now, call, QueueOutcome::Transferred);
+        let (claim, resumed) = if transferred { (claim, false) } else { self.resume(now, queue, claim) };
         if !self.queues.contains_key(queue) {
             return self.refuse(call, queue, QueueOutcome::NoAgents);
         }
@@ -30,25 +43,17 @@ impl Floor {
             return self.refuse(call, queue, QueueOutcome::Full);
         };
         let claim = Claim { hops: landing.hops(), ..claim };
-        let leave_at = max_wait.map(|limit| after(now, limit));
+        let own_end = max_wait.map(|limit| after(now, limit));
         self.land(call, queue, landing, |floor, queue, lane| {
-            floor.enter(now, call, queue, lane, claim, leave_at, transferred);
+            floor.enter(now, call, queue, lane, Entrance { claim, own_end, transferred, resumed });
         });
     }
 
-    /// A caller takes his place in a queue that has room for him. `own_end` is when he leaves by a longest wait of his own.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn enter(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        queue: QueueName,
-        lane: usize,
-        claim: Claim,
-        own_end: Option<Instant>,
-        transferred: bool,
-    ) {
-        let Some(config) = self.queues.get(&queue).map(|q| &q.config) else { return };
+    /// A caller takes his place in a queue that has room for him.
+    pub(super) fn enter(&mut self, now: Instant, call: CallId, queue: QueueName, lane: usize, entrance: Entrance) {
+        let Entrance { claim, own_end, transferred, resumed } = entrance;
+        let Some(entered) = self.queues.get(&queue) else { return };
+        let (config, overflow_at) = (&entered.config, Self::overflow_at(entered, now));
         self.next_seq += 1;
         let place = claim.place(now, self.origin, config, self.next_seq, call);
         let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
@@ -76,6 +81,7 @@ impl Floor {
             step_at: None,
             has_own_max_wait: own_end.is_some(),
             leave_at,
+            overflow_at,
             announce_at: interval.map(|i| after(now, i)),
             offers: Vec::new(),
             more_at: None,
@@ -83,6 +89,7 @@ impl Floor {
         };
         self.deadlines.set(caller.overdue_at, Due::Overdue(call));
         self.deadlines.set(caller.leave_at, Due::MaxWait(call));
+        self.deadlines.set(caller.overflow_at, Due::Overflow(call));
         self.deadlines.set(caller.announce_at, Due::Announce(call));
         let is_announced = caller.announce_at.is_some();
         self.callers.insert(call, caller);
@@ -95,7 +102,7 @@ impl Floor {
         self.line_up(now, call);
         self.tend(now, lane);
         let position = self.position(call).unwrap_or(0);
-        let queued = Kind::Queued { queue, position, skills, priority, segment, transferred };
+        let queued = Kind::Queued { queue, position, skills, priority, segment, transferred, resumed };
         self.journal(About::Call(call), queued);
         self.stand_at(call, sticky, steps);
         self.free_callers.push(call);
@@ -112,6 +119,9 @@ impl Floor {
         for offer in &caller.offers {
             self.withdraw_and_free(now, *offer, OfferResult::CallerGone);
         }
+        if outcome == QueueOutcome::Abandoned {
+            self.remember_gone(now, &caller);
+        }
         self.journal_left(now, call, &caller, outcome);
     }
 
@@ -127,6 +137,7 @@ impl Floor {
         let caller = self.callers.remove(&call)?;
         self.deadlines.clear(caller.overdue_at, Due::Overdue(call));
         self.deadlines.clear(caller.leave_at, Due::MaxWait(call));
+        self.deadlines.clear(caller.overflow_at, Due::Overflow(call));
         self.deadlines.clear(caller.announce_at, Due::Announce(call));
         self.deadlines.clear(caller.more_at, Due::More(call));
         self.deadlines.clear(caller.step_at, Due::Step(call));
@@ -143,6 +154,7 @@ impl Floor {
         }
         self.untend(caller.lane);
         self.close_personal(caller.lane);
+        self.gauge(&caller.queue);
         Some(caller)
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::calendar::Calendar;
-pub use super::way::{Lack, NoAgentRule, NoAgentRules, Way};
+pub use super::way::{Bound, Lack, NoAgentRule, NoAgentRules, Overflow, Way};
 use crate::id::{AgentId, QueueName};
 use crate::journal::AgentAction;
 
@@ -127,6 +127,11 @@ pub struct QueueConfig {
     pub segments: BTreeMap<String, Duration>,
     /// What becomes of callers for whom nobody is there. By default they wait.
     pub no_agents: NoAgentRules,
+    /// When callers go elsewhere because there are too many. By default never.
+    pub overflow: Overflow,
+    /// Who hangs up and calls again within this time keeps the time he has waited, twice at most. `None` = never, the
+    /// default.
+    pub resume_within: Option<Duration>,
     /// First and repeated announcement of the caller's place; `None` = never. Default 30 s.
     pub announce_every: Option<Duration>,
     /// Missed rings in a row after which `rna_action` is done; 0 = never. Default 2.
@@ -315,6 +320,8 @@ impl QueueConfig {
             max_wait_strict: None,
             segments: BTreeMap::new(),
             no_agents: NoAgentRules::default(),
+            overflow: Overflow::default(),
+            resume_within: None,
             announce_every: Some(Duration::from_secs(30)),
             rna_threshold: 2,
             rna_action: AgentAction::Pause,

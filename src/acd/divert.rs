@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Output;
+use super::callers::Entrance;
 use super::floor::Floor;
 use super::lane::Claim;
 use super::way::{Lack, Way};
@@ -59,10 +60,9 @@ impl Floor {
     /// way that lead to where no room is count for nothing.
     pub(super) fn find_room(&mut self, now: Instant, call: CallId, name: &QueueName, claim: &Claim) -> Option<Landing> {
         let (_, lane) = self.stage_at(now, name, now, 0, &claim.skills, Some(About::Call(call)))?;
-        if claim.hops < HOPS_MAX
-            && let Some((cause, way)) = self.turned_away(name, lane)
-            && self.sticky_lane(name, claim, Whom::Group).is_none()
-        {
+        self.gauge(name);
+        let rules = if claim.hops < HOPS_MAX { self.turned_away(name, claim, lane) } else { Vec::new() };
+        for (cause, way) in rules {
             let step = Step { queue: name.clone(), cause, way };
             match &step.way {
                 Way::Wait => {}
@@ -78,17 +78,21 @@ impl Floor {
                 }
             }
         }
-        let queue = self.queues.get(name)?;
-        let has_room = self.waiting(name) < queue.config.max_waiting;
-        has_room.then(|| Landing { steps: Vec::new(), enters: Some((name.clone(), lane)) })
+        let (_, is_full) = self.queues.get(name)?.size();
+        (!is_full).then(|| Landing { steps: Vec::new(), enters: Some((name.clone(), lane)) })
     }
 
-    /// The rule by which who comes to this queue now does not enter it.
-    fn turned_away(&self, name: &QueueName, lane: usize) -> Option<(Cause, Way)> {
-        let config = &self.queues.get(name)?.config;
-        let lack = self.lack(lane)?;
-        let rule = config.no_agents.of(lack);
-        (rule.way != Way::Wait && rule.after.is_zero()).then(|| (Cause::of(lack), rule.way.clone()))
+    /// The rules by which who comes to this queue now does not enter it, the first to be tried first.
+    fn turned_away(&mut self, name: &QueueName, claim: &Claim, lane: usize) -> Vec<(Cause, Way)> {
+        // Whom he waits for before all others may be there although nobody else is.
+        let lack = self.lack(lane).filter(|_| self.sticky_lane(name, claim, Whom::Group).is_none());
+        let Some(queue) = self.queues.get(name) else { return Vec::new() };
+        let nobody = lack.and_then(|lack| {
+            let rule = queue.config.no_agents.of(lack);
+            rule.after.is_zero().then(|| (Cause::of(lack), rule.way.clone()))
+        });
+        let overflow = self.overflows(queue).map(|cause| (cause, queue.config.overflow.way.clone()));
+        nobody.into_iter().chain(overflow).collect()
     }
 
     /// Brings a caller who waits nowhere to where he ends up. `asked` is the queue that the engine thinks he is in.
@@ -136,7 +140,7 @@ impl Floor {
             }
         };
         let mut claim = Claim { hops: caller.claim.hops.saturating_add(1), ..caller.claim.clone() };
-        let leave_at = caller.leave_at.filter(|_| caller.has_own_max_wait);
+        let own_end = caller.leave_at.filter(|_| caller.has_own_max_wait);
         if claim.hops > HOPS_MAX {
             return false;
         }
@@ -152,7 +156,7 @@ impl Floor {
         }
         self.journal_left(now, call, &caller, cause.outcome);
         self.land(call, &from, landing, |floor, queue, lane| {
-            floor.enter(now, call, queue, lane, claim, leave_at, false);
+            floor.enter(now, call, queue, lane, Entrance { claim, own_end, transferred: false, resumed: false });
         });
         true
     }

@@ -87,9 +87,9 @@ impl Floor {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.turns += 1;
         match input {
-            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent } => {
-                let since = transferred.unwrap_or(now);
-                let claim = Claim { skills, priority, segment, since, hops: 0, last_agent };
+            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number } => {
+                let (since, asked) = (transferred.unwrap_or(now), queue.clone());
+                let claim = Claim { skills, priority, segment, since, hops: 0, last_agent, number, asked, resumes: 0 };
                 self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some());
             }
             Input::Refuse { call, queue, outcome } => {
@@ -131,6 +131,7 @@ impl Floor {
                 Due::Step(call) => self.go_on(now, call),
                 Due::LeftAlone(lane) => self.left_alone(now, lane),
                 Due::Deserted(lane) => self.deserted(now, lane),
+                Due::Overflow(call) => self.overflow_due(now, call),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),
                 Due::Announce(call) => self.announce_due(now, call),
             }

@@ -10,8 +10,10 @@ use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
 use super::nobody::Deserted;
+use super::overflow::Over;
 use super::pool::{LaneKey, Pool, Stage};
 use super::ranked::Ranked;
+use super::resume::Gone;
 use super::sticky::Sticky;
 use super::strategy::Row;
 use crate::id::{AgentId, CallId, OfferId, QueueName};
@@ -48,6 +50,12 @@ pub(super) struct Claim {
     pub hops: u8,
     /// Who talked with him last.
     pub last_agent: Option<AgentId>,
+    /// His number, when he shows it.
+    pub number: Option<String>,
+    /// The queue he asked for, whatever rules sent him to.
+    pub asked: QueueName,
+    /// How often he hung up and came back.
+    pub resumes: u8,
 }
 
 impl Claim {
@@ -91,6 +99,8 @@ pub(super) struct Caller {
     /// When he came with a longest wait of his own.
     pub has_own_max_wait: bool,
     pub leave_at: Option<Instant>,
+    /// When he goes elsewhere, by the queue's `overflow`.
+    pub overflow_at: Option<Instant>,
     pub announce_at: Option<Instant>,
     /// The rings that run for him, in the order they began.
     pub offers: Vec<OfferId>,
@@ -117,6 +127,10 @@ pub(super) struct Queue {
     pub config: QueueConfig,
     /// Everybody who waits, those for whom a phone rings included.
     pub order: Ranked<Place>,
+    /// The bounds of `overflow` that are passed.
+    pub over: Over,
+    /// Who hung up here lately.
+    pub gone: Gone,
     /// The lane without needs: it counts all agents of the queue.
     pub base: usize,
     /// All lanes by stage and wishes.
@@ -254,6 +268,8 @@ impl Queue {
         Self {
             config,
             order: Ranked::default(),
+            over: Over::default(),
+            gone: Gone::default(),
             base: usize::MAX,
             lanes: BTreeMap::new(),
             personal: BTreeMap::new(),

@@ -28,6 +28,7 @@ mod matching;
 mod misses;
 mod nobody;
 mod offers;
+mod overflow;
 mod pause;
 mod phone;
 mod pool;
@@ -35,6 +36,7 @@ pub mod preview;
 mod ranked;
 mod reload;
 mod restore;
+mod resume;
 mod rounds;
 mod skill;
 mod sticky;
@@ -132,6 +134,8 @@ pub enum Input {
         transferred: Option<Instant>,
         /// Who talked with him last, for a queue that is `sticky`.
         last_agent: Option<AgentId>,
+        /// His number, by which he is known when he hangs up and calls again; `None` for one who does not show it.
+        number: Option<String>,
     },
     /// The caller hung up: out of the queue, outcome `Abandoned`. Nothing when he is in none.
     Leave {

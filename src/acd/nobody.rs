@@ -68,12 +68,21 @@ impl Floor {
         let lanes: Vec<usize> = agent.lanes.iter().chain(&agent.prospects).copied().collect();
         for index in lanes {
             self.tend(now, index);
+            self.gauge_base(index);
             // The first to log in or the last to log out changes it for all callers of the queue.
             let Some(lane) = self.lanes.get(index).filter(|lane| lane.staffed() <= 1) else { continue };
             let Some(queue) = self.queues.get(&lane.queue).filter(|queue| queue.base == index) else { continue };
             for other in queue.lanes.values().copied().collect::<Vec<_>>() {
                 self.tend(now, other);
             }
+        }
+    }
+
+    /// Agents came to a queue, or left it.
+    fn gauge_base(&mut self, index: usize) {
+        let Some(lane) = self.lanes.get(index) else { return };
+        if self.queues.get(&lane.queue).is_some_and(|queue| queue.base == index) {
+            self.gauge(&lane.queue.clone());
         }
     }
 

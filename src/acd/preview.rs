@@ -130,6 +130,9 @@ impl Floor {
             since: now,
             hops: 0,
             last_agent: None,
+            number: None,
+            asked: name.clone(),
+            resumes: 0,
         };
         let place = claim.place(now, self.origin, &queue.config, self.next_seq + 1, CallId::new(0, 0));
         let mut done = queue.config.steps_begun(Duration::ZERO);

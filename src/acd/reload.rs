@@ -71,6 +71,7 @@ impl Floor {
         let interval = config.announce_every.filter(|i| !i.is_zero());
         let max_wait = config.max_wait;
         queue.has_new_ladder = queue.config.ladder != config.ladder;
+        let is_overflow_new = queue.config.overflow != config.overflow;
         queue.config = config;
         for place in queue.order.iter() {
             let Some(caller) = self.callers.get_mut(&place.call) else { continue };
@@ -78,6 +79,11 @@ impl Floor {
                 self.deadlines.clear(caller.leave_at, Due::MaxWait(place.call));
                 caller.leave_at = caller.entered.checked_add(max_wait);
                 self.deadlines.set(caller.leave_at, Due::MaxWait(place.call));
+            }
+            if is_overflow_new {
+                self.deadlines.clear(caller.overflow_at, Due::Overflow(place.call));
+                caller.overflow_at = Self::overflow_at(queue, caller.entered);
+                self.deadlines.set(caller.overflow_at, Due::Overflow(place.call));
             }
             if is_announced_anew {
                 self.deadlines.clear(caller.announce_at, Due::Announce(place.call));

@@ -109,3 +109,25 @@ impl NoAgentRules {
         }
     }
 }
+
+/// A bound with two points, so that what is at it does not switch to and fro.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bound {
+    /// From here on it is passed.
+    pub on: u32,
+    /// Down from here it is no longer; below `on`.
+    pub off: u32,
+}
+
+/// When a queue sends callers elsewhere because it is too much for its agents.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Overflow {
+    /// Where they go. Default: nowhere.
+    pub way: Way,
+    /// Who has waited this long in the queue goes. `None` = nobody, the default.
+    pub wait: Option<Duration>,
+    /// So many wait: who comes goes. `None` = however many, the default.
+    pub size: Option<Bound>,
+    /// So many wait for each agent who is logged in (for the queue as a whole where none is): who comes goes.
+    pub per_agent: Option<Bound>,
+}

@@ -613,6 +613,12 @@ impl Call {
         self.play(context, play, &[prompt]);
     }
 
+    /// The caller's number, when he lets it be shown.
+    pub fn shown_number(&self) -> Option<&str> {
+        let is_shown = !self.private && !self.from.is_empty() && self.from != ANONYMOUS;
+        is_shown.then_some(self.from.as_str())
+    }
+
     /// A rule of the queue sent the caller to another, where he waits on.
     pub fn handle_moved(&mut self, context: &Context<'_>, queue: QueueName) {
         if !matches!(self.phase, Phase::Waiting { .. }) {

@@ -154,6 +154,8 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
         max_wait_strict: reader.duration("max_wait_strict", 0..=24 * hour).filter(|wait| !wait.is_zero()),
         segments: segments(reader),
         no_agents: default.no_agents,
+        overflow: default.overflow,
+        resume_within: reader.duration("resume_within", 0..=hour).filter(|within| !within.is_zero()),
         announce_every: match reader.duration("announce_every", 0..=hour) {
             None => default.announce_every,
             Some(every) if every.is_zero() => None,

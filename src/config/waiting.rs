@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::acd::config::{Lack, NoAgentRule, Way};
+use crate::acd::config::{Bound, Lack, NoAgentRule, Overflow, Way};
 use crate::diagnostic::did_you_mean;
 use crate::id::QueueName;
 
 use super::people::{Names, People, queue_exists};
 use super::reader::{Reader, Text};
-use super::source::{Entry, Place, Value};
+use super::source::{Entry, Node, Place, Value};
 use super::values::covers;
 
 /// Longest time that a rule may wait.
 const AFTER_MAX: u64 = 24 * 3_600;
+/// Most callers that a bound may name.
+const BOUND_MAX: i64 = 100_000;
 
 /// Reads the rules of one queue; to be done when all names and numbers are known.
 pub fn read(reader: &Reader, names: &Names, people: &mut People) {
@@ -23,6 +25,10 @@ pub fn read(reader: &Reader, names: &Names, people: &mut People) {
         if let Some(queue) = people.floor.queues.get_mut(name) {
             *queue.no_agents.of_mut(lack) = rule;
         }
+    }
+    let Some(overflow) = overflow(reader, names, people) else { return };
+    if let Some(queue) = people.floor.queues.get_mut(name) {
+        queue.overflow = overflow;
     }
 }
 
@@ -58,6 +64,63 @@ fn no_agent_rule(reader: &Reader, key: &str, names: &Names, people: &People) -> 
             None
         }
     }
+}
+
+/// `{ to = "queue:backup", wait = "90s", size = { on = 20, off = 15 }, per_agent = 3 }`.
+fn overflow(reader: &Reader, names: &Names, people: &People) -> Option<Overflow> {
+    let node = reader.node("overflow")?;
+    let Value::Table(entries) = &node.value else {
+        reader.wrong_type("overflow", node.place, "a table as { to = \"queue:backup\", wait = \"90s\" }", &node.value);
+        return None;
+    };
+    only(reader, "overflow", entries, &["to", "wait", "size", "per_agent", "estimated_wait"]);
+    let entry = |key: &str| entries.iter().find(|entry| entry.name == key);
+    if let Some(entry) = entry("estimated_wait") {
+        reader.problems.not_built(entry.place, "overflow by estimated_wait");
+    }
+    let wait = entry("wait").and_then(|e| reader.duration_of("wait", &e.node, 1..=AFTER_MAX));
+    let bound_at = |key: &str| entry(key).and_then(|entry| bound(reader, entry));
+    let (size, per_agent) = (bound_at("size"), bound_at("per_agent"));
+    let Some(to) = entry("to") else {
+        let help = "write overflow = { to = \"queue:backup\", wait = \"90s\" }".to_owned();
+        reader.problems.error(node.place, "config::missing", "\"overflow\" has no \"to\"", help);
+        return None;
+    };
+    let way = way(reader, &reader.text_of("to", &to.node)?, false, names, people)?;
+    Some(Overflow { way, wait, size, per_agent })
+}
+
+/// `20`, or `{ on = 20, off = 15 }`.
+fn bound(reader: &Reader, entry: &Entry) -> Option<Bound> {
+    let number = |name: &str, node: &Node, least: i64| match node.value {
+        Value::Integer(Some(number)) if (least..=BOUND_MAX).contains(&number) => u32::try_from(number).ok(),
+        _ => {
+            reader.bad(node.place, format!("\"{name}\" must be a whole number from {least} to {BOUND_MAX}"), None);
+            None
+        }
+    };
+    let Value::Table(entries) = &entry.node.value else {
+        let on = number(&entry.name, &entry.node, 1)?;
+        return Some(Bound { on, off: on - 1 });
+    };
+    only(reader, &entry.name, entries, &["on", "off"]);
+    let inner = |key: &str| entries.iter().find(|entry| entry.name == key);
+    let (Some(on), Some(off)) = (inner("on"), inner("off")) else {
+        let help = format!("write {} = {{ on = 20, off = 15 }}", entry.name);
+        reader.problems.error(
+            entry.place,
+            "config::missing",
+            format!("\"{}\" needs \"on\" and \"off\"", entry.name),
+            help,
+        );
+        return None;
+    };
+    let bound = Bound { on: number("on", &on.node, 1)?, off: number("off", &off.node, 0)? };
+    if bound.off >= bound.on {
+        reader.bad(off.node.place, "\"off\" must be below \"on\"", None);
+        return None;
+    }
+    Some(bound)
 }
 
 /// Notes keys of an inner table that are not among `known`.
@@ -128,10 +191,10 @@ pub fn refuse_circles(readers: &[Reader]) {
 /// The queues that the rules of a queue lead to, with the places that say so.
 fn targets<'a>(reader: &Reader<'a>) -> Vec<(&'a str, Place)> {
     let mut targets = Vec::new();
-    for key in Lack::ALL.map(Lack::key) {
+    for (key, inner) in Lack::ALL.map(|lack| (lack.key(), "action")).into_iter().chain([("overflow", "to")]) {
         let Some(node) = reader.node(key) else { continue };
         let inner = match &node.value {
-            Value::Table(entries) => entries.iter().find(|e| e.name == "action").map(|e| &e.node),
+            Value::Table(entries) => entries.iter().find(|e| e.name == inner).map(|e| &e.node),
             _ => Some(node),
         };
         if let Some(node) = inner

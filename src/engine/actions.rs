@@ -104,8 +104,8 @@ impl Engine {
                 if self.refuse_closed(now, id, &queue, transferred.is_some()) {
                     return;
                 }
-                let number = self.calls.get(&id).map(|call| call.from().to_owned());
-                let last_agent = number.and_then(|number| self.regulars.agent_of(&number).cloned());
+                let number = self.calls.get(&id).and_then(Call::shown_number).map(str::to_owned);
+                let last_agent = number.as_ref().and_then(|number| self.regulars.agent_of(number).cloned());
                 let input = acd::Input::Enqueue {
                     call: id,
                     queue,
@@ -115,6 +115,7 @@ impl Engine {
                     max_wait,
                     transferred,
                     last_agent,
+                    number,
                 };
                 self.tell_floor(now, input);
                 if transferred.is_some() && self.floor.position(id).is_some() {

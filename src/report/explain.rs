@@ -134,6 +134,7 @@ struct Asks {
     priority: u32,
     segment: Option<String>,
     transferred: bool,
+    resumed: bool,
 }
 
 /// The story of one call.
@@ -209,9 +210,9 @@ impl Story {
         Some(match kind.clone() {
             Kind::CallStarted { from, to, .. } => Event::Started { from, to },
             Kind::FlowEntered { flow, .. } => Event::Flow { flow },
-            Kind::Queued { queue, position, skills, priority, segment, transferred } => {
+            Kind::Queued { queue, position, skills, priority, segment, transferred, resumed } => {
                 let scene = self.scene(&queue);
-                Event::Queued { queue, position, asks: Asks { skills, priority, segment, transferred }, scene }
+                Event::Queued { queue, position, asks: Asks { skills, priority, segment, transferred, resumed }, scene }
             }
             Kind::Escalated { queue, step } => Event::Escalated { queue, step },
             Kind::Sticky { queue, whom, agent } => Event::Sticky { queue, whom, agent },

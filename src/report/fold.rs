@@ -420,17 +420,19 @@ impl Tracked {
 
     fn handle_queue(&mut self, at: Wall, kind: &Kind) {
         match kind {
-            Kind::Queued { queue, position, skills, priority, transferred, .. } => {
+            Kind::Queued { queue, position, skills, priority, transferred, resumed, .. } => {
                 self.stop_ivr(at);
                 let visit = QueueVisit {
                     position_at_entry: *position,
                     priority: *priority,
                     skills: skills.clone(),
                     transferred: *transferred,
+                    resumed: *resumed,
                     ..QueueVisit::begin(queue.clone(), at)
                 };
                 push(&mut self.record.queue_visits, visit);
-                step(&mut self.record, at, format!("queue {queue}, place {position}"));
+                let again = if *resumed { ", back after he hung up" } else { "" };
+                step(&mut self.record, at, format!("queue {queue}, place {position}{again}"));
             }
             Kind::Escalated { step: name, .. } => {
                 let name = name.as_deref().unwrap_or("none");
@@ -775,6 +777,7 @@ impl QueueVisit {
             outcome: None,
             skills: Vec::new(),
             transferred: false,
+            resumed: false,
         }
     }
 }

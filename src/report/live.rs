@@ -525,7 +525,15 @@ mod tests {
                 seq,
                 seconds,
                 About::Call(call(number)),
-                Kind::Queued { queue, position, skills, priority: 0, segment: None, transferred: false },
+                Kind::Queued {
+                    queue,
+                    position,
+                    skills,
+                    priority: 0,
+                    segment: None,
+                    transferred: false,
+                    resumed: false,
+                },
             )
         };
         let mut live = folded(&[queued(1, 1, 0, 1), queued(2, 2, 10, 2), queued(3, 3, 59, 1)]);

@@ -212,6 +212,9 @@ pub struct QueueVisit {
     /// Somebody transferred him here: he kept the place of his first entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transferred: bool,
+    /// He hung up here while he waited and called again: he kept the time, and is no other caller in the figures.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
 }
 
 /// Somebody who was brought into a talk.

@@ -97,6 +97,7 @@ pub(crate) fn queue_call(number: u128, first_seq: u64) -> Vec<Entry> {
                 priority: 0,
                 segment: None,
                 transferred: false,
+                resumed: false,
             },
         ),
         (8, offered(1, &missed)),

@@ -2,12 +2,13 @@
 
 use hatif::acd::Wish;
 use hatif::acd::config::QueueConfig;
-use hatif::acd::way::{Lack, NoAgentRule, Way};
+use hatif::acd::way::{Bound, Lack, NoAgentRule, Overflow, Way};
 use hatif::engine::Settings;
 use hatif::journal::{EndReason, Party, QueueOutcome};
 use hatif::media::Command as Media;
 
 use crate::centre::*;
+use crate::phone::Leg;
 use crate::settings::queue;
 
 /// Nobody of `support` is logged in, or all are paused.
@@ -145,4 +146,91 @@ fn f13_the_flow_goes_on_at_the_edge_of_the_reason_or_at_no_agents() {
     let ivr = centre.record(0).ivr.clone().expect("a flow");
     assert!(ivr.path.iter().any(|node| node == "nobody"), "{:?}", ivr.path);
     assert!(prompts_played(&centre) > 0);
+}
+
+/// Two agents talk, two callers wait; this is the rule for more.
+fn crowded(overflow: Overflow) -> (Centre, Vec<Leg>) {
+    let mut centre = Centre::with(|settings: &mut Settings| {
+        let support = settings.floor.queues.get_mut("support").expect("support");
+        support.overflow = overflow;
+        support.resume_within = Some(seconds(60));
+    });
+    for agent in ["101", "102"] {
+        centre.want(agent, Wish::Pause("lunch".into()));
+    }
+    let mut waiting = Vec::new();
+    for n in 1..=2 {
+        waiting.push(centre.connect(stranger(n), &format!("055{n}"), "600"));
+        centre.pass(seconds(2));
+    }
+    (centre, waiting)
+}
+
+/// One more than may wait goes to the other queue; who has waited too long follows him, and is before him there.
+#[test]
+fn f14_too_many_and_too_long_lead_to_the_other_queue() {
+    let (mut centre, mut waiting) = crowded(Overflow {
+        way: Way::Queue(queue("vip")),
+        wait: Some(seconds(60)),
+        size: Some(Bound { on: 2, off: 1 }),
+        per_agent: None,
+    });
+    centre.pass(seconds(10));
+    waiting.push(centre.connect(stranger(3), "0553", "600"));
+    centre.pass(seconds(50));
+    centre.want("101", Wish::Ready); // serves both: the first caller is in vip by now, before the third
+    let agent = centre.rung(desk(101));
+    centre.picks_up(&agent);
+    centre.pass(seconds(5));
+    for customer in &mut waiting {
+        centre.bye(customer);
+    }
+    centre.ended(&agent);
+    centre.nothing_is_left();
+    let visits = |centre: &Centre, n: usize| -> Vec<(String, Option<QueueOutcome>)> {
+        centre.record(n).queue_visits.iter().map(|v| (v.queue.to_string(), v.outcome)).collect()
+    };
+    let both = |last| [("support".to_owned(), Some(QueueOutcome::Overflow)), ("vip".to_owned(), Some(last))].to_vec();
+    assert_eq!(visits(&centre, 0), both(QueueOutcome::Answered));
+    assert_eq!(visits(&centre, 1), both(QueueOutcome::Abandoned));
+    assert_eq!(visits(&centre, 2), both(QueueOutcome::Abandoned));
+    let words = centre.words(2);
+    assert!(words.contains("overflow.size 2 of 2: queue:vip\n"), "{words}");
+    assert!(centre.words(0).contains("overflow.wait 60 of 60: queue:vip\n"), "{}", centre.words(0));
+}
+
+/// A redial: the caller is first again, and the figures know one caller who waited and was answered.
+#[test]
+fn f16_a_redial_has_the_old_place_and_is_one_caller_in_the_figures() {
+    let (mut centre, mut waiting) = crowded(Overflow::default());
+    centre.pass(seconds(30));
+    centre.bye(&mut waiting[0]);
+    centre.pass(seconds(20));
+    let mut again = centre.connect(stranger(1), "0551", "600");
+    centre.want("101", Wish::Ready);
+    let agent = centre.rung(desk(101));
+    centre.picks_up(&agent);
+    centre.pass(seconds(5));
+    centre.bye(&mut again);
+    centre.ended(&agent);
+    centre.bye(&mut waiting[1]);
+    centre.nothing_is_left();
+    let visit = centre.record(2).queue_visits[0].clone();
+    assert!(visit.resumed && visit.outcome == Some(QueueOutcome::Answered), "{visit:?}");
+    assert!(!centre.record(0).queue_visits[0].resumed);
+    assert!(centre.words(2).contains("queue support, place 1, back after he hung up\n"), "{}", centre.words(2));
+}
+
+/// Who hides his number is nobody who was here before.
+#[test]
+fn f16_who_hides_his_number_begins_anew() {
+    let (mut centre, mut waiting) = crowded(Overflow::default());
+    centre.bye(&mut waiting[0]);
+    let mut hidden = centre.connect(stranger(1), "anonymous", "600");
+    centre.bye(&mut hidden);
+    let mut again = centre.connect(stranger(1), "anonymous", "600");
+    centre.bye(&mut again);
+    centre.bye(&mut waiting[1]);
+    centre.nothing_is_left();
+    assert!((0..4).all(|n| !centre.record(n).queue_visits[0].resumed));
 }

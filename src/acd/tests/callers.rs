@@ -196,6 +196,7 @@ fn who_waited_longest_allowed_leaves_by_timeout_even_while_it_rings() {
         max_wait: Some(Duration::from_secs(8)),
         transferred: None,
         last_agent: None,
+        number: None,
     };
     w.input(input);
     w.pass(7.9);

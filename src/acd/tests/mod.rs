@@ -10,6 +10,7 @@ mod ladder;
 mod misses;
 mod nobody;
 mod order;
+mod overflow;
 mod pauses;
 mod phones;
 mod preview;
@@ -129,6 +130,7 @@ impl World {
             max_wait: None,
             transferred: None,
             last_agent: None,
+            number: None,
         })
     }
 

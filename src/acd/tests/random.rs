@@ -1,6 +1,7 @@
 //! Random days on a small floor, beside a naive model that reads nothing but journal and configuration.
 
 mod days;
+mod excess;
 mod ladder;
 mod sticky;
 mod world;
@@ -15,7 +16,7 @@ use super::super::config::{
     WrapUpMode,
 };
 use super::super::skill::Skill;
-use super::super::way::{Lack, NoAgentRule, NoAgentRules};
+use super::super::way::{Bound, Lack, NoAgentRule, NoAgentRules, Overflow};
 use super::super::{AgentView, Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Whom};
@@ -73,6 +74,8 @@ struct Model {
     moving: BTreeMap<CallId, Instant>,
     /// Callers for whom nobody is there, and since when.
     lacking: BTreeMap<(CallId, QueueName), (Lack, Instant)>,
+    /// What callers came with, and who hung up lately.
+    excess: excess::Excess,
     /// Whom callers talked with last.
     last_agents: BTreeMap<CallId, AgentId>,
     /// A ring failed in this step.
@@ -129,6 +132,7 @@ impl Model {
             delays: BTreeMap::new(),
             moving: BTreeMap::new(),
             lacking: BTreeMap::new(),
+            excess: excess::Excess::default(),
             last_agents: BTreeMap::new(),
             has_just_failed: false,
             steps: 0,
@@ -161,6 +165,7 @@ impl Model {
         };
         self.lacking.retain(|(call, _), _| is_same(call));
         self.last.retain(|queue, _| self.config.queues.contains_key(queue));
+        self.excess.reload(now, &self.config);
         for (queue, last) in std::mem::take(&mut self.last) {
             let stays = |id: &&AgentId| self.config.agents.contains_key(*id) && place(id) <= place(&last);
             if let Some(last) = old.agents.keys().filter(stays).max_by_key(|id| place(id)) {
@@ -200,11 +205,12 @@ impl Model {
 
     fn fold(&mut self, now: Instant, about: &About, kind: &Kind) {
         match (about, kind) {
-            (About::Call(call), Kind::Queued { queue, skills, priority, segment, position, .. }) => {
+            (About::Call(call), Kind::Queued { queue, skills, priority, segment, position, resumed, .. }) => {
+                self.is_let_in(*call, queue, *resumed);
                 self.entered += 1;
                 let skills = skills.iter().map(|s| s.parse().unwrap()).collect();
                 let (queue, priority, segment) = (queue.clone(), *priority, segment.clone());
-                let since = self.moving.remove(call).unwrap_or(now);
+                let since = self.moving.remove(call).unwrap_or_else(|| self.excess.since(call).unwrap_or(now));
                 let seq = self.entered;
                 let caller = Waiting {
                     queue,
@@ -223,24 +229,35 @@ impl Model {
                 assert!(self.callers.insert(*call, caller).is_none(), "{call} is in two queues");
                 assert_eq!(self.position(now, call), *position);
             }
-            (About::Call(call), Kind::Diverted { queue, to, rule, .. }) => {
-                let since = self.callers.get(call).map_or(now, |caller| caller.since);
+            (About::Call(call), Kind::Diverted { queue, to, rule, figure, limit }) => {
+                let since = self.callers.get(call).map(|caller| caller.since);
+                let since = since.unwrap_or_else(|| self.excess.since(call).unwrap_or(now));
                 if to.starts_with("queue:") {
                     self.moving.entry(*call).or_insert(since);
                 } else {
                     self.moving.remove(call);
                 }
-                if let Some(caller) = self.callers.get(call).filter(|caller| caller.queue == *queue) {
+                if rule.starts_with("overflow.") {
+                    self.overflows(now, *call, queue, rule, figure.zip(*limit).unwrap());
+                } else if let Some(caller) = self.callers.get(call).filter(|caller| caller.queue == *queue) {
                     let lack = self.lack(caller, false).map(Lack::key);
                     assert_eq!(lack, Some(rule.as_str()), "{call} is sent away");
                 }
             }
             (About::Call(call), Kind::QueueLeft { queue, outcome, .. }) => {
                 self.lacking.retain(|(gone, _), _| gone != call);
-                let was = self.callers.remove(call).map(|c| c.queue);
+                let gone = self.callers.remove(call);
+                if let Some(caller) = gone.as_ref().filter(|_| *outcome == QueueOutcome::Abandoned) {
+                    self.hung_up(now, call, caller.since);
+                }
+                let was = gone.map(|c| c.queue);
                 match outcome {
-                    QueueOutcome::Full => assert_eq!(was, None),
-                    QueueOutcome::NoAgents
+                    QueueOutcome::Full => {
+                        assert_eq!(was, None);
+                        self.is_refused(queue);
+                    }
+                    QueueOutcome::Overflow
+                    | QueueOutcome::NoAgents
                     | QueueOutcome::NoneLoggedIn
                     | QueueOutcome::NoneSkilled
                     | QueueOutcome::AllPaused => assert!(was.is_none() || was.as_ref() == Some(queue)),
@@ -267,6 +284,7 @@ impl Model {
                 self.taking = (config.strategy == Strategy::RingAll).then_some(*call);
             }
             (About::Call(call), Kind::OfferEnded { offer, agent, queue, result, .. }) => {
+                self.excess.rung(now, *call);
                 assert_eq!(self.rings.remove(offer), Some((agent.clone(), *call)));
                 if !self.is_rung(call) {
                     self.more_at.remove(call);
@@ -316,8 +334,9 @@ impl Model {
     }
 
     /// Who chooses is there: failures in a row begin anew.
-    fn hear(&mut self, input: &Input) {
-        if let Input::Enqueue { call, last_agent, .. } = input {
+    fn hear(&mut self, now: Instant, input: &Input) {
+        if let Input::Enqueue { call, queue, last_agent, number, .. } = input {
+            self.comes(now, *call, queue, number.as_deref());
             self.last_agents.remove(call);
             self.last_agents.extend(last_agent.clone().map(|agent| (*call, agent)));
         }
@@ -579,6 +598,7 @@ impl Model {
         let is_calm = floor.poll_timeout().is_none_or(|at| at > now);
         for call in self.callers.keys() {
             self.sticks_rightly(now, call, is_calm);
+            self.overflows_in_time(now, call, is_calm);
             if is_calm && self.callers[call].sticky.is_none() {
                 self.climbs(now, call);
             }

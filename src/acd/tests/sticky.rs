@@ -28,6 +28,7 @@ fn again(w: &mut World, n: u64, last: &str) -> Vec<Output> {
         max_wait: None,
         transferred: None,
         last_agent: Some(last.into()),
+        number: None,
     })
 }
 

@@ -254,6 +254,18 @@ pub const QUEUE: Section = Section {
             "… when agents are logged in, but none with the skills the caller needs, at their level.",
         ),
         key(
+            "overflow",
+            "table of `to` (`\"queue:NAME\"`, `\"number:N\"`, `\"flow:NAME\"`) and bounds: `wait` (duration 1 s–24 h), `size` and `per_agent` (whole number, or `{ on = N, off = M }`, 1–100000)",
+            "never",
+            "Where callers go when there are too many: who has waited for `wait`; who comes when `size` wait, or `per_agent` for each agent logged in, until no more than `off` do; who comes to a full queue.",
+        ),
+        key(
+            "resume_within",
+            "duration 0–1 h",
+            "`\"0s\"`",
+            "Who hangs up waiting and calls again within this time keeps the time he has waited, twice at most; `\"0s\"` = nobody. `\"60s\"` is usual.",
+        ),
+        key(
             "announce_every",
             "duration, `\"0s\"` or 5 s–1 h",
             "`\"30s\"`",
@@ -297,7 +309,7 @@ pub const QUEUE: Section = Section {
         key("delay_unreachable", "duration 0–1 h", "`\"5s\"`", "… after his phone could not be reached."),
         key("delay_timeout", "duration 0–1 h", "`\"5s\"`", "… after his phone said nothing at all."),
     ],
-    not_built: &["callback", "relax", "overflow", "priority", "autofill", "language"],
+    not_built: &["callback", "relax", "priority", "autofill", "language"],
 };
 
 /// A queue's `sticky`.

@@ -148,6 +148,9 @@ fn wishes(asks: &Asks) -> Option<String> {
     if asks.transferred {
         parts.push("دوره من انتظاره الأول".to_owned());
     }
+    if asks.resumed {
+        parts.push("دوره قبل أن يُغلق الخط قبل قليل".to_owned());
+    }
     (!parts.is_empty()).then(|| format!("جاء ومعه: {}.", list(parts)))
 }
 

@@ -134,6 +134,9 @@ fn wishes(asks: &Asks) -> Option<String> {
     if asks.transferred {
         parts.push("the place of his first wait".to_owned());
     }
+    if asks.resumed {
+        parts.push("the place he had before he hung up a moment ago".to_owned());
+    }
     (!parts.is_empty()).then(|| format!("He came with {}.", parts.join(", ")))
 }
 

@@ -230,6 +230,7 @@ impl World<'_> {
             max_wait: None,
             transferred: None,
             last_agent: None,
+            number: None,
         };
         self.tell(enters);
         if let (Some(at), true) = (patience, self.is(n, Where::Waiting)) {

@@ -24,7 +24,8 @@ fn arrival(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64) -> Input
     let segment = (dice.roll(3) == 0).then(|| "gold".to_owned());
     let last_agent = (dice.roll(2) == 0).then(|| size.some_agent(dice));
     let (priority, transferred) = (dice.roll(3) as u32, None);
-    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent }
+    let number = (dice.roll(3) != 0).then(|| dice.roll(3).to_string());
+    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number }
 }
 
 fn random_input(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64, last_offer: u64) -> Input {
@@ -130,7 +131,7 @@ impl Day {
 
     fn input(&mut self, input: Input) {
         self.totals.inputs += 1;
-        self.model.hear(&input);
+        self.model.hear(self.now, &input);
         self.floor.handle(self.now, input);
         self.done();
     }
@@ -179,6 +180,8 @@ struct Totals {
     discards: u32,
     left: u32,
     moved: u32,
+    overflowed: u32,
+    resumed: u32,
 }
 
 impl Totals {
@@ -190,6 +193,10 @@ impl Totals {
             Output::Discard { .. } => self.discards += 1,
             Output::Left { .. } => self.left += 1,
             Output::Moved { .. } => self.moved += 1,
+            Output::Journal { kind: Kind::Queued { resumed: true, .. }, .. } => self.resumed += 1,
+            Output::Journal { kind: Kind::QueueLeft { outcome: QueueOutcome::Overflow, .. }, .. } => {
+                self.overflowed += 1
+            }
             Output::Announce { .. } | Output::Journal { .. } => {}
         }
     }
@@ -216,6 +223,8 @@ fn random_days_break_no_rule() {
         sum.discards += totals.discards;
         sum.left += totals.left;
         sum.moved += totals.moved;
+        sum.overflowed += totals.overflowed;
+        sum.resumed += totals.resumed;
     }
     let seeds = seeds.end - seeds.start;
     eprintln!("{seeds} days: {sum:?}");
@@ -223,6 +232,7 @@ fn random_days_break_no_rule() {
     let least = |each: u64| u32::try_from(each * seeds).unwrap();
     assert!(sum.offers > least(150) && sum.connects > least(50) && sum.withdrawals > least(50), "{sum:?}");
     assert!(sum.discards > least(50) && sum.left > least(50) && sum.moved > least(3), "{sum:?}");
+    assert!(sum.overflowed > least(5) && sum.resumed > least(1), "{sum:?}");
 }
 
 #[test]

@@ -82,6 +82,8 @@ pub fn config(dice: &mut Dice, size: Size) -> FloorConfig {
             segments: BTreeMap::from([("gold".to_owned(), seconds(dice, 100))]),
             no_agents: no_agents(dice, size, &name),
             sticky: sticky::rules(dice),
+            overflow: excess::overflow(dice, size, &name),
+            resume_within: (dice.roll(2) == 0).then(|| Duration::from_secs(5 + dice.roll(100))),
             announce_every: (dice.roll(2) == 0).then(|| seconds(dice, 60)),
             rna_threshold: dice.roll(4) as u32,
             exclude_agent: seconds(dice, 30),
@@ -131,13 +133,16 @@ pub fn config(dice: &mut Dice, size: Size) -> FloorConfig {
     config
 }
 
+/// Queues after this one among the first few; perhaps some that are not there.
+pub fn later(size: Size, name: &QueueName) -> impl Iterator<Item = Way> {
+    (0..=2).map(move |n| size.queue(n)).filter(move |queue| queue > name).map(Way::Queue)
+}
+
 /// Rules for when nobody is there; they lead to later queues only, perhaps to one that is not there.
 fn no_agents(dice: &mut Dice, size: Size, name: &QueueName) -> NoAgentRules {
     let mut rules = NoAgentRules::default();
     for lack in Lack::ALL {
-        // Perhaps one that is not there.
-        let later = (0..=2).map(|n| size.queue(n)).filter(|queue| queue > name).map(Way::Queue);
-        let ways: Vec<Way> = later.chain([Way::Wait, Way::HangUp, Way::Number("7".to_owned())]).collect();
+        let ways: Vec<Way> = later(size, name).chain([Way::Wait, Way::HangUp, Way::Number("7".to_owned())]).collect();
         let after = Duration::from_secs(dice.pick(&[0, 0, 3, 20]).unwrap_or(0));
         *rules.of_mut(lack) = NoAgentRule { way: dice.pick(&ways).unwrap_or_default(), after };
     }

@@ -1,0 +1,76 @@
+//! Callers who hung up while they waited and call again soon: they keep the time they have waited.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::floor::Floor;
+use super::lane::{Caller, Claim};
+use crate::id::QueueName;
+
+/// How often in a row one caller may hang up and keep his time: nobody holds a place by ringing up now and then.
+const RESUMES_MAX: u8 = 2;
+/// Most callers of a queue who are remembered; the oldest are forgotten first.
+const GONE_MAX: usize = 10_000;
+
+/// Who hung up in a queue lately, by number.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    by_number: BTreeMap<String, Abandoned>,
+    /// The same, in the order in which they hung up; one who called again meanwhile may stand here too.
+    order: VecDeque<(Instant, String)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Abandoned {
+    /// When he hung up.
+    at: Instant,
+    /// Since when he had waited.
+    since: Instant,
+    /// How often he had come back before.
+    resumes: u8,
+}
+
+impl Gone {
+    fn forget_old(&mut self, now: Instant, within: Duration) {
+        while let Some((at, number)) = self.order.front() {
+            if self.order.len() <= GONE_MAX && now.saturating_duration_since(*at) <= within {
+                return;
+            }
+            // He may have hung up once more since.
+            if self.by_number.get(number).is_some_and(|gone| gone.at == *at) {
+                self.by_number.remove(number);
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+impl Floor {
+    /// A caller hung up while he waited.
+    pub(super) fn remember_gone(&mut self, now: Instant, caller: &Caller) {
+        let claim = &caller.claim;
+        let (Some(number), Some(asked)) = (&claim.number, self.queues.get_mut(&claim.asked)) else { return };
+        let Some(within) = asked.config.resume_within else { return };
+        if claim.resumes < RESUMES_MAX {
+            let gone = Abandoned { at: now, since: claim.since, resumes: claim.resumes };
+            asked.gone.by_number.insert(number.clone(), gone);
+            asked.gone.order.push_back((now, number.clone()));
+        }
+        asked.gone.forget_old(now, within);
+    }
+
+    /// What a caller claims who enters this queue anew; with whether he goes on waiting where he hung up.
+    pub(super) fn resume(&mut self, now: Instant, name: &QueueName, claim: Claim) -> (Claim, bool) {
+        let Some(queue) = self.queues.get_mut(name) else { return (claim, false) };
+        let Some(within) = queue.config.resume_within else {
+            queue.gone = Gone::default();
+            return (claim, false);
+        };
+        queue.gone.forget_old(now, within);
+        let found = claim.number.as_ref().and_then(|number| queue.gone.by_number.remove(number));
+        match found {
+            Some(gone) => (Claim { since: gone.since, resumes: gone.resumes + 1, ..claim }, true),
+            None => (claim, false),
+        }
+    }
+}
