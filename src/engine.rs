@@ -574,8 +574,8 @@ impl Engine {
             acd::Output::Offer { offer, call, agent, queue, .. } => self.offer(now, offer, call, agent, queue),
             acd::Output::Withdraw { offer } | acd::Output::Discard { offer } => self.withdraw(now, offer),
             acd::Output::Connect { offer, call, .. } => self.connect_offer(now, offer, call),
-            acd::Output::Announce { call, position } => {
-                self.with_call(now, call, |call, context| call.handle_announce(context, position));
+            acd::Output::Announce { call, position, within_minutes } => {
+                self.with_call(now, call, |call, context| call.handle_announce(context, position, within_minutes));
             }
             acd::Output::Left { call, outcome, way, .. } => self.with_call(now, call, |call, context| match way {
                 acd::Way::Number(number) => call.handle_sent_on(context, outcome, Onward::Number(number)),

@@ -199,6 +199,9 @@ pub enum Kind {
     Announced {
         /// His place, 1 = next.
         position: u32,
+        /// In how many minutes he was told to expect an answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within_minutes: Option<u32>,
     },
     /// One agent is being rung for the caller.
     Offered {

@@ -43,6 +43,8 @@ const SHORT_ABANDON: Duration = Duration::from_secs(5);
 pub struct Readings {
     /// The engine's.
     pub engine: engine::Stats,
+    /// How long half and four of five of those who come now wait at most, by queue; absent where nothing is known.
+    pub estimates: BTreeMap<QueueName, (Duration, Duration)>,
     /// RTP streams that send or receive now.
     pub rtp_streams: u64,
     /// A media thread is late and new calls are refused.
@@ -117,6 +119,8 @@ pub struct Metrics {
     outbound_refused: IntCounterVec,
     queue_waiting: IntGaugeVec,
     queue_longest: GaugeVec,
+    queue_ewt: GaugeVec,
+    queue_ewt_p80: GaugeVec,
     queue_resumed: IntCounterVec,
     queue_entered: IntCounterVec,
     queue_answered: IntCounterVec,
@@ -284,6 +288,12 @@ impl Metrics {
             ),
             queue_waiting: m.gauges("queue_waiting", "Callers in the queue now", &["queue"]),
             queue_longest: m.seconds("queue_longest_wait_seconds", "The longest wait of those who wait", &["queue"]),
+            queue_ewt: m.seconds(
+                "queue_ewt_seconds",
+                "What half of those who come now are estimated to wait at most; absent while nothing is known",
+                &["queue"],
+            ),
+            queue_ewt_p80: m.seconds("queue_ewt_p80_seconds", "The same for four of five", &["queue"]),
             queue_resumed: m.counters(
                 "queue_resumed_total",
                 "Callers who hung up waiting and came back; not among the entered",
@@ -522,6 +532,7 @@ impl Metrics {
             self.count_time(agent, now, live);
         }
         self.set_floor(now, live, floor);
+        self.set_estimates(&readings.estimates);
         self.set_calls(live);
         self.carry_engine(readings);
         self.carry_others(readings);
@@ -563,6 +574,15 @@ impl Metrics {
             for kind in ["short", "long"] {
                 self.queue_abandoned.with_label_values(&[label, kind]).inc_by(0);
             }
+        }
+    }
+
+    fn set_estimates(&mut self, estimates: &BTreeMap<QueueName, (Duration, Duration)>) {
+        self.queue_ewt.reset();
+        self.queue_ewt_p80.reset();
+        for (queue, (p50, p80)) in estimates {
+            self.queue_ewt.with_label_values(&[queue.as_str()]).set(p50.as_secs_f64());
+            self.queue_ewt_p80.with_label_values(&[queue.as_str()]).set(p80.as_secs_f64());
         }
     }
 

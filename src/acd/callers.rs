@@ -85,6 +85,7 @@ impl Floor {
             announce_at: interval.map(|i| after(now, i)),
             offers: Vec::new(),
             more_at: None,
+            told: None,
             excluded: BTreeSet::new(),
         };
         self.deadlines.set(caller.overdue_at, Due::Overdue(call));
@@ -109,7 +110,7 @@ impl Floor {
         self.settle(now);
         // Who is offered at once need not hear that he must wait.
         if is_announced && self.callers.get(&call).is_some_and(|c| c.offers.is_empty()) {
-            self.announce(call);
+            self.announce(now, call);
         }
     }
 
@@ -193,7 +194,7 @@ impl Floor {
         let interval = self.queues.get(&caller.queue).and_then(|q| q.config.announce_every).filter(|i| !i.is_zero());
         caller.announce_at = interval.map(|i| after(now, i));
         self.deadlines.set(caller.announce_at, Due::Announce(call));
-        self.announce(call);
+        self.announce(now, call);
     }
 
     /// A caller's place in his queue, 1 = next; `None` when he waits in none.
@@ -202,10 +203,11 @@ impl Floor {
         Some(u32_of(self.queues.get(&caller.queue)?.order.rank(&caller.place) + 1))
     }
 
-    fn announce(&mut self, call: CallId) {
+    fn announce(&mut self, now: Instant, call: CallId) {
         if let Some(position) = self.position(call) {
-            self.journal(About::Call(call), Kind::Announced { position });
-            self.outputs.push_back(Output::Announce { call, position });
+            let within_minutes = self.promise(now, call);
+            self.journal(About::Call(call), Kind::Announced { position, within_minutes });
+            self.outputs.push_back(Output::Announce { call, position, within_minutes });
         }
     }
 

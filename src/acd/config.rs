@@ -134,6 +134,8 @@ pub struct QueueConfig {
     pub resume_within: Option<Duration>,
     /// First and repeated announcement of the caller's place; `None` = never. Default 30 s.
     pub announce_every: Option<Duration>,
+    /// He is told how long he will wait, too. Default false.
+    pub announce_wait: bool,
     /// Missed rings in a row after which `rna_action` is done; 0 = never. Default 2.
     pub rna_threshold: u32,
     /// What happens to an agent who let his phone ring so often. Default: a pause with code `RNA`.
@@ -323,6 +325,7 @@ impl QueueConfig {
             overflow: Overflow::default(),
             resume_within: None,
             announce_every: Some(Duration::from_secs(30)),
+            announce_wait: false,
             rna_threshold: 2,
             rna_action: AgentAction::Pause,
             on_rejected: MissRule::default(),

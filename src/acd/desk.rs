@@ -7,6 +7,7 @@ use super::agent::State;
 use super::deadline::Slot;
 use super::floor::Floor;
 use super::matching::ms;
+use super::wrap_up;
 use crate::id::CallId;
 use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
 
@@ -66,8 +67,12 @@ impl Floor {
             talk_ms,
             hold_ms: u64::try_from((talk.held + last_hold).as_millis()).unwrap_or(u64::MAX),
         };
+        let talked = now.saturating_duration_since(talk.answered_at);
         agent.held_since = None;
         agent.talk_ms += talk_ms;
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.handled.add(talked + wrap_up::usual(&queue.config));
+        }
         self.offers.remove(&offer);
         self.disengage(call, slot);
         self.journal(About::Call(call), kind);

@@ -61,6 +61,7 @@ impl Floor {
     pub(super) fn find_room(&mut self, now: Instant, call: CallId, name: &QueueName, claim: &Claim) -> Option<Landing> {
         let (_, lane) = self.stage_at(now, name, now, 0, &claim.skills, Some(About::Call(call)))?;
         self.gauge(name);
+        self.gauge_wait(now, name);
         let rules = if claim.hops < HOPS_MAX { self.turned_away(name, claim, lane) } else { Vec::new() };
         for (cause, way) in rules {
             let step = Step { queue: name.clone(), cause, way };

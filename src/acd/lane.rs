@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
+use super::estimate::{Pace, Recent};
 use super::nobody::Deserted;
 use super::overflow::Over;
 use super::pool::{LaneKey, Pool, Stage};
@@ -59,6 +60,21 @@ pub(super) struct Claim {
 }
 
 impl Claim {
+    /// Of somebody who comes now and asks for nothing.
+    pub fn nameless(now: Instant, queue: &QueueName, priority: u32) -> Self {
+        Self {
+            skills: Vec::new(),
+            priority,
+            segment: None,
+            since: now,
+            hops: 0,
+            last_agent: None,
+            number: None,
+            asked: queue.clone(),
+            resumes: 0,
+        }
+    }
+
     /// When nobody may overtake him any more.
     pub fn overdue_at(&self, queue: &QueueConfig) -> Option<Instant> {
         queue.max_wait_strict.and_then(|wait| self.since.checked_add(wait))
@@ -106,6 +122,8 @@ pub(super) struct Caller {
     pub offers: Vec<OfferId>,
     /// Until when no more agents are rung beside those who ring: [`super::config::Strategy::RingProgressive`].
     pub more_at: Option<Instant>,
+    /// What he was told of his wait, as a step of what is told.
+    pub told: Option<usize>,
     /// Agents he is not offered now; the other side of `Agent::excluded`.
     pub excluded: BTreeSet<Slot>,
 }
@@ -143,6 +161,10 @@ pub(super) struct Queue {
     pub members: Vec<Slot>,
     /// The place in the file of the agent it rang last.
     pub last: Option<u32>,
+    /// How long agents were busy with its last callers, from the answer on.
+    pub handled: Recent,
+    /// How long the phones of those rang who answered.
+    pub rings: Recent,
 }
 
 /// Callers of one queue with the same needs, at the same step of its ladder.
@@ -177,6 +199,8 @@ pub(super) struct Lane {
     pub to_come: u32,
     /// Callers wait here and nobody is there for them, nor will be by a later step.
     pub deserted: Option<Deserted>,
+    /// How fast its callers go.
+    pub pace: Option<Pace>,
     /// Agents who would serve them but do not, by the first need they miss.
     pub unskilled: BTreeMap<String, u32>,
 }
@@ -201,6 +225,7 @@ impl Lane {
             present: BTreeSet::new(),
             to_come: 0,
             deserted: None,
+            pace: None,
             unskilled: BTreeMap::new(),
         }
     }
@@ -276,6 +301,8 @@ impl Queue {
             has_new_ladder: false,
             members: Vec::new(),
             last: None,
+            handled: Recent::default(),
+            rings: Recent::default(),
         }
     }
 

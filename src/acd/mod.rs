@@ -21,6 +21,7 @@ mod callers;
 mod deadline;
 mod desk;
 mod divert;
+mod estimate;
 mod floor;
 mod ladder;
 mod lane;
@@ -54,6 +55,7 @@ use std::time::{Duration, Instant};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
 
+pub use estimate::Estimate;
 pub use floor::Floor;
 pub use misses::Misses;
 pub use pause::{PauseError, SYSTEM_CODES};
@@ -252,6 +254,9 @@ pub enum Output {
         call: CallId,
         /// His place, 1 = next.
         position: u32,
+        /// In how many minutes he may expect an answer, where the queue tells it: one of 1 (less than a minute), 2, 3, 4, 5, 10,
+        /// 15, 20, 30, 45, 60.
+        within_minutes: Option<u32>,
     },
     /// The caller is out of the queue by a rule of it; what follows is the engine's choice.
     Left {

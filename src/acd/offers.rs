@@ -50,8 +50,8 @@ impl Floor {
 
     /// The agent's phone answered.
     pub(super) fn answered(&mut self, now: Instant, offer: OfferId) {
-        let (slot, call) = match self.offers.get(&offer) {
-            Some(o) if o.until.is_some() => (o.slot, o.call),
+        let (slot, call, rang) = match self.offers.get(&offer) {
+            Some(o) if o.until.is_some() => (o.slot, o.call, now.saturating_duration_since(o.started)),
             Some(_) => return, // Told twice.
             None => return self.outputs.push_back(Output::Discard { offer }),
         };
@@ -64,6 +64,9 @@ impl Floor {
         agent.misses.break_rows();
         agent.calls += 1;
         let agent = agent.id().clone();
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.rings.add(rang);
+        }
         let target = self.queues.get(&queue).map_or(Duration::ZERO, |q| q.config.service_level);
         let connected = Kind::Connected {
             agent: agent.clone(),

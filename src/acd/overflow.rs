@@ -23,6 +23,9 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(super) struct Over {
     size: bool,
     per_agent: bool,
+    estimated_wait: bool,
+    /// Seconds that who came last would have waited.
+    wait_s: u64,
 }
 
 /// Why who comes is turned away, by these figures.
@@ -56,6 +59,17 @@ impl Floor {
         queue.over.per_agent = switch(queue.over.per_agent, rules.per_agent, size, agents);
     }
 
+    /// Somebody comes: looks at what he would have to wait.
+    pub(super) fn gauge_wait(&mut self, now: Instant, name: &QueueName) {
+        let bound = self.queues.get(name).and_then(|queue| queue.config.overflow.estimated_wait);
+        let wait = bound.and_then(|_| self.estimate(now, name, 0)).map(|estimate| estimate.p50.as_secs());
+        if let Some(queue) = self.queues.get_mut(name) {
+            let was = queue.over.estimated_wait;
+            queue.over.estimated_wait = wait.is_some_and(|wait| switch(was, bound, wait, 1));
+            queue.over.wait_s = wait.unwrap_or(0);
+        }
+    }
+
     /// Why who comes to this queue now is sent on, if he is.
     pub(super) fn overflows(&self, queue: &Queue) -> Option<Cause> {
         let rules = &queue.config.overflow;
@@ -70,6 +84,8 @@ impl Floor {
             Some(cause("overflow.size", size, on(rules.size)))
         } else if queue.over.per_agent {
             Some(cause("overflow.per_agent", size, on(rules.per_agent)))
+        } else if queue.over.estimated_wait {
+            Some(cause("overflow.estimated_wait", queue.over.wait_s, on(rules.estimated_wait)))
         } else {
             None
         }

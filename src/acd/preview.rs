@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::agent::{State, class_name};
 use super::deadline::Slot;
+use super::estimate::Estimate;
 use super::floor::Floor;
 use super::lane::{Caller, Claim, Lane, Place, Queue};
 use super::matching::{ahead, ms, u32_of};
@@ -60,6 +61,8 @@ pub struct Preview {
     pub score_s: i64,
     /// Why he goes before callers of higher scores: `overdue` or `priority N`.
     pub ahead: Option<String>,
+    /// How long he would wait, or will; none while nothing is known.
+    pub estimate: Option<Estimate>,
     /// Who is rung for him already, in the order it began.
     pub ringing: Vec<AgentId>,
     /// Who could be rung for him now, in the order in which they would be; at most [`NAMED_MAX`].
@@ -125,14 +128,8 @@ impl Floor {
         }
         let claim = Claim {
             skills: question.skills.clone(),
-            priority: question.priority,
             segment: question.segment.clone(),
-            since: now,
-            hops: 0,
-            last_agent: None,
-            number: None,
-            asked: name.clone(),
-            resumes: 0,
+            ..Claim::nameless(now, name, question.priority)
         };
         let place = claim.place(now, self.origin, &queue.config, self.next_seq + 1, CallId::new(0, 0));
         let mut done = queue.config.steps_begun(Duration::ZERO);
@@ -185,6 +182,7 @@ impl Floor {
             waiting: u32_of(queue.order.len()),
             score_s: now_s - place.since_s,
             ahead: ahead(place),
+            estimate: self.pace(queue, lane).and_then(|rate| self.estimate_at(queue.order.rank(place), lane, rate)),
             ringing: rung.map(|agent| agent.id().clone()).collect(),
             candidates: self.candidates(now, queue, lane, excluded),
             eligible: u32_of(lane.idle.len() - excluded.iter().filter(|slot| lane.idle.contains(**slot)).count()),

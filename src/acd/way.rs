@@ -130,4 +130,6 @@ pub struct Overflow {
     pub size: Option<Bound>,
     /// So many wait for each agent who is logged in (for the queue as a whole where none is): who comes goes.
     pub per_agent: Option<Bound>,
+    /// Who comes would wait for so many seconds, by half of what is estimated: he goes. `None` = however long, the default.
+    pub estimated_wait: Option<Bound>,
 }

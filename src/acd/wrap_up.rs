@@ -27,6 +27,11 @@ fn after_talk(config: &QueueConfig, is_asked_for: bool) -> Option<Option<Duratio
     }
 }
 
+/// How long one lasts when nobody asks for more or less; optional ones are not counted on.
+pub(super) fn usual(config: &QueueConfig) -> Duration {
+    after_talk(config, false).flatten().unwrap_or_default()
+}
+
 /// How long a wrap-up may become at most.
 fn longest(config: &QueueConfig) -> Duration {
     config.wrap_up_max.max(config.wrap_up)

@@ -602,15 +602,15 @@ impl Call {
         self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(queue) });
     }
 
-    /// The caller's place, told over the music.
-    pub fn handle_announce(&mut self, context: &Context<'_>, position: u32) {
+    /// The caller's place, and how long he may expect to wait, told over the music.
+    pub fn handle_announce(&mut self, context: &Context<'_>, position: u32, within_minutes: Option<u32>) {
         if !matches!(self.phase, Phase::Waiting { .. }) {
             return;
         }
-        let id = ivr::prompts::position(position);
+        let ids = [Some(ivr::prompts::position(position)), within_minutes.map(ivr::prompts::wait_within)];
         let play = self.own_play();
-        let prompt = ivr::Prompt { id, language: self.language.clone() };
-        self.play(context, play, &[prompt]);
+        let prompts = ids.into_iter().flatten().map(|id| ivr::Prompt { id, language: self.language.clone() });
+        self.play(context, play, &prompts.collect::<Vec<_>>());
     }
 
     /// The caller's number, when he lets it be shown.

@@ -82,7 +82,12 @@ fn verdict(answer: &Value) -> String {
             number("eligible").unwrap_or(0)
         ),
         (Some(place), None) => {
-            format!("queue {queue}: he waits at place {place}, as nobody who may serve him is free")
+            let seconds = |name: &str| answer.pointer(&format!("/estimated_wait/{name}")).and_then(Value::as_f64);
+            let estimate = seconds("p50_seconds").zip(seconds("p80_seconds")).map(|(half, most)| {
+                format!("; half of such callers wait no longer than {half} s, four of five no longer than {most} s")
+            });
+            let estimate = estimate.unwrap_or_default();
+            format!("queue {queue}: he waits at place {place}, as nobody who may serve him is free{estimate}")
         }
     }
 }

@@ -475,9 +475,9 @@ struct Sources {
 impl Sources {
     fn read(&self) -> Readings {
         let asked = driver::ask(&self.inbox, Duration::from_secs(1), |engine, now| {
-            (engine.stats(), engine.trunk_statuses(now))
+            (engine.stats(), engine.trunk_statuses(now), engine.floor().estimates(now))
         });
-        let (engine, trunks) = asked.unwrap_or_default();
+        let (engine, trunks, estimates) = asked.unwrap_or_default();
         let (counters, journal, recorder) = (&self.media, &self.journal, &self.recorder);
         let load = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
         let config = self.config.load();
@@ -491,6 +491,7 @@ impl Sources {
         Readings {
             engine,
             trunks,
+            estimates: estimates.into_iter().map(|(queue, estimate)| (queue, (estimate.p50, estimate.p80))).collect(),
             rtp_streams: load(&counters.legs),
             media_overloaded: load(&counters.behind) > 0,
             rtp_packets: [load(&counters.packets_in), load(&counters.packets_out)],

@@ -167,6 +167,7 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
                 Some(every)
             }
         },
+        announce_wait: reader.boolean("announce_wait").unwrap_or(default.announce_wait),
         exclude_agent: reader.duration("exclude_agent", 0..=hour).unwrap_or(default.exclude_agent),
         ..default
     };

@@ -75,19 +75,17 @@ fn overflow(reader: &Reader, names: &Names, people: &People) -> Option<Overflow>
     };
     only(reader, "overflow", entries, &["to", "wait", "size", "per_agent", "estimated_wait"]);
     let entry = |key: &str| entries.iter().find(|entry| entry.name == key);
-    if let Some(entry) = entry("estimated_wait") {
-        reader.problems.not_built(entry.place, "overflow by estimated_wait");
-    }
     let wait = entry("wait").and_then(|e| reader.duration_of("wait", &e.node, 1..=AFTER_MAX));
     let bound_at = |key: &str| entry(key).and_then(|entry| bound(reader, entry));
     let (size, per_agent) = (bound_at("size"), bound_at("per_agent"));
+    let estimated_wait = entry("estimated_wait").and_then(|entry| wait_bound(reader, entry));
     let Some(to) = entry("to") else {
         let help = "write overflow = { to = \"queue:backup\", wait = \"90s\" }".to_owned();
         reader.problems.error(node.place, "config::missing", "\"overflow\" has no \"to\"", help);
         return None;
     };
     let way = way(reader, &reader.text_of("to", &to.node)?, false, names, people)?;
-    Some(Overflow { way, wait, size, per_agent })
+    Some(Overflow { way, wait, size, per_agent, estimated_wait })
 }
 
 /// `20`, or `{ on = 20, off = 15 }`.
@@ -99,23 +97,39 @@ fn bound(reader: &Reader, entry: &Entry) -> Option<Bound> {
             None
         }
     };
+    two_points(reader, entry, "20", "15", number)
+}
+
+/// `"5m"`, or `{ on = "5m", off = "3m" }`, in seconds.
+fn wait_bound(reader: &Reader, entry: &Entry) -> Option<Bound> {
+    let seconds = |name: &str, node: &Node, least: i64| {
+        let time = reader.duration_of(name, node, least.unsigned_abs()..=AFTER_MAX)?;
+        u32::try_from(time.as_secs()).ok()
+    };
+    two_points(reader, entry, "\"5m\"", "\"3m\"", seconds)
+}
+
+/// A value alone is `on`, and `off` is one less.
+fn two_points(
+    reader: &Reader,
+    entry: &Entry,
+    on_for_example: &str,
+    off_for_example: &str,
+    value: impl Fn(&str, &Node, i64) -> Option<u32>,
+) -> Option<Bound> {
     let Value::Table(entries) = &entry.node.value else {
-        let on = number(&entry.name, &entry.node, 1)?;
-        return Some(Bound { on, off: on - 1 });
+        let on = value(&entry.name, &entry.node, 1)?;
+        return Some(Bound { on, off: on.saturating_sub(1) });
     };
     only(reader, &entry.name, entries, &["on", "off"]);
     let inner = |key: &str| entries.iter().find(|entry| entry.name == key);
     let (Some(on), Some(off)) = (inner("on"), inner("off")) else {
-        let help = format!("write {} = {{ on = 20, off = 15 }}", entry.name);
-        reader.problems.error(
-            entry.place,
-            "config::missing",
-            format!("\"{}\" needs \"on\" and \"off\"", entry.name),
-            help,
-        );
+        let help = format!("write {} = {{ on = {on_for_example}, off = {off_for_example} }}", entry.name);
+        let message = format!("\"{}\" needs \"on\" and \"off\"", entry.name);
+        reader.problems.error(entry.place, "config::missing", message, help);
         return None;
     };
-    let bound = Bound { on: number("on", &on.node, 1)?, off: number("off", &off.node, 0)? };
+    let bound = Bound { on: value("on", &on.node, 1)?, off: value("off", &off.node, 0)? };
     if bound.off >= bound.on {
         reader.bad(off.node.place, "\"off\" must be below \"on\"", None);
         return None;

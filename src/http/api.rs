@@ -14,7 +14,7 @@ use crate::acd::config::PauseCode;
 use crate::clock::Wall;
 use crate::config::Config;
 use crate::engine::{Command, Input};
-use crate::id::{AgentId, CallId};
+use crate::id::{AgentId, CallId, QueueName};
 use crate::io::driver;
 use crate::journal::{AgentStateName, StateCause};
 use crate::report::live::{Live, Phase};
@@ -23,6 +23,7 @@ use crate::report::word;
 use crate::storage::records::{Filter, Key};
 
 use super::App;
+use super::preview::estimated;
 use super::problem::Problem;
 
 /// How long the engine may take to answer; it answers in microseconds.
@@ -192,7 +193,16 @@ pub async fn queues(State(app): State<App>) -> Json<Value> {
 pub async fn queue(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let (config, now) = (app.config.load(), (app.wall)());
     let value = queue_value(&config, &app.present().live, now, &name);
-    value.map(Json).ok_or_else(|| Problem::not_found(format!("there is no queue {name}")))
+    let mut value = value.ok_or_else(|| Problem::not_found(format!("there is no queue {name}")))?;
+    let (inbox, queue) = (app.inbox.clone(), QueueName::from(name));
+    let asked = tokio::task::spawn_blocking(move || {
+        driver::ask(&inbox, PATIENCE, move |engine, now| engine.floor().estimate(now, &queue, 0))
+    });
+    let estimate = asked.await.ok().flatten().flatten();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("estimated_wait".into(), json!(estimate.map(|wait| estimated(wait.p50, wait.p80))));
+    }
+    Ok(Json(value))
 }
 
 fn agent_value(config: &Config, live: &Live, id: &str) -> Option<Value> {

@@ -1,5 +1,7 @@
 //! Who would get the next call.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
@@ -58,6 +60,11 @@ pub async fn preview(
     }
 }
 
+/// A wait to come.
+pub fn estimated(p50: Duration, p80: Duration) -> Value {
+    json!({ "p50_seconds": p50.as_secs_f64().round(), "p80_seconds": p80.as_secs_f64().round() })
+}
+
 fn shown(queue: &str, found: &Preview) -> Value {
     let seconds = |ms: u64| ms as f64 / 1_000.0;
     let candidate = |c: &Candidate| {
@@ -86,6 +93,7 @@ fn shown(queue: &str, found: &Preview) -> Value {
         "waiting": found.waiting,
         "score_seconds": found.score_s,
         "ahead": found.ahead,
+        "estimated_wait": found.estimate.map(|wait| estimated(wait.p50, wait.p80)),
         "ringing": found.ringing,
         "eligible": found.eligible,
         "candidates": found.candidates.iter().map(candidate).collect::<Vec<_>>(),

@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 22] = [
+pub const OWN: [&str; 33] = [
     "position_1",
     "position_2",
     "position_3",
@@ -32,6 +32,17 @@ pub const OWN: [&str; 22] = [
     "position_9",
     "position_10",
     "position_more",
+    "wait_1",
+    "wait_2",
+    "wait_3",
+    "wait_4",
+    "wait_5",
+    "wait_10",
+    "wait_15",
+    "wait_20",
+    "wait_30",
+    "wait_45",
+    "wait_60",
     "sorry_timeout",
     "sorry_full",
     "sorry_no_agents",
@@ -62,6 +73,11 @@ pub fn position(place: u32) -> String {
         0..=10 => format!("position_{}", place.max(1)),
         _ => "position_more".to_owned(),
     }
+}
+
+/// The prompt that tells a caller in how many minutes he may expect an answer; 1 is "less than a minute".
+pub fn wait_within(minutes: u32) -> String {
+    format!("wait_{minutes}")
 }
 
 /// Reads the manifest `text` of `file`; prompts come by id, then by language.

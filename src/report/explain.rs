@@ -107,7 +107,7 @@ enum Event {
     Escalated { queue: QueueName, step: Option<String> },
     Sticky { queue: QueueName, whom: Option<Whom>, agent: Option<AgentId> },
     Moved { queue: QueueName, position: u32 },
-    Announced { position: u32 },
+    Announced { position: u32, within_minutes: Option<u32> },
     Diverted { queue: QueueName, to: String, rule: String, figures: Option<(u64, u64)> },
     Offered { agent: AgentId, queue: QueueName, why: Box<Why>, scene: Scene },
     OfferEnded { agent: AgentId, result: OfferResult, ring_ms: u64, sip_code: Option<u16> },
@@ -217,7 +217,7 @@ impl Story {
             Kind::Escalated { queue, step } => Event::Escalated { queue, step },
             Kind::Sticky { queue, whom, agent } => Event::Sticky { queue, whom, agent },
             Kind::Moved { queue, position } => Event::Moved { queue, position },
-            Kind::Announced { position } => Event::Announced { position },
+            Kind::Announced { position, within_minutes } => Event::Announced { position, within_minutes },
             Kind::Diverted { queue, to, rule, figure, limit } => {
                 Event::Diverted { queue, to, rule, figures: figure.zip(limit) }
             }

@@ -448,7 +448,10 @@ impl Tracked {
                 step(&mut self.record, at, text);
             }
             Kind::Moved { position, .. } => step(&mut self.record, at, format!("moved to place {position}")),
-            Kind::Announced { position } => step(&mut self.record, at, format!("told place {position}")),
+            Kind::Announced { position, within_minutes } => {
+                let wait = within_minutes.map(|minutes| format!(", within {minutes} min")).unwrap_or_default();
+                step(&mut self.record, at, format!("told place {position}{wait}"));
+            }
             Kind::Diverted { to, rule, figure, limit, .. } => {
                 let figures = figure.zip(*limit).map(|(is, most)| format!(" {is} of {most}")).unwrap_or_default();
                 step(&mut self.record, at, format!("{rule}{figures}: {to}"));

@@ -173,7 +173,7 @@ fn f14_too_many_and_too_long_lead_to_the_other_queue() {
         way: Way::Queue(queue("vip")),
         wait: Some(seconds(60)),
         size: Some(Bound { on: 2, off: 1 }),
-        per_agent: None,
+        ..Overflow::default()
     });
     centre.pass(seconds(10));
     waiting.push(centre.connect(stranger(3), "0553", "600"));
@@ -233,4 +233,39 @@ fn f16_who_hides_his_number_begins_anew() {
     centre.bye(&mut waiting[1]);
     centre.nothing_is_left();
     assert!((0..4).all(|n| !centre.record(n).queue_visits[0].resumed));
+}
+
+/// Three callers were served in a minute each: who waits is told his place, and to expect an answer within two minutes.
+#[test]
+fn f17_the_wait_is_told_after_the_place() {
+    let mut centre = Centre::with(|settings: &mut Settings| {
+        let support = settings.floor.queues.get_mut("support").expect("support");
+        support.announce_every = Some(seconds(30));
+        support.announce_wait = true;
+        support.wrap_up = seconds(0);
+    });
+    centre.want("102", Wish::Pause("lunch".into()));
+    for n in 1..=3 {
+        let mut customer = centre.connect(stranger(n), "1", "600");
+        let agent = centre.rung(desk(101));
+        centre.picks_up(&agent);
+        centre.pass(seconds(60));
+        centre.bye(&mut customer);
+        centre.ended(&agent);
+    }
+    let mut talks = centre.connect(stranger(4), "1", "600");
+    let agent = centre.rung(desk(101));
+    centre.picks_up(&agent);
+    let before = centre.media.len();
+    let mut waits = centre.connect(stranger(5), "1", "600");
+    let clips = |centre: &Centre| -> Vec<usize> {
+        let played = centre.media[before..].iter();
+        played.filter_map(|c| if let Media::Play { clips, .. } = c { Some(clips.len()) } else { None }).collect()
+    };
+    assert_eq!(clips(&centre), [2], "place and wait");
+    centre.bye(&mut waits);
+    centre.bye(&mut talks);
+    centre.ended(&agent);
+    centre.nothing_is_left();
+    assert!(centre.words(4).contains("told place 1, within 2 min\n"), "{}", centre.words(4));
 }

@@ -310,7 +310,7 @@ fn the_place_is_told_at_entry_and_at_each_interval_until_the_answer() {
     w.apply();
     let announced = |out: &[(f64, Output)]| -> Vec<(f64, CallId, u32)> {
         let pick = |(at, o): &(f64, Output)| match o {
-            Output::Announce { call, position } => Some((*at, *call, *position)),
+            Output::Announce { call, position, .. } => Some((*at, *call, *position)),
             _ => None,
         };
         out.iter().filter_map(pick).collect()
@@ -321,7 +321,7 @@ fn the_place_is_told_at_entry_and_at_each_interval_until_the_answer() {
     w.answer(1);
     w.enqueue(2);
     let out = w.enqueue(3);
-    assert!(kinds(&out).iter().any(|k| matches!(k, Kind::Announced { position: 2 })));
+    assert!(kinds(&out).iter().any(|k| matches!(k, Kind::Announced { position: 2, .. })));
     assert_eq!(announced(&at(out)), [(0.0, call(3), 2)]);
     w.pass(10.0);
     w.input(Input::Leave { call: call(2) });

@@ -6,6 +6,7 @@
 mod agents;
 mod calendar;
 mod callers;
+mod estimate;
 mod ladder;
 mod misses;
 mod nobody;

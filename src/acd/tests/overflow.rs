@@ -108,6 +108,34 @@ fn f14_a_full_queue_overflows_before_it_refuses() {
     assert_eq!(w.left(), [(call(3), QueueOutcome::Full)], "both are full");
 }
 
+/// Three callers were served in 70 s each, rest included: half of those who are third wait 187 s.
+#[test]
+fn f14_who_would_wait_too_long_goes_at_once() {
+    let mut w = busy(Overflow::default());
+    w.input(Input::OwnCallEnded { agent: "101".into(), call: call(901) });
+    for n in 1..=3 {
+        w.enqueue(700 + n);
+        w.answer(n);
+        w.pass(60.0);
+        w.talk_ended("101", 700 + n);
+        w.pass(10.0);
+    }
+    w.input(Input::OwnCall { agent: "101".into(), call: call(901) });
+    w.queue(SUPPORT).overflow =
+        Overflow { way: to_backup(), estimated_wait: Some(Bound { on: 120, off: 60 }), ..Overflow::default() };
+    w.apply();
+    assert_eq!((diverted(&w.enqueue(1)), diverted(&w.enqueue(2))), (vec![], vec![]));
+    assert_eq!(diverted(&w.enqueue(3)), [("overflow.estimated_wait".to_owned(), 187, 120)]);
+    w.input(Input::Leave { call: call(2) });
+    assert_eq!(
+        diverted(&w.enqueue(4)),
+        [("overflow.estimated_wait".to_owned(), 117, 120)],
+        "still above the lower one"
+    );
+    w.input(Input::Leave { call: call(1) });
+    assert_eq!(diverted(&w.enqueue(5)), []);
+}
+
 /// A reload reaches those who wait: the time counts from their entry, by the new rule.
 #[test]
 fn f14_a_reload_of_the_bound_reaches_who_waits() {

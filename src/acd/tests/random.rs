@@ -25,10 +25,10 @@ const NEEDS: [&[&str]; 7] =
     [&[], &["ar"], &["ar>=5"], &["!ar"], &["ar|en", "!new"], &["ar>=7?", "!new?"], &["ar", "en?"]];
 
 /// SplitMix64: a seed is a day.
-struct Dice(u64);
+pub(super) struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+    pub(super) fn roll(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -194,7 +194,7 @@ impl Model {
                     assert_eq!(self.talks.get(agent), Some(call), "one talk for an agent");
                 }
                 Output::Withdraw { .. } | Output::Discard { .. } => {}
-                Output::Announce { call, position } => {
+                Output::Announce { call, position, .. } => {
                     assert!(self.callers.contains_key(call) && *position > 0);
                 }
                 Output::Left { call, .. } => assert!(!self.callers.contains_key(call)),

@@ -257,7 +257,7 @@ pub const QUEUE: Section = Section {
             "overflow",
             "table of `to` (`\"queue:NAME\"`, `\"number:N\"`, `\"flow:NAME\"`) and bounds: `wait` (duration 1 s–24 h), `size` and `per_agent` (whole number, or `{ on = N, off = M }`, 1–100000)",
             "never",
-            "Where callers go when there are too many: who has waited for `wait`; who comes when `size` wait, or `per_agent` for each agent logged in, until no more than `off` do; who comes to a full queue.",
+            "Where callers go when there are too many: who has waited for `wait`; who comes when `size` wait, or `per_agent` for each agent logged in, until no more than `off` do; who comes when he would wait `estimated_wait` (duration, or two); who comes to a full queue.",
         ),
         key(
             "resume_within",
@@ -270,6 +270,12 @@ pub const QUEUE: Section = Section {
             "duration, `\"0s\"` or 5 s–1 h",
             "`\"30s\"`",
             "How often the caller hears his place; `\"0s\"` = never.",
+        ),
+        key(
+            "announce_wait",
+            "true or false",
+            "`false`",
+            "With his place he hears in how many minutes he may expect an answer, once three callers of the queue were served.",
         ),
         key("rna_threshold", "whole number 1–100", "`2`", "Missed rings in a row after which `rna_action` is done."),
         key(

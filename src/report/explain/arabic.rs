@@ -46,7 +46,13 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::Moved { queue, position } => {
             plain(format!("نقلته قاعدة إلى الدور {position} في الطابور {}.", isolated(queue.as_str())))
         }
-        Event::Announced { position } => plain(format!("أُعلِم المتصل بأن دوره {position}.")),
+        Event::Announced { position, within_minutes } => {
+            let wait = within_minutes.map(|minutes| match minutes {
+                1 => "، وبأن الردّ متوقع في أقل من دقيقة".to_owned(),
+                _ => format!("، وبأن الردّ متوقع خلال {}", counted(u64::from(minutes), MINUTES)),
+            });
+            plain(format!("أُعلِم المتصل بأن دوره {position}{}.", wait.unwrap_or_default()))
+        }
         Event::Offered { agent, queue, why, scene } => {
             let text = format!("رنّ هاتف {} لأجله، من الطابور {}.", who(agent), isolated(queue.as_str()));
             (text, reasons(agent, why, scene, roster))

@@ -42,7 +42,13 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             let figures = figures.map(|(is, most)| format!(" ({is} of {most})")).unwrap_or_default();
             plain(format!("Rule {} of queue {}{figures} sent him on: {}.", id(rule), id(queue.as_str()), id(to)))
         }
-        Event::Announced { position } => plain(format!("He was told that he is number {position}.")),
+        Event::Announced { position, within_minutes } => {
+            let wait = within_minutes.map(|minutes| match minutes {
+                1 => ", and to expect an answer in less than a minute".to_owned(),
+                _ => format!(", and to expect an answer within {minutes} minutes"),
+            });
+            plain(format!("He was told that he is number {position}{}.", wait.unwrap_or_default()))
+        }
         Event::Offered { agent, queue, why, scene } => {
             let text = format!("{} was rung for him, for queue {}.", who(agent), id(queue.as_str()));
             (text, reasons(agent, why, scene, roster))

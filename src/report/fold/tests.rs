@@ -144,7 +144,7 @@ fn entries_about_unknown_calls_and_endless_flows_are_harmless() {
     assert!(fold.handle(&entry(1, 0, by(), ended(EndReason::Normal))).is_none());
     fold.handle(&entry(2, 0, by(), started()));
     for seq in 3..5_000 {
-        fold.handle(&entry(seq, 1, by(), Kind::Announced { position: 1 }));
+        fold.handle(&entry(seq, 1, by(), Kind::Announced { position: 1, within_minutes: None }));
     }
     assert_eq!(fold.record(call(1)).unwrap().path.len(), STEPS_MAX + 1);
 }

@@ -15,7 +15,8 @@ pub fn overflow(dice: &mut Dice, size: Size, name: &QueueName) -> Overflow {
         let on = 1 + dice.roll(most) as u32;
         (dice.roll(3) == 0).then(|| Bound { on, off: dice.roll(u64::from(on)) as u32 })
     };
-    Overflow { way, wait, size: bound(dice, 8), per_agent: bound(dice, 3) }
+    let estimated_wait = bound(dice, 60);
+    Overflow { way, wait, size: bound(dice, 8), per_agent: bound(dice, 3), estimated_wait }
 }
 
 #[derive(Default)]
@@ -116,7 +117,7 @@ impl Model {
         let (rules, size) = (&config.overflow, self.waiting(queue));
         let off = |bound: Option<Bound>| u64::from(bound.unwrap().off);
         match rule {
-            "overflow.full" => assert_eq!((is, limit), (u64::from(config.max_waiting), size)),
+            "overflow.full" => assert_eq!((is, limit), (size, u64::from(config.max_waiting))),
             "overflow.size" => {
                 assert_eq!((is, limit), (size, rules.size.unwrap().on.into()));
                 assert!(size > off(rules.size), "{call}: {size} are few enough");
@@ -124,6 +125,10 @@ impl Model {
             "overflow.per_agent" => {
                 assert_eq!((is, limit), (size, rules.per_agent.unwrap().on.into()));
                 assert!(size > off(rules.per_agent) * self.staffed(queue), "{call}: {size} are few enough");
+            }
+            "overflow.estimated_wait" => {
+                let bound = rules.estimated_wait.unwrap();
+                assert!(limit == u64::from(bound.on) && is > u64::from(bound.off), "{call}: {is} s are short enough");
             }
             "overflow.wait" => {
                 let (caller, wait) = (&self.callers[&call], rules.wait.unwrap());

@@ -85,6 +85,7 @@ pub fn config(dice: &mut Dice, size: Size) -> FloorConfig {
             overflow: excess::overflow(dice, size, &name),
             resume_within: (dice.roll(2) == 0).then(|| Duration::from_secs(5 + dice.roll(100))),
             announce_every: (dice.roll(2) == 0).then(|| seconds(dice, 60)),
+            announce_wait: dice.roll(2) == 0,
             rna_threshold: dice.roll(4) as u32,
             exclude_agent: seconds(dice, 30),
             delay_no_answer: seconds(dice, 10),
