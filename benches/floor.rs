@@ -350,7 +350,7 @@ impl Hall {
                 Output::Offer { offer, call, agent, .. } => self.ringing.push_back((offer, call, agent)),
                 Output::Withdraw { offer } => self.ringing.retain(|(o, ..)| *o != offer),
                 Output::Left { .. } => self.in_queue -= 1,
-                Output::Connect { .. } | Output::Moved { .. } => {}
+                Output::Connect { .. } | Output::Moved { .. } | Output::Remind { .. } => {}
                 Output::Discard { .. } | Output::Announce { .. } | Output::Journal { .. } => {}
             }
         }

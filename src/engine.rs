@@ -577,6 +577,9 @@ impl Engine {
             acd::Output::Announce { call, position, within_minutes } => {
                 self.with_call(now, call, |call, context| call.handle_announce(context, position, within_minutes));
             }
+            acd::Output::Remind { call, prompt } => {
+                self.with_call(now, call, |call, context| call.handle_remind(context, prompt));
+            }
             acd::Output::Left { call, outcome, way, .. } => self.with_call(now, call, |call, context| match way {
                 acd::Way::Number(number) => call.handle_sent_on(context, outcome, Onward::Number(number)),
                 acd::Way::Flow(flow) => call.handle_sent_on(context, outcome, Onward::Flow(flow)),

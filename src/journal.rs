@@ -203,6 +203,11 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         within_minutes: Option<u32>,
     },
+    /// The caller heard one of the queue's announcements.
+    Reminded {
+        /// The prompt.
+        prompt: String,
+    },
     /// One agent is being rung for the caller.
     Offered {
         /// Names this ring.

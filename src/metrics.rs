@@ -487,6 +487,7 @@ impl Metrics {
             | QueueOutcome::NoneSkilled
             | QueueOutcome::AllPaused
             | QueueOutcome::Overflow
+            | QueueOutcome::Key
             | QueueOutcome::Transferred => {
                 self.queue_exits.with_label_values(&[name, word(&outcome).as_str()]).inc();
             }

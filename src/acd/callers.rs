@@ -85,6 +85,8 @@ impl Floor {
             announce_at: interval.map(|i| after(now, i)),
             offers: Vec::new(),
             more_at: None,
+            remind_at: config.remind_after(now),
+            reminders: 0,
             told: None,
             excluded: BTreeSet::new(),
         };
@@ -92,6 +94,7 @@ impl Floor {
         self.deadlines.set(caller.leave_at, Due::MaxWait(call));
         self.deadlines.set(caller.overflow_at, Due::Overflow(call));
         self.deadlines.set(caller.announce_at, Due::Announce(call));
+        self.deadlines.set(caller.remind_at, Due::Remind(call));
         let is_announced = caller.announce_at.is_some();
         self.callers.insert(call, caller);
         if let Some(queue) = self.queues.get_mut(&queue) {
@@ -140,6 +143,7 @@ impl Floor {
         self.deadlines.clear(caller.leave_at, Due::MaxWait(call));
         self.deadlines.clear(caller.overflow_at, Due::Overflow(call));
         self.deadlines.clear(caller.announce_at, Due::Announce(call));
+        self.deadlines.clear(caller.remind_at, Due::Remind(call));
         self.deadlines.clear(caller.more_at, Due::More(call));
         self.deadlines.clear(caller.step_at, Due::Step(call));
         for slot in &caller.excluded {

@@ -134,6 +134,12 @@ pub struct QueueConfig {
     pub resume_within: Option<Duration>,
     /// First and repeated announcement of the caller's place; `None` = never. Default 30 s.
     pub announce_every: Option<Duration>,
+    /// Prompts that who waits hears by turns. Default none.
+    pub announcements: Vec<String>,
+    /// How often he hears one of them. Default 60 s.
+    pub announcements_every: Duration,
+    /// Where a key leads that is pressed while waiting. Default nowhere.
+    pub exit_keys: BTreeMap<char, Way>,
     /// He is told how long he will wait, too. Default false.
     pub announce_wait: bool,
     /// Missed rings in a row after which `rna_action` is done; 0 = never. Default 2.
@@ -325,6 +331,9 @@ impl QueueConfig {
             overflow: Overflow::default(),
             resume_within: None,
             announce_every: Some(Duration::from_secs(30)),
+            announcements: Vec::new(),
+            announcements_every: Duration::from_secs(60),
+            exit_keys: BTreeMap::new(),
             announce_wait: false,
             rna_threshold: 2,
             rna_action: AgentAction::Pause,

@@ -34,6 +34,8 @@ pub(super) enum Due {
     LeftAlone(usize),
     /// Nobody has been there for its callers for too long; owned by the lane's `deserted`.
     Deserted(usize),
+    /// He hears the next of the queue's announcements; owned by the caller.
+    Remind(CallId),
     /// He has waited too long for this queue and goes to another; owned by the caller.
     Overflow(CallId),
     /// He waited long enough; owned by the caller.

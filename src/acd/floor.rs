@@ -96,6 +96,7 @@ impl Floor {
                 self.leave(now, call, QueueOutcome::Transferred);
                 self.refuse(call, &queue, outcome);
             }
+            Input::Key { call, digit } => self.key(now, call, digit),
             Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
             Input::LeaveAs { call, outcome } => self.leave(now, call, outcome),
             Input::Answered { offer } => self.answered(now, offer),
@@ -134,6 +135,7 @@ impl Floor {
                 Due::Overflow(call) => self.overflow_due(now, call),
                 Due::MaxWait(call) => self.leave_by_rule(now, call, QueueOutcome::Timeout),
                 Due::Announce(call) => self.announce_due(now, call),
+                Due::Remind(call) => self.remind_due(now, call),
             }
             self.settle(now);
         }

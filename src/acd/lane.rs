@@ -122,6 +122,9 @@ pub(super) struct Caller {
     pub offers: Vec<OfferId>,
     /// Until when no more agents are rung beside those who ring: [`super::config::Strategy::RingProgressive`].
     pub more_at: Option<Instant>,
+    /// When he hears the queue's next announcement, and which.
+    pub remind_at: Option<Instant>,
+    pub reminders: usize,
     /// What he was told of his wait, as a step of what is told.
     pub told: Option<usize>,
     /// Agents he is not offered now; the other side of `Agent::excluded`.

@@ -36,6 +36,7 @@ mod pool;
 pub mod preview;
 mod ranked;
 mod reload;
+mod remind;
 mod restore;
 mod resume;
 mod rounds;
@@ -138,6 +139,13 @@ pub enum Input {
         last_agent: Option<AgentId>,
         /// His number, by which he is known when he hangs up and calls again; `None` for one who does not show it.
         number: Option<String>,
+    },
+    /// The caller pressed a key while he waited; nothing when it is none of the queue's `exit_keys`.
+    Key {
+        /// The caller.
+        call: CallId,
+        /// 0–9, `*`, `#` or A–D.
+        digit: char,
     },
     /// The caller hung up: out of the queue, outcome `Abandoned`. Nothing when he is in none.
     Leave {
@@ -257,6 +265,13 @@ pub enum Output {
         /// In how many minutes he may expect an answer, where the queue tells it: one of 1 (less than a minute), 2, 3, 4, 5, 10,
         /// 15, 20, 30, 45, 60.
         within_minutes: Option<u32>,
+    },
+    /// Let the caller hear one of the queue's announcements.
+    Remind {
+        /// The caller.
+        call: CallId,
+        /// The prompt.
+        prompt: String,
     },
     /// The caller is out of the queue by a rule of it; what follows is the engine's choice.
     Left {

@@ -71,6 +71,8 @@ impl Floor {
         let interval = config.announce_every.filter(|i| !i.is_zero());
         let max_wait = config.max_wait;
         queue.has_new_ladder = queue.config.ladder != config.ladder;
+        let reminds = |config: &QueueConfig| (config.announcements.clone(), config.announcements_every);
+        let is_reminded_anew = reminds(&queue.config) != reminds(&config);
         let is_overflow_new = queue.config.overflow != config.overflow;
         queue.config = config;
         for place in queue.order.iter() {
@@ -84,6 +86,11 @@ impl Floor {
                 self.deadlines.clear(caller.overflow_at, Due::Overflow(place.call));
                 caller.overflow_at = Self::overflow_at(queue, caller.entered);
                 self.deadlines.set(caller.overflow_at, Due::Overflow(place.call));
+            }
+            if is_reminded_anew {
+                self.deadlines.clear(caller.remind_at, Due::Remind(place.call));
+                caller.remind_at = queue.config.remind_after(now);
+                self.deadlines.set(caller.remind_at, Due::Remind(place.call));
             }
             if is_announced_anew {
                 self.deadlines.clear(caller.announce_at, Due::Announce(place.call));

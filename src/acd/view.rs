@@ -176,6 +176,7 @@ impl Floor {
         }
         for (call, caller) in &self.callers {
             owned.extend(caller.overdue_at.map(|at| (at, Due::Overdue(*call))));
+            owned.extend(caller.remind_at.map(|at| (at, Due::Remind(*call))));
             owned.extend(caller.overflow_at.map(|at| (at, Due::Overflow(*call))));
             owned.extend(caller.leave_at.map(|at| (at, Due::MaxWait(*call))));
             owned.extend(caller.announce_at.map(|at| (at, Due::Announce(*call))));

@@ -213,6 +213,7 @@ impl Call {
         let counts = self.keys.counts(context.now, digit, way);
         match (&self.phase, &self.route) {
             (Phase::InFlow, _) if counts => self.drive_run(context, ivr::Input::Digit(digit)),
+            (Phase::Waiting { .. }, _) if counts => self.outputs.push_back(Action::QueueKey(digit)),
             (Phase::Talking(_), _) if counts && self.user.is_some() => {
                 self.agent_key(context.now, self.customer.id, digit);
             }

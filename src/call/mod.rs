@@ -28,6 +28,7 @@ mod replace;
 pub mod route;
 pub mod secret;
 mod talk;
+mod told;
 mod transfer;
 mod view;
 
@@ -56,6 +57,7 @@ pub use recording::RecordingFault;
 use rejoin::Away;
 pub use talk::Early;
 use talk::Talk;
+use told::Told;
 use transfer::{Transfer, Turn};
 
 pub use flow::Onward;
@@ -142,6 +144,8 @@ pub enum Action {
         /// Since when he has waited, when he is transferred there. Owes [`Call::handle_queued`] once he is in it.
         transferred: Option<Instant>,
     },
+    /// The caller pressed this key while he waits.
+    QueueKey(char),
     /// Take the caller out of his queue.
     LeaveQueue {
         /// Why.
@@ -357,6 +361,8 @@ pub struct Call {
     transfer: Option<Box<Transfer>>,
     /// The customer's turn in the queues.
     turn: Option<Turn>,
+    /// What he is told while he waits.
+    told: Told,
     /// The user of ours on the customer's side.
     user: Option<AgentId>,
     hops: u8,
@@ -418,6 +424,7 @@ impl Call {
             away: None,
             transfer: None,
             turn: None,
+            told: Told::default(),
             user,
             hops: setup.hops,
             run: None,
@@ -589,6 +596,7 @@ impl Call {
 
     fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
         self.phase = Phase::Waiting { queue };
+        self.told = Told::default();
         self.play_music(context);
     }
 
@@ -600,17 +608,6 @@ impl Call {
             _ => None,
         };
         self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(queue) });
-    }
-
-    /// The caller's place, and how long he may expect to wait, told over the music.
-    pub fn handle_announce(&mut self, context: &Context<'_>, position: u32, within_minutes: Option<u32>) {
-        if !matches!(self.phase, Phase::Waiting { .. }) {
-            return;
-        }
-        let ids = [Some(ivr::prompts::position(position)), within_minutes.map(ivr::prompts::wait_within)];
-        let play = self.own_play();
-        let prompts = ids.into_iter().flatten().map(|id| ivr::Prompt { id, language: self.language.clone() });
-        self.play(context, play, &prompts.collect::<Vec<_>>());
     }
 
     /// The caller's number, when he lets it be shown.
@@ -655,6 +652,7 @@ impl Call {
             QueueOutcome::NoneSkilled => nobody(QueueEnd::NoneSkilled),
             QueueOutcome::AllPaused => nobody(QueueEnd::AllPaused),
             QueueOutcome::Overflow => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
+            QueueOutcome::Key => nobody(QueueEnd::NoAgents),
             QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Transferred => return,
         };
         if self.run.is_some() {
@@ -678,9 +676,7 @@ impl Call {
                 let reason = *reason;
                 self.end(context, Party::System, reason, 200);
             }
-            Phase::Waiting { .. } if play & OWN_PLAY != 0 => {
-                self.play_music(context);
-            }
+            Phase::Waiting { .. } if play & OWN_PLAY != 0 => self.told_all(context, play),
             Phase::InFlow if play & OWN_PLAY == 0 => self.drive_run(context, ivr::Input::PlayDone { play }),
             Phase::Starting | Phase::InFlow | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
             Phase::Service | Phase::Closing { .. } | Phase::Ended => {}

@@ -167,6 +167,8 @@ fn queue(reader: &Reader, people: &mut People, seen: &mut Seen) {
                 Some(every)
             }
         },
+        announcements: prompts(reader),
+        announcements_every: reader.duration("announcements_every", 10..=hour).unwrap_or(default.announcements_every),
         announce_wait: reader.boolean("announce_wait").unwrap_or(default.announce_wait),
         exclude_agent: reader.duration("exclude_agent", 0..=hour).unwrap_or(default.exclude_agent),
         ..default
@@ -205,6 +207,19 @@ fn segments(reader: &Reader) -> BTreeMap<String, Duration> {
         }
     }
     segments
+}
+
+/// The `announcements` of a queue.
+fn prompts(reader: &Reader) -> Vec<String> {
+    let good = |prompt: Text| {
+        if is_skill(&prompt.text) {
+            return Some(prompt.text);
+        }
+        let help = "the name of a prompt, as in `prompts.toml`: letters, digits, `_` and `-`".to_owned();
+        reader.bad(prompt.place, format!("\"{}\" is not the name of a prompt", prompt.text), help);
+        None
+    };
+    reader.texts("announcements").unwrap_or_default().into_iter().filter_map(good).collect()
 }
 
 /// A file of the prompts' own folder: no path leads out of it.

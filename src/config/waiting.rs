@@ -26,6 +26,10 @@ pub fn read(reader: &Reader, names: &Names, people: &mut People) {
             *queue.no_agents.of_mut(lack) = rule;
         }
     }
+    let exit_keys = exit_keys(reader, names, people);
+    if let Some(queue) = people.floor.queues.get_mut(name) {
+        queue.exit_keys = exit_keys;
+    }
     let Some(overflow) = overflow(reader, names, people) else { return };
     if let Some(queue) = people.floor.queues.get_mut(name) {
         queue.overflow = overflow;
@@ -64,6 +68,26 @@ fn no_agent_rule(reader: &Reader, key: &str, names: &Names, people: &People) -> 
             None
         }
     }
+}
+
+/// `{ "1" = "flow:callback", "0" = "number:100" }`.
+fn exit_keys(reader: &Reader, names: &Names, people: &People) -> BTreeMap<char, Way> {
+    let Some(node) = reader.node("exit_keys") else { return BTreeMap::new() };
+    let Value::Table(entries) = &node.value else {
+        reader.wrong_type("exit_keys", node.place, "a table as { \"1\" = \"flow:callback\" }", &node.value);
+        return BTreeMap::new();
+    };
+    let one = |entry: &Entry| {
+        let mut letters = entry.name.chars();
+        let key = letters.next().filter(|key| letters.next().is_none() && matches!(key, '0'..='9' | '*' | '#'));
+        if key.is_none() {
+            let help = "the keys of a phone are 0 to 9, * and #".to_owned();
+            reader.bad(entry.place, format!("\"{}\" is not a key", entry.name), help);
+        }
+        let way = way(reader, &reader.text_of(&entry.name, &entry.node)?, false, names, people)?;
+        Some((key?, way))
+    };
+    entries.iter().filter_map(one).collect()
 }
 
 /// `{ to = "queue:backup", wait = "90s", size = { on = 20, off = 15 }, per_agent = 3 }`.

@@ -122,6 +122,7 @@ impl Engine {
                     self.with_call(now, id, Call::handle_queued);
                 }
             }
+            Action::QueueKey(digit) => self.tell_floor(now, acd::Input::Key { call: id, digit }),
             Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),
             Action::Hold { agent, on } => self.tell_floor(now, acd::Input::Hold { agent, on }),

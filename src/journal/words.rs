@@ -162,6 +162,8 @@ pub enum QueueOutcome {
     AllPaused,
     /// A bound of the queue's `overflow` was reached.
     Overflow,
+    /// He pressed one of the queue's `exit_keys`.
+    Key,
     /// The call was ended or moved by somebody else.
     Transferred,
 }

@@ -108,6 +108,7 @@ enum Event {
     Sticky { queue: QueueName, whom: Option<Whom>, agent: Option<AgentId> },
     Moved { queue: QueueName, position: u32 },
     Announced { position: u32, within_minutes: Option<u32> },
+    Reminded { prompt: String },
     Diverted { queue: QueueName, to: String, rule: String, figures: Option<(u64, u64)> },
     Offered { agent: AgentId, queue: QueueName, why: Box<Why>, scene: Scene },
     OfferEnded { agent: AgentId, result: OfferResult, ring_ms: u64, sip_code: Option<u16> },
@@ -218,6 +219,7 @@ impl Story {
             Kind::Sticky { queue, whom, agent } => Event::Sticky { queue, whom, agent },
             Kind::Moved { queue, position } => Event::Moved { queue, position },
             Kind::Announced { position, within_minutes } => Event::Announced { position, within_minutes },
+            Kind::Reminded { prompt } => Event::Reminded { prompt },
             Kind::Diverted { queue, to, rule, figure, limit } => {
                 Event::Diverted { queue, to, rule, figures: figure.zip(limit) }
             }
@@ -343,6 +345,7 @@ impl Event {
             Self::Sticky { .. } => "sticky",
             Self::Moved { .. } => "moved",
             Self::Announced { .. } => "announced",
+            Self::Reminded { .. } => "reminded",
             Self::Diverted { .. } => "diverted",
             Self::Offered { .. } => "offered",
             Self::OfferEnded { .. } => "offer_ended",

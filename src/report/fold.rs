@@ -303,6 +303,7 @@ impl Tracked {
             | Kind::Escalated { .. }
             | Kind::Sticky { .. }
             | Kind::Announced { .. }
+            | Kind::Reminded { .. }
             | Kind::Diverted { .. }
             | Kind::QueueLeft { .. } => {
                 self.handle_queue(at, kind);
@@ -452,6 +453,7 @@ impl Tracked {
                 let wait = within_minutes.map(|minutes| format!(", within {minutes} min")).unwrap_or_default();
                 step(&mut self.record, at, format!("told place {position}{wait}"));
             }
+            Kind::Reminded { prompt } => step(&mut self.record, at, format!("heard {prompt}")),
             Kind::Diverted { to, rule, figure, limit, .. } => {
                 let figures = figure.zip(*limit).map(|(is, most)| format!(" {is} of {most}")).unwrap_or_default();
                 step(&mut self.record, at, format!("{rule}{figures}: {to}"));

@@ -269,3 +269,35 @@ fn f17_the_wait_is_told_after_the_place() {
     centre.nothing_is_left();
     assert!(centre.words(4).contains("told place 1, within 2 min\n"), "{}", centre.words(4));
 }
+
+/// Announcements are heard one after the other, each to its end; a key leads to a flow, from the wait and from a ring.
+#[test]
+fn f18_announcements_do_not_cut_each_other_and_a_key_leads_out() {
+    let mut centre = Centre::with(|settings: &mut Settings| {
+        let support = settings.floor.queues.get_mut("support").expect("support");
+        support.announce_every = Some(seconds(10));
+        support.announcements = vec!["position_2".into()];
+        support.announcements_every = seconds(10);
+        support.exit_keys = [('5', Way::Flow("to_far".into()))].into();
+    });
+    for agent in ["101", "102"] {
+        centre.want(agent, Wish::Pause("lunch".into()));
+    }
+    let mut customer = centre.connect(stranger(1), "1", "600");
+    let plays = |centre: &Centre| centre.media.iter().filter(|c| matches!(c, Media::Play { .. })).count();
+    assert_eq!(plays(&centre), 1, "his place");
+    centre.pass(seconds(10));
+    assert!(plays(&centre) >= 2);
+    centre.info(&mut customer, '4');
+    centre.silent(addr(FAR));
+    centre.info(&mut customer, '5');
+    let far = centre.rung(addr(FAR));
+    centre.picks_up(&far);
+    centre.bye(&mut customer);
+    centre.ended(&far);
+    centre.nothing_is_left();
+    let record = centre.record(0);
+    assert_eq!(record.queue_visits[0].outcome, Some(QueueOutcome::Key));
+    let words = centre.words(0);
+    assert!(words.contains("heard position_2\n") && words.contains("exit_keys: flow:to_far\n"), "{words}");
+}

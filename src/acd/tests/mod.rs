@@ -16,6 +16,7 @@ mod pauses;
 mod phones;
 mod preview;
 mod random;
+mod remind;
 mod restore;
 mod rounds;
 mod sticky;

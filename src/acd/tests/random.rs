@@ -197,6 +197,7 @@ impl Model {
                 Output::Announce { call, position, .. } => {
                     assert!(self.callers.contains_key(call) && *position > 0);
                 }
+                Output::Remind { call, .. } => assert!(self.callers.contains_key(call) && !self.is_rung(call)),
                 Output::Left { call, .. } => assert!(!self.callers.contains_key(call)),
                 Output::Moved { .. } => {}
             }
@@ -237,7 +238,9 @@ impl Model {
                 } else {
                     self.moving.remove(call);
                 }
-                if rule.starts_with("overflow.") {
+                if rule == "exit_keys" {
+                    assert_eq!(to, &self.config.queues[queue].exit_keys[&'1'].word());
+                } else if rule.starts_with("overflow.") {
                     self.overflows(now, *call, queue, rule, figure.zip(*limit).unwrap());
                 } else if let Some(caller) = self.callers.get(call).filter(|caller| caller.queue == *queue) {
                     let lack = self.lack(caller, false).map(Lack::key);
@@ -257,6 +260,7 @@ impl Model {
                         self.is_refused(queue);
                     }
                     QueueOutcome::Overflow
+                    | QueueOutcome::Key
                     | QueueOutcome::NoAgents
                     | QueueOutcome::NoneLoggedIn
                     | QueueOutcome::NoneSkilled
@@ -328,7 +332,8 @@ impl Model {
                 assert_eq!(code, "LUNCH", "{agent}");
                 assert_eq!(*action, self.config.pauses.codes["LUNCH"].after_max);
             }
-            (About::Call(_), Kind::Announced { .. }) | (About::Agent(_), Kind::AgentRepaired { .. }) => {}
+            (About::Call(_), Kind::Announced { .. } | Kind::Reminded { .. })
+            | (About::Agent(_), Kind::AgentRepaired { .. }) => {}
             other => panic!("{other:?}"),
         }
     }

@@ -272,6 +272,24 @@ pub const QUEUE: Section = Section {
             "How often the caller hears his place; `\"0s\"` = never.",
         ),
         key(
+            "announcements",
+            "list of prompts",
+            "none",
+            "Prompts that who waits hears over the music by turns, one each `announcements_every`.",
+        ),
+        key(
+            "announcements_every",
+            "duration 10 s–1 h",
+            "`\"60s\"`",
+            "Time from one announcement to the next, and before the first.",
+        ),
+        key(
+            "exit_keys",
+            "table of key to `\"queue:NAME\"`, `\"number:N\"` or `\"flow:NAME\"`",
+            "none",
+            "Where a key leads that is pressed while waiting: `{ \"1\" = \"flow:voicemail\" }`.",
+        ),
+        key(
             "announce_wait",
             "true or false",
             "`false`",

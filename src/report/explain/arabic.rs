@@ -46,6 +46,7 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::Moved { queue, position } => {
             plain(format!("نقلته قاعدة إلى الدور {position} في الطابور {}.", isolated(queue.as_str())))
         }
+        Event::Reminded { prompt } => plain(format!("سمع المتصل الإعلان {}.", isolated(prompt))),
         Event::Announced { position, within_minutes } => {
             let wait = within_minutes.map(|minutes| match minutes {
                 1 => "، وبأن الردّ متوقع في أقل من دقيقة".to_owned(),
@@ -300,6 +301,7 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::NoneLoggedIn => format!("لم يكن أحد من موظفي الطابور {queue} حاضرًا فغادره"),
         QueueOutcome::NoneSkilled => format!("لم يملك أحد من الحاضرين في الطابور {queue} المهارات المطلوبة فغادره"),
         QueueOutcome::AllPaused => format!("كان كل من يستطيع خدمته في الطابور {queue} متوقفًا فغادره"),
+        QueueOutcome::Key => format!("غادر الطابور {queue} بضغط مفتاح"),
         QueueOutcome::Overflow => format!("فاض الطابور {queue} عن طاقة موظفيه فغادره"),
         QueueOutcome::NoAgents => format!("لا أحد يخدم الطابور {queue} فغادره"),
         QueueOutcome::Closed => format!("كان الطابور {queue} خارج أوقات عمله فلم يُقبل"),

@@ -42,6 +42,7 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             let figures = figures.map(|(is, most)| format!(" ({is} of {most})")).unwrap_or_default();
             plain(format!("Rule {} of queue {}{figures} sent him on: {}.", id(rule), id(queue.as_str()), id(to)))
         }
+        Event::Reminded { prompt } => plain(format!("He heard the announcement {}.", id(prompt))),
         Event::Announced { position, within_minutes } => {
             let wait = within_minutes.map(|minutes| match minutes {
                 1 => ", and to expect an answer in less than a minute".to_owned(),
@@ -284,6 +285,7 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::NoneLoggedIn => format!("Nobody of queue {queue} was logged in: he left it"),
         QueueOutcome::NoneSkilled => format!("Nobody who was logged in for queue {queue} had the skills: he left it"),
         QueueOutcome::AllPaused => format!("All who could have served him in queue {queue} were paused: he left it"),
+        QueueOutcome::Key => format!("By a key he left queue {queue}"),
         QueueOutcome::Overflow => format!("Queue {queue} was too much for its agents: he left it"),
         QueueOutcome::NoAgents => format!("Nobody was there to serve queue {queue}: he left it"),
         QueueOutcome::Closed => format!("Queue {queue} was outside its hours: he was not let in"),

@@ -287,6 +287,7 @@ impl World<'_> {
                 | Output::Withdraw { .. }
                 | Output::Discard { .. }
                 | Output::Announce { .. }
+                | Output::Remind { .. }
                 | Output::Moved { .. }
                 | Output::Journal { .. } => {}
             }

@@ -38,6 +38,7 @@ fn random_input(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64, las
     };
     match dice.roll(32) {
         0..=4 => arrival(dice, size, model, calls),
+        5 if dice.roll(3) == 0 => Input::Key { call: some_call(dice, model, *calls), digit: '1' },
         5 => Input::Leave { call: some_call(dice, model, *calls) },
         6 => Input::CallGone { call: old },
         7..=11 => Input::Answered { offer: some_offer(dice) },
@@ -197,7 +198,7 @@ impl Totals {
             Output::Journal { kind: Kind::QueueLeft { outcome: QueueOutcome::Overflow, .. }, .. } => {
                 self.overflowed += 1
             }
-            Output::Announce { .. } | Output::Journal { .. } => {}
+            Output::Announce { .. } | Output::Remind { .. } | Output::Journal { .. } => {}
         }
     }
 }

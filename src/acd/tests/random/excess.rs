@@ -19,6 +19,12 @@ pub fn overflow(dice: &mut Dice, size: Size, name: &QueueName) -> Overflow {
     Overflow { way, wait, size: bound(dice, 8), per_agent: bound(dice, 3), estimated_wait }
 }
 
+/// A key that leads elsewhere, mostly.
+pub fn exit_keys(dice: &mut Dice, size: Size, name: &QueueName) -> BTreeMap<char, Way> {
+    let ways: Vec<Way> = later(size, name).chain([Way::Number("7".to_owned())]).collect();
+    dice.pick(&ways).filter(|_| dice.roll(3) != 0).map(|way| ('1', way)).into_iter().collect()
+}
+
 #[derive(Default)]
 pub struct Excess {
     claims: BTreeMap<CallId, Claim>,
