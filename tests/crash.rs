@@ -312,3 +312,34 @@ fn read_until(stream: &mut TcpStream, start: &str) -> String {
 fn line_of(message: &str, name: &str) -> String {
     message.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned()
 }
+
+/// Who waited when the process died and calls again finds his place before one who came meanwhile.
+#[test]
+fn after_a_crash_who_calls_again_has_his_place_in_the_queue() {
+    let mut server = Server::dev();
+    let first = server.customer("0551", Source::Silence);
+    first.invite("600").expect("sent").answered(SOON).expect("he waits");
+    // He has waited for a full second, and a group commit is due within 50 ms.
+    std::thread::sleep(ms(1_300));
+    server.crash();
+    server.restart();
+    let newcomer = server.customer("0559", Source::Silence);
+    newcomer.invite("600").expect("sent").answered(SOON).expect("he waits");
+    first.invite("600").expect("sent").answered(SOON).expect("he waits again");
+    let waiting = || server.json("/api/v1/queues/support/live")["callers"].clone();
+    let until = Instant::now() + SOON;
+    while waiting().as_array().is_none_or(|all| all.len() < 2) && Instant::now() < until {
+        std::thread::sleep(ms(20));
+    }
+    let callers = waiting();
+    let numbers: Vec<String> = callers
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|caller| {
+            let id = caller["call_id"].as_str().expect("an id");
+            server.json(&format!("/api/v1/calls/{id}"))["from"].as_str().expect("a number").to_owned()
+        })
+        .collect();
+    assert_eq!(numbers, ["0551", "0559"], "{callers}");
+}

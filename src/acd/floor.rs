@@ -10,6 +10,7 @@ use super::config::{FloorConfig, PauseRules};
 use super::deadline::{Deadlines, Due, Slot};
 use super::lane::{Caller, Claim, Lane, Offer, Queue};
 use super::matching::ms;
+use super::resume::KeptPlaces;
 use super::strategy::Dice;
 use super::{Input, Output};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
@@ -32,6 +33,8 @@ pub struct Floor {
     pub(super) callers: BTreeMap<CallId, Caller>,
     /// Rings, and the talks that came of them.
     pub(super) offers: BTreeMap<OfferId, Offer>,
+    /// Callers of the last process, for those who call again.
+    pub(super) interrupted: KeptPlaces,
     /// Calls that agents are busy with: talks and calls of their own.
     pub(super) engaged: BTreeSet<(CallId, Slot)>,
     pub(super) deadlines: Deadlines,
@@ -65,6 +68,7 @@ impl Floor {
             lanes: Slab::new(),
             callers: BTreeMap::new(),
             offers: BTreeMap::new(),
+            interrupted: KeptPlaces::default(),
             engaged: BTreeSet::new(),
             deadlines: Deadlines::default(),
             pauses: PauseRules::default(),

@@ -85,7 +85,9 @@ impl Claim {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let priority = i64::from(self.priority);
         let boost = self.segment.as_ref().and_then(|segment| queue.segments.get(segment)).copied();
-        let entered_s = seconds(self.since.saturating_duration_since(origin));
+        // Who waited before this process began came before its first second.
+        let entered_s = seconds(self.since.saturating_duration_since(origin))
+            - seconds(origin.saturating_duration_since(self.since));
         let since_s = entered_s.saturating_sub(60 * priority).saturating_sub(seconds(boost.unwrap_or_default()));
         let level = match self.overdue_at(queue) {
             Some(at) if at <= now => OVERDUE,

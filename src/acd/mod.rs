@@ -60,7 +60,7 @@ pub use estimate::Estimate;
 pub use floor::Floor;
 pub use misses::Misses;
 pub use pause::{PauseError, SYSTEM_CODES};
-pub use restore::{Former, FormerState};
+pub use restore::{Former, FormerState, Interrupted};
 pub use skill::{Skill, SkillError};
 pub use way::Way;
 

@@ -58,11 +58,23 @@ pub enum FormerState {
     There,
 }
 
+/// A caller who waited when the last process ended, and whose call ended with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interrupted {
+    /// Where he waited.
+    pub queue: QueueName,
+    /// His number.
+    pub number: String,
+    /// How long ago he had entered.
+    pub since: Duration,
+}
+
 impl Floor {
     /// Takes over what the journal says of the last process; said once, before any other input. Agents who are not in the
-    /// configuration are left out.
-    pub fn restore(&mut self, now: Instant, agents: Vec<Former>) {
+    /// configuration are left out. Callers who waited keep their places for five minutes.
+    pub fn restore(&mut self, now: Instant, agents: Vec<Former>, waiting: Vec<Interrupted>) {
         self.turns += 1;
+        self.keep_places(now, waiting);
         for former in agents {
             if let Some(slot) = self.by_name.get(&former.agent).copied() {
                 self.restore_agent(now, slot, former);

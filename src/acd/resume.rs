@@ -1,16 +1,28 @@
-//! Callers who hung up while they waited and call again soon: they keep the time they have waited.
+//! Callers who hung up while they waited, or whose calls a failure of the node ended, and call again soon: they keep the time they
+//! have waited.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::floor::Floor;
+use super::floor::{Floor, after};
 use super::lane::{Caller, Claim};
+use super::restore::Interrupted;
 use crate::id::QueueName;
 
 /// How often in a row one caller may hang up and keep his time: nobody holds a place by ringing up now and then.
 const RESUMES_MAX: u8 = 2;
 /// Most callers of a queue who are remembered; the oldest are forgotten first.
 const GONE_MAX: usize = 10_000;
+
+/// How long after a failure of the node its callers find their places again.
+const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// Callers of the last process by queue and number, with since when they had waited; until when that holds.
+#[derive(Debug, Default)]
+pub(super) struct KeptPlaces {
+    until: Option<Instant>,
+    since: BTreeMap<(QueueName, String), Instant>,
+}
 
 /// Who hung up in a queue lately, by number.
 #[derive(Debug, Default)]
@@ -59,8 +71,31 @@ impl Floor {
         asked.gone.forget_old(now, within);
     }
 
-    /// What a caller claims who enters this queue anew; with whether he goes on waiting where he hung up.
+    /// Callers who waited in the last process; they had not hung up, so no rule of a queue is asked.
+    pub(super) fn keep_places(&mut self, now: Instant, waiting: Vec<Interrupted>) {
+        let since = |caller: &Interrupted| now.checked_sub(caller.since).unwrap_or(now);
+        let kept = waiting.into_iter().map(|caller| {
+            let at = since(&caller);
+            ((caller.queue, caller.number), at)
+        });
+        self.interrupted = KeptPlaces { until: Some(after(now, KEPT_FOR)), since: kept.collect() };
+    }
+
+    fn kept_place(&mut self, now: Instant, name: &QueueName, claim: &Claim) -> Option<Instant> {
+        let kept = &mut self.interrupted;
+        if kept.since.is_empty() || kept.until.is_none_or(|until| now > until) {
+            kept.since.clear();
+            return None;
+        }
+        kept.since.remove(&(name.clone(), claim.number.clone()?))
+    }
+
+    /// What a caller claims who enters this queue anew; with whether he goes on waiting where he hung up, or where the node
+    /// failed.
     pub(super) fn resume(&mut self, now: Instant, name: &QueueName, claim: Claim) -> (Claim, bool) {
+        if let Some(since) = self.kept_place(now, name, &claim) {
+            return (Claim { since, ..claim }, true);
+        }
         let Some(queue) = self.queues.get_mut(name) else { return (claim, false) };
         let Some(within) = queue.config.resume_within else {
             queue.gone = Gone::default();

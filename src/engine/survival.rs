@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::acd;
 use crate::acd::calendar::Override;
+use crate::call::ANONYMOUS;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId};
 use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg};
@@ -22,6 +23,8 @@ use super::{Engine, Owner};
 const REASON: &str = "SIP;cause=503;text=\"Restarted\"";
 /// Time between two bundles of BYEs.
 const BUNDLE_EVERY: Duration = Duration::from_millis(50);
+/// Whoever waited before the node was down for longer begins anew.
+const DOWN_MAX: Duration = Duration::from_secs(15 * 60);
 /// Least BYEs in a bundle: 200 a second.
 const BUNDLE_MIN: usize = 10;
 /// Bundles at most: all peers are told within five seconds, however many they are.
@@ -40,6 +43,8 @@ pub struct Remains {
     pub agents: Vec<acd::Former>,
     /// The last agents of callers.
     pub regulars: Regulars,
+    /// Callers who waited.
+    pub waiting: Vec<acd::Interrupted>,
 }
 
 impl Remains {
@@ -58,8 +63,24 @@ impl Remains {
             agents: agents.collect(),
             hours: hours.collect(),
             regulars: places.regulars().clone(),
+            waiting: interrupted(now, live),
         }
     }
+}
+
+/// Who waited and let his number be seen. After a long time nobody wants his place any more.
+fn interrupted(now: Wall, live: &Live) -> Vec<acd::Interrupted> {
+    if now.since(live.at()) > DOWN_MAX {
+        return Vec::new();
+    }
+    let waiting = live.queues().iter().flat_map(|(queue, waiting)| waiting.iter().map(move |caller| (queue, caller)));
+    let known = waiting.filter_map(|(queue, caller)| {
+        let number = live.calls().get(&caller.call).map(|call| call.from.clone())?;
+        let is_known = !number.is_empty() && number != ANONYMOUS;
+        let since = now.since(caller.entered_at);
+        is_known.then(|| acd::Interrupted { queue: queue.clone(), number, since })
+    });
+    known.collect()
 }
 
 /// One agent in the words of the floor.
@@ -116,7 +137,7 @@ impl Engine {
     /// Takes over what a dead process left; said once, before all else.
     pub fn recover(&mut self, now: Instant, remains: Remains) {
         self.hours_set = remains.hours;
-        self.floor.restore(now, remains.agents);
+        self.floor.restore(now, remains.agents, remains.waiting);
         self.hear_floor(now);
         for (agent, binding) in remains.phones {
             if let Some(binding) = binding_of(binding) {

@@ -141,6 +141,10 @@ impl World {
             let kind = Kind::RecordingEnded { recording: file.recording, length_ms: 1_000, lost_ms: 0, partial: true };
             self.append(at, About::Call(file.call), kind)?;
         }
+        // The wall clock may have been set meanwhile, back or forth.
+        let wall = MORNING.0 + i64::try_from(self.elapsed().as_micros()).unwrap_or(0);
+        let wall = Wall(wall + 1_000 * i64::try_from(self.dice.between(0, 20_000)).unwrap_or(0) - 10_000_000);
+        let remains = Remains::of(wall, &self.ledger.live, &self.ledger.places);
         let open: Vec<CallId> = self.ledger.fold.open().map(|record| record.call_id).collect();
         for call in open {
             let kind = Kind::CallEnded { by: Party::System, reason: EndReason::NodeFailure, sip_code: 500 };
@@ -150,12 +154,8 @@ impl World {
         if self.ledger.open_recordings() > 0 {
             return Err(format!("{} recordings are left after a crash", self.ledger.open_recordings()));
         }
-        // The wall clock may have been set meanwhile, back or forth.
-        let wall = MORNING.0 + i64::try_from(self.elapsed().as_micros()).unwrap_or(0);
-        let wall = Wall(wall + 1_000 * i64::try_from(self.dice.between(0, 20_000)).unwrap_or(0) - 10_000_000);
         let settings = settings(&self.plan, self.fate.edition)?;
         let (clock, seed) = (Clock::new(self.now, wall), self.dice.seed());
-        let remains = Remains::of(wall, &self.ledger.live, &self.ledger.places);
         self.engine = Engine::new(self.now, clock, settings, self.ledger.last_seq + 1, seed);
         self.engine.recover(self.now, remains);
         (self.fate.is_down, self.fate.restarted) = (false, Some(self.now));

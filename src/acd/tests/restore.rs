@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::acd::config::PauseCode;
-use crate::acd::{Former, FormerState};
+use crate::acd::{Former, FormerState, Interrupted};
 use crate::journal::AgentAction;
 
 fn former(agent: &str, state: FormerState) -> Former {
@@ -21,7 +21,7 @@ fn restarted(agents: Vec<Former>) -> World {
     let lunch = PauseCode { max: Some(seconds(60)), after_max: AgentAction::Ready, ..PauseCode::new("LUNCH") };
     w.config.pauses.codes = [(lunch.id.clone(), lunch)].into();
     w.apply();
-    w.floor.restore(w.now, agents);
+    w.floor.restore(w.now, agents, Vec::new());
     w.drain();
     w
 }
@@ -65,9 +65,41 @@ fn figures_of_the_shift_survive_a_restart_but_not_a_night() {
         w.queue(SUPPORT).strategy = crate::acd::config::Strategy::FewestCalls;
         w.apply();
         let other = Former { calls: 3, ..former("102", FormerState::There) };
-        w.floor.restore(w.now, vec![former("101", away), other]);
+        w.floor.restore(w.now, vec![former("101", away), other], Vec::new());
         w.drain();
         w.want("101", Wish::Ready);
         assert_eq!(offers(&w.enqueue(1))[0].2, then, "after {hours} h");
     }
+}
+
+/// Who calls again within five minutes of a failure is where he was, whatever the queue says of those who hang up; once, and
+/// nobody without a number.
+#[test]
+fn who_waited_when_the_node_failed_and_calls_again_has_his_place() {
+    let mut w = world(&["101"]);
+    w.input(Input::OwnCall { agent: "101".into(), call: call(90) });
+    let waited =
+        |number: &str, s: u64| Interrupted { queue: SUPPORT.into(), number: number.to_owned(), since: seconds(s) };
+    w.floor.restore(w.now, Vec::new(), vec![waited("0551", 40), waited("0552", 90), waited("0553", 20)]);
+    let comes = |w: &mut World, n: u64, number: Option<&str>| {
+        w.input(Input::Enqueue {
+            call: call(n),
+            queue: SUPPORT.into(),
+            skills: Vec::new(),
+            priority: 0,
+            segment: None,
+            max_wait: None,
+            transferred: None,
+            last_agent: None,
+            number: number.map(str::to_owned),
+        });
+        w.floor.position(call(n)).unwrap()
+    };
+    w.pass(10.0);
+    assert_eq!(comes(&mut w, 1, None), 1);
+    assert_eq!(comes(&mut w, 2, Some("0551")), 1);
+    assert_eq!(comes(&mut w, 3, Some("0552")), 1);
+    assert_eq!(comes(&mut w, 4, Some("0551")), 4, "one place for one caller");
+    w.pass(290.5);
+    assert_eq!(comes(&mut w, 5, Some("0553")), 5, "too late");
 }
