@@ -1,7 +1,8 @@
 //! What one decision of the floor costs.
 //!
 //! Prints a Markdown table. An event is one input or one timeout with everything that follows from it, its
-//! outputs taken: the matching, the reason, the journal entries. A decision is an event that made an offer.
+//! outputs taken: the matching, the reason, the journal entries. A decision is an event that made an offer. Events a second are
+//! those of a core that does nothing else; with 1,000 agents the bar is 100,000.
 //! Bars: 20 µs at p99 with 1,000 agents and 1,000 waiting callers; 10 µs at p50 and 100 µs at p99 with 10,000 agents,
 //! 10,000 waiting, 500 queues and 200 skills. Then how the cost grows with each side, and what 100,000 callers who wait
 //! for their announcements cost: no call of the floor may take 5 ms, and each caller 1 KB.
@@ -55,14 +56,17 @@ const SHAPES: [Shape; 6] = [
 const GROWTH: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
 fn main() {
-    println!("| Floor | Events timed | decision p50 | p99 | max | any event p50 | p99 | max |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("| Floor | Events timed | decision p50 | p99 | max | any event p50 | p99 | max | events a second |");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for shape in SHAPES {
         let (p50, p99) = row(&shape, DECISIONS, Strategy::LongestIdle);
         let (most, bar) = if shape.queues == 500 { (10, 100) } else { (20, 20) };
         if shape.agents >= 1_000 {
             let is_met = p50 <= most * 1_000 && p99 <= bar * 1_000;
-            println!("| … bar: p50 {most} µs, p99 {bar} µs | {} | | | | | | |", if is_met { "met" } else { "MISSED" });
+            println!(
+                "| … bar: p50 {most} µs, p99 {bar} µs | {} | | | | | | | |",
+                if is_met { "met" } else { "MISSED" }
+            );
         }
     }
     for (word, strategy) in Strategy::WORDS {
@@ -90,7 +94,9 @@ fn row(shape: &Shape, decisions: usize, strategy: Strategy) -> (u64, u64) {
     let (d50, d99, dmax) = figures(&mut hall.decisions);
     let (e50, e99, emax) = figures(&mut hall.events);
     let count = hall.events.len();
-    println!("| {} | {count} | {d50} | {d99} | {dmax} | {e50} | {e99} | {emax} |", shape.name);
+    // One thread does nothing else: seconds of its events are seconds of a core.
+    let each_second = count as u64 * 1_000_000_000 / hall.events.iter().sum::<u64>().max(1);
+    println!("| {} | {count} | {d50} | {d99} | {dmax} | {e50} | {e99} | {emax} | {each_second} |", shape.name);
     // It counts every lane afresh: 100,000 lanes would take minutes.
     if shape.queues <= 20 {
         hall.floor.check().expect("the floor is in order after the run");

@@ -111,6 +111,12 @@ pub fn state(
     Some(by_hand(set, name, wall).map_or_else(|| calendar.at(wall).0, |set| set.state))
 }
 
+/// The first moment of a date as `2026-12-01` in a time zone of this name; `None` when there is no such date or zone.
+pub fn midnight(date: &str, zone: &str) -> Option<Wall> {
+    let (date, zone) = (date.parse::<Date>().ok()?, TimeZone::get(zone).ok()?);
+    Some(Wall(zone.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_microsecond()))
+}
+
 fn by_hand<'a>(set: &'a BTreeMap<String, Override>, name: &str, wall: Wall) -> Option<&'a Override> {
     set.get(name).filter(|set| set.until.is_none_or(|until| until > wall))
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::erlang::time;
 use super::{Failure, live, offline};
+use crate::acd::calendar;
 use crate::sim::twin::day::{Day, read_shifts};
 use crate::sim::twin::figures::{self, Estimate, Line, NAMES, Run};
 use crate::sim::twin::{self, Plan, Shape, chart};
@@ -26,6 +27,9 @@ pub struct Options {
     /// Who is there when, as CSV: agent,from,to. Without it everybody is, all day.
     #[arg(long, value_name = "FILE", requires = "day")]
     shifts: Option<PathBuf>,
+    /// The date of the day, as 2026-12-01: the calendars of the queues are kept. Without it queues are open all day.
+    #[arg(long, value_name = "DATE", requires = "day")]
+    date: Option<String>,
     /// How often the day is played: more runs, narrower bands.
     #[arg(long, value_name = "N", default_value_t = 20, requires = "day",
           value_parser = clap::value_parser!(u32).range(2..=10_000))]
@@ -92,8 +96,14 @@ fn plan(seed: u64, path: &Path, options: &Options) -> Result<Plan, Failure> {
         Some(path) => Some(read_shifts(&path.display().to_string(), &read(path)?, &config.floor).map_err(wrong)?),
         None => None,
     };
+    let begin = |date: &String| {
+        let found = calendar::midnight(date, &config.centre.timezone);
+        found.ok_or_else(|| Failure::new(2, format!("--date {date} is no date: write it as 2026-12-01")))
+    };
+    let midnight = options.date.as_ref().map(begin).transpose()?;
     Ok(Plan {
         floor: config.floor,
+        midnight,
         day,
         shifts,
         talk: options.talk,

@@ -105,7 +105,9 @@ impl Engine {
                     return;
                 }
                 let number = self.calls.get(&id).and_then(Call::shown_number).map(str::to_owned);
-                let last_agent = number.as_ref().and_then(|number| self.regulars.agent_of(number).cloned());
+                // Whom an agent sends on does not wait for just that agent.
+                let known = number.as_ref().filter(|_| transferred.is_none());
+                let last_agent = known.and_then(|number| self.regulars.agent_of(number).cloned());
                 let input = acd::Input::Enqueue {
                     call: id,
                     queue,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Plan;
-use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig, Step, StepMode, Strategy};
+use crate::acd::config::{AgentConfig, Bound, FloorConfig, Overflow, QueueConfig, Step, StepMode, Strategy, Way};
 use crate::call::config::{
     CallConfig, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy, SupervisorConfig, TrunkConfig,
 };
@@ -159,9 +159,23 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
     }
     if name.as_str() == "support" {
         queue.skills = vec![if other { "lang:ar>=2" } else { "lang:ar" }.to_owned()];
+        // Who calls again waits for the agent he knows, and has his place when he hung up; the key 1 leads to all.
+        queue.sticky.last_agent = Some(Duration::from_secs(if other { 4 } else { 8 }));
+        queue.resume_within = Some(Duration::from_secs(60));
+        queue.exit_keys = BTreeMap::from([('1', Way::Queue("all".into()))]);
+        (queue.announce_wait, queue.announcements) = (true, vec!["survey_thanks".to_owned()]);
+        queue.announcements_every = Duration::from_secs(20);
     }
     if name.as_str() == "vip" {
         (queue.strict_priority, queue.max_wait_strict) = (other, Some(Duration::from_secs(60)));
+        // Too many go to the menu, and who waits too long to all.
+        let per_agent = Some(Bound { on: 2, off: 1 });
+        queue.overflow = match other {
+            true => {
+                Overflow { way: Way::Queue("all".into()), wait: Some(Duration::from_secs(30)), ..Overflow::default() }
+            }
+            false => Overflow { way: Way::Number("500".to_owned()), per_agent, ..Overflow::default() },
+        };
     }
     queue.strategy = match (name.as_str(), other) {
         ("support", false) => Strategy::LongestIdle,

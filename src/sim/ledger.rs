@@ -143,19 +143,22 @@ impl Ledger {
                 holds(course.ended.replace(*reason).is_none(), || "a call ends twice".into())
             }
             Kind::CallAnswered => self.counted("answered"),
-            Kind::Queued { queue, .. } => {
+            Kind::Queued { queue, resumed, .. } => {
+                if *resumed {
+                    self.count("queue.resumed");
+                }
                 let before = course.queue.replace(queue.clone());
                 holds(before.is_none() && course.ended.is_none(), || "in two queues, or ended".into())
             }
             Kind::Escalated { queue, .. } | Kind::Sticky { queue, .. } => {
-                self.count("queue.escalated");
+                self.count(if matches!(kind, Kind::Sticky { .. }) { "queue.sticky" } else { "queue.escalated" });
                 holds(course.queue.as_ref() == Some(queue), || "a step of a queue he is not in".into())
             }
             Kind::QueueLeft { queue, outcome, .. } => {
                 self.count_word("queue", outcome);
                 // Who finds no room was never in it.
                 let was_in = course.queue.take();
-                let is_full = matches!(outcome, QueueOutcome::Full | QueueOutcome::NoAgents);
+                let is_full = matches!(outcome, QueueOutcome::Full | QueueOutcome::NoAgents | QueueOutcome::Overflow);
                 holds(was_in.as_ref() == Some(queue) || (is_full && was_in.is_none()), || "left no queue".into())
             }
             Kind::Offered { offer, agent, .. } => {

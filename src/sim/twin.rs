@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use crate::acd::config::{AgentConfig, FloorConfig};
+use crate::clock::Wall;
 use crate::id::{AgentId, QueueName};
 use day::{Day, Shift};
 use figures::Run;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub floor: FloorConfig,
     /// What comes.
     pub day: Day,
+    /// When the day begins, for the calendars of the queues; none: they are open all day.
+    pub midnight: Option<Wall>,
     /// Who is there when; none: everybody, all day.
     pub shifts: Option<Vec<Shift>>,
     /// How long talks are around their mean.

@@ -83,6 +83,24 @@ fn an_agent_who_hangs_up_at_once_is_free_at_once_and_the_transfer_goes_on() {
     assert_eq!(transferred(&centre).len(), 1);
 }
 
+/// He does not wait for the agent who sent him away.
+#[test]
+fn f21_a_caller_sent_to_a_queue_is_anybodys() {
+    let mut centre = Centre::with(|settings| {
+        settings.floor.queues.get_mut("support").expect("support").sticky.last_agent = Some(seconds(60));
+    });
+    let (mut customer, mut agent) = centre.talk(stranger(1));
+    centre.pass(seconds(20));
+    centre.refers(&mut agent, &uri("600"));
+    assert_eq!(centre.notified(&agent), 200);
+    centre.ended(&agent);
+    let ring = centre.rung(desk(102));
+    centre.picks_up(&ring);
+    centre.bye(&mut customer);
+    centre.ended(&ring);
+    centre.nothing_is_left();
+}
+
 /// The queue keeps the place that the caller's first entry gave him.
 #[test]
 fn a_caller_sent_to_a_queue_keeps_his_turn() {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use super::figures::{Run, Stay};
 use super::{Plan, Shape, day, draw};
 use crate::acd::config::{FloorConfig, WrapUpMode};
-use crate::acd::{Floor, Input, Output, Wish};
-use crate::id::{AgentId, CallId, OfferId};
-use crate::journal::{About, AgentStateName, Kind, QueueOutcome, StateCause};
+use crate::acd::{Floor, Input, Output, Wish, calendar};
+use crate::clock::Wall;
+use crate::id::{AgentId, CallId, OfferId, QueueName};
+use crate::journal::{About, AgentStateName, Hours, Kind, QueueOutcome, StateCause};
 use crate::sim::dice::Dice;
 
 /// What is still open this long after midnight of the next day is not waited for.
@@ -221,6 +222,10 @@ impl World<'_> {
         if let Some(place) = self.wheres.get_mut(n) {
             *place = Where::Waiting;
         }
+        if self.is_closed(&row.queue) {
+            let queue = row.queue.clone();
+            return self.tell(Input::Refuse { call: call(n), queue, outcome: QueueOutcome::Closed });
+        }
         let enters = Input::Enqueue {
             call: call(n),
             queue: row.queue.clone(),
@@ -236,6 +241,17 @@ impl World<'_> {
         if let (Some(at), true) = (patience, self.is(n, Where::Waiting)) {
             self.set(at, Event::HangsUp(n));
         }
+    }
+
+    /// It is outside the hours of the queue's calendar.
+    fn is_closed(&self, queue: &QueueName) -> bool {
+        let floor = &self.plan.floor;
+        let calendar = floor.queues.get(queue).and_then(|queue| queue.calendar.as_ref());
+        let now = self.plan.midnight.map(|begin| begin.0.saturating_add(self.now.as_micros() as i64));
+        let state = calendar
+            .zip(now)
+            .and_then(|(name, now)| calendar::state(&floor.calendars, &BTreeMap::new(), name, Wall(now)));
+        state.is_some_and(|state| state != Hours::Open)
     }
 
     fn is(&self, n: usize, place: Where) -> bool {

@@ -50,7 +50,7 @@ fn steady(calls: f64, talk_s: f64, patience_s: Option<f64>) -> Day {
 
 fn plan(floor: FloorConfig, day: Day, runs: u32) -> Plan {
     let (talk, pick_up) = (Shape::Exponential, Duration::ZERO);
-    Plan { floor, day, shifts: None, talk, patience: None, pick_up, seed: 1, runs }
+    Plan { floor, day, midnight: None, shifts: None, talk, patience: None, pick_up, seed: 1, runs }
 }
 
 fn figure(line: &Line, name: &str) -> Estimate {
@@ -189,4 +189,29 @@ fn the_chart_has_a_panel_for_each_queue() {
     let svg = chart::svg(&plan.day, &found);
     assert_eq!((svg.matches("<polyline").count(), svg.matches("<polygon").count()), (2, 2));
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{svg}");
+}
+
+/// On a working day callers come to an open queue from eight to twelve; on a holiday nobody is let in. Without a date the
+/// calendar is not asked.
+#[test]
+fn calendars_are_kept_on_the_date_of_the_day() {
+    use crate::acd::calendar::{Calendar, Day as Feast, Holiday, Span, midnight};
+    let mut floor = centre(20);
+    let week = std::array::from_fn(|_| vec![Span { from: 8 * 60, until: 12 * 60 }]);
+    let day = Feast::Yearly(12, 2);
+    let holidays = vec![Holiday { day, days: 1, name: "National Day".to_owned(), open: Vec::new() }];
+    let zone = jiff::tz::TimeZone::get("Asia/Riyadh").unwrap();
+    floor.calendars.insert("office".to_owned(), Calendar { zone, week, holidays });
+    floor.queues.get_mut(SUPPORT).unwrap().calendar = Some("office".to_owned());
+    let let_in = |date: Option<&str>| -> Vec<(usize, bool)> {
+        let mut plan = plan(floor.clone(), steady(20.0, 60.0, None), 3);
+        plan.midnight = date.map(|date| midnight(date, "Asia/Riyadh").unwrap());
+        let lines = lines(&plan.day, &run(Instant::now(), &plan));
+        let of_interval = lines.iter().filter_map(|line| Some((line.interval?, figure(line, "left").mean < 0.5)));
+        of_interval.collect()
+    };
+    let is_open = |interval: usize| (32..48).contains(&interval);
+    assert!(let_in(Some("2026-12-01")).into_iter().all(|(at, is_in)| is_in == is_open(at)));
+    assert!(let_in(Some("2026-12-02")).into_iter().all(|(_, is_in)| !is_in));
+    assert!(let_in(None).into_iter().all(|(_, is_in)| is_in));
 }
