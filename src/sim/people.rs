@@ -66,7 +66,7 @@ impl World {
 
     fn stranger(&mut self, address: SocketAddr, id: u64, number: &str, patience: Duration) {
         // Some call again, from other phones too.
-        let number_of_his = if id % 5 == 0 { 900_000 + id / 5 % 8 } else { id };
+        let number_of_his = if id.is_multiple_of(5) { 900_000 + id / 5 % 8 } else { id };
         let phone = Phone::new(address, &format!("9{number_of_his:06}"), None, None);
         self.passing_call(address, phone, id, "customers.example", number, patience);
     }
