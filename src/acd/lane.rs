@@ -186,6 +186,8 @@ pub(super) struct Lane {
     pub later: Vec<Pool>,
     /// Its callers go on at once while nobody is there.
     pub skipped: bool,
+    /// One pool without preferences: all of it stand alike in the row.
+    pub is_plain: bool,
     /// When they do.
     pub left_alone_at: Option<Instant>,
     /// Callers who wait and for whom no phone rings.
@@ -218,6 +220,7 @@ impl Lane {
             queue: queue.name.clone(),
             weight: queue.weight,
             skipped: queue.is_skipped(&key.0),
+            is_plain: matches!(pools.as_slice(), [pool] if !pool.needs.iter().any(|(_, need)| need.is_preferred())),
             later,
             key,
             pools,
@@ -254,20 +257,14 @@ impl Lane {
                 *count = count.saturating_sub(1);
             }
             self.idle.remove(slot);
-            if !after.is_some_and(|after| after.is_present) {
-                self.present.remove(&slot);
-            }
         }
+        self.note_presence(slot, before, after);
         if let Some(after) = after {
             if let Some(count) = self.counts.get_mut(after.class) {
                 *count += 1;
             }
-            if after.is_present {
-                self.present.insert(slot);
-            }
             if let Some(standing) = after.standing {
-                let pool = self.pool_of(agent).map_or(0, |(at, _)| at);
-                let unmet = self.preferences(agent).filter(|(_, is_met)| !is_met).count() + (pool << POOL_SHIFT);
+                let unmet = if self.is_plain { 0 } else { self.unmet(agent) };
                 self.idle.insert(slot, unmet, standing, agent, &self.queue);
             }
         }
@@ -281,11 +278,24 @@ impl Lane {
         if after.is_some_and(|after| after.is_logged_in()) {
             self.to_come += 1;
         }
-        if after.is_some_and(|after| after.is_present) {
-            self.present.insert(slot);
-        } else {
-            self.present.remove(&slot);
+        self.note_presence(slot, before, after);
+    }
+
+    /// Most changes of an agent leave him as present as he was.
+    fn note_presence(&mut self, slot: Slot, before: Option<Counted>, after: Option<Counted>) {
+        let is_present = |counted: Option<Counted>| counted.is_some_and(|counted| counted.is_present);
+        match (is_present(before), is_present(after)) {
+            (false, true) => _ = self.present.insert(slot),
+            (true, false) => _ = self.present.remove(&slot),
+            (true, true) | (false, false) => {}
         }
+    }
+
+    /// How far behind in the row he stands: by his pool, then by the preferences he does not meet.
+    fn unmet(&self, agent: &AgentConfig) -> usize {
+        let Some((at, pool)) = self.pool_of(agent) else { return 0 };
+        let preferred = pool.needs.iter().filter(|(_, need)| need.is_preferred());
+        preferred.filter(|(_, need)| !need.is_met(&agent.skills)).count() + (at << POOL_SHIFT)
     }
 }
 
