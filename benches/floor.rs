@@ -156,7 +156,7 @@ fn announcements() {
 
 fn enqueue(call: CallId, queue: QueueName, skills: Vec<String>, priority: u32) -> Input {
     let (segment, max_wait, transferred, last_agent, number) = (None, None, None, None, None);
-    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number }
+    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number, callback: None }
 }
 
 fn timed(event: impl FnOnce()) -> u64 {
@@ -356,7 +356,7 @@ impl Hall {
                 Output::Offer { offer, call, agent, .. } => self.ringing.push_back((offer, call, agent)),
                 Output::Withdraw { offer } => self.ringing.retain(|(o, ..)| *o != offer),
                 Output::Left { .. } => self.in_queue -= 1,
-                Output::Connect { .. } | Output::Moved { .. } | Output::Remind { .. } => {}
+                Output::Connect { .. } | Output::CallBack { .. } | Output::Moved { .. } | Output::Remind { .. } => {}
                 Output::Discard { .. } | Output::Announce { .. } | Output::Journal { .. } => {}
             }
         }

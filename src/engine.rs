@@ -12,6 +12,7 @@
 
 mod actions;
 mod call_out;
+mod callbacks;
 mod caps;
 mod conference;
 mod guards;
@@ -57,6 +58,8 @@ use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
 pub use crate::call::Switch;
+use callbacks::Callbacks;
+pub use callbacks::{BookError, CallbackView};
 use caps::{Account, OnTrunk};
 use mix::Voices;
 use rejoin::Rejoins;
@@ -258,6 +261,8 @@ pub struct Engine {
     dials: BTreeMap<CallId, LegId>,
     /// Talks of users whose pages are gone.
     rejoins: Rejoins,
+    /// Who is to be called back.
+    callbacks: Callbacks,
     /// What the floor asked for and is not done yet.
     errands: VecDeque<acd::Output>,
     /// The talks of each agent in the order they began.
@@ -329,6 +334,7 @@ impl Engine {
             offers: BTreeMap::new(),
             dials: BTreeMap::new(),
             rejoins: Rejoins::default(),
+            callbacks: Callbacks::default(),
             errands: VecDeque::new(),
             talks: BTreeMap::new(),
             own_calls: BTreeMap::new(),
@@ -428,8 +434,8 @@ impl Engine {
         let silence = self.silences.first().map(|(at, _)| *at);
         let longest = self.longest.first().map(|(at, _)| *at);
         let cores = [self.endpoint.poll_timeout(), self.floor.poll_timeout()];
-        let pages = self.rejoins.poll_timeout();
-        cores.into_iter().chain([commit, call, survival, silence, longest, pages]).flatten().min()
+        let (pages, callbacks) = (self.rejoins.poll_timeout(), self.callbacks.poll_timeout());
+        cores.into_iter().chain([commit, call, survival, silence, longest, pages, callbacks]).flatten().min()
     }
 
     /// Lets deadlines act; calling it early does nothing.
@@ -439,6 +445,7 @@ impl Engine {
         self.silences_due(now);
         self.longest_due(now);
         self.rejoins_due(now);
+        self.callbacks_due(now);
         self.pump(now);
         self.floor.handle_timeout(now);
         self.hear_floor(now);
@@ -491,6 +498,8 @@ impl Engine {
         while let Some(output) = self.floor.poll_output() {
             match output {
                 acd::Output::Journal { about, kind } => self.journal(now, about, kind),
+                // At once as well: what is written of the offer is written of a call.
+                acd::Output::CallBack { call } => self.begin_callback(now, call),
                 errand => self.errands.push_back(errand),
             }
         }
@@ -580,9 +589,12 @@ impl Engine {
             acd::Output::Remind { call, prompt } => {
                 self.with_call(now, call, |call, context| call.handle_remind(context, prompt));
             }
+            acd::Output::CallBack { call } => self.begin_callback(now, call),
+            acd::Output::Left { call, .. } if self.callbacks.is_try(call) => self.callback_left(now, call),
             acd::Output::Left { call, outcome, way, .. } => self.with_call(now, call, |call, context| match way {
                 acd::Way::Number(number) => call.handle_sent_on(context, outcome, Onward::Number(number)),
                 acd::Way::Flow(flow) => call.handle_sent_on(context, outcome, Onward::Flow(flow)),
+                acd::Way::CallBack => call.handle_sent_on(context, outcome, Onward::CallBack),
                 acd::Way::HangUp | acd::Way::Wait | acd::Way::Queue(_) => call.handle_queue_left(context, outcome),
             }),
             acd::Output::Moved { call, queue } => {
@@ -677,9 +689,11 @@ impl Engine {
                 self.floor.apply(now, self.settings.floor.clone());
                 self.hear_floor(now);
                 self.tell_trunks(now);
+                self.seek_callbacks(now);
             }
             Command::Drain => {
                 self.draining = true;
+                self.seek_callbacks(now);
                 self.endpoint.leave_trunks(now);
                 self.report_drained();
             }

@@ -4,6 +4,7 @@
 //! entries out; the engine numbers them; `storage` writes them. An entry is never changed after it is written.
 //! Fields are only added, with a default, so that an old journal stays readable.
 
+mod callback;
 mod hours;
 mod places;
 mod words;
@@ -16,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId, OfferId, QueueName, RecordingId};
 
+pub use callback::Booking;
 pub use hours::Hours;
 pub use places::{Binding, DialogSeed, Hop, OpenLeg};
 pub use words::{
-    AgentAction, AgentStateName, EndReason, FlowOutcome, InputResult, LegRole, OfferResult, Origin, Party, Purpose,
-    QueueOutcome, StateCause, SupervisionMode, Whom,
+    AgentAction, AgentStateName, CallbackResult, EndReason, FlowOutcome, InputResult, LegRole, OfferResult, Origin,
+    Party, Purpose, QueueOutcome, StateCause, SupervisionMode, Whom,
 };
 
 /// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
@@ -97,6 +99,10 @@ pub enum Kind {
         /// The number that sent him on to this one (Diversion, else History-Info), as the sender says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         diverted_from: Option<String>,
+        /// Which call back it is a try of ([`Kind::CallbackBooked`]). `to` is the customer then, and `from` what he had
+        /// dialled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        callback_of: Option<CallId>,
     },
     /// The 200 OK went to the caller.
     CallAnswered,
@@ -169,6 +175,10 @@ pub enum Kind {
         /// not another caller in the figures.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         resumed: bool,
+        /// Nobody holds the line: the place is kept for who is called back. May come long before [`Kind::CallStarted`]; with
+        /// `resumed` it is not his first place in the figures.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        callback: bool,
     },
     /// The caller's place changed by a rule: he has waited for as long as anybody may be overtaken, or a new
     /// configuration orders the queue anew.
@@ -268,6 +278,35 @@ pub enum Kind {
         outcome: QueueOutcome,
         /// Time in the queue.
         wait_ms: u64,
+    },
+    /// Somebody asked to be called back; about his call, where he had one.
+    CallbackBooked {
+        /// What was agreed.
+        #[serde(flatten)]
+        booking: Box<Booking>,
+    },
+    /// One try to call back came to nothing; about the call that was the try.
+    CallbackTried {
+        /// Which.
+        callback: CallId,
+        /// Tries so far.
+        tries: u32,
+        /// What came of it.
+        result: CallbackResult,
+        /// When the next one begins; none after the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again_at: Option<Wall>,
+    },
+    /// Nobody is called back any more, as he was reached or it is given up.
+    CallbackEnded {
+        /// Which.
+        callback: CallId,
+        /// Of which queue.
+        queue: QueueName,
+        /// `Reached`, `Failed`, `Expired` or `Cancelled`.
+        result: CallbackResult,
+        /// Tries in all.
+        tries: u32,
     },
     /// The agent put the caller on hold or took him back.
     Held {

@@ -122,6 +122,8 @@ pub struct Metrics {
     queue_ewt: GaugeVec,
     queue_ewt_p80: GaugeVec,
     queue_resumed: IntCounterVec,
+    callbacks_pending: IntGaugeVec,
+    callbacks: IntCounterVec,
     queue_entered: IntCounterVec,
     queue_answered: IntCounterVec,
     queue_within: IntCounterVec,
@@ -299,6 +301,12 @@ impl Metrics {
                 "Callers who hung up waiting and came back; not among the entered",
                 &["queue"],
             ),
+            callbacks_pending: m.gauges("callbacks_pending", "Customers who are to be called back", &["queue"]),
+            callbacks: m.counters(
+                "callbacks_total",
+                "Calls back that were booked, and how they ended",
+                &["queue", "result"],
+            ),
             queue_entered: m.counters("queue_entered_total", "Callers who entered", &["queue"]),
             queue_answered: m.counters("queue_answered_total", "Callers an agent talked with", &["queue"]),
             queue_within: m.counters("queue_answered_within_sl_total", "… within the service level time", &["queue"]),
@@ -370,6 +378,15 @@ impl Metrics {
 
     /// One entry of the journal; `live` is the state before it.
     pub fn handle(&mut self, entry: &Entry, live: &Live) {
+        match &entry.kind {
+            Kind::CallbackBooked { booking } => {
+                self.callbacks.with_label_values(&[booking.queue.as_str(), "booked"]).inc();
+            }
+            Kind::CallbackEnded { queue, result, .. } => {
+                self.callbacks.with_label_values(&[queue.as_str(), result.as_str()]).inc();
+            }
+            _ => {}
+        }
         match &entry.about {
             About::Call(call) => self.handle_call(*call, entry, live),
             About::Agent(agent) => self.handle_agent(agent, entry, live),
@@ -379,12 +396,13 @@ impl Metrics {
 
     fn handle_call(&mut self, call: CallId, entry: &Entry, live: &Live) {
         let known = live.calls().get(&call);
+        let is_callback = known.is_some_and(|known| known.purpose == Purpose::Callback);
         match &entry.kind {
             Kind::CallStarted { .. } => {
                 self.served.insert(call, false);
             }
             Kind::CallAnswered => {
-                if let Some(known) = known {
+                if let Some(known) = known.filter(|_| !is_callback) {
                     let (direction, trunk) = (direction(&known.origin, known.purpose), trunk(&known.origin));
                     let setup = entry.at.since(known.started_at).as_secs_f64();
                     self.call_setup.with_label_values(&[direction, trunk]).observe(setup);
@@ -407,6 +425,9 @@ impl Metrics {
             }
             Kind::Connected { queue, wait_ms, service_level_ms, .. } => {
                 self.served.insert(call, true);
+                if is_callback {
+                    return;
+                }
                 self.queue_answered.with_label_values(&[queue.as_str()]).inc();
                 if wait_ms <= service_level_ms {
                     self.queue_within.with_label_values(&[queue.as_str()]).inc();
@@ -420,8 +441,11 @@ impl Metrics {
             Kind::Bridged { .. } => {
                 self.served.insert(call, true);
             }
+            // Those who are called back are counted by themselves.
+            Kind::Queued { callback: true, .. } => {}
             Kind::Queued { queue, resumed: true, .. } => self.queue_resumed.with_label_values(&[queue.as_str()]).inc(),
             Kind::Queued { queue, .. } => self.queue_entered.with_label_values(&[queue.as_str()]).inc(),
+            Kind::QueueLeft { outcome: QueueOutcome::Answered, .. } if is_callback => {}
             Kind::QueueLeft { queue, outcome, wait_ms } => self.queue_left(queue, *outcome, *wait_ms),
             Kind::OfferEnded { queue, result, .. } => {
                 self.offers.with_label_values(&[queue.as_str(), result.as_str()]).inc();
@@ -488,9 +512,12 @@ impl Metrics {
             | QueueOutcome::AllPaused
             | QueueOutcome::Overflow
             | QueueOutcome::Key
+            | QueueOutcome::Callback
             | QueueOutcome::Transferred => {
                 self.queue_exits.with_label_values(&[name, word(&outcome).as_str()]).inc();
             }
+            // Nobody was on the line.
+            QueueOutcome::Withdrawn => {}
         }
     }
 
@@ -555,6 +582,7 @@ impl Metrics {
         self.queue_agents.reset();
         self.queue_waiting.reset();
         self.queue_longest.reset();
+        self.callbacks_pending.reset();
         self.queue_target.reset();
         for (name, queue) in &floor.queues {
             let label = name.as_str();
@@ -563,9 +591,9 @@ impl Metrics {
                 let count = of_queue.filter(|a| state_of(&a.id) == state).count();
                 self.queue_agents.with_label_values(&[label, state.as_str()]).set(count as i64);
             }
-            let waiting = live.waiting(label);
-            let longest = waiting.iter().map(|w| now.since(w.entered_at)).max().unwrap_or_default();
-            self.queue_waiting.with_label_values(&[label]).set(waiting.len() as i64);
+            let longest = live.on_the_line(label).map(|w| now.since(w.entered_at)).max().unwrap_or_default();
+            self.queue_waiting.with_label_values(&[label]).set(live.on_the_line(label).count() as i64);
+            self.callbacks_pending.with_label_values(&[label]).set(live.callbacks(label) as i64);
             self.queue_longest.with_label_values(&[label]).set(longest.as_secs_f64());
             self.queue_target.with_label_values(&[label]).set(queue.service_level.as_secs_f64());
             // Families with a series from the start: a rate over the first event is right.
@@ -616,6 +644,7 @@ fn direction(origin: &Origin, purpose: Purpose) -> &'static str {
     match (origin, purpose) {
         (Origin::User(_), Purpose::Dial) => "outbound",
         (Origin::User(_), _) => "internal",
+        (Origin::System, _) => "outbound",
         (Origin::Trunk(_) | Origin::Stranger, _) => "inbound",
     }
 }
@@ -623,7 +652,7 @@ fn direction(origin: &Origin, purpose: Purpose) -> &'static str {
 fn trunk(origin: &Origin) -> &str {
     match origin {
         Origin::Trunk(name) => name,
-        Origin::User(_) | Origin::Stranger => "",
+        Origin::User(_) | Origin::Stranger | Origin::System => "",
     }
 }
 
@@ -635,6 +664,7 @@ fn result(reason: EndReason, answered: bool, served: bool) -> &'static str {
         EndReason::Rejected | EndReason::Shutdown => "rejected",
         EndReason::Normal | EndReason::Limit if answered || served => "answered",
         EndReason::Normal | EndReason::Limit => "no_answer",
+        EndReason::Callback => "callback",
         EndReason::QueueTimeout | EndReason::QueueFull | EndReason::NoAgents | EndReason::Closed => "rejected",
         EndReason::NoAck | EndReason::NoPort | EndReason::NoCodec | EndReason::MediaTimeout => "failed",
         EndReason::FlowError | EndReason::InternalError | EndReason::NodeFailure => "failed",

@@ -267,7 +267,7 @@ fn a_phone_that_must_encrypt_and_does_not_gets_no_call() {
 }
 
 /// Both sides of a recording are in step within 20 ms, whatever each phone speaks: bursts that were said at known times
-/// lie as far apart in the file as they were in truth.
+/// lie as far apart in the file as they were in truth. A phone that was late itself, as on a busy machine, is heard late.
 #[test]
 fn both_sides_of_a_recording_are_in_step() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -300,9 +300,10 @@ fn both_sides_of_a_recording_are_in_step() {
                 let worst = |list: &[f64]| list.iter().map(|d| (d * 1_000.0).abs()).fold(0.0, f64::max);
                 let (left, right, step) =
                     (worst(&outcome.left), worst(&outcome.right), median(&outcome.right) * 1_000.0);
+                let [late, late_too] = outcome.unsteady.map(|time| time * 1_000.0);
                 println!(
-                    "{}: {} and {} bursts, sides {step:+.1} ms apart, at most {left:.1} and {right:.1} ms off; \
-                     {:.0} ms from phone to phone; {:.3} s written of {:.3}",
+                    "{}: {} and {} bursts, sides {step:+.1} ms apart, at most {left:.1} and {right:.1} ms off, said at most \
+                     {late:.1} and {late_too:.1} ms off; {:.0} ms from phone to phone; {:.3} s written of {:.3}",
                     codec.name,
                     outcome.left.len(),
                     outcome.right.len(),
@@ -311,7 +312,9 @@ fn both_sides_of_a_recording_are_in_step() {
                     outcome.wall
                 );
                 assert!(outcome.left.len() >= 10 && outcome.right.len() >= 10, "{}: bursts are missing", codec.name);
-                assert!(left <= 20.0 && right <= 20.0, "{}: {left:.1} and {right:.1} ms out of step", codec.name);
+                assert!(step.abs() <= 20.0, "{}: sides {step:+.1} ms apart", codec.name);
+                let is_in_step = left <= 20.0 + late && right <= 20.0 + late_too;
+                assert!(is_in_step, "{}: {left:.1} and {right:.1} ms out of step", codec.name);
                 assert!((outcome.written - outcome.wall).abs() <= 0.04, "{}: the length", codec.name);
                 assert!(median(&outcome.delays) <= 0.15, "{}: {:?}", codec.name, outcome.delays);
             });

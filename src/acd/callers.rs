@@ -42,6 +42,9 @@ impl Floor {
         let Some(landing) = self.find_room(now, call, queue, &claim) else {
             return self.refuse(call, queue, QueueOutcome::Full);
         };
+        if resumed {
+            self.take_place(queue, &claim);
+        }
         let claim = Claim { hops: landing.hops(), ..claim };
         let own_end = max_wait.map(|limit| after(now, limit));
         self.land(call, queue, landing, |floor, queue, lane| {
@@ -52,12 +55,7 @@ impl Floor {
     /// A caller takes his place in a queue that has room for him.
     pub(super) fn enter(&mut self, now: Instant, call: CallId, queue: QueueName, lane: usize, entrance: Entrance) {
         let Entrance { claim, own_end, transferred, resumed } = entrance;
-        let Some(entered) = self.queues.get(&queue) else { return };
-        let (config, overflow_at) = (&entered.config, Self::overflow_at(entered, now));
-        self.next_seq += 1;
-        let place = claim.place(now, self.origin, config, self.next_seq, call);
-        let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
-        let has_group = config.sticky.group.is_some();
+        let has_group = self.queues.get(&queue).is_some_and(|q| q.config.sticky.group.is_some());
         let (sticky, first) = self.sticky_after(now, &queue, &claim, None).unzip();
         // Whoever found room for him found how far he is with it; but the lane of a group may have taken an unused one's.
         let lane = match first {
@@ -65,9 +63,14 @@ impl Floor {
             first => first.unwrap_or(lane),
         };
         let steps = self.lanes.get(lane).map_or(0, |lane| lane.key.0.steps());
-        let Some(config) = self.queues.get(&queue).map(|q| &q.config) else { return };
-        let interval = config.announce_every.filter(|i| !i.is_zero());
-        let leave_at = own_end.or_else(|| now.checked_add(config.max_wait));
+        let Some(entered) = self.queues.get(&queue) else { return };
+        let (config, overflow_at) =
+            (&entered.config, Self::overflow_at(entered, now).filter(|_| claim.callback.is_none()));
+        self.next_seq += 1;
+        let place = claim.place(now, self.origin, config, self.next_seq, call);
+        let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
+        let (callback, times) = (claim.callback.is_some(), config.times(now, &claim));
+        let leave_at = own_end.or(times.leave_at);
         let Claim { skills, priority, segment, .. } = claim.clone();
         let caller = Caller {
             queue: queue.clone(),
@@ -82,10 +85,10 @@ impl Floor {
             has_own_max_wait: own_end.is_some(),
             leave_at,
             overflow_at,
-            announce_at: interval.map(|i| after(now, i)),
+            announce_at: times.announce_at,
             offers: Vec::new(),
             more_at: None,
-            remind_at: config.remind_after(now),
+            remind_at: times.remind_at,
             reminders: 0,
             told: None,
             excluded: BTreeSet::new(),
@@ -99,6 +102,7 @@ impl Floor {
         self.callers.insert(call, caller);
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.order.insert(place);
+            queue.kept += usize::from(callback);
         }
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.callers += 1;
@@ -106,7 +110,7 @@ impl Floor {
         self.line_up(now, call);
         self.tend(now, lane);
         let position = self.position(call).unwrap_or(0);
-        let queued = Kind::Queued { queue, position, skills, priority, segment, transferred, resumed };
+        let queued = Kind::Queued { queue, position, skills, priority, segment, transferred, resumed, callback };
         self.journal(About::Call(call), queued);
         self.stand_at(call, sticky, steps);
         self.free_callers.push(call);
@@ -123,7 +127,7 @@ impl Floor {
         for offer in &caller.offers {
             self.withdraw_and_free(now, *offer, OfferResult::CallerGone);
         }
-        if outcome == QueueOutcome::Abandoned {
+        if outcome == QueueOutcome::Abandoned && caller.claim.callback.is_none() {
             self.remember_gone(now, &caller);
         }
         self.journal_left(now, call, &caller, outcome);
@@ -152,10 +156,11 @@ impl Floor {
         }
         if let Some(queue) = self.queues.get_mut(&caller.queue) {
             queue.order.remove(&caller.place);
+            queue.kept -= usize::from(caller.claim.callback.is_some());
         }
         if let Some(lane) = self.lanes.get_mut(caller.lane) {
             lane.callers = lane.callers.saturating_sub(1);
-            lane.dismiss(&caller.place);
+            lane.dismiss(&caller.place, &caller.claim);
         }
         self.untend(caller.lane);
         self.close_personal(caller.lane);
@@ -181,7 +186,7 @@ impl Floor {
         queue.order.remove(&old);
         queue.order.insert(place);
         if let Some(lane) = self.lanes.get_mut(caller.lane) {
-            lane.dismiss(&old);
+            lane.dismiss(&old, &caller.claim);
             lane.line_up(caller, &queue.config);
         }
         // Seldom, as who comes first is overdue first: so his place is counted only when it is another.

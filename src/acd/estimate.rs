@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::floor::{Floor, after};
-use super::lane::{Lane, Queue};
+use super::lane::{Claim, Lane, Queue};
 use super::pool::{Stage, lane_key};
 use crate::id::{CallId, QueueName};
 
@@ -85,17 +85,9 @@ impl Floor {
     /// How long a caller without wishes would wait who came now with so many minutes of priority; `None` for an unknown
     /// queue, when nobody is there, and while fewer than three callers were served.
     pub fn estimate(&self, now: Instant, name: &QueueName, priority: u32) -> Option<Estimate> {
-        let queue = self.queues.get(name)?;
-        let key = lane_key(Stage::Step(queue.config.steps_begun(Duration::ZERO)), &[]);
-        let lane = self.lanes.get(*queue.lanes.get(&key)?)?;
-        let place = super::lane::Claim::nameless(now, name, priority).place(
-            now,
-            self.origin,
-            &queue.config,
-            self.next_seq + 1,
-            CallId::new(0, 0),
-        );
-        self.estimate_at(queue.order.rank(&place), lane, self.pace(queue, lane)?)
+        let (lane, before) = self.arrival(now, name, priority)?;
+        let (queue, lane) = (self.queues.get(name)?, self.lanes.get(lane)?);
+        self.estimate_at(before, lane, self.pace(queue, lane)?)
     }
 
     /// The same for all queues, without priority.
@@ -103,11 +95,20 @@ impl Floor {
         self.queues.keys().filter_map(|name| Some((name.clone(), self.estimate(now, name, 0)?))).collect()
     }
 
-    /// How long a waiting caller will wait on.
-    pub fn estimate_of(&self, call: CallId) -> Option<Estimate> {
-        let caller = self.callers.get(&call)?;
-        let (queue, lane) = (self.queues.get(&caller.queue)?, self.lanes.get(caller.lane)?);
-        self.estimate_at(queue.order.rank(&caller.place), lane, self.pace(queue, lane)?)
+    /// As `estimate` without priority, for the floor's own rules: who comes often does not count the agents each time.
+    pub(super) fn estimate_for_rules(&mut self, now: Instant, name: &QueueName) -> Option<Estimate> {
+        let (lane, before) = self.arrival(now, name, 0)?;
+        let rate = self.held_pace(now, lane)?;
+        self.estimate_at(before, self.lanes.get(lane)?, rate)
+    }
+
+    /// The lane of a caller without wishes who came now, and how many would be before him.
+    fn arrival(&self, now: Instant, name: &QueueName, priority: u32) -> Option<(usize, usize)> {
+        let queue = self.queues.get(name)?;
+        let key = lane_key(Stage::Step(queue.config.steps_begun(Duration::ZERO)), &[]);
+        let claim = Claim::nameless(now, name, priority);
+        let place = claim.place(now, self.origin, &queue.config, self.next_seq + 1, CallId::new(0, 0));
+        Some((*queue.lanes.get(&key)?, queue.order.rank(&place)))
     }
 
     pub(super) fn estimate_at(&self, before: usize, lane: &Lane, rate: f64) -> Option<Estimate> {
@@ -139,21 +140,25 @@ impl Floor {
     pub(super) fn promise(&mut self, now: Instant, call: CallId) -> Option<u32> {
         let caller = self.callers.get(&call)?;
         let queue = self.queues.get(&caller.queue).filter(|queue| queue.config.announce_wait)?;
-        let lane = self.lanes.get(caller.lane)?;
-        let (until, rate) = match lane.pace {
-            Some((until, rate)) if until > now => (until, rate),
-            _ => (after(now, PACE_HOLDS), self.pace(queue, lane)),
-        };
-        let before = queue.order.rank(&caller.place);
-        let estimate = rate.and_then(|rate| self.estimate_at(before, lane, rate));
-        let step = estimate.and_then(|estimate| told(estimate, caller.told));
-        let lane = caller.lane;
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.pace = Some((until, rate));
+        let (before, lane) = (queue.order.rank(&caller.place), caller.lane);
+        let rate = self.held_pace(now, lane)?;
+        let estimate = self.estimate_at(before, self.lanes.get(lane)?, rate)?;
+        let caller = self.callers.get_mut(&call)?;
+        let step = told(estimate, caller.told)?;
+        caller.told = Some(step);
+        TOLD_MINUTES.get(step).copied()
+    }
+
+    /// The pace of a lane, as it was a few seconds ago at most.
+    fn held_pace(&mut self, now: Instant, index: usize) -> Option<f64> {
+        let lane = self.lanes.get(index)?;
+        if let Some((_, rate)) = lane.pace.filter(|(until, _)| *until > now) {
+            return rate;
         }
-        if let Some(caller) = self.callers.get_mut(&call) {
-            caller.told = step.or(caller.told);
+        let rate = self.queues.get(&lane.queue).and_then(|queue| self.pace(queue, lane));
+        if let Some(lane) = self.lanes.get_mut(index) {
+            lane.pace = Some((after(now, PACE_HOLDS), rate));
         }
-        TOLD_MINUTES.get(step?).copied()
+        rate
     }
 }

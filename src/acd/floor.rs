@@ -91,11 +91,28 @@ impl Floor {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.turns += 1;
         match input {
-            Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number } => {
+            Input::Enqueue {
+                call,
+                queue,
+                skills,
+                priority,
+                segment,
+                max_wait,
+                transferred,
+                last_agent,
+                number,
+                callback,
+            } => {
                 let (since, asked) = (transferred.unwrap_or(now), queue.clone());
-                let claim = Claim { skills, priority, segment, since, hops: 0, last_agent, number, asked, resumes: 0 };
-                self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some());
+                let (hops, resumes) = (0, 0);
+                let claim =
+                    Claim { skills, priority, segment, since, hops, last_agent, number, asked, resumes, callback };
+                match callback {
+                    Some(callback) => self.keep_place(now, call, &queue, claim, callback),
+                    None => self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some()),
+                }
             }
+            Input::Reached { call } => self.reached(now, call),
             Input::Refuse { call, queue, outcome } => {
                 self.leave(now, call, QueueOutcome::Transferred);
                 self.refuse(call, &queue, outcome);

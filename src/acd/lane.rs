@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::Callback;
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
@@ -57,6 +58,8 @@ pub(super) struct Claim {
     pub asked: QueueName,
     /// How often he hung up and came back.
     pub resumes: u8,
+    /// He is called back; `None` once he is on the line.
+    pub callback: Option<Callback>,
 }
 
 impl Claim {
@@ -72,6 +75,7 @@ impl Claim {
             number: None,
             asked: queue.clone(),
             resumes: 0,
+            callback: None,
         }
     }
 
@@ -150,6 +154,8 @@ pub(super) struct Queue {
     pub config: QueueConfig,
     /// Everybody who waits, those for whom a phone rings included.
     pub order: Ranked<Place>,
+    /// How many of them are to be called back.
+    pub kept: usize,
     /// The bounds of `overflow` that are passed.
     pub over: Over,
     /// Who hung up here lately.
@@ -184,6 +190,8 @@ pub(super) struct Lane {
     pub pools: Vec<Pool>,
     /// Who else may serve them by the steps of the ladder that are still to come.
     pub later: Vec<Pool>,
+    /// What is wrong with the wishes of its callers.
+    pub troubles: Vec<String>,
     /// Its callers go on at once while nobody is there.
     pub skipped: bool,
     /// One pool without preferences: all of it stand alike in the row.
@@ -192,6 +200,8 @@ pub(super) struct Lane {
     pub left_alone_at: Option<Instant>,
     /// Callers who wait and for whom no phone rings.
     pub waiting: BTreeSet<Place>,
+    /// How many of them are to be called back.
+    pub kept: usize,
     /// Callers for whom phones ring and who take one more agent when nobody waits for him for whom none rings.
     pub more: BTreeSet<Place>,
     /// Callers in it altogether.
@@ -219,6 +229,7 @@ impl Lane {
         Self {
             queue: queue.name.clone(),
             weight: queue.weight,
+            troubles: Vec::new(),
             skipped: queue.is_skipped(&key.0),
             is_plain: matches!(pools.as_slice(), [pool] if !pool.needs.iter().any(|(_, need)| need.is_preferred())),
             later,
@@ -226,6 +237,7 @@ impl Lane {
             pools,
             left_alone_at: None,
             waiting: BTreeSet::new(),
+            kept: 0,
             more: BTreeSet::new(),
             callers: 0,
             idle: Row::new(queue.strategy, seed),
@@ -308,6 +320,7 @@ impl Queue {
         Self {
             config,
             order: Ranked::default(),
+            kept: 0,
             over: Over::default(),
             gone: Gone::default(),
             base: usize::MAX,

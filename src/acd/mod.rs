@@ -17,6 +17,7 @@ pub mod calendar;
 pub mod config;
 
 mod agent;
+mod callback;
 mod callers;
 mod deadline;
 mod desk;
@@ -56,6 +57,7 @@ use std::time::{Duration, Instant};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
 
+pub use callback::Callback;
 pub use estimate::Estimate;
 pub use floor::Floor;
 pub use misses::Misses;
@@ -139,6 +141,15 @@ pub enum Input {
         last_agent: Option<AgentId>,
         /// His number, by which he is known when he hangs up and calls again; `None` for one who does not show it.
         number: Option<String>,
+        /// Nobody is on the line: the place is kept for who is called back when his turn comes. `transferred` says since
+        /// when he has waited; longest waits, bounds and announcements of the queue do not concern him.
+        callback: Option<Callback>,
+    },
+    /// Who is called back has answered, by [`Callback::customer_first`]: he waits like any other from now on. The agent
+    /// reserved for him is rung.
+    Reached {
+        /// The caller.
+        call: CallId,
     },
     /// The caller pressed a key while he waited; nothing when it is none of the queue's `exit_keys`.
     Key {
@@ -222,7 +233,15 @@ pub enum Input {
 /// What the floor asks of its caller, in the order it happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Ring the agent for the caller. He is reserved already.
+    /// The turn of somebody who is called back has come: his call begins. The offer follows. Said again for each round of
+    /// offers, until he talks or is reached.
+    CallBack {
+        /// The caller.
+        call: CallId,
+    },
+    /// Ring the agent for the caller. He is reserved already. For one who is called back and has not been reached, by
+    /// [`Callback::customer_first`]: ring the customer; [`Input::Reached`] or [`Input::LeaveAs`] is owed, and the same
+    /// offer is said again when he is there.
     Offer {
         /// Names this ring.
         offer: OfferId,

@@ -88,7 +88,7 @@ impl Floor {
 
     /// Somebody came to a lane or left it, or its agents changed.
     pub(super) fn tend(&mut self, now: Instant, index: usize) {
-        let is_waited_in = self.lanes.get(index).is_some_and(|lane| !lane.waiting.is_empty());
+        let is_waited_in = self.lanes.get(index).is_some_and(Lane::is_waited_in);
         let lack = if is_waited_in { self.lack(index) } else { None };
         if self.lanes.get(index).and_then(|lane| lane.deserted).map(|deserted| deserted.lack) == lack {
             return;
@@ -101,7 +101,7 @@ impl Floor {
 
     /// Somebody left a lane: where nobody waits no timer runs.
     pub(super) fn untend(&mut self, index: usize) {
-        if self.lanes.get(index).is_some_and(|lane| lane.waiting.is_empty()) {
+        if self.lanes.get(index).is_some_and(|lane| !lane.is_waited_in()) {
             self.untend_lane(index);
         }
     }
@@ -115,7 +115,7 @@ impl Floor {
     /// All lanes were built anew: the timers that ran go on, by the rules of now.
     pub(super) fn tend_all(&mut self, now: Instant, since: &DesertedSince) {
         let lanes: Vec<usize> =
-            self.lanes.iter().filter(|(_, lane)| !lane.waiting.is_empty()).map(|(index, _)| index).collect();
+            self.lanes.iter().filter(|(_, lane)| lane.is_waited_in()).map(|(index, _)| index).collect();
         for index in lanes {
             if let Some(lack) = self.lack(index) {
                 self.desert(index, lack, since.get(&(index, lack)).copied().unwrap_or(now));
@@ -159,7 +159,9 @@ impl Floor {
         let Some(deserted) = &mut lane.deserted else { return };
         deserted.due = None;
         let lack = deserted.lack;
-        let calls: Vec<CallId> = lane.waiting.iter().map(|place| place.call).take(BATCH).collect();
+        let waiting = lane.waiting.iter().map(|place| place.call);
+        let is_there = |call: &CallId| self.callers.get(call).is_some_and(|caller| caller.claim.callback.is_none());
+        let calls: Vec<CallId> = waiting.filter(is_there).take(BATCH).collect();
         let Some(way) = self.queues.get(&lane.queue).map(|queue| queue.config.no_agents.of(lack).way.clone()) else {
             return;
         };
@@ -167,7 +169,7 @@ impl Floor {
         for call in calls {
             is_room &= self.divert(now, call, &Cause::of(lack), &way);
         }
-        let Some(lane) = self.lanes.get_mut(index).filter(|lane| !lane.waiting.is_empty()) else { return };
+        let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.is_waited_in()) else { return };
         let Some(deserted) = &mut lane.deserted else { return };
         deserted.due = Some(after(now, if is_room { BATCH_EVERY } else { RETRY }));
         self.deadlines.set(deserted.due, Due::Deserted(index));

@@ -25,9 +25,13 @@ impl Floor {
             return false;
         };
         let why = self.why(now, caller, lane, slot);
-        let ring = queue.config.ring_timeout;
+        let ring = Self::offer_time(&queue.config, &caller.claim);
+        let begins = caller.claim.callback.is_some() && caller.offers.is_empty();
         let (name, lane) = (caller.queue.clone(), caller.lane);
 
+        if begins {
+            self.outputs.push_back(Output::CallBack { call });
+        }
         self.next_offer += 1;
         let offer = OfferId(self.next_offer);
         let until = after(now, ring);
@@ -87,6 +91,11 @@ impl Floor {
 
     /// It rang long enough.
     pub(super) fn ring_timed_out(&mut self, now: Instant, offer: OfferId) {
+        if let Some(call) = self.offers.get(&offer).map(|o| o.call).filter(|call| self.is_reserving(*call)) {
+            // It was not his phone that rang.
+            self.withdraw_and_free(now, offer, OfferResult::Withdrawn);
+            return self.free_callers.push(call);
+        }
         self.outputs.push_back(Output::Withdraw { offer });
         self.failed(now, offer, OfferResult::NoAnswer, None);
     }

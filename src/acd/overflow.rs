@@ -42,9 +42,14 @@ fn switch(is_on: bool, bound: Option<Bound>, figure: u64, per: u64) -> bool {
 }
 
 impl Queue {
+    /// Callers who wait on the line.
+    pub fn live(&self) -> usize {
+        self.order.len().saturating_sub(self.kept)
+    }
+
     /// Callers who wait, and whether there is no room for one more.
     pub fn size(&self) -> (u64, bool) {
-        let size = u64::try_from(self.order.len()).unwrap_or(u64::MAX);
+        let size = u64::try_from(self.live()).unwrap_or(u64::MAX);
         (size, size >= u64::from(self.config.max_waiting))
     }
 }
@@ -62,7 +67,7 @@ impl Floor {
     /// Somebody comes: looks at what he would have to wait.
     pub(super) fn gauge_wait(&mut self, now: Instant, name: &QueueName) {
         let bound = self.queues.get(name).and_then(|queue| queue.config.overflow.estimated_wait);
-        let wait = bound.and_then(|_| self.estimate(now, name, 0)).map(|estimate| estimate.p50.as_secs());
+        let wait = bound.and_then(|_| self.estimate_for_rules(now, name)).map(|estimate| estimate.p50.as_secs());
         if let Some(queue) = self.queues.get_mut(name) {
             let was = queue.over.estimated_wait;
             queue.over.estimated_wait = wait.is_some_and(|wait| switch(was, bound, wait, 1));

@@ -241,14 +241,11 @@ impl Floor {
     ) -> Option<usize> {
         let queue = self.queues.get(name)?;
         let key = lane_key(stage, skills);
+        if let Some(found) = queue.lanes_of(&key.0).get(&key).copied() {
+            self.tell_troubles(found, caller);
+            return Some(found);
+        }
         let (pools, troubles) = queue.config.pools(&key.0, &key.1);
-        let found = queue.lanes_of(&key.0).get(&key).copied();
-        for (detail, about) in troubles.into_iter().filter_map(|detail| Some((detail, caller.clone()?))) {
-            self.journal(about, Kind::Trouble { code: "bad_skill".to_owned(), detail });
-        }
-        if found.is_some() {
-            return found;
-        }
         if !key.0.is_personal() {
             self.drop_an_empty_lane(name);
         }
@@ -274,9 +271,18 @@ impl Floor {
                 Admission::Outside => {}
             }
         }
+        lane.troubles = troubles;
         self.lanes.insert(lane);
         self.queues.get_mut(name)?.lanes_of_mut(&key.0).insert(key, index);
+        self.tell_troubles(index, caller);
         Some(index)
+    }
+
+    fn tell_troubles(&mut self, lane: usize, about: Option<About>) {
+        let (Some(lane), Some(about)) = (self.lanes.get(lane), about) else { return };
+        for detail in lane.troubles.clone() {
+            self.journal(about.clone(), Kind::Trouble { code: "bad_skill".to_owned(), detail });
+        }
     }
 
     /// Flows may ask for ever new combinations: keeps the number of unused lanes bounded.
@@ -334,7 +340,7 @@ impl Floor {
         let mut known = None;
         if let Some(lane) = self.lanes.get_mut(left) {
             lane.callers = lane.callers.saturating_sub(1);
-            lane.dismiss(&caller.place);
+            lane.dismiss(&caller.place, &caller.claim);
             known = lane.deserted.filter(|_| caller.offers.is_empty());
         }
         if let Some(lane) = self.lanes.get_mut(index) {

@@ -170,7 +170,7 @@ impl Floor {
     fn preview_of(&self, now: Instant, queue: &Queue, lane: &Lane, place: &Place, caller: Option<&Caller>) -> Preview {
         let nobody = BTreeSet::new();
         let excluded = caller.map_or(&nobody, |caller| &caller.excluded);
-        let has_room = caller.is_some() || u32_of(queue.order.len()) < queue.config.max_waiting;
+        let has_room = caller.is_some() || u32_of(queue.live()) < queue.config.max_waiting;
         let before = u32_of(queue.order.rank(place));
         let (passed_over, causes) = self.passed_over(now, queue, lane, excluded);
         let now_s = i64::try_from(ms(now, self.origin) / 1_000).unwrap_or(i64::MAX);

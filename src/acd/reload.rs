@@ -77,6 +77,9 @@ impl Floor {
         queue.config = config;
         for place in queue.order.iter() {
             let Some(caller) = self.callers.get_mut(&place.call) else { continue };
+            if caller.claim.callback.is_some() {
+                continue;
+            }
             if !caller.has_own_max_wait {
                 self.deadlines.clear(caller.leave_at, Due::MaxWait(place.call));
                 caller.leave_at = caller.entered.checked_add(max_wait);

@@ -7,6 +7,7 @@ use super::config::QueueConfig;
 use super::deadline::Due;
 use super::divert::Cause;
 use super::floor::{Floor, after};
+use super::way::Way;
 use crate::id::CallId;
 use crate::journal::{About, Kind, QueueOutcome};
 
@@ -36,10 +37,11 @@ impl Floor {
 
     /// He pressed a key: one of the queue's leads elsewhere. Where no room is he waits on.
     pub(super) fn key(&mut self, now: Instant, call: CallId, digit: char) {
-        let Some(caller) = self.callers.get(&call) else { return };
+        let Some(caller) = self.callers.get(&call).filter(|caller| caller.claim.callback.is_none()) else { return };
         let way = self.queues.get(&caller.queue).and_then(|queue| queue.config.exit_keys.get(&digit)).cloned();
         if let Some(way) = way {
-            let cause = Cause { outcome: QueueOutcome::Key, rule: "exit_keys", figures: None };
+            let outcome = if way == Way::CallBack { QueueOutcome::Callback } else { QueueOutcome::Key };
+            let cause = Cause { outcome, rule: "exit_keys", figures: None };
             self.divert(now, call, &cause, &way);
         }
     }

@@ -87,11 +87,11 @@ impl Floor {
             kept.since.clear();
             return None;
         }
-        kept.since.remove(&(name.clone(), claim.number.clone()?))
+        kept.since.get(&(name.clone(), claim.number.clone()?)).copied()
     }
 
     /// What a caller claims who enters this queue anew; with whether he goes on waiting where he hung up, or where the node
-    /// failed.
+    /// failed. The place is his still when he is not let in: see [`Floor::take_place`].
     pub(super) fn resume(&mut self, now: Instant, name: &QueueName, claim: Claim) -> (Claim, bool) {
         if let Some(since) = self.kept_place(now, name, &claim) {
             return (Claim { since, ..claim }, true);
@@ -102,10 +102,19 @@ impl Floor {
             return (claim, false);
         };
         queue.gone.forget_old(now, within);
-        let found = claim.number.as_ref().and_then(|number| queue.gone.by_number.remove(number));
+        let found = claim.number.as_ref().and_then(|number| queue.gone.by_number.get(number));
         match found {
             Some(gone) => (Claim { since: gone.since, resumes: gone.resumes + 1, ..claim }, true),
             None => (claim, false),
+        }
+    }
+
+    /// Whoever came back is let in: nobody else has his place again.
+    pub(super) fn take_place(&mut self, name: &QueueName, claim: &Claim) {
+        let Some(number) = &claim.number else { return };
+        self.interrupted.since.remove(&(name.clone(), number.clone()));
+        if let Some(queue) = self.queues.get_mut(name) {
+            queue.gone.by_number.remove(number);
         }
     }
 }

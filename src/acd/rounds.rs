@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::config::{QueueConfig, Strategy};
 use super::deadline::Due;
 use super::floor::{Floor, after};
-use super::lane::{Caller, Lane, Place};
+use super::lane::{Caller, Claim, Lane, Place};
 use crate::id::{CallId, OfferId};
 
 impl Caller {
@@ -21,6 +21,10 @@ impl Caller {
     pub fn takes_agent(&self, queue: &QueueConfig) -> bool {
         if self.offers.is_empty() {
             return true;
+        }
+        if self.claim.callback.is_some_and(|callback| callback.customer_first) {
+            // One agent is reserved until the customer answers.
+            return false;
         }
         let has_room = self.offers.len() < usize::try_from(queue.ring_max).unwrap_or(usize::MAX);
         match queue.strategy {
@@ -47,18 +51,26 @@ impl Lane {
 
     /// Puts a caller of this lane where he belongs now.
     pub fn line_up(&mut self, caller: &Caller, queue: &QueueConfig) {
-        self.dismiss(&caller.place);
+        self.dismiss(&caller.place, &caller.claim);
         if caller.offers.is_empty() {
             self.waiting.insert(caller.place);
+            self.kept += usize::from(caller.claim.callback.is_some());
         } else if caller.takes_agent(queue) {
             self.more.insert(caller.place);
         }
     }
 
-    /// Forgets a place.
-    pub fn dismiss(&mut self, place: &Place) {
-        self.waiting.remove(place);
+    /// Forgets a place of who has this claim.
+    pub fn dismiss(&mut self, place: &Place, claim: &Claim) {
+        if self.waiting.remove(place) && claim.callback.is_some() {
+            self.kept = self.kept.saturating_sub(1);
+        }
         self.more.remove(place);
+    }
+
+    /// Somebody waits here who is on the line.
+    pub fn is_waited_in(&self) -> bool {
+        self.waiting.len() > self.kept
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::agent::{Agent, CLASSES, State};
 use super::deadline::Due;
 use super::floor::Floor;
-use super::lane::Queue;
+use super::lane::{Caller, Queue};
 use super::matching::u32_of;
 use super::phone::Phone;
 use super::pool::Admission;
@@ -35,9 +35,15 @@ impl Floor {
         self.queues.get(name).map(|queue| self.queue_view(now, queue))
     }
 
-    /// Callers in a queue, those included for whom a phone rings; 0 for an unknown queue.
+    /// Callers in a queue, those included for whom a phone rings, without those who are called back; 0 for an unknown
+    /// queue.
     pub fn waiting(&self, queue: &QueueName) -> u32 {
-        self.queues.get(queue).map_or(0, |q| u32_of(q.order.len()))
+        self.queues.get(queue).map_or(0, |q| u32_of(q.live()))
+    }
+
+    /// Places in a queue that are kept for who is called back; 0 for an unknown queue.
+    pub fn kept(&self, queue: &QueueName) -> u64 {
+        self.queues.get(queue).map_or(0, |queue| u64::from(u32_of(queue.kept)))
     }
 
     /// True when nobody waits, nothing rings and no agent is in a call.
@@ -65,11 +71,12 @@ impl Floor {
 
     fn queue_view(&self, now: Instant, queue: &Queue) -> QueueView {
         let callers = queue.order.iter().filter_map(|p| self.callers.get(&p.call));
+        let callers = callers.filter(|caller| caller.claim.callback.is_none());
         let counts = self.lanes.get(queue.base).map_or([0; CLASSES], |lane| lane.counts);
         let [offline, ready, ringing, busy, hold, wrap_up, paused, unreachable, delayed] = counts;
         QueueView {
             name: queue.config.name.clone(),
-            waiting: u32_of(queue.order.len()),
+            waiting: u32_of(queue.live()),
             longest_wait: callers.map(|c| now.saturating_duration_since(c.entered)).max(),
             agents: [offline, ready + delayed, ringing, busy, hold, wrap_up, paused, unreachable],
             available: ready,
@@ -124,6 +131,11 @@ impl Floor {
             let knows = |slot: &usize| self.agents.get(*slot).is_some_and(|a| a.excluded.contains_key(call));
             ensure(caller.excluded.iter().all(knows), || format!("{call}: exclusion known to one side only"))?;
         }
+        for (name, queue) in &self.queues {
+            let is_kept = |caller: &&Caller| caller.queue == *name && caller.claim.callback.is_some();
+            let kept = self.callers.values().filter(is_kept).count();
+            ensure(kept == queue.kept, || format!("{name} keeps {} places, {kept} are kept", queue.kept))?;
+        }
         let in_queues: usize = self.queues.values().map(|q| q.order.len()).sum();
         ensure(in_queues == self.callers.len(), || "a place without its caller".to_owned())
     }
@@ -152,14 +164,16 @@ impl Floor {
             let is_right =
                 lane.idle.agrees(&fresh.idle) && fresh.counts == lane.counts && fresh.present == lane.present;
             ensure(is_right && fresh.to_come == lane.to_come, || format!("a lane of {name} miscounts"))?;
-            let lack = self.lack(index).filter(|_| !lane.waiting.is_empty());
+            let lack = self.lack(index).filter(|_| lane.is_waited_in());
             let known = lane.deserted.map(|deserted| deserted.lack);
             ensure(known == lack, || format!("a lane of {name}: {known:?} is known, {lack:?} is so"))?;
             let callers = self.callers.values().filter(|c| c.lane == index);
             let (rung, waiting): (Vec<_>, Vec<_>) = callers.clone().partition(|c| !c.offers.is_empty());
             let waiting: BTreeSet<_> = waiting.into_iter().map(|c| c.place).collect();
             let more: BTreeSet<_> = rung.into_iter().filter(|c| c.takes_agent(config)).map(|c| c.place).collect();
-            let is_right = waiting == lane.waiting && more == lane.more;
+            let is_kept = |c: &&Caller| c.claim.callback.is_some() && c.offers.is_empty();
+            let kept = callers.clone().filter(is_kept).count();
+            let is_right = waiting == lane.waiting && more == lane.more && kept == lane.kept;
             ensure(is_right, || format!("a lane of {name} has the wrong callers"))?;
             ensure(callers.count() == lane.callers as usize, || format!("a lane of {name} miscounts callers"))?;
         }

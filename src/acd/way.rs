@@ -17,18 +17,21 @@ pub enum Way {
     Number(String),
     /// Into this flow.
     Flow(String),
+    /// Out, with his place kept: he is called back when his turn comes. Who shows no number goes as by [`Way::HangUp`].
+    CallBack,
     /// Out: the flow that queued him goes on; without one he hears an apology and the call ends.
     HangUp,
 }
 
 impl Way {
-    /// As the configuration and the journal write it: `wait`, `queue:NAME`, `number:N`, `flow:NAME` or `hangup`.
+    /// As the configuration and the journal write it: `wait`, `queue:NAME`, `number:N`, `flow:NAME`, `callback` or `hangup`.
     pub fn word(&self) -> String {
         match self {
             Self::Wait => "wait".to_owned(),
             Self::Queue(queue) => format!("queue:{queue}"),
             Self::Number(number) => format!("number:{number}"),
             Self::Flow(flow) => format!("flow:{flow}"),
+            Self::CallBack => "callback".to_owned(),
             Self::HangUp => "hangup".to_owned(),
         }
     }

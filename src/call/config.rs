@@ -36,6 +36,56 @@ pub struct CallConfig {
     pub outbound: OutboundConfig,
     /// How agents' legs talk, where that is set.
     pub profiles: BTreeMap<AgentId, LegProfile>,
+    /// How callers of queues are called back; queues that are not here call nobody back.
+    pub callbacks: BTreeMap<QueueName, CallbackConfig>,
+}
+
+/// `callback` of a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallbackConfig {
+    /// Who is rung first. Default: the agent.
+    pub mode: CallbackMode,
+    /// The way to the customer; `None` = the trunk he came by.
+    pub dial: Option<DialTarget>,
+    /// How often he is called at most. Default 3.
+    pub tries: u32,
+    /// From a try that came to nothing to the next. Default 15 min.
+    pub retry_after: Duration,
+    /// From the booking to when it is given up. Default one day.
+    pub expires_after: Duration,
+    /// How long his phone rings. Default 30 s.
+    pub ring: Duration,
+    /// He is called in the hours of this calendar alone; `None` = in those of the queue.
+    pub calendar: Option<String>,
+}
+
+impl Default for CallbackConfig {
+    fn default() -> Self {
+        Self {
+            mode: CallbackMode::AgentFirst,
+            dial: None,
+            tries: 3,
+            retry_after: Duration::from_secs(900),
+            expires_after: Duration::from_secs(86_400),
+            ring: Duration::from_secs(30),
+            calendar: None,
+        }
+    }
+}
+
+/// Who is rung first when somebody is called back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CallbackMode {
+    /// The agent: he hears that the customer's phone rings.
+    AgentFirst,
+    /// The customer, while the agent is reserved: who answers is helped at once.
+    CustomerFirst,
+}
+
+impl CallbackMode {
+    /// Both, each with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 2] =
+        [("agent_first", Self::AgentFirst), ("customer_first", Self::CustomerFirst)];
 }
 
 /// How the legs of one agent or trunk talk, where not as everybody's.

@@ -25,6 +25,8 @@ pub enum Onward {
     Number(String),
     /// Into this flow.
     Flow(String),
+    /// Home: he is called back.
+    CallBack,
 }
 
 impl Call {
@@ -69,6 +71,7 @@ impl Call {
                     self.begin_dialing(context, to.clone());
                     self.outputs.push_back(Action::Transfer { to });
                 }
+                ivr::Output::Book { queue, number } => self.book(context, queue, number),
                 ivr::Output::Language(language) => {
                     self.language = language.clone();
                     self.journal(Kind::Language { language });
@@ -127,6 +130,12 @@ impl Call {
         self.stop_recording();
         self.in_transfer = false;
         match to {
+            Onward::CallBack => {
+                self.phase = Phase::InFlow;
+                if let Some(queue) = self.turn.as_ref().map(|turn| turn.queue.clone()) {
+                    self.book(context, queue, None);
+                }
+            }
             Onward::Number(number) => {
                 self.begin_dialing(context, number.clone());
                 self.outputs.push_back(Action::Transfer { to: number });
@@ -145,7 +154,10 @@ impl Call {
     /// Where a queue sent the caller he cannot be served either.
     pub(super) fn sent_nowhere(&mut self, context: &Context<'_>, reason: EndReason) {
         self.phase = Phase::InFlow;
-        if self.run.is_some() {
+        if self.run.as_ref().is_some_and(ivr::Run::is_transferring) {
+            // It reached that queue by its number.
+            self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
+        } else if self.run.is_some() {
             self.drive_run(context, ivr::Input::QueueLeft { outcome: ivr::QueueEnd::NoAgents });
         } else {
             self.say_and_end(context, "sorry_no_agents", reason);

@@ -13,6 +13,7 @@
 //!                   a transfer (REFER) leads from Talking to Dialing or Waiting, and back when it fails
 //! ```
 
+mod callback;
 mod conference;
 pub mod config;
 mod flow;
@@ -44,6 +45,7 @@ use crate::media;
 use crate::sdp::Sdp;
 use crate::sip::{ReferId, SessionId, Warning};
 
+use callback::Absent;
 use conference::Invited;
 use config::RecordPolicy;
 use keys::Keys;
@@ -60,6 +62,7 @@ use talk::Talk;
 use told::Told;
 use transfer::{Transfer, Turn};
 
+pub use callback::{CallBack, Wanted};
 pub use flow::Onward;
 pub use talk::{Peer, PeerKind};
 pub use transfer::{Asked, Party as Consulted};
@@ -218,6 +221,18 @@ pub enum Action {
     Switch(Switch),
     /// Ring the phone that this call begins with: its port is open. Owes [`Call::set_session`].
     CallOut,
+    /// The customer who is called back answered; `waits`: he has no agent yet.
+    Reached {
+        /// See above.
+        waits: bool,
+    },
+    /// He cannot be had: this is the SIP status.
+    NotReached {
+        /// 487: the agent did not wait for him.
+        code: u16,
+    },
+    /// The caller wants to be called back. Owes [`Call::handle_booked`].
+    Book(Wanted),
     /// Write this about the call.
     Journal(Kind),
     /// The call is over; its legs may still be closing.
@@ -357,6 +372,8 @@ pub struct Call {
     invited: Option<Invited>,
     /// Whose page is gone in the middle of the talk.
     away: Option<Away>,
+    /// The customer is called back and not on the line yet.
+    absent: Option<Box<Absent>>,
     /// The transfer under way, asked for by who talks with the customer.
     transfer: Option<Box<Transfer>>,
     /// The customer's turn in the queues.
@@ -396,7 +413,7 @@ impl Call {
     pub fn new(now: Instant, setup: Setup) -> Self {
         let user = match &setup.origin {
             Origin::User(user) => Some(user.clone()),
-            Origin::Trunk(_) | Origin::Stranger => None,
+            Origin::Trunk(_) | Origin::Stranger | Origin::System => None,
         };
         Self {
             id: setup.id,
@@ -422,6 +439,7 @@ impl Call {
             guests: Vec::new(),
             invited: None,
             away: None,
+            absent: None,
             transfer: None,
             turn: None,
             told: Told::default(),
@@ -652,7 +670,7 @@ impl Call {
             QueueOutcome::NoneSkilled => nobody(QueueEnd::NoneSkilled),
             QueueOutcome::AllPaused => nobody(QueueEnd::AllPaused),
             QueueOutcome::Overflow => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
-            QueueOutcome::Key => nobody(QueueEnd::NoAgents),
+            QueueOutcome::Key | QueueOutcome::Callback | QueueOutcome::Withdrawn => nobody(QueueEnd::NoAgents),
             QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Transferred => return,
         };
         if self.run.is_some() {
@@ -756,6 +774,8 @@ impl Call {
         }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
+            // `abandon_absent` says it.
+            Phase::Waiting { .. } if self.absent.is_some() => {}
             Phase::Waiting { .. } => {
                 let outcome = match by {
                     Party::Customer => QueueOutcome::Abandoned,
@@ -771,6 +791,7 @@ impl Call {
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
         }
         self.abandon_transfer(context);
+        self.abandon_absent();
         self.stop_recording();
         self.leave_flow(context);
         if self.customer.alive {

@@ -18,7 +18,7 @@ impl Call {
     /// A re-INVITE or UPDATE in one of the call's sessions; without an offer it asks for ours.
     pub fn handle_offer(&mut self, context: &Context<'_>, session: SessionId, sdp: Option<Bytes>) {
         let Some(sdp) = sdp else { return self.offer_again(session) };
-        if self.customer.port.is_none() {
+        if self.customer.port.is_none() && self.absent.is_none() {
             self.pass_offer_on(session, sdp);
             return;
         }
@@ -48,7 +48,7 @@ impl Call {
         let peer: Option<&mut super::Peer> = match (&mut self.phase, &mut self.transfer) {
             (Phase::Talking(peer), _) => Some(&mut **peer),
             (_, Some(transfer)) => transfer.peer.as_mut(),
-            (_, None) => None,
+            (_, None) => self.absent.as_mut().and_then(|absent| absent.agent_mut()),
         };
         let guests = self.guests.iter_mut();
         peer.into_iter().chain(guests).map(|peer| &mut peer.leg).find(|leg| leg.session == session)
@@ -83,7 +83,7 @@ impl Call {
     /// Our offer in the 200 (RFC 3261 §14.2): all we can do, or with bypassed media what the other side said last.
     fn offer_again(&mut self, session: SessionId) {
         let other = self.other_side(session).map(|leg| leg.sdp.clone());
-        let bypassed = self.customer.port.is_none();
+        let bypassed = self.customer.port.is_none() && self.absent.is_none();
         let sdp = match self.leg_mut(session) {
             Some(leg) if !bypassed => {
                 leg.offer_again();
@@ -121,7 +121,7 @@ impl Call {
 
     /// The peer in `session` answered an offer of ours: one that was passed on, or that he had asked us for.
     pub fn handle_offer_answered(&mut self, context: &Context<'_>, session: SessionId, sdp: Option<Bytes>) {
-        match self.customer.port.is_some() {
+        match self.customer.port.is_some() || self.absent.is_some() {
             true => self.answer_heard(context, session, sdp),
             false => self.pass_answer_on(session, sdp),
         }

@@ -36,6 +36,7 @@ pub(super) fn of(reason: EndReason) -> Option<&'static str> {
         | EndReason::QueueFull
         | EndReason::NoAgents
         | EndReason::Closed
+        | EndReason::Callback
         | EndReason::NoAck => None,
     }
 }

@@ -137,7 +137,7 @@ pub fn route_forms<'a>(
     }
     match origin {
         Origin::User(_) if queues_of(dialled).is_some() => Route::Direct(AgentId::from(dialled)),
-        Origin::User(_) | Origin::Trunk(_) => Route::Refuse(Refusal::NotFound),
+        Origin::User(_) | Origin::Trunk(_) | Origin::System => Route::Refuse(Refusal::NotFound),
         // The same answer for what exists and what does not.
         Origin::Stranger => Route::Refuse(Refusal::Forbidden),
     }
@@ -159,7 +159,7 @@ fn number_route(number: &NumberConfig, dialled: &str) -> Route {
 
 fn may_dial(number: &NumberConfig, origin: &Origin) -> bool {
     match origin {
-        Origin::Stranger => number.public,
+        Origin::Stranger | Origin::System => number.public,
         Origin::User(_) => number.from.is_empty() || number.public || number.from.contains(&Caller::Agents),
         Origin::Trunk(name) => {
             number.from.is_empty() || number.public || number.from.iter().any(|c| *c == Caller::Trunk(name.clone()))

@@ -113,6 +113,9 @@ impl Call {
         if matches!(self.phase, Phase::Talking(_)) {
             return self.join_guest(peer);
         }
+        if self.absent.is_some() {
+            return self.absent_connected(context, peer, record, recording);
+        }
         self.complete_transfer(context);
         self.served = true;
         self.talk = Talk::begin(context.now);
@@ -197,7 +200,10 @@ impl Call {
 
     /// The other side, whose session this is, hung up.
     pub fn handle_peer_gone(&mut self, context: &Context<'_>, session: SessionId) {
-        if self.guest_gone(session) || self.transferer_gone(context, session) {
+        if self.guest_gone(session)
+            || self.transferer_gone(context, session)
+            || self.waiting_agent_gone(context, session)
+        {
             return;
         }
         if self.is_away(session) {
@@ -276,7 +282,7 @@ impl Call {
 
     /// Nothing came from a leg for too long. Who rings, or waits for an answer, owes nothing yet.
     pub fn handle_media_timeout(&mut self, context: &Context<'_>, leg: LegId) {
-        if self.drop_guest(leg) {
+        if self.drop_guest(leg) || self.waiting_agent_silent(context, leg) {
             return;
         }
         let talks = matches!(&self.phase, Phase::Talking(peer) if peer.leg.id == leg);
@@ -288,7 +294,7 @@ impl Call {
     /// The dialled side rings, or plays something before it answers.
     pub fn handle_dial_progress(&mut self, early: Option<Early>) {
         // Those in a talk hear nothing of who is rung for it.
-        if !self.is_dialing() || self.invited.is_some() {
+        if !self.is_dialing() || self.invited.is_some() || self.absent.is_some() {
             return;
         }
         if let Some(transfer) = &self.transfer {
@@ -324,6 +330,9 @@ impl Call {
     pub fn handle_dial_failed(&mut self, context: &Context<'_>, target: String, code: u16) {
         if !self.is_dialing() || self.invite_failed(code) {
             return;
+        }
+        if self.absent.is_some() {
+            return self.customer_not_reached(context, target, code);
         }
         self.journal(Kind::DialFailed { target, sip_code: code });
         self.end_early();

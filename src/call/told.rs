@@ -30,7 +30,7 @@ impl Call {
         self.tell(context, vec![prompt]);
     }
 
-    fn tell(&mut self, context: &Context<'_>, ids: Vec<String>) {
+    pub(super) fn tell(&mut self, context: &Context<'_>, ids: Vec<String>) {
         if !matches!(self.phase, Phase::Waiting { .. }) {
             return;
         }

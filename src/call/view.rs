@@ -34,6 +34,11 @@ impl Call {
         &self.to
     }
 
+    /// His language.
+    pub fn language(&self) -> &str {
+        &self.language
+    }
+
     /// He does not want to be shown.
     pub fn is_private(&self) -> bool {
         self.private
@@ -58,6 +63,8 @@ impl Call {
     pub fn waiting_in(&self) -> Option<&QueueName> {
         match &self.phase {
             Phase::Waiting { queue } => Some(queue),
+            // An agent is reserved for him meanwhile.
+            Phase::Dialing { .. } if self.rings_customer_first() => self.turn.as_ref().map(|turn| &turn.queue),
             Phase::Starting | Phase::InFlow | Phase::Dialing { .. } | Phase::Talking(_) => None,
             Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
         }

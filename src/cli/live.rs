@@ -148,6 +148,25 @@ pub enum Calendars {
     },
 }
 
+/// `hatif callbacks …`
+#[derive(Subcommand)]
+pub enum Callbacks {
+    /// Who is to be called back: where he stands, since when, and how often he was called.
+    List,
+    /// Book one: his place in the queue is kept.
+    Book {
+        /// The queue.
+        queue: String,
+        /// Whom to call.
+        number: String,
+    },
+    /// Take one back.
+    Cancel {
+        /// Its id, as `list` tells it.
+        id: String,
+    },
+}
+
 /// `hatif bans …`
 #[derive(Subcommand)]
 pub enum Bans {
@@ -312,6 +331,24 @@ pub fn calendars(what: &Calendars, target: &Target) -> Result<(), Failure> {
                 body["seconds"] = json!(u64::from(*minutes) * 60);
             }
             show(&target.send("PUT", &format!("/api/v1/calendars/{}", escape(name)), &body)?, target.json);
+        }
+    }
+    Ok(())
+}
+
+/// `callbacks list|book|cancel`.
+pub fn callbacks(what: &Callbacks, target: &Target) -> Result<(), Failure> {
+    match what {
+        Callbacks::List => {
+            let columns = ["id", "queue", "number", "state", "position", "waited_seconds", "tries", "next_at"];
+            list(&target.get("/api/v1/callbacks")?, &columns, target.json);
+        }
+        Callbacks::Book { queue, number } => {
+            let body = json!({ "queue": queue, "number": number });
+            show(&target.send("POST", "/api/v1/callbacks", &body)?, target.json);
+        }
+        Callbacks::Cancel { id } => {
+            target.send("DELETE", &format!("/api/v1/callbacks/{}", escape(id)), &json!({}))?;
         }
     }
     Ok(())

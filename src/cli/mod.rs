@@ -118,6 +118,13 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Who is to be called back.
+    Callbacks {
+        #[command(subcommand)]
+        what: live::Callbacks,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Sources that are not listened to after too many wrong passwords.
     Bans {
         #[command(subcommand)]
@@ -192,6 +199,7 @@ pub fn main() -> ExitCode {
         Command::Queues { what, target } => live::queues(&what, &target),
         Command::Trunks { what, target } => live::trunks(&what, &target),
         Command::Calendars { what, target } => live::calendars(&what, &target),
+        Command::Callbacks { what, target } => live::callbacks(&what, &target),
         Command::Bans { what, target } => live::bans(&what, &target),
         Command::Recordings { what } => recordings::recordings(&what),
         Command::Reload { dry_run: true, target } => live::reload_plan(&target),

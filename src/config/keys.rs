@@ -5,7 +5,7 @@ mod floor;
 
 use std::fmt::Write;
 
-pub use floor::{LADDER, STICKY};
+pub use floor::{CALLBACK, LADDER, STICKY};
 
 /// One table of the file.
 #[derive(Debug)]
@@ -588,7 +588,7 @@ pub const SECTIONS: &[Section] = &[
 /// The tables of `docs/configuration.md`, in Markdown.
 pub fn reference() -> String {
     let mut text = String::new();
-    for section in SECTIONS.iter().chain([&LADDER, &STICKY]) {
+    for section in SECTIONS.iter().chain([&LADDER, &CALLBACK, &STICKY]) {
         let (open, close) = if section.list { ("[[", "]]") } else { ("[", "]") };
         let _ = writeln!(text, "### `{open}{}{close}`\n\n{}\n", section.name, section.about);
         let _ = writeln!(text, "| key | takes | default | what it does |\n| --- | --- | --- | --- |");

@@ -15,6 +15,7 @@
 
 mod build;
 mod calendars;
+mod callback;
 mod desk;
 mod dev;
 mod guard;

@@ -83,7 +83,7 @@ pub fn flow_exists(reader: &Reader, names: &Names, text: &Text) -> bool {
 }
 
 /// One target, or a list of trunks that are tried in turn.
-fn dial(reader: &Reader, names: &Names) -> Option<DialTarget> {
+pub fn dial(reader: &Reader, names: &Names) -> Option<DialTarget> {
     let list = reader.texts("dial")?;
     if let [one] = list.as_slice() {
         return target(reader, names, one);

@@ -13,6 +13,7 @@ use crate::sip::config::{Host, TrunkAccount, UserConfig};
 use super::CentreConfig;
 use super::build::{duplicate, known, name};
 use super::calendars;
+use super::callback;
 use super::desk;
 use super::ladder;
 use super::legs;
@@ -92,6 +93,7 @@ pub fn read(root: &[Entry], centre: &CentreConfig, flows: &BTreeSet<String>, pro
         nobody_serves(reader, &people);
         ladder::check(reader, &people);
         sticky::check(reader, &people);
+        callback::read(reader, &names, &mut people);
         waiting::read(reader, &names, &mut people);
     }
     waiting::refuse_circles(&queues);

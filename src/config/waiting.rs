@@ -187,12 +187,20 @@ fn way(reader: &Reader, text: &Text, may_wait: bool, names: &Names, people: &Peo
             }
             Some(Way::Number(number.to_owned()))
         }
+        _ if text.text == "callback" => {
+            let is_offered = reader.node("callback").is_some();
+            if !is_offered {
+                let help = "give the queue a `callback`: `callback = { tries = 3 }`".to_owned();
+                reader.bad(text.place, "this queue calls nobody back", help);
+            }
+            is_offered.then_some(Way::CallBack)
+        }
         _ if may_wait && text.text == "wait" => Some(Way::Wait),
         _ if may_wait && text.text == "hangup" => Some(Way::HangUp),
         _ => {
             let known: &[&str] = match may_wait {
-                true => &["wait", "hangup", "queue:NAME", "number:N", "flow:NAME"],
-                false => &["queue:NAME", "number:N", "flow:NAME"],
+                true => &["wait", "hangup", "callback", "queue:NAME", "number:N", "flow:NAME"],
+                false => &["callback", "queue:NAME", "number:N", "flow:NAME"],
             };
             let help = match did_you_mean(&text.text, known) {
                 Some(near) => format!("did you mean \"{near}\"?"),

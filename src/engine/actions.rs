@@ -118,6 +118,7 @@ impl Engine {
                     transferred,
                     last_agent,
                     number,
+                    callback: None,
                 };
                 self.tell_floor(now, input);
                 if transferred.is_some() && self.floor.position(id).is_some() {
@@ -142,6 +143,9 @@ impl Engine {
             Action::Feature(feature) => self.feature(now, id, feature),
             Action::Switch(switch) => self.switch(now, id, switch),
             Action::CallOut => self.ring_out(now, id),
+            Action::Reached { waits } => self.callback_reached(now, id, waits),
+            Action::NotReached { code } => self.callback_not_reached(now, id, code),
+            Action::Book(wanted) => self.book_caller(now, id, wanted),
             Action::Journal(kind) => {
                 if let Kind::RecordingStarted { recording, .. } = &kind {
                     self.recordings.insert(*recording, id);
@@ -189,7 +193,7 @@ impl Engine {
         // A carrier writes our numbers in its own way, `[[number]]` in ours.
         let numbering = match origin {
             Origin::Trunk(name) => self.settings.call.trunks.get(name).and_then(|trunk| trunk.numbering.as_ref()),
-            Origin::User(_) | Origin::Stranger => None,
+            Origin::User(_) | Origin::Stranger | Origin::System => None,
         };
         let forms = numbering.map(|numbering| numbering.forms(dialled)).unwrap_or_default();
         match route::route_forms(&self.settings.call, queues_of, origin, dialled, &forms) {
@@ -221,6 +225,7 @@ impl Engine {
         self.trace.ended(id);
         self.call_outs.remove(&id);
         self.rejoins.forget(id);
+        self.callback_call_ended(now, id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }

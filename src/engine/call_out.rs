@@ -13,7 +13,7 @@ use crate::sip::{Invite, SessionId};
 use super::{Engine, Home, Owner};
 
 /// Hops that such a call may make (RFC 3261 §8.1.1.6).
-const HOPS: u8 = 70;
+pub(super) const HOPS: u8 = 70;
 
 impl Engine {
     /// Rings the phone of `user`; when he answers, `route` begins. What he sees is a call of `about`.
@@ -49,6 +49,7 @@ impl Engine {
             purpose: route.purpose(),
             language: language.clone(),
             diverted_from: None,
+            callback_of: None,
         };
         self.journal(now, About::Call(id), started);
         let invite = Invite {

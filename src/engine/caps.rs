@@ -122,7 +122,8 @@ impl Engine {
         self.dial_failed(now, call, target, code);
     }
 
-    fn may_be_reached(&self, number: &str, names: &[String]) -> Result<(), Held> {
+    /// Whether anybody may be called there, whoever asks.
+    pub(super) fn may_be_reached(&self, number: &str, names: &[String]) -> Result<(), Held> {
         let outbound = &self.settings.call.outbound;
         let trunks = || names.iter().filter_map(|name| self.settings.call.trunks.get(name));
         // A carrier passes over what separates digits to the eye, so it hides nothing here either.

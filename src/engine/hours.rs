@@ -40,6 +40,8 @@ impl Engine {
             About::Node,
             Kind::CalendarSet { calendar: name.to_owned(), state, until, by: by.to_owned() },
         );
+        self.seek_callbacks(now);
+        self.pump(now);
         calendar::at(&self.settings.floor.calendars, &self.hours_set, name, wall)
     }
 

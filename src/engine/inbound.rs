@@ -173,6 +173,7 @@ impl Engine {
             purpose: route.purpose(),
             language: language.clone(),
             diverted_from: diverted_from.clone(),
+            callback_of: None,
         };
         let commit = self.next_seq;
         self.journal(now, About::Call(id), started);
@@ -181,7 +182,7 @@ impl Engine {
         self.own(session, Owner::Call(id));
         let own_call = match &origin {
             Origin::User(agent) if occupies(&route) => Some(agent.clone()),
-            Origin::User(_) | Origin::Trunk(_) | Origin::Stranger => None,
+            Origin::User(_) | Origin::Trunk(_) | Origin::Stranger | Origin::System => None,
         };
         let record = match &route {
             Route::Dial(dial) => dial.record,

@@ -63,6 +63,7 @@ impl Purpose {
     pub(super) fn role(&self, call: &Call) -> LegRole {
         match self {
             Self::Rejoin { session, .. } if call.customer().session == *session => LegRole::Customer,
+            Self::Dial { .. } if call.is_customer_absent() => LegRole::Customer,
             Self::Offer { .. } | Self::Direct(_) | Self::Dial { .. } | Self::Rejoin { .. } => LegRole::Agent,
         }
     }
@@ -71,7 +72,8 @@ impl Purpose {
     fn facing<'a>(&self, call: &'a Call) -> &'a Leg {
         match self {
             Self::Rejoin { session, .. } => call.facing(*session),
-            Self::Offer { .. } | Self::Direct(_) | Self::Dial { .. } => call.customer(),
+            Self::Dial { .. } => call.facing_dialed(),
+            Self::Offer { .. } | Self::Direct(_) => call.customer(),
         }
     }
 }
@@ -128,6 +130,9 @@ impl Way {
 impl Engine {
     /// The floor wants `agent` rung for `call`.
     pub(super) fn offer(&mut self, now: Instant, offer: OfferId, call: CallId, agent: AgentId, queue: QueueName) {
+        if self.calls.get(&call).is_some_and(Call::rings_customer_first) {
+            return self.with_call(now, call, Call::handle_reserved);
+        }
         let purpose = Purpose::Offer { offer, agent: agent.clone(), queue: queue.clone() };
         let Some(way) = self.way_to_agent(now, &agent) else {
             self.fail_offer(now, offer, 480);
@@ -172,7 +177,8 @@ impl Engine {
 
     pub(super) fn begin_dial(&mut self, now: Instant, call: CallId, target: String, way: Way) -> Result<LegId, u16> {
         // Who has a port of ours already talks through it.
-        let has_port = self.calls.get(&call).is_some_and(|call| call.customer().port.is_some());
+        let passes = |call: &Call| call.customer().port.is_some() || call.is_customer_absent();
+        let has_port = self.calls.get(&call).is_some_and(passes);
         let path = if has_port { MediaPath::Relay } else { MediaPath::Bypass };
         self.begin_ring(now, call, Purpose::Dial { target }, way, None, path)
     }

@@ -52,7 +52,7 @@ impl Engine {
         match origin {
             Origin::User(user) => self.settings.call.profiles.get(user),
             Origin::Trunk(name) => self.settings.call.trunks.get(name).map(|trunk| &trunk.profile),
-            Origin::Stranger => None,
+            Origin::Stranger | Origin::System => None,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId};
 use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg};
 use crate::report::live::{self, Live};
-use crate::report::places::{Places, Set};
+use crate::report::places::{Callback, Places, Set};
 use crate::report::regulars::Regulars;
 use crate::sip::{self, DialogNote, Flow, Loss, SessionId, Transport};
 
@@ -45,6 +45,8 @@ pub struct Remains {
     pub regulars: Regulars,
     /// Callers who waited.
     pub waiting: Vec<acd::Interrupted>,
+    /// Who is to be called back.
+    pub callbacks: Vec<Callback>,
 }
 
 impl Remains {
@@ -64,6 +66,7 @@ impl Remains {
             hours: hours.collect(),
             regulars: places.regulars().clone(),
             waiting: interrupted(now, live),
+            callbacks: places.callbacks().cloned().collect(),
         }
     }
 }
@@ -149,6 +152,7 @@ impl Engine {
         self.survival.orphans = remains.legs.into();
         self.survival.next_at = (!self.survival.orphans.is_empty()).then_some(now);
         self.survival_due(now);
+        self.restore_callbacks(now, remains.callbacks);
         self.pump(now);
     }
 

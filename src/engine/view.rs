@@ -83,6 +83,7 @@ impl Engine {
     /// The first thing that does not hold, in words.
     pub fn check(&self) -> Result<(), String> {
         self.floor.check()?;
+        self.check_callbacks()?;
         self.check_calls()
     }
 

@@ -151,10 +151,11 @@ pub async fn hang_up(State(app): State<App>, Path(id): Path<String>) -> Answer<S
 fn queue_value(config: &Config, live: &Live, now: Wall, name: &str) -> Option<Value> {
     let queue = config.floor.queues.values().find(|queue| queue.name.as_str() == name)?;
     let waiting = live.waiting(name);
-    let longest = waiting.iter().map(|w| now.since(w.entered_at)).max().unwrap_or_default();
+    let longest = live.on_the_line(name).map(|w| now.since(w.entered_at)).max().unwrap_or_default();
     let mut value = json!({
         "name": name,
-        "waiting": waiting.len(),
+        "waiting": live.on_the_line(name).count(),
+        "callbacks": live.callbacks(name),
         "longest_wait_seconds": longest.as_secs_f64(),
         "service_level_seconds": queue.service_level.as_secs_f64(),
         "callers": waiting.iter().enumerate().map(|(at, w)| json!({
@@ -163,6 +164,7 @@ fn queue_value(config: &Config, live: &Live, now: Wall, name: &str) -> Option<Va
             "entered_at": w.entered_at,
             "wait_seconds": now.since(w.entered_at).as_secs_f64(),
             "priority": w.priority,
+            "callback": w.callback,
             "ringing": w.ringing,
             "also_ringing": w.also_ringing,
         })).collect::<Vec<_>>(),
@@ -384,7 +386,7 @@ async fn dry_run(app: App) -> Answer<Json<Value>> {
     let items = plan.iter().map(|change| {
         let mut item = json!(change);
         if let (Some(queue), Some(fields)) = (&change.queue, item.as_object_mut()) {
-            fields.insert("waiting".into(), json!(present.live.waiting(queue.as_str()).len()));
+            fields.insert("waiting".into(), json!(present.live.on_the_line(queue.as_str()).count()));
         }
         item
     });

@@ -8,6 +8,7 @@
 mod api;
 mod bans;
 mod calendars;
+mod callbacks;
 mod conference;
 pub use api::random_word;
 mod preview;
@@ -195,6 +196,8 @@ fn routes() -> Router<App> {
         .route("/api/v1/bans/{address}", delete(bans::unban))
         .route("/api/v1/calendars", get(calendars::calendars))
         .route("/api/v1/calendars/{name}", get(calendars::calendar).put(calendars::set))
+        .route("/api/v1/callbacks", get(callbacks::list).post(callbacks::book))
+        .route("/api/v1/callbacks/{id}", get(callbacks::one).delete(callbacks::cancel))
         .route("/api/v1/trunks", get(trunks::trunks))
         .route("/api/v1/trunks/{name}", get(trunks::trunk))
         .route("/api/v1/queues", get(api::queues))

@@ -138,7 +138,7 @@ pub enum Edge {
     Busy,
     /// Transfer: the other side did not answer.
     NoAnswer,
-    /// Transfer: anything else.
+    /// Transfer: anything else. Callback: nothing was booked.
     Failed,
     /// An expression could not be worked out.
     Error,
@@ -224,7 +224,7 @@ impl Node {
             NodeKind::Play { next, .. } => vec![way(next, false)],
             NodeKind::Menu { keys, .. } => keys.values().map(|target| way(target, false)).collect(),
             NodeKind::Collect(collect) => vec![way(&collect.next, false)],
-            NodeKind::Set { next, .. } => vec![way(next, true)],
+            NodeKind::Set { next, .. } | NodeKind::Callback { next, .. } => vec![way(next, true)],
             NodeKind::Switch { cases, otherwise } => {
                 cases.iter().map(|(_, target)| target).chain([otherwise]).map(|target| way(target, true)).collect()
             }
@@ -251,7 +251,8 @@ impl Node {
             NodeKind::Menu { ask, .. } => of_ask(ask),
             NodeKind::Collect(collect) => of_ask(&collect.ask),
             NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
-            NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
+            NodeKind::Callback { .. } | NodeKind::Hours { .. } | NodeKind::Transfer { .. } => Vec::new(),
+            NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
         }
     }
 }
@@ -308,6 +309,15 @@ pub enum NodeKind {
         segment: Option<Template>,
         /// Longest wait; the queue's own when absent.
         max_wait: Option<Duration>,
+    },
+    /// Books a call back: the caller's place in a queue is kept.
+    Callback {
+        /// Which.
+        queue: QueueName,
+        /// The number to call; the caller's own when absent.
+        number: Option<Template>,
+        /// Once it is booked.
+        next: Target,
     },
     /// Connects the caller to a number or address outside the queues.
     Transfer {

@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 33] = [
+pub const OWN: [&str; 35] = [
     "position_1",
     "position_2",
     "position_3",
@@ -48,6 +48,8 @@ pub const OWN: [&str; 33] = [
     "sorry_no_agents",
     "sorry_closed",
     "sorry_error",
+    "callback_booked",
+    "callback_hello",
     "code_ready",
     "code_paused",
     "code_no_pause",

@@ -22,8 +22,9 @@ pub const FILE_BYTES: usize = 1 << 20;
 /// Most nodes in one flow.
 pub const NODES: usize = 1_000;
 
-const KINDS: [&str; 10] = ["play", "menu", "collect", "set", "switch", "hours", "queue", "transfer", "goto", "hangup"];
-const KINDS_NOT_BUILT: [&str; 6] = ["http", "fork", "callback", "voicemail", "record", "flow"];
+const KINDS: [&str; 11] =
+    ["play", "menu", "collect", "set", "switch", "hours", "queue", "callback", "transfer", "goto", "hangup"];
+const KINDS_NOT_BUILT: [&str; 5] = ["http", "fork", "voicemail", "record", "flow"];
 const SAY_NOT_BUILT: [&str; 10] =
     ["text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "spell"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -242,6 +243,7 @@ impl Reader<'_> {
             "switch" => self.switch(table, &owner),
             "hours" => (self.hours(table, &owner), vec![Edge::Open, Edge::Closed]),
             "queue" => self.queue(table, &owner, defaults),
+            "callback" => self.callback(table, &owner),
             "transfer" => self.transfer(table, &owner),
             "goto" => (self.goto(table, &owner), vec![]),
             "hangup" => {
@@ -280,7 +282,7 @@ impl Reader<'_> {
         defaults: &Defaults,
     ) -> BTreeMap<Edge, Target> {
         let mut allowed = needed.to_vec();
-        if matches!(word, "set" | "switch" | "queue" | "transfer") && !allowed.contains(&Edge::Error) {
+        if matches!(word, "set" | "switch" | "queue" | "callback" | "transfer") && !allowed.contains(&Edge::Error) {
             allowed.push(Edge::Error);
         }
         match word {
@@ -590,6 +592,17 @@ impl Reader<'_> {
         let help = suggestion(name, &names).unwrap_or_else(|| format!("queues: {}", names.join(", ")));
         self.error("unknown-queue", value.span(), format!("no queue \"{name}\""), Some(help));
         None
+    }
+
+    fn callback(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {
+        self.only_keys(table, &["kind", "queue", "number", "next", "on"], owner);
+        let queue = self.required(table, "queue", owner).and_then(|value| self.queue_name(value));
+        let number = table.find("number").and_then(|value| self.template(value));
+        let next = self.required(table, "next", owner).and_then(|value| self.target(value));
+        let can_fail = number.as_ref().is_some_and(|number| !number.is_constant());
+        let mut edges = vec![Edge::Failed];
+        edges.extend(can_fail.then_some(Edge::Error));
+        (queue.zip(next).map(|(queue, next)| NodeKind::Callback { queue, number, next }), edges)
     }
 
     fn transfer(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {

@@ -48,6 +48,11 @@ pub enum Input {
         /// How.
         outcome: QueueEnd,
     },
+    /// The call back he wants is booked, or cannot be.
+    Booked {
+        /// True: it is.
+        ok: bool,
+    },
     /// The transfer is over.
     TransferEnded {
         /// How.
@@ -117,6 +122,14 @@ pub enum Output {
         /// Longest wait; the queue's own when absent.
         max_wait: Option<Duration>,
     },
+    /// He wants to be called back. Owes [`Input::Booked`]. The number may hold keys the caller pressed: whether it may be
+    /// called is for the receiver to judge.
+    Book {
+        /// The queue in which his place is kept.
+        queue: QueueName,
+        /// The number; his own when absent.
+        number: Option<String>,
+    },
     /// Connect him elsewhere. Owes [`Input::TransferEnded`]. The text may hold keys the caller pressed: whether it
     /// may be dialled is for the receiver to judge.
     Transfer {
@@ -179,6 +192,8 @@ enum State {
     Asking { attempt: u32, digits: String, phase: Phase },
     /// In a queue or with an agent.
     Queued,
+    /// A call back is being booked.
+    Booking,
     /// With somebody outside the queues.
     Transferring,
     /// Nothing follows.
@@ -246,6 +261,7 @@ impl Run {
             Input::PlayDone { play } => self.play_done(now, play),
             Input::QueueLeft { outcome } => self.queue_left(outcome),
             Input::TransferEnded { outcome } => self.transfer_ended(outcome),
+            Input::Booked { ok } => self.booked(ok),
             Input::CallerGone => {
                 self.caller_gone();
                 None
@@ -268,7 +284,7 @@ impl Run {
                 }
             }
             State::Playing { .. } | State::Asking { .. } => None,
-            State::Queued | State::Transferring | State::Done => None,
+            State::Queued | State::Booking | State::Transferring | State::Done => None,
         };
         self.walk_on(now, next, world);
     }
@@ -278,7 +294,7 @@ impl Run {
         match &self.state {
             State::Playing { until, .. } => Some(*until),
             State::Asking { phase: Phase::Speaking { until, .. } | Phase::Waiting { until }, .. } => Some(*until),
-            State::Queued | State::Transferring | State::Done => None,
+            State::Queued | State::Booking | State::Transferring | State::Done => None,
         }
     }
 
@@ -290,6 +306,16 @@ impl Run {
     /// True when nothing follows any more.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+
+    /// It waits for [`Input::Booked`].
+    pub fn is_booking(&self) -> bool {
+        matches!(self.state, State::Booking)
+    }
+
+    /// It waits for [`Input::TransferEnded`].
+    pub fn is_transferring(&self) -> bool {
+        matches!(self.state, State::Transferring)
     }
 
     /// The flow and the node the caller is in.
@@ -427,6 +453,11 @@ impl Run {
                 let (queue, priority, max_wait) = (queue.clone(), *priority, *max_wait);
                 self.outputs.push_back(Output::Queue { queue, skills, priority, segment, max_wait });
             }
+            NodeKind::Callback { queue, number, .. } => {
+                let number = number.as_ref().map(|number| number.fill(&self.scene(now, world))).transpose()?;
+                self.state = State::Booking;
+                self.outputs.push_back(Output::Book { queue: queue.clone(), number });
+            }
             NodeKind::Transfer { to } => {
                 let to = to.fill(&self.scene(now, world))?;
                 self.typed.clear();
@@ -526,6 +557,16 @@ impl Run {
             TransferEnd::NoAnswer => Edge::NoAnswer,
             TransferEnd::Failed => Edge::Failed,
         })
+    }
+
+    fn booked(&mut self, ok: bool) -> Option<Next> {
+        if !self.is_booking() {
+            return None;
+        }
+        match self.program.nodes.get(&self.node).map(|node| &node.kind) {
+            Some(NodeKind::Callback { next, .. }) if ok => Some(Next::Node(next.name.clone())),
+            _ => self.edge(Edge::Failed),
+        }
     }
 
     fn caller_gone(&mut self) {

@@ -14,6 +14,8 @@ pub enum Origin {
     User(AgentId),
     /// Nobody we know.
     Stranger,
+    /// Nobody: Hatif calls, as it was asked to.
+    System,
 }
 
 /// What kind of call it is.
@@ -34,6 +36,8 @@ pub enum Purpose {
     Feature,
     /// A supervisor who hears others.
     Supervision,
+    /// A customer who is called back.
+    Callback,
 }
 
 /// What came of asking the caller for keys.
@@ -164,8 +168,45 @@ pub enum QueueOutcome {
     Overflow,
     /// He pressed one of the queue's `exit_keys`.
     Key,
+    /// He pressed the one by which he is called back: his place is kept.
+    Callback,
+    /// His kept place was taken out of the queue: nobody was reached, it is outside the hours for it, or nobody wants it any
+    /// more.
+    Withdrawn,
     /// The call was ended or moved by somebody else.
     Transferred,
+}
+
+/// What came of calling somebody back: of one try, or of all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackResult {
+    /// He answered.
+    Reached,
+    /// He did not answer in time.
+    NoAnswer,
+    /// His phone was busy.
+    Busy,
+    /// The number could not be had, or the agent who waited for the answer hung up.
+    Failed,
+    /// Nobody could call in time.
+    Expired,
+    /// Somebody took it back.
+    Cancelled,
+}
+
+impl CallbackResult {
+    /// The word in journal, API and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::NoAnswer => "no_answer",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Who ended a call.
@@ -212,6 +253,8 @@ pub enum EndReason {
     MediaTimeout,
     /// The flow failed.
     FlowError,
+    /// He is called back: he need not wait.
+    Callback,
     /// It was up for as long as a user's call over a trunk may last.
     Limit,
     /// Hatif is shutting down.

@@ -18,7 +18,8 @@ use super::record::Seconds;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{
-    About, AgentStateName, EndReason, Entry, Kind, OfferResult, Party, QueueOutcome, StateCause, Whom, Why,
+    About, AgentStateName, CallbackResult, EndReason, Entry, Kind, OfferResult, Party, QueueOutcome, StateCause, Whom,
+    Why,
 };
 
 /// A language in which stories are told.
@@ -102,6 +103,10 @@ type Scene = BTreeMap<AgentStateName, Vec<(AgentId, Option<String>)>>;
 #[derive(Clone, Debug, PartialEq)]
 enum Event {
     Started { from: String, to: String },
+    CallsBack { from: String, to: String },
+    Booked { queue: QueueName, number: String },
+    Tried { tries: u32, result: CallbackResult, is_last: bool },
+    CallbackOver { result: CallbackResult },
     Flow { flow: String },
     Queued { queue: QueueName, position: u32, asks: Asks, scene: Scene },
     Escalated { queue: QueueName, step: Option<String> },
@@ -136,6 +141,7 @@ struct Asks {
     segment: Option<String>,
     transferred: bool,
     resumed: bool,
+    callback: bool,
 }
 
 /// The story of one call.
@@ -209,11 +215,24 @@ impl Story {
 
     fn of_call(&mut self, kind: &Kind) -> Option<Event> {
         Some(match kind.clone() {
+            Kind::CallStarted { from, to, callback_of: Some(_), .. } => Event::CallsBack { from, to },
             Kind::CallStarted { from, to, .. } => Event::Started { from, to },
+            Kind::CallbackBooked { booking } => Event::Booked { queue: booking.queue, number: booking.number },
+            Kind::CallbackTried { tries, result, again_at, .. } => {
+                Event::Tried { tries, result, is_last: again_at.is_none() }
+            }
+            // The answer, or the last try, said it.
+            Kind::CallbackEnded { result: CallbackResult::Reached | CallbackResult::Failed, .. } => return None,
+            Kind::CallbackEnded { result, .. } => Event::CallbackOver { result },
             Kind::FlowEntered { flow, .. } => Event::Flow { flow },
-            Kind::Queued { queue, position, skills, priority, segment, transferred, resumed } => {
+            Kind::Queued { queue, position, skills, priority, segment, transferred, resumed, callback } => {
                 let scene = self.scene(&queue);
-                Event::Queued { queue, position, asks: Asks { skills, priority, segment, transferred, resumed }, scene }
+                Event::Queued {
+                    queue,
+                    position,
+                    asks: Asks { skills, priority, segment, transferred, resumed, callback },
+                    scene,
+                }
             }
             Kind::Escalated { queue, step } => Event::Escalated { queue, step },
             Kind::Sticky { queue, whom, agent } => Event::Sticky { queue, whom, agent },
@@ -339,6 +358,10 @@ impl Event {
     fn word(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",
+            Self::CallsBack { .. } => "calls_back",
+            Self::Booked { .. } => "callback_booked",
+            Self::Tried { .. } => "callback_tried",
+            Self::CallbackOver { .. } => "callback_ended",
             Self::Flow { .. } => "flow",
             Self::Queued { .. } => "queued",
             Self::Escalated { .. } => "escalated",

@@ -32,6 +32,9 @@ pub struct Fold {
     agents: BTreeMap<AgentId, Served>,
     /// When to look at which closed call again.
     expiry: BTreeSet<(Wall, CallId)>,
+    /// Places of who is called back and whose calls have not begun, as they were taken.
+    #[serde(default)]
+    kept: BTreeMap<CallId, (Wall, Kind)>,
 }
 
 /// A call and what its record does not show.
@@ -179,13 +182,23 @@ impl Fold {
 
     fn handle_call(&mut self, call: CallId, at: Wall, kind: &Kind) -> Option<CallId> {
         match kind {
-            Kind::CallStarted { from, to, origin, purpose, language, diverted_from } => {
+            Kind::Queued { callback: true, .. } if !self.calls.contains_key(&call) => {
+                self.kept.insert(call, (at, kind.clone()));
+                return None;
+            }
+            Kind::QueueLeft { .. } if self.kept.remove(&call).is_some() => return None,
+            Kind::CallStarted { from, to, origin, purpose, language, diverted_from, callback_of } => {
                 let mut record = begin(call, at, from, to, origin, *purpose, language);
                 if let Some(before) = diverted_from {
                     step(&mut record, at, format!("sent on by {before}"));
                     record.diverted_from = Some(before.clone());
                 }
-                self.calls.insert(call, Tracked { record, ivr_since: None, closed: None });
+                record.callback_of = *callback_of;
+                let mut tracked = Tracked { record, ivr_since: None, closed: None };
+                if let Some((since, place)) = self.kept.remove(&call) {
+                    tracked.handle(since, &place);
+                }
+                self.calls.insert(call, tracked);
                 return None;
             }
             Kind::Connected { agent, .. } => self.agents.entry(agent.clone()).or_default().call = Some(call),
@@ -214,12 +227,14 @@ fn begin(
     let direction = match (origin, purpose) {
         (Origin::User(_), Purpose::Dial) => Direction::Outbound,
         (Origin::User(_), _) => Direction::Internal,
+        (Origin::System, _) => Direction::Outbound,
         (Origin::Trunk(_) | Origin::Stranger, _) => Direction::Inbound,
     };
     let by = match origin {
         Origin::Trunk(trunk) => format!("by trunk {trunk}"),
         Origin::User(user) => format!("by {user}"),
         Origin::Stranger => "by a stranger".to_owned(),
+        Origin::System => "by the house itself".to_owned(),
     };
     let what = format!("call from {from} to {to} {by}: {}, language {language}", word(&purpose));
     CallRecord {
@@ -231,6 +246,8 @@ fn begin(
         from: from.to_owned(),
         to: to.to_owned(),
         diverted_from: None,
+        callback_of: None,
+        callback: None,
         language: language.to_owned(),
         started_at: at,
         answered_at: None,
@@ -307,6 +324,9 @@ impl Tracked {
             | Kind::Diverted { .. }
             | Kind::QueueLeft { .. } => {
                 self.handle_queue(at, kind);
+            }
+            Kind::CallbackBooked { .. } | Kind::CallbackTried { .. } | Kind::CallbackEnded { .. } => {
+                self.handle_callback(at, kind);
             }
             Kind::Offered { .. }
             | Kind::OfferEnded { .. }
@@ -421,7 +441,7 @@ impl Tracked {
 
     fn handle_queue(&mut self, at: Wall, kind: &Kind) {
         match kind {
-            Kind::Queued { queue, position, skills, priority, transferred, resumed, .. } => {
+            Kind::Queued { queue, position, skills, priority, transferred, resumed, callback, .. } => {
                 self.stop_ivr(at);
                 let visit = QueueVisit {
                     position_at_entry: *position,
@@ -429,10 +449,15 @@ impl Tracked {
                     skills: skills.clone(),
                     transferred: *transferred,
                     resumed: *resumed,
+                    callback: *callback,
                     ..QueueVisit::begin(queue.clone(), at)
                 };
                 push(&mut self.record.queue_visits, visit);
-                let again = if *resumed { ", back after he hung up" } else { "" };
+                let again = match (*callback, *resumed) {
+                    (true, _) => ", kept for who is called back",
+                    (false, true) => ", back after he hung up",
+                    (false, false) => "",
+                };
                 step(&mut self.record, at, format!("queue {queue}, place {position}{again}"));
             }
             Kind::Escalated { step: name, .. } => {
@@ -476,6 +501,22 @@ impl Tracked {
                     step(record, at, format!("left queue {queue} after {wait}: {}", word(outcome)));
                 }
             }
+            _ => {}
+        }
+    }
+
+    fn handle_callback(&mut self, at: Wall, kind: &Kind) {
+        let record = &mut self.record;
+        match kind {
+            Kind::CallbackBooked { booking } => {
+                record.callback = Some(booking.callback);
+                step(record, at, format!("a call back to {} for queue {} is booked", booking.number, booking.queue));
+            }
+            Kind::CallbackTried { tries, result, again_at, .. } => {
+                let again = if again_at.is_some() { "it is tried again" } else { "it is given up" };
+                step(record, at, format!("try {tries} to call back: {}; {again}", result.as_str()));
+            }
+            Kind::CallbackEnded { result, .. } => step(record, at, format!("called back: {}", result.as_str())),
             _ => {}
         }
     }
@@ -783,6 +824,7 @@ impl QueueVisit {
             skills: Vec::new(),
             transferred: false,
             resumed: false,
+            callback: false,
         }
     }
 }

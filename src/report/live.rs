@@ -20,6 +20,9 @@ pub struct Live {
     agents: BTreeMap<AgentId, Agent>,
     queues: BTreeMap<QueueName, Vec<Waiting>>,
     calls: BTreeMap<CallId, Call>,
+    /// Who is to be called back, with his queue.
+    #[serde(default)]
+    callbacks: BTreeMap<CallId, QueueName>,
 }
 
 /// One agent, or a supervisor with a phone.
@@ -109,6 +112,9 @@ pub struct Waiting {
     pub priority: u32,
     /// The place at entry, 1 = next.
     pub position_at_entry: u32,
+    /// Nobody is on the line: the place is kept for who is called back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub callback: bool,
     /// The agent whose phone rings for him; of several the first.
     pub ringing: Option<AgentId>,
     /// The others whose phones ring for him.
@@ -203,6 +209,13 @@ impl Live {
     pub fn handle(&mut self, entry: &Entry) {
         self.seq = entry.seq;
         self.at = entry.at;
+        match &entry.kind {
+            Kind::CallbackBooked { booking } => {
+                self.callbacks.insert(booking.callback, booking.queue.clone());
+            }
+            Kind::CallbackEnded { callback, .. } => _ = self.callbacks.remove(callback),
+            _ => {}
+        }
         match &entry.about {
             About::Call(call) => self.handle_call(*call, entry.at, &entry.kind),
             About::Agent(agent) => self.handle_agent(agent, entry.at, &entry.kind),
@@ -215,6 +228,8 @@ impl Live {
                         let shift = Shift { offline_since, ..std::mem::take(&mut agent.shift) };
                         *agent = Agent { shift, ..Agent::new(entry.at) };
                     }
+                    // Places without a call are taken anew.
+                    self.queues.values_mut().for_each(|waiting| waiting.retain(|waiting| !waiting.callback));
                 }
             }
         }
@@ -245,7 +260,17 @@ impl Live {
         &self.queues
     }
 
-    /// Those who wait in one queue, next first.
+    /// Those who wait on the line in one queue, next first.
+    pub fn on_the_line(&self, queue: &str) -> impl Iterator<Item = &Waiting> {
+        self.waiting(queue).iter().filter(|waiting| !waiting.callback)
+    }
+
+    /// How many are to be called back for a queue.
+    pub fn callbacks(&self, queue: &str) -> usize {
+        self.callbacks.values().filter(|name| name.as_str() == queue).count()
+    }
+
+    /// Those who wait in one queue, next first, places of those who are called back included.
     pub fn waiting(&self, queue: &str) -> &[Waiting] {
         self.queues.get(queue).map(Vec::as_slice).unwrap_or_default()
     }
@@ -292,16 +317,22 @@ impl Live {
             return;
         }
         match kind {
-            Kind::Queued { queue, position, priority, .. } => {
+            Kind::Queued { queue, position, priority, callback, .. } => {
                 let waiting = Waiting {
                     call: id,
                     entered_at: at,
                     priority: *priority,
                     position_at_entry: *position,
+                    callback: *callback,
                     ringing: None,
                     also_ringing: Vec::new(),
                 };
                 put(self.queues.entry(queue.clone()).or_default(), *position, waiting);
+            }
+            // Who was called back is on the line.
+            Kind::CallAnswered if self.calls.get(&id).is_some_and(|call| call.purpose == Purpose::Callback) => {
+                let all = self.queues.values_mut().flatten();
+                all.filter(|waiting| waiting.call == id).for_each(|waiting| waiting.callback = false);
             }
             Kind::Moved { queue, position } => {
                 let Some(waiting) = self.queues.get_mut(queue) else { return };
@@ -533,6 +564,7 @@ mod tests {
                     segment: None,
                     transferred: false,
                     resumed: false,
+                    callback: false,
                 },
             )
         };

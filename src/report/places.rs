@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId};
-use crate::journal::{About, Binding, Entry, Hours, Kind, OpenLeg};
+use crate::journal::{About, Binding, Booking, Entry, Hours, Kind, OpenLeg};
 use crate::report::regulars::Regulars;
 
 /// Dialogs whose peers were not told of their end, and phones.
@@ -21,6 +21,20 @@ pub struct Places {
     /// Who talked last with whom.
     #[serde(default)]
     regulars: Regulars,
+    /// Who is to be called back.
+    #[serde(default)]
+    callbacks: BTreeMap<CallId, Callback>,
+}
+
+/// Somebody who is to be called back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Callback {
+    /// What was booked.
+    pub booking: Booking,
+    /// Tries that came to nothing.
+    pub tries: u32,
+    /// When the next one begins at the earliest.
+    pub again_at: Option<Wall>,
 }
 
 /// What somebody set a calendar to.
@@ -54,6 +68,16 @@ impl Places {
                     }
                 }
             }
+            (_, Kind::CallbackBooked { booking }) => {
+                let callback = Callback { booking: (**booking).clone(), tries: 0, again_at: None };
+                self.callbacks.insert(booking.callback, callback);
+            }
+            (_, Kind::CallbackTried { callback, tries, again_at, .. }) => {
+                if let Some(known) = self.callbacks.get_mut(callback) {
+                    (known.tries, known.again_at) = (*tries, *again_at);
+                }
+            }
+            (_, Kind::CallbackEnded { callback, .. }) => _ = self.callbacks.remove(callback),
             (About::Agent(agent), Kind::Registered { binding: Some(binding), .. }) => {
                 let phones = self.phones.entry(agent.clone()).or_default();
                 phones.retain(|phone| !phone.is_replaced_by(binding));
@@ -79,6 +103,11 @@ impl Places {
     /// The dialogs with their calls, oldest call first.
     pub fn legs(&self) -> impl Iterator<Item = (CallId, &OpenLeg)> {
         self.legs.iter().flat_map(|(call, legs)| legs.iter().map(|open| (*call, open)))
+    }
+
+    /// Who is to be called back, in the order in which it was booked.
+    pub fn callbacks(&self) -> impl Iterator<Item = &Callback> {
+        self.callbacks.values()
     }
 
     /// Calendars that are set by hand.

@@ -64,7 +64,7 @@ impl<'de> Deserialize<'de> for Seconds {
 pub enum Direction {
     /// From outside.
     Inbound,
-    /// From one of our people to an address or trunk.
+    /// From one of our people to an address or trunk, or from the house itself to a customer.
     Outbound,
     /// From one of our people to the house itself.
     Internal,
@@ -90,6 +90,12 @@ pub struct CallRecord {
     /// The number that sent him on to that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverted_from: Option<String>,
+    /// The call back it is a try of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_of: Option<CallId>,
+    /// The call back that was booked in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CallId>,
     /// The caller's last language.
     pub language: String,
     /// The INVITE.
@@ -215,6 +221,9 @@ pub struct QueueVisit {
     /// He hung up here while he waited and called again: he kept the time, and is no other caller in the figures.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumed: bool,
+    /// Nobody was on the line: the place was kept for who was called back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub callback: bool,
 }
 
 /// Somebody who was brought into a talk.

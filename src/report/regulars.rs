@@ -29,6 +29,9 @@ impl Regulars {
     /// Takes the next entry.
     pub fn handle(&mut self, entry: &Entry) {
         match (&entry.about, &entry.kind) {
+            (About::Call(call), Kind::CallStarted { to, callback_of: Some(_), .. }) => {
+                self.open.insert(*call, to.clone());
+            }
             (About::Call(call), Kind::CallStarted { from, .. }) if !from.is_empty() && from != "anonymous" => {
                 self.open.insert(*call, from.clone());
             }
@@ -76,6 +79,7 @@ mod tests {
             purpose: Purpose::Queue,
             language: "ar".into(),
             diverted_from: None,
+            callback_of: None,
         };
         let (agent, queue) = (agent.into(), "support".into());
         let connected = Kind::Connected { agent, queue, wait_ms: 0, service_level_ms: 0 };

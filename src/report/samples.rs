@@ -30,6 +30,7 @@ pub(crate) fn started() -> Kind {
         purpose: Purpose::Flow,
         language: "ar".into(),
         diverted_from: None,
+        callback_of: None,
     }
 }
 
@@ -98,6 +99,7 @@ pub(crate) fn queue_call(number: u128, first_seq: u64) -> Vec<Entry> {
                 segment: None,
                 transferred: false,
                 resumed: false,
+                callback: false,
             },
         ),
         (8, offered(1, &missed)),

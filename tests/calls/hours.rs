@@ -10,7 +10,7 @@ use crate::centre::{Centre, desk, seconds, stranger};
 use crate::settings::queue;
 
 /// Calendar `office` is never open by itself; queue `support` and flow `office` go by it.
-fn never_open(settings: &mut Settings) {
+pub fn never_open(settings: &mut Settings) {
     let zone = jiff::tz::TimeZone::get("Asia/Riyadh").expect("a zone");
     let office = Calendar { zone, week: Default::default(), holidays: Vec::new() };
     settings.floor.calendars = BTreeMap::from([("office".to_owned(), office)]);

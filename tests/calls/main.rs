@@ -4,6 +4,7 @@
 //! invariants are checked, and at the end of a script nothing may be left.
 #![allow(clippy::disallowed_methods)]
 
+mod callbacks;
 mod caps;
 mod centre;
 mod codecs;

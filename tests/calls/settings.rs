@@ -90,6 +90,21 @@ fn again_flow() -> (String, String) {
     ("again.toml".to_owned(), text)
 }
 
+/// A flow that books a call back, and says something else when it cannot.
+fn back_flow() -> (String, String) {
+    let play = |node: &str, prompt: &str| {
+        format!("[node.{node}]\nkind = \"play\"\nsay = [{{ prompt = \"{prompt}\" }}]\nnext = \"end\"\n")
+    };
+    let text = format!(
+        "flow = 1\nname = \"back\"\ntitle = {{ en = \"back\" }}\nlanguages = [\"en\"]\nstart = \"go\"\n[node.go]\n\
+         kind = \"callback\"\nqueue = \"support\"\nnext = \"booked\"\non = {{ failed = \"not\" }}\n{}{}\
+         [node.end]\nkind = \"hangup\"\n",
+        play("booked", "callback_booked"),
+        play("not", "sorry_error"),
+    );
+    ("back.toml".to_owned(), text)
+}
+
 fn flows(queues: &[&str]) -> ivr::Library {
     let mut files = ivr::SHIPPED_FLOWS.map(|(path, text)| (path.to_owned(), text.to_owned())).to_vec();
     files.push(transfer_flow("to_agent", "102"));
@@ -100,6 +115,7 @@ fn flows(queues: &[&str]) -> ivr::Library {
     files.push(transfer_flow("circle", "515"));
     files.push(hours_flow());
     files.push(again_flow());
+    files.push(back_flow());
     let declared = ivr::Declared {
         calendars: BTreeSet::from(["office".to_owned()]),
         queues: queues.iter().map(ToString::to_string).collect(),
@@ -177,6 +193,7 @@ pub fn settings() -> Settings {
                 number("515", to_flow("circle"), true),
                 number("516", to_flow("office"), true),
                 number("517", to_flow("again"), true),
+                number("520", to_flow("back"), true),
                 number("600", to_queue("support"), true),
                 number("601", to_queue("vip"), true),
                 number("602", to_queue("lonely"), true),

@@ -31,6 +31,9 @@ pub struct Outcome {
     pub right: Vec<f64>,
     /// From the caller's packet to the robot's: of each burst, in order.
     pub delays: Vec<f64>,
+    /// How far from its second, as most bursts have it, each phone itself sent a burst at most: caller, callee. What is
+    /// recorded can be no steadier.
+    pub unsteady: [f64; 2],
     /// Of the file, and of the time from its beginning to the end of the call.
     pub written: f64,
     pub wall: f64,
@@ -85,7 +88,9 @@ pub fn burst_call(setup: &Setup) -> Outcome {
     assert!(callee.live(), "the call lives\n{}", caller.log());
     let base = Instant::now() - setup.length - Duration::from_secs(5);
     let said_at = callee.said_at().expect("it speaks");
-    let said = [said(&lines[0], base, None, setup.clock), said(&lines[1], base, Some(said_at), RATE)];
+    let moments = [said(&lines[0], base, None, setup.clock), said(&lines[1], base, Some(said_at), RATE)];
+    let said = moments.each_ref().map(|moments| median(moments));
+    let unsteady = [0, 1].map(|side| moments[side].iter().map(|at| (at - said[side]).abs()).fold(0.0, f64::max));
     let delays = heard(&callee, base).into_iter().map(|at| turn(at - said[0] - 0.4) + 0.4).collect();
     caller.command("hangup", "");
     assert!(callee.ended(SOON), "{}", caller.log());
@@ -106,6 +111,7 @@ pub fn burst_call(setup: &Setup) -> Outcome {
         left,
         right,
         delays,
+        unsteady,
         written: channels[0].len() as f64 / f64::from(RATE),
         wall: time(&record["ended_at"]).since(began).as_secs_f64(),
         record,
@@ -123,22 +129,21 @@ pub fn median(list: &[f64]) -> f64 {
     list.get(list.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// When the bursts were said: the moment of the first one, by the packets that carried the beginnings of all.
-fn said(line: &Line, base: Instant, from: Option<Instant>, clock: u32) -> f64 {
+/// When the bursts were said: the moment of the first one, by each of the packets that carried the beginnings of all.
+fn said(line: &Line, base: Instant, from: Option<Instant>, clock: u32) -> Vec<f64> {
     let passed = line.passed();
     let mut packets = passed.iter().filter(|p| p.to_server && !p.rtcp && from.is_none_or(|from| p.at >= from));
     let timestamp = |head: &[u8; 12]| u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
     let first = packets.next().expect("it spoke");
     let (zero, kind) = (timestamp(&first.head), first.head[1] & 0x7f);
     let of_sound = std::iter::once(first).chain(packets).filter(|p| p.head[1] & 0x7f == kind);
-    let moments: Vec<f64> = of_sound
+    of_sound
         .filter_map(|p| {
             let after = timestamp(&p.head).wrapping_sub(zero);
             let second = f64::from(after / clock);
             after.is_multiple_of(clock).then(|| p.at.saturating_duration_since(base).as_secs_f64() - second)
         })
-        .collect();
-    median(&moments)
+        .collect()
 }
 
 /// When bursts began in a sound.

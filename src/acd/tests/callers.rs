@@ -197,6 +197,7 @@ fn who_waited_longest_allowed_leaves_by_timeout_even_while_it_rings() {
         transferred: None,
         last_agent: None,
         number: None,
+        callback: None,
     };
     w.input(input);
     w.pass(7.9);

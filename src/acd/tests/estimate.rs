@@ -1,6 +1,7 @@
 //! Acceptance row F17: how long callers are told to wait, and how long they do.
 
 use super::*;
+use crate::acd::preview::Question;
 use crate::acd::tests::random::Dice;
 
 /// One agent for each of `ids`, announcements with the wait every 30 s, no wrap-up.
@@ -32,6 +33,12 @@ fn told<'a>(out: impl IntoIterator<Item = &'a Output>, n: u64) -> Vec<Option<u32
         _ => None,
     };
     out.into_iter().filter_map(pick).collect()
+}
+
+/// How long this caller who waits will wait on.
+fn of(w: &World, n: u64) -> crate::acd::Estimate {
+    let question = Question { call: Some(call(n)), ..Question::default() };
+    w.floor.preview(w.now, &SUPPORT.into(), &question).unwrap().estimate.unwrap()
 }
 
 #[test]
@@ -71,7 +78,7 @@ fn f17_the_steps_are_told_by_who_is_before_and_how_many_serve() {
     // The phones of both ring for the first two: those need nobody else.
     // Gamma of 1, 2, 4 and 20 callers at 15 s: four of five wait 24, 45, 83 and 357 s at most.
     assert_eq!([3, 4, 6, 22].map(|n| told(&w.log, n)[0]), [Some(1), Some(1), Some(2), Some(10)]);
-    let estimate = w.floor.estimate_of(call(22)).unwrap();
+    let estimate = of(&w, 22);
     let near = |time: Duration, seconds: f64| (time.as_secs_f64() - seconds).abs() < seconds * 0.02;
     assert!(near(estimate.p50, 295.0) && near(estimate.p80, 356.8), "{estimate:?}");
     let ahead = w.floor.estimate(w.now, &SUPPORT.into(), 10).unwrap();
@@ -90,11 +97,11 @@ fn f17_agents_of_two_queues_are_counted_by_what_waits_for_them() {
     for n in 1..=5 {
         w.enqueue(n);
     }
-    let alone = w.floor.estimate_of(call(5)).unwrap();
+    let alone = of(&w, 5);
     for n in 6..=10 {
         w.enqueue_to(n, "other", &[], 0);
     }
-    let shared = w.floor.estimate_of(call(5)).unwrap();
+    let shared = of(&w, 5);
     let ratio = shared.p50.as_secs_f64() / alone.p50.as_secs_f64();
     assert!((ratio - 2.0).abs() < 0.01, "{alone:?} {shared:?}");
 }

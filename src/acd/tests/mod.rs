@@ -5,6 +5,7 @@
 
 mod agents;
 mod calendar;
+mod callback;
 mod callers;
 mod estimate;
 mod ladder;
@@ -123,16 +124,38 @@ impl World {
     ) -> Vec<Output> {
         let segment = segment.map(str::to_owned);
         let skills = skills.iter().map(|s| (*s).to_owned()).collect();
+        let (queue, max_wait, transferred, last_agent, number) = (queue.into(), None, None, None, None);
+        let call = call(n);
         self.input(Input::Enqueue {
-            call: call(n),
-            queue: queue.into(),
+            call,
+            queue,
             skills,
             priority,
             segment,
-            max_wait: None,
-            transferred: None,
-            last_agent: None,
-            number: None,
+            max_wait,
+            transferred,
+            last_agent,
+            number,
+            callback: None,
+        })
+    }
+
+    /// A caller of `support` who shows this number, and talked with this agent last.
+    fn known(&mut self, n: u64, number: Option<&str>, last: Option<&str>) -> Vec<Output> {
+        let (last_agent, number) = (last.map(AgentId::from), number.map(str::to_owned));
+        let (call, queue, skills, priority) = (call(n), SUPPORT.into(), Vec::new(), 0);
+        let (segment, max_wait, transferred) = (None, None, None);
+        self.input(Input::Enqueue {
+            call,
+            queue,
+            skills,
+            priority,
+            segment,
+            max_wait,
+            transferred,
+            last_agent,
+            number,
+            callback: None,
         })
     }
 

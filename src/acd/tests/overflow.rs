@@ -153,17 +153,7 @@ fn f14_a_reload_of_the_bound_reaches_who_waits() {
 
 /// A caller with this number.
 fn calls(w: &mut World, n: u64, number: Option<&str>) -> bool {
-    let out = w.input(Input::Enqueue {
-        call: call(n),
-        queue: SUPPORT.into(),
-        skills: Vec::new(),
-        priority: 0,
-        segment: None,
-        max_wait: None,
-        transferred: None,
-        last_agent: None,
-        number: number.map(str::to_owned),
-    });
+    let out = w.known(n, number, None);
     kinds(&out).into_iter().any(|k| matches!(k, Kind::Queued { resumed: true, .. }))
 }
 
@@ -219,6 +209,20 @@ fn f16_a_place_is_kept_twice_at_most() {
         assert_eq!(w.floor.position(call(n)), Some(if n < 5 { 1 } else { 2 }));
         w.input(Input::Leave { call: call(n) });
     }
+}
+
+/// Who comes back to a full queue is refused, and has his place when there is room.
+#[test]
+fn f16_who_finds_no_room_may_try_again() {
+    let mut w = hung_up();
+    w.queue(SUPPORT).max_waiting = 1;
+    w.apply();
+    calls(&mut w, 3, Some("0551"));
+    assert_eq!(w.left(), [(call(3), QueueOutcome::Full)]);
+    w.queue(SUPPORT).max_waiting = 9;
+    w.apply();
+    assert!(calls(&mut w, 4, Some("0551")));
+    assert_eq!(w.floor.position(call(4)), Some(1));
 }
 
 /// Only who gives up is remembered: not who was served, nor who was sent away.

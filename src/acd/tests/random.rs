@@ -17,7 +17,7 @@ use super::super::config::{
 };
 use super::super::skill::Skill;
 use super::super::way::{Bound, Lack, NoAgentRule, NoAgentRules, Overflow};
-use super::super::{AgentView, Floor, Input, Output, Way, Wish};
+use super::super::{AgentView, Callback, Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Whom};
 
@@ -76,6 +76,8 @@ struct Model {
     lacking: BTreeMap<(CallId, QueueName), (Lack, Instant)>,
     /// What callers came with, and who hung up lately.
     excess: excess::Excess,
+    /// Who came to be called back, and since when he has waited.
+    booked: BTreeMap<CallId, (Instant, Callback)>,
     /// Whom callers talked with last.
     last_agents: BTreeMap<CallId, AgentId>,
     /// A ring failed in this step.
@@ -108,6 +110,10 @@ struct Waiting {
     sticky: Option<(Whom, Instant)>,
     /// Whom the journal must still say that he waits for.
     expects: Option<Whom>,
+    /// He is to be called back.
+    callback: Option<Callback>,
+    /// He was, and is on the line now.
+    is_reached: bool,
 }
 
 impl Model {
@@ -133,6 +139,7 @@ impl Model {
             moving: BTreeMap::new(),
             lacking: BTreeMap::new(),
             excess: excess::Excess::default(),
+            booked: BTreeMap::new(),
             last_agents: BTreeMap::new(),
             has_just_failed: false,
             steps: 0,
@@ -189,6 +196,12 @@ impl Model {
                 Output::Offer { offer, call, agent, .. } => {
                     assert_eq!(self.rings.get(offer), Some(&(agent.clone(), *call)), "offered but not journalled");
                 }
+                Output::CallBack { call } => {
+                    assert!(
+                        self.callers.get(call).is_none_or(|caller| caller.callback.is_some()),
+                        "{call} is on the line"
+                    );
+                }
                 Output::Connect { call, agent, .. } => {
                     assert!(!self.callers.contains_key(call));
                     assert_eq!(self.talks.get(agent), Some(call), "one talk for an agent");
@@ -206,12 +219,18 @@ impl Model {
 
     fn fold(&mut self, now: Instant, about: &About, kind: &Kind) {
         match (about, kind) {
-            (About::Call(call), Kind::Queued { queue, skills, priority, segment, position, resumed, .. }) => {
-                self.is_let_in(*call, queue, *resumed);
+            (About::Call(call), Kind::Queued { queue, skills, priority, segment, position, resumed, callback, .. }) => {
+                let booked = self.booked.remove(call).filter(|_| *callback);
+                match booked {
+                    Some((_, booked)) => assert_eq!(booked.again, *resumed, "{call}"),
+                    None => self.is_let_in(*call, queue, *resumed),
+                }
+                assert_eq!(booked.is_some(), *callback, "{call}");
                 self.entered += 1;
                 let skills = skills.iter().map(|s| s.parse().unwrap()).collect();
                 let (queue, priority, segment) = (queue.clone(), *priority, segment.clone());
                 let since = self.moving.remove(call).unwrap_or_else(|| self.excess.since(call).unwrap_or(now));
+                let since = booked.map_or(since, |(since, _)| since);
                 let seq = self.entered;
                 let caller = Waiting {
                     queue,
@@ -224,6 +243,8 @@ impl Model {
                     steps: 0,
                     sticky: None,
                     expects: None,
+                    callback: booked.map(|(_, callback)| callback),
+                    is_reached: false,
                 };
                 let expects = self.sticks_after(call, &caller, None);
                 let caller = Waiting { expects, ..caller };
@@ -231,6 +252,7 @@ impl Model {
                 assert_eq!(self.position(now, call), *position);
             }
             (About::Call(call), Kind::Diverted { queue, to, rule, figure, limit }) => {
+                assert!(self.callers.get(call).is_none_or(|caller| caller.callback.is_none()), "{call} is not there");
                 let since = self.callers.get(call).map(|caller| caller.since);
                 let since = since.unwrap_or_else(|| self.excess.since(call).unwrap_or(now));
                 if to.starts_with("queue:") {
@@ -250,17 +272,20 @@ impl Model {
             (About::Call(call), Kind::QueueLeft { queue, outcome, .. }) => {
                 self.lacking.retain(|(gone, _), _| gone != call);
                 let gone = self.callers.remove(call);
-                if let Some(caller) = gone.as_ref().filter(|_| *outcome == QueueOutcome::Abandoned) {
+                let is_there = |caller: &&Waiting| caller.callback.is_none();
+                if let Some(caller) = gone.as_ref().filter(is_there).filter(|_| *outcome == QueueOutcome::Abandoned) {
                     self.hung_up(now, call, caller.since);
                 }
                 let was = gone.map(|c| c.queue);
                 match outcome {
                     QueueOutcome::Full => {
                         assert_eq!(was, None);
-                        self.is_refused(queue);
+                        self.is_refused(call, queue);
                     }
                     QueueOutcome::Overflow
                     | QueueOutcome::Key
+                    | QueueOutcome::Callback
+                    | QueueOutcome::Withdrawn
                     | QueueOutcome::NoAgents
                     | QueueOutcome::NoneLoggedIn
                     | QueueOutcome::NoneSkilled
@@ -340,8 +365,19 @@ impl Model {
 
     /// Who chooses is there: failures in a row begin anew.
     fn hear(&mut self, now: Instant, input: &Input) {
-        if let Input::Enqueue { call, queue, last_agent, number, .. } = input {
-            self.comes(now, *call, queue, number.as_deref());
+        if let Input::Reached { call } = input
+            && let Some(caller) = self.callers.get_mut(call)
+        {
+            caller.is_reached |= caller.callback.take().is_some();
+        }
+        if let Input::Enqueue { call, queue, last_agent, number, transferred, callback, .. } = input {
+            match callback {
+                Some(callback) => {
+                    self.booked.insert(*call, (transferred.unwrap(), *callback));
+                    self.excess.comes_back(*call, queue, number.clone());
+                }
+                None => self.comes(now, *call, queue, number.as_deref()),
+            }
             self.last_agents.remove(call);
             self.last_agents.extend(last_agent.clone().map(|agent| (*call, agent)));
         }
@@ -477,7 +513,9 @@ impl Model {
     /// Nobody waits for longer than a rule lets him where nobody is there for him.
     fn nobody_is_forgotten(&mut self, now: Instant, floor: &Floor) {
         let mut lacking = BTreeMap::new();
-        let waits = |call: &CallId, caller: &Waiting| !self.is_rung(call) && caller.sticky.is_none();
+        let waits = |call: &CallId, caller: &Waiting| {
+            !self.is_rung(call) && caller.sticky.is_none() && caller.callback.is_none()
+        };
         for (call, caller) in self.callers.iter().filter(|(call, caller)| waits(call, caller)) {
             let Some(lack) = self.lack(caller, true) else { continue };
             let known = self
@@ -496,6 +534,13 @@ impl Model {
         self.lacking = lacking;
     }
 
+    /// Somebody who is to be called back; `is_first`: by who rings the customer first.
+    fn some_callback(&self, dice: &mut Dice, is_first: bool) -> Option<CallId> {
+        let fits = |caller: &Waiting| caller.callback.is_some_and(|callback| !is_first || callback.customer_first);
+        let all: Vec<CallId> = self.callers.iter().filter(|(_, c)| fits(c)).map(|(call, _)| *call).collect();
+        dice.pick(&all)
+    }
+
     fn rings_for(&self, call: &CallId) -> usize {
         self.rings.values().filter(|(_, c)| c == call).count()
     }
@@ -511,6 +556,7 @@ impl Model {
         let is_due = |at: &Instant| if is_sure { *at < now } else { *at <= now };
         match queue.strategy {
             _ if rings == 0 => true,
+            _ if self.callers[call].callback.is_some_and(|callback| callback.customer_first) => false,
             Strategy::RingAll => rings < most,
             Strategy::RingProgressive => rings < most && self.more_at.get(call).is_some_and(is_due),
             _ => false,
@@ -597,8 +643,8 @@ impl Model {
             |(id, (state, _)): (&AgentId, &(AgentStateName, _))| live.contains(id) || *state == AgentStateName::Offline;
         assert!(self.states.iter().all(gone), "who is gone is offline");
         for queue in floor.queues(now) {
-            let waiting = self.callers.values().filter(|c| c.queue == queue.name).count();
-            assert_eq!(queue.waiting as usize, waiting);
+            let (line, kept) = (self.waiting(&queue.name), self.kept(&queue.name));
+            assert_eq!((u64::from(queue.waiting), floor.kept(&queue.name)), (line, kept));
         }
         let is_calm = floor.poll_timeout().is_none_or(|at| at > now);
         for call in self.callers.keys() {

@@ -82,17 +82,7 @@ fn who_waited_when_the_node_failed_and_calls_again_has_his_place() {
         |number: &str, s: u64| Interrupted { queue: SUPPORT.into(), number: number.to_owned(), since: seconds(s) };
     w.floor.restore(w.now, Vec::new(), vec![waited("0551", 40), waited("0552", 90), waited("0553", 20)]);
     let comes = |w: &mut World, n: u64, number: Option<&str>| {
-        w.input(Input::Enqueue {
-            call: call(n),
-            queue: SUPPORT.into(),
-            skills: Vec::new(),
-            priority: 0,
-            segment: None,
-            max_wait: None,
-            transferred: None,
-            last_agent: None,
-            number: number.map(str::to_owned),
-        });
+        w.known(n, number, None);
         w.floor.position(call(n)).unwrap()
     };
     w.pass(10.0);

@@ -19,17 +19,7 @@ fn three() -> World {
 
 /// A caller who talked with this agent last.
 fn again(w: &mut World, n: u64, last: &str) -> Vec<Output> {
-    w.input(Input::Enqueue {
-        call: call(n),
-        queue: SUPPORT.into(),
-        skills: Vec::new(),
-        priority: 0,
-        segment: None,
-        max_wait: None,
-        transferred: None,
-        last_agent: Some(last.into()),
-        number: None,
-    })
+    w.known(n, None, Some(last))
 }
 
 /// There, but not to be had: in a call of his own.

@@ -210,6 +210,7 @@ pub const QUEUE: Section = Section {
             "none",
             "Who may serve those who have waited: see `[[queue.ladder]]`.",
         ),
+        key("callback", "table", "none", "Callers may be called back: see `[queue.callback]`."),
         key("sticky", "table", "none", "Whom callers wait for before all others: see `[queue.sticky]`."),
         key(
             "weight",
@@ -285,7 +286,7 @@ pub const QUEUE: Section = Section {
         ),
         key(
             "exit_keys",
-            "table of key to `\"queue:NAME\"`, `\"number:N\"` or `\"flow:NAME\"`",
+            "table of key to `\"queue:NAME\"`, `\"number:N\"`, `\"flow:NAME\"` or `\"callback\"`",
             "none",
             "Where a key leads that is pressed while waiting: `{ \"1\" = \"flow:voicemail\" }`.",
         ),
@@ -333,7 +334,39 @@ pub const QUEUE: Section = Section {
         key("delay_unreachable", "duration 0–1 h", "`\"5s\"`", "… after his phone could not be reached."),
         key("delay_timeout", "duration 0–1 h", "`\"5s\"`", "… after his phone said nothing at all."),
     ],
-    not_built: &["callback", "relax", "priority", "autofill", "language"],
+    not_built: &["relax", "priority", "autofill", "language"],
+};
+
+/// A queue's `callback`.
+pub const CALLBACK: Section = Section {
+    name: "queue.callback",
+    list: false,
+    about: "Callers of a queue may hang up and keep their places: they are called back when their turn comes. Also written `callback = { tries = 2 }`; `docs/queues.md` explains it.",
+    keys: &[
+        key(
+            "mode",
+            "`agent_first` or `customer_first`",
+            "`\"agent_first\"`",
+            "Who is rung first: the agent, who hears that the customer's phone rings, or the customer, while the agent is reserved.",
+        ),
+        key(
+            "dial",
+            "`trunk:NAME`, a list of them, or `sip:USER@ADDRESS[:PORT]`; `{number}` in USER is the customer's",
+            "the trunk the caller came by",
+            "The way to the customer.",
+        ),
+        key("tries", "whole number 1–20", "`3`", "How often he is called at most."),
+        key("retry_after", "duration 1 min–3 days", "`\"15m\"`", "From a try that came to nothing to the next."),
+        key("expires_after", "duration 1 min–7 days", "`\"1d\"`", "From the booking to when it is given up."),
+        key("ring", "duration 5 s–2 min", "`\"30s\"`", "How long his phone rings."),
+        key(
+            "calendar",
+            "name of a `[[calendar]]`",
+            "the queue's",
+            "He is called in its open hours alone; the place is kept meanwhile.",
+        ),
+    ],
+    not_built: &[],
 };
 
 /// A queue's `sticky`.

@@ -27,7 +27,8 @@ impl Run {
             State::Playing { play, .. } if *play == done => match &node.kind {
                 NodeKind::Play { next, .. } => Some(Next::Node(next.name.clone())),
                 NodeKind::Menu { .. } | NodeKind::Collect(_) | NodeKind::Set { .. } | NodeKind::Switch { .. } => None,
-                NodeKind::Hours { .. } | NodeKind::Queue { .. } | NodeKind::Transfer { .. } => None,
+                NodeKind::Hours { .. } | NodeKind::Queue { .. } => None,
+                NodeKind::Callback { .. } | NodeKind::Transfer { .. } => None,
                 NodeKind::Goto(_) | NodeKind::Hangup => None,
             },
             State::Asking { phase, .. } => match *phase {
@@ -37,7 +38,7 @@ impl Run {
                 }
                 Phase::Speaking { .. } | Phase::Waiting { .. } => None,
             },
-            State::Playing { .. } | State::Queued | State::Transferring | State::Done => None,
+            State::Playing { .. } | State::Queued | State::Booking | State::Transferring | State::Done => None,
         }
     }
 
@@ -71,7 +72,7 @@ impl Run {
             }
             State::Asking { phase: Phase::Waiting { .. }, .. } => self.answer_key(now, key),
             // With an agent keys are his business, not the flow's.
-            State::Queued | State::Transferring | State::Done => None,
+            State::Queued | State::Booking | State::Transferring | State::Done => None,
         }
     }
 
@@ -145,7 +146,8 @@ impl Run {
                 self.finish_answer(now)
             }
             NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
-            NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => None,
+            NodeKind::Hours { .. } | NodeKind::Callback { .. } | NodeKind::Transfer { .. } => None,
+            NodeKind::Goto(_) | NodeKind::Hangup => None,
         }
     }
 
@@ -213,6 +215,7 @@ fn ask_of(node: &Node) -> Option<&Ask> {
         NodeKind::Menu { ask, .. } => Some(ask),
         NodeKind::Collect(collect) => Some(&collect.ask),
         NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
-        NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Goto(_) | NodeKind::Hangup => None,
+        NodeKind::Hours { .. } | NodeKind::Callback { .. } | NodeKind::Transfer { .. } => None,
+        NodeKind::Goto(_) | NodeKind::Hangup => None,
     }
 }

@@ -74,6 +74,7 @@ impl Call {
                     let segment = segment.map(|segment| format!(" of {segment}")).unwrap_or_default();
                     format!("queue {queue} {skills:?} {priority} {:?}{segment}", max_wait.unwrap_or_default())
                 }
+                Output::Book { queue, number } => format!("book {queue} {}", number.unwrap_or_default()),
                 Output::Transfer { to } => format!("transfer {to}"),
                 Output::Hangup => "hangup".to_owned(),
                 Output::Language(language) => format!("language {language}"),

@@ -4,7 +4,7 @@
 
 use super::{Asks, Event, Roster, Scene, agent_name, isolated, named, rivals};
 use crate::id::AgentId;
-use crate::journal::{AgentStateName, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
+use crate::journal::{AgentStateName, CallbackResult, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
 
 /// One sentence, and its reasons.
 pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
@@ -12,9 +12,26 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
     let plain = |text: String| (text, Vec::new());
     match event {
         Event::Started { from, to } => plain(format!("اتصل {} بالرقم {}.", isolated(from), isolated(to))),
+        Event::CallsBack { from, to } if from.is_empty() => plain(format!("عاود هاتف الاتصال بالرقم {}.", isolated(to))),
+        Event::CallsBack { from, to } => {
+            plain(format!("عاود هاتف الاتصال بالرقم {} الذي اتصل بالرقم {}.", isolated(to), isolated(from)))
+        }
+        Event::Booked { queue, number } => {
+            let (queue, number) = (isolated(queue.as_str()), isolated(number));
+            plain(format!("حُجزت معاودة الاتصال بالرقم {number}، ودوره في الطابور {queue} محفوظ."))
+        }
+        Event::Tried { tries, result, is_last } => {
+            let next = if *is_last { "وكانت الأخيرة" } else { "وتُعاد لاحقًا" };
+            plain(format!("لم تنجح محاولة معاودة الاتصال رقم {tries}: {}؛ {next}.", callback(*result)))
+        }
+        Event::CallbackOver { result } => plain(format!("لن يُعاود الاتصال به: {}.", callback(*result))),
         Event::Flow { flow } => plain(format!("خدم المسار {} المتصل.", isolated(flow))),
         Event::Queued { queue, position, asks, scene } => {
-            let text = format!("دخل المتصل الطابور {} في الدور {position}.", isolated(queue.as_str()));
+            let queue = isolated(queue.as_str());
+            let text = match asks.callback {
+                true => format!("حُفظ دوره في الطابور {queue} دون أن ينتظر على الخط: الدور {position}."),
+                false => format!("دخل المتصل الطابور {queue} في الدور {position}."),
+            };
             (text, wishes(asks).into_iter().chain(crew(scene, roster)).collect())
         }
         Event::Escalated { queue, step: Some(step) } => plain(format!(
@@ -292,6 +309,17 @@ fn ring_end(who: &str, result: OfferResult, rang: &str, sip_code: Option<u16>) -
     }
 }
 
+fn callback(result: CallbackResult) -> &'static str {
+    match result {
+        CallbackResult::Reached => "رُدّ على الاتصال",
+        CallbackResult::NoAnswer => "لم يردّ أحد",
+        CallbackResult::Busy => "كان الهاتف مشغولًا",
+        CallbackResult::Failed => "تعذّر الوصول إلى الرقم",
+        CallbackResult::Expired => "انقضت مهلتها",
+        CallbackResult::Cancelled => "أُلغيت",
+    }
+}
+
 fn left(outcome: QueueOutcome, queue: &str) -> String {
     match outcome {
         QueueOutcome::Answered => format!("رُدّ عليه وغادر الطابور {queue}"),
@@ -302,6 +330,8 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::NoneSkilled => format!("لم يملك أحد من الحاضرين في الطابور {queue} المهارات المطلوبة فغادره"),
         QueueOutcome::AllPaused => format!("كان كل من يستطيع خدمته في الطابور {queue} متوقفًا فغادره"),
         QueueOutcome::Key => format!("غادر الطابور {queue} بضغط مفتاح"),
+        QueueOutcome::Callback => format!("غادر الطابور {queue} بضغط مفتاح ليُعاود الاتصال به"),
+        QueueOutcome::Withdrawn => format!("سُحب دوره المحفوظ من الطابور {queue}"),
         QueueOutcome::Overflow => format!("فاض الطابور {queue} عن طاقة موظفيه فغادره"),
         QueueOutcome::NoAgents => format!("لا أحد يخدم الطابور {queue} فغادره"),
         QueueOutcome::Closed => format!("كان الطابور {queue} خارج أوقات عمله فلم يُقبل"),
@@ -320,6 +350,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueFull => "كان الطابور ممتلئًا",
         EndReason::NoAgents => "لا أحد يخدم الطابور",
         EndReason::Closed => "كان الطابور مغلقًا في هذه الساعة",
+        EndReason::Callback => "سيُعاود الاتصال به",
         EndReason::NoAck => "لم يؤكد هاتف المتصل ردّنا",
         EndReason::NoPort => "لم يتوفر منفذ للصوت",
         EndReason::NoCodec => "لا ترميز مشتركًا للصوت",

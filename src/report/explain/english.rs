@@ -2,7 +2,7 @@
 
 use super::{Asks, Event, Roster, Scene, agent_name, isolated, named, rivals};
 use crate::id::AgentId;
-use crate::journal::{AgentStateName, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
+use crate::journal::{AgentStateName, CallbackResult, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
 
 /// One sentence, and its reasons.
 pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
@@ -10,9 +10,25 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
     let plain = |text: String| (text, Vec::new());
     match event {
         Event::Started { from, to } => plain(format!("{} called {}.", id(from), id(to))),
+        Event::CallsBack { from, to } if from.is_empty() => plain(format!("Hatif called {} back.", id(to))),
+        Event::CallsBack { from, to } => plain(format!("Hatif called {} back, who had called {}.", id(to), id(from))),
+        Event::Booked { queue, number } => plain(format!(
+            "A call back to {} was booked: his place in queue {} is kept.",
+            id(number),
+            id(queue.as_str())
+        )),
+        Event::Tried { tries, result, is_last } => {
+            let next = if *is_last { "It is given up" } else { "It is tried again later" };
+            plain(format!("Try {tries} to call back came to nothing: {}. {next}.", callback(*result)))
+        }
+        Event::CallbackOver { result } => plain(format!("Nobody calls back any more: {}.", callback(*result))),
         Event::Flow { flow } => plain(format!("The flow {} served the caller.", id(flow))),
         Event::Queued { queue, position, asks, scene } => {
-            let text = format!("The caller entered queue {} at place {position}.", id(queue.as_str()));
+            let queue = id(queue.as_str());
+            let text = match asks.callback {
+                true => format!("His place in queue {queue} was kept while nobody was on the line: number {position}."),
+                false => format!("The caller entered queue {queue} at place {position}."),
+            };
             (text, wishes(asks).into_iter().chain(crew(scene, roster)).collect())
         }
         Event::Escalated { queue, step: Some(step) } => plain(format!(
@@ -276,6 +292,17 @@ fn ring_end(who: &str, result: OfferResult, rang: &str, sip_code: Option<u16>) -
     }
 }
 
+fn callback(result: CallbackResult) -> &'static str {
+    match result {
+        CallbackResult::Reached => "he was reached",
+        CallbackResult::NoAnswer => "nobody answered",
+        CallbackResult::Busy => "the phone was busy",
+        CallbackResult::Failed => "the number could not be had",
+        CallbackResult::Expired => "the time for it was over",
+        CallbackResult::Cancelled => "somebody took it back",
+    }
+}
+
 fn left(outcome: QueueOutcome, queue: &str) -> String {
     match outcome {
         QueueOutcome::Answered => format!("He was answered and left queue {queue}"),
@@ -286,6 +313,8 @@ fn left(outcome: QueueOutcome, queue: &str) -> String {
         QueueOutcome::NoneSkilled => format!("Nobody who was logged in for queue {queue} had the skills: he left it"),
         QueueOutcome::AllPaused => format!("All who could have served him in queue {queue} were paused: he left it"),
         QueueOutcome::Key => format!("By a key he left queue {queue}"),
+        QueueOutcome::Callback => format!("By a key he left queue {queue}, to be called back"),
+        QueueOutcome::Withdrawn => format!("His kept place was taken out of queue {queue}"),
         QueueOutcome::Overflow => format!("Queue {queue} was too much for its agents: he left it"),
         QueueOutcome::NoAgents => format!("Nobody was there to serve queue {queue}: he left it"),
         QueueOutcome::Closed => format!("Queue {queue} was outside its hours: he was not let in"),
@@ -304,6 +333,7 @@ fn end(reason: EndReason) -> &'static str {
         EndReason::QueueFull => "the queue was full",
         EndReason::NoAgents => "nobody serves the queue",
         EndReason::Closed => "the queue was closed at this hour",
+        EndReason::Callback => "he is called back",
         EndReason::NoAck => "the caller's phone did not confirm our answer",
         EndReason::NoPort => "no media port was free",
         EndReason::NoCodec => "there was no codec in common",

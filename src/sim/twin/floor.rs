@@ -236,6 +236,7 @@ impl World<'_> {
             transferred: None,
             last_agent: None,
             number: None,
+            callback: None,
         };
         self.tell(enters);
         if let (Some(at), true) = (patience, self.is(n, Where::Waiting)) {
@@ -300,6 +301,7 @@ impl World<'_> {
                 }
                 // A phone that would ring for too long is not answered: the floor withdraws it.
                 Output::Offer { .. }
+                | Output::CallBack { .. }
                 | Output::Withdraw { .. }
                 | Output::Discard { .. }
                 | Output::Announce { .. }

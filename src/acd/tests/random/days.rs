@@ -15,7 +15,7 @@ fn some_call(dice: &mut Dice, model: &Model, calls: u64) -> CallId {
 }
 
 /// Somebody calls; seldom one who waits already.
-fn arrival(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64) -> Input {
+fn arrival(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls: &mut u64) -> Input {
     *calls += 1;
     let call = if dice.roll(20) == 0 { some_call(dice, model, *calls) } else { CallId::new(*calls, 0) };
     let queue = size.some_queue(dice);
@@ -23,12 +23,19 @@ fn arrival(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64) -> Input
     let max_wait = (dice.roll(5) == 0).then(|| Duration::from_secs(dice.roll(60)));
     let segment = (dice.roll(3) == 0).then(|| "gold".to_owned());
     let last_agent = (dice.roll(2) == 0).then(|| size.some_agent(dice));
-    let (priority, transferred) = (dice.roll(3) as u32, None);
+    let priority = dice.roll(3) as u32;
+    let callback = (dice.roll(6) == 0).then(|| Callback {
+        customer_first: dice.roll(2) == 0,
+        ring: Duration::from_secs(5 + dice.roll(30)),
+        again: dice.roll(3) == 0,
+    });
+    let waited = Duration::from_secs(dice.roll(300));
+    let transferred = callback.map(|_| now.checked_sub(waited).map_or(model.start, |since| since.max(model.start)));
     let number = (dice.roll(3) != 0).then(|| dice.roll(3).to_string());
-    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number }
+    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number, callback }
 }
 
-fn random_input(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64, last_offer: u64) -> Input {
+fn random_input(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls: &mut u64, last_offer: u64) -> Input {
     let agent = size.some_agent(dice);
     let old = CallId::new(dice.roll(*calls + 1), 0);
     let rings: Vec<OfferId> = model.rings.keys().copied().collect();
@@ -36,8 +43,13 @@ fn random_input(dice: &mut Dice, size: Size, model: &Model, calls: &mut u64, las
         0 => OfferId(dice.roll(last_offer + 2)),
         _ => dice.pick(&rings).unwrap_or(OfferId(0)),
     };
-    match dice.roll(32) {
-        0..=4 => arrival(dice, size, model, calls),
+    match dice.roll(34) {
+        0..=4 => arrival(dice, size, now, model, calls),
+        32 => Input::Reached { call: model.some_callback(dice, true).unwrap_or(old) },
+        33 => {
+            let call = model.some_callback(dice, false).unwrap_or(old);
+            Input::LeaveAs { call, outcome: QueueOutcome::Withdrawn }
+        }
         5 if dice.roll(3) == 0 => Input::Key { call: some_call(dice, model, *calls), digit: '1' },
         5 => Input::Leave { call: some_call(dice, model, *calls) },
         6 => Input::CallGone { call: old },
@@ -102,16 +114,20 @@ impl Day {
                 3..200 => self.let_time_pass(),
                 200 => {
                     for _ in 0..self.dice.roll(u64::from(self.size.agents)) {
-                        let input = arrival(&mut self.dice, self.size, &self.model, &mut self.calls);
+                        let input = arrival(&mut self.dice, self.size, self.now, &self.model, &mut self.calls);
                         self.input(input);
                     }
                 }
                 _ => {
                     let (calls, last_offer) = (&mut self.calls, self.last_offer);
-                    let input = random_input(&mut self.dice, self.size, &self.model, calls, last_offer);
+                    let input = random_input(&mut self.dice, self.size, self.now, &self.model, calls, last_offer);
                     self.input(input);
                 }
             }
+        }
+        // Whoever keeps places takes them out at last.
+        while let Some(call) = self.model.some_callback(&mut self.dice, false) {
+            self.input(Input::LeaveAs { call, outcome: QueueOutcome::Withdrawn });
         }
         while let Some(at) = self.floor.poll_timeout() {
             self.timeout(at);
@@ -175,6 +191,7 @@ struct Totals {
     moved: u32,
     overflowed: u32,
     resumed: u32,
+    called_back: u32,
 }
 
 impl Totals {
@@ -182,11 +199,12 @@ impl Totals {
         match output {
             Output::Offer { .. } => self.offers += 1,
             Output::Connect { .. } => self.connects += 1,
+            Output::CallBack { .. } => self.called_back += 1,
             Output::Withdraw { .. } => self.withdrawals += 1,
             Output::Discard { .. } => self.discards += 1,
             Output::Left { .. } => self.left += 1,
             Output::Moved { .. } => self.moved += 1,
-            Output::Journal { kind: Kind::Queued { resumed: true, .. }, .. } => self.resumed += 1,
+            Output::Journal { kind: Kind::Queued { resumed: true, callback: false, .. }, .. } => self.resumed += 1,
             Output::Journal { kind: Kind::QueueLeft { outcome: QueueOutcome::Overflow, .. }, .. } => {
                 self.overflowed += 1
             }
@@ -218,6 +236,7 @@ fn random_days_break_no_rule() {
         sum.moved += totals.moved;
         sum.overflowed += totals.overflowed;
         sum.resumed += totals.resumed;
+        sum.called_back += totals.called_back;
     }
     let seeds = seeds.end - seeds.start;
     eprintln!("{seeds} days: {sum:?}");
@@ -225,7 +244,7 @@ fn random_days_break_no_rule() {
     let least = |each: u64| u32::try_from(each * seeds).unwrap();
     assert!(sum.offers > least(150) && sum.connects > least(50) && sum.withdrawals > least(50), "{sum:?}");
     assert!(sum.discards > least(50) && sum.left > least(50) && sum.moved > least(3), "{sum:?}");
-    assert!(sum.overflowed > least(5) && sum.resumed > least(1), "{sum:?}");
+    assert!(sum.overflowed > least(5) && sum.resumed > least(1) && sum.called_back > least(5), "{sum:?}");
 }
 
 #[test]

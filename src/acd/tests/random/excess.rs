@@ -41,14 +41,20 @@ struct Claim {
     resumes: u8,
     /// Since when he waits, who came back.
     since: Option<Instant>,
-    /// He has only just come back.
-    is_back: bool,
+    /// He has only just come back, and this was known of him.
+    back: Option<(Instant, Instant, u8)>,
 }
 
 impl Excess {
     /// Since when he waits, who came back.
     pub fn since(&self, call: &CallId) -> Option<Instant> {
         self.claims.get(call)?.since
+    }
+
+    /// He is to be called back: he asks for no room.
+    pub fn comes_back(&mut self, call: CallId, queue: &QueueName, number: Option<String>) {
+        let claim = Claim { number, asked: queue.clone(), resumes: 0, since: None, back: None };
+        self.claims.insert(call, claim);
     }
 
     pub fn rung(&mut self, now: Instant, call: CallId) {
@@ -70,8 +76,7 @@ impl Model {
         self.excess.gone.retain(|(of, _), (at, ..)| within.is_none() || of != queue || is_known(*at));
         let found = number.clone().and_then(|number| self.excess.gone.remove(&(asked.clone(), number)));
         let (since, resumes) = (found.map(|(_, since, _)| since), found.map_or(0, |(_, _, resumes)| resumes + 1));
-        let is_back = since.is_some();
-        self.excess.claims.insert(call, Claim { number, asked, resumes, since, is_back });
+        self.excess.claims.insert(call, Claim { number, asked, resumes, since, back: found });
     }
 
     /// He hung up while he waited.
@@ -83,8 +88,15 @@ impl Model {
         }
     }
 
-    fn waiting(&self, queue: &QueueName) -> u64 {
-        self.callers.values().filter(|caller| caller.queue == *queue).count() as u64
+    pub fn waiting(&self, queue: &QueueName) -> u64 {
+        let is_there = |caller: &&Waiting| caller.queue == *queue && caller.callback.is_none();
+        self.callers.values().filter(is_there).count() as u64
+    }
+
+    /// Places that are kept for who is called back.
+    pub fn kept(&self, queue: &QueueName) -> u64 {
+        let is_kept = |caller: &&Waiting| caller.queue == *queue && caller.callback.is_some();
+        self.callers.values().filter(is_kept).count() as u64
     }
 
     /// Agents of the queue who are logged in, at least one, by the steps of its ladder too.
@@ -107,12 +119,16 @@ impl Model {
         }
         assert!(size < u64::from(self.config.queues[queue].max_waiting));
         let claim = self.excess.claims.get_mut(&call).unwrap();
-        assert_eq!(std::mem::take(&mut claim.is_back), resumed, "{call}");
+        assert_eq!(claim.back.take().is_some(), resumed, "{call}");
         self.excess.rung.remove(&call);
     }
 
-    /// He is refused, as the queue is full: no rule knows another way.
-    pub fn is_refused(&self, queue: &QueueName) {
+    /// He is refused, as the queue is full: no rule knows another way. Whoever came back may come again.
+    pub fn is_refused(&mut self, call: &CallId, queue: &QueueName) {
+        let claim = self.excess.claims.get_mut(call).unwrap();
+        if let (Some(known), Some(number)) = (claim.back.take(), claim.number.clone()) {
+            self.excess.gone.insert((claim.asked.clone(), number), known);
+        }
         let rules = &self.config.queues[queue].overflow;
         assert!(!matches!(rules.way, Way::Number(_)), "{queue} is full, and refuses");
     }
@@ -148,6 +164,9 @@ impl Model {
     /// Nobody waits for longer than he may where another way is free.
     pub fn overflows_in_time(&self, now: Instant, call: &CallId, is_calm: bool) {
         let caller = &self.callers[call];
+        if caller.callback.is_some() || caller.is_reached {
+            return;
+        }
         let rules = &self.config.queues[&caller.queue].overflow;
         let (Some(wait), Way::Number(_)) = (rules.wait, &rules.way) else { return };
         let rung = self.excess.rung.get(call).map(|at| *at + RING);
