@@ -57,7 +57,7 @@ use crate::report::regulars::Regulars;
 use crate::sip::trace::{Direction, Trace};
 use crate::sip::{self, Endpoint, Flow, Host, SessionId, Target, config::SipConfig};
 
-pub use crate::call::Switch;
+pub use crate::call::{Switch, Wanted};
 use callbacks::Callbacks;
 pub use callbacks::{BookError, CallbackView};
 use caps::{Account, OnTrunk};

@@ -196,6 +196,7 @@ impl Call {
     /// The call ends before the customer was there: who waits for him is free, and so is his place.
     pub(super) fn abandon_absent(&mut self) {
         let Some(absent) = self.absent.take() else { return };
+        self.outputs.push_back(Action::CalledOff);
         match absent.agent {
             Some((agent, _)) => self.release(&agent),
             None => self.outputs.push_back(Action::LeaveQueue { outcome: QueueOutcome::Withdrawn }),

@@ -231,6 +231,8 @@ pub enum Action {
         /// 487: the agent did not wait for him.
         code: u16,
     },
+    /// The call ends before the customer was there, by nobody's refusal.
+    CalledOff,
     /// The caller wants to be called back. Owes [`Call::handle_booked`].
     Book(Wanted),
     /// Write this about the call.

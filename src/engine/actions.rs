@@ -145,6 +145,7 @@ impl Engine {
             Action::CallOut => self.ring_out(now, id),
             Action::Reached { waits } => self.callback_reached(now, id, waits),
             Action::NotReached { code } => self.callback_not_reached(now, id, code),
+            Action::CalledOff => self.callback_call_ended(now, id),
             Action::Book(wanted) => self.book_caller(now, id, wanted),
             Action::Journal(kind) => {
                 if let Kind::RecordingStarted { recording, .. } = &kind {

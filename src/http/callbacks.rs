@@ -8,9 +8,8 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::call::Wanted;
 use crate::clock::Wall;
-use crate::engine::{BookError, CallbackView};
+use crate::engine::{BookError, CallbackView, Wanted};
 use crate::id::CallId;
 
 use super::App;

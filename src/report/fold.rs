@@ -197,6 +197,7 @@ impl Fold {
                 let mut tracked = Tracked { record, ivr_since: None, closed: None };
                 if let Some((since, place)) = self.kept.remove(&call) {
                     tracked.handle(since, &place);
+                    tracked.record.path.sort_by_key(|step| step.at);
                 }
                 self.calls.insert(call, tracked);
                 return None;
