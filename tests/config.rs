@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hatif::call::config::{CallbackConfig, CallbackMode, DialTarget};
 use hatif::config::{Config, keys};
 
 fn folder(path: &str) -> PathBuf {
@@ -117,6 +118,37 @@ fn f21_sticky_is_read() {
     assert_eq!(read("sticky = { last_agent = \"15s\" }"), (Some(15), None, 0));
     let table = "[queue.sticky]\nlast_agent = \"1m\"\ngroup = \"gold\"\ngroup_time = \"30s\"";
     assert_eq!(read(table), (Some(60), Some("gold".to_owned()), 30));
+}
+
+#[test]
+fn f15_how_a_queue_calls_back_is_read() {
+    let read = |callback: &str| {
+        let text = format!(
+            "[[queue]]\nname = \"support\"\n{callback}\n\
+            [[agent]]\nid = \"101\"\npassword = \"long enough\"\nqueues = [\"support\"]\n\
+            [[trunk]]\nname = \"a\"\nhosts = [\"10.0.0.9\"]\n\
+            [[calendar]]\nname = \"office\"\nopen = {{ \"mon-fri\" = \"08:00-17:00\" }}\n"
+        );
+        let document = hatif::config::Document { name: "t".to_owned(), text, base: folder(""), overrides: false };
+        let (config, _) =
+            Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"));
+        config.call.callbacks.get("support").cloned()
+    };
+    assert_eq!(read(""), None);
+    assert_eq!(read("callback = {}"), Some(CallbackConfig::default()));
+    let table = "[queue.callback]\nmode = \"customer_first\"\ndial = [\"trunk:a\"]\ntries = 5\nretry_after = \"1h\"\n\
+                 expires_after = \"3d\"\nring = \"20s\"\ncalendar = \"office\"";
+    let seconds = std::time::Duration::from_secs;
+    let wanted = CallbackConfig {
+        mode: CallbackMode::CustomerFirst,
+        dial: Some(DialTarget::Trunks(vec!["a".to_owned()])),
+        tries: 5,
+        retry_after: seconds(3_600),
+        expires_after: seconds(3 * 86_400),
+        ring: seconds(20),
+        calendar: Some("office".to_owned()),
+    };
+    assert_eq!(read(table), Some(wanted));
 }
 
 /// `docs/configuration.md` between its two marks is what `keys.rs` says; `HATIF_BLESS=1` writes it anew.

@@ -83,7 +83,7 @@ pub struct CallbackView {
     pub position: Option<u32>,
     /// When he is next looked at, when `later`.
     pub next_at: Option<Wall>,
-    /// The call that is the try.
+    /// The call that is the try, or will be when it is `waiting`.
     pub call: Option<CallId>,
 }
 
@@ -167,7 +167,6 @@ impl Engine {
                 Stage::Calling(call) => ("calling", None, Some(call)),
             };
             let position = call.filter(|_| state == "waiting").and_then(|call| self.floor.position(call));
-            let call = call.filter(|_| state == "calling");
             CallbackView { booking: pending.booking.clone(), tries: pending.tries, state, position, next_at, call }
         };
         self.callbacks.list.values().map(view).collect()
@@ -333,9 +332,17 @@ impl Engine {
         self.callbacks.set_due(id, Some(next.map_or(expires, |next| next.min(expires))));
     }
 
-    /// No agent had answered in time for who is called back; once the customer is rung the try goes on.
+    /// No agent had answered in time for who is called back, or the node is to be drained; once the customer is rung the try
+    /// goes on.
     fn expire_try(&mut self, now: Instant, id: CallId, call: CallId, expires: Instant) {
         let is_rung = self.calls.get(&call).is_none_or(Call::is_dialing);
+        if self.draining && !is_rung {
+            // The next process goes on.
+            self.callbacks.set_stage(id, Stage::Later(now));
+            self.callbacks.set_due(id, Some(expires));
+            return self
+                .with_call(now, call, |call, context| call.end(context, Party::System, EndReason::Shutdown, 503));
+        }
         if expires > now || is_rung {
             return self.callbacks.set_due(id, Some(expires).filter(|at| *at > now));
         }

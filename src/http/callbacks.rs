@@ -126,7 +126,7 @@ fn item(now: Wall, view: &CallbackView) -> Value {
         "expires_at": booking.expires_at,
         "tries": view.tries,
         "next_at": view.next_at,
-        "call_id": view.call,
+        "call_id": view.call.filter(|_| view.state == "calling"),
         "skills": booking.skills,
         "priority": booking.priority,
         "segment": booking.segment,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::Plan;
 use crate::acd::config::{AgentConfig, Bound, FloorConfig, Overflow, QueueConfig, Step, StepMode, Strategy, Way};
 use crate::call::config::{
-    CallConfig, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy, SupervisorConfig, TrunkConfig,
+    CallConfig, CallbackConfig, CallbackMode, DialTarget, MediaPath, NumberAction, NumberConfig, RecordPolicy,
+    SupervisorConfig, TrunkConfig,
 };
 use crate::call::prompts::Prompts;
 use crate::engine::Settings;
@@ -109,7 +110,7 @@ pub fn settings(plan: &Plan, edition: u32) -> Result<Settings, String> {
             shards: 1,
             timeout_s: 60,
         },
-        call: calls(),
+        call: calls(edition),
         floor: FloorConfig {
             queues: queues.iter().map(|name| (name.clone(), queue(name, other))).collect(),
             agents: agents.into_iter().map(|a| (a.id.clone(), a)).collect(),
@@ -162,7 +163,7 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
         // Who calls again waits for the agent he knows, and has his place when he hung up; the key 1 leads to all.
         queue.sticky.last_agent = Some(Duration::from_secs(if other { 4 } else { 8 }));
         queue.resume_within = Some(Duration::from_secs(60));
-        queue.exit_keys = BTreeMap::from([('1', Way::Queue("all".into()))]);
+        queue.exit_keys = BTreeMap::from([('1', if other { Way::Queue("all".into()) } else { Way::CallBack })]);
         (queue.announce_wait, queue.announcements) = (true, vec!["survey_thanks".to_owned()]);
         queue.announcements_every = Duration::from_secs(20);
     }
@@ -193,7 +194,24 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
     queue
 }
 
-fn calls() -> CallConfig {
+/// How `support` calls back: over the carrier or by an address, who first by turns, and at times not at all.
+fn callbacks(edition: u32) -> BTreeMap<QueueName, CallbackConfig> {
+    let config = CallbackConfig {
+        mode: if edition % 4 == 2 { CallbackMode::CustomerFirst } else { CallbackMode::AgentFirst },
+        dial: Some(match edition % 4 {
+            0 => DialTarget::Trunks(vec!["carrier".into()]),
+            _ => DialTarget::Address { user: "{number}".into(), address: OUTSIDE },
+        }),
+        tries: 3,
+        retry_after: Duration::from_secs(60),
+        expires_after: Duration::from_secs(900),
+        ring: Duration::from_secs(12),
+        calendar: None,
+    };
+    BTreeMap::from_iter((edition % 4 != 3).then(|| ("support".into(), config)))
+}
+
+fn calls(edition: u32) -> CallConfig {
     let number = |pattern: &str, public: bool, action: NumberAction| NumberConfig {
         pattern: pattern.to_owned(),
         action,
@@ -227,6 +245,7 @@ fn calls() -> CallConfig {
         supervisors: BTreeMap::from([(AgentId::from(SUPERVISOR), supervisor)]),
         public_tests: false,
         recording: BTreeMap::from([(QueueName::from("support"), RecordPolicy::Always)]),
+        callbacks: callbacks(edition),
         ..CallConfig::default()
     }
 }

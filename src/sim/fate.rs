@@ -244,8 +244,10 @@ impl World {
         if up != told || up != open {
             return Err(format!("the calls {up:?} are up, the journal says {told:?}, the records {open:?}"));
         }
-        let waiting: BTreeSet<_> =
-            self.engine.calls().filter_map(|c| c.waiting_in().map(|queue| (queue.clone(), c.id()))).collect();
+        let kept = self.engine.callbacks(self.now).into_iter().filter(|callback| callback.state == "waiting");
+        let kept = kept.filter_map(|callback| Some((callback.booking.queue, callback.call?)));
+        let on_line = self.engine.calls().filter_map(|c| c.waiting_in().map(|queue| (queue.clone(), c.id())));
+        let waiting: BTreeSet<_> = on_line.chain(kept).collect();
         let queues = live.queues().iter();
         let told: BTreeSet<_> =
             queues.flat_map(|(name, callers)| callers.iter().map(|w| (name.clone(), w.call))).collect();

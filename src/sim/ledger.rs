@@ -28,6 +28,8 @@ pub struct Ledger {
     pub last_at: Wall,
     hash: Sha256,
     open: BTreeMap<CallId, Course>,
+    /// Places of who is called back and whose calls have not begun.
+    kept: BTreeMap<CallId, QueueName>,
     /// Everybody who ever called.
     callers: BTreeSet<String>,
     /// Ended calls; ids are never used again.
@@ -86,11 +88,28 @@ impl Ledger {
                 let owner = self.recordings.remove(recording);
                 holds(owner == Some(*call), || "a recording ends that nobody began".into())
             }
+            // Places of who is called back are taken before his call begins.
+            (About::Call(call), Kind::Queued { queue, callback: true, .. }) if !self.open.contains_key(call) => {
+                self.count("callback.kept");
+                let before = self.kept.insert(*call, queue.clone());
+                holds(before.is_none() && !self.ended.contains(call), || "kept in two queues".into())
+            }
+            (About::Call(call), Kind::QueueLeft { queue, .. }) if self.kept.contains_key(call) => {
+                self.count("callback.withdrawn");
+                holds(self.kept.remove(call).as_ref() == Some(queue), || "left another queue".into())
+            }
+            (About::Call(call), Kind::Moved { .. } | Kind::Escalated { .. } | Kind::Sticky { .. })
+                if self.kept.contains_key(call) =>
+            {
+                Ok(())
+            }
+            (_, Kind::CallbackEnded { result, .. }) => self.counted(&format!("callback.{}", result.as_str())),
             (About::Call(call), Kind::CallStarted { from, purpose, .. }) => {
                 self.count_word("call", purpose);
                 holds(!self.ended.contains(call), || "a call begins after its end".into())?;
                 self.callers.insert(from.clone());
-                let before = self.open.insert(*call, Course::default());
+                let course = Course { queue: self.kept.remove(call), ..Course::default() };
+                let before = self.open.insert(*call, course);
                 holds(before.is_none(), || "a call begins twice".into())
             }
             (About::Call(_), Kind::LegQuality { .. }) => Ok(()),
@@ -128,6 +147,7 @@ impl Ledger {
             (About::Agent(_), Kind::Unregistered { expired: false }) => self.counted("agent.unregistered"),
             (About::Node, Kind::NodeStarted { .. }) => {
                 self.count("node.started");
+                self.kept.clear();
                 holds(self.open.is_empty(), || format!("{} calls are open in a new process", self.open.len()))
             }
             (About::Node, Kind::ConfigReloaded { .. }) => self.counted("node.reloaded"),
@@ -210,6 +230,8 @@ impl Ledger {
                 }
             }
             Kind::DialFailed { .. } => self.counted("dial.failed"),
+            Kind::CallbackBooked { .. } => self.counted("callback.booked"),
+            Kind::CallbackTried { .. } => self.counted("callback.tried"),
             Kind::Survey { .. } => self.counted("survey"),
             Kind::Transferred { attended, .. } => {
                 self.counted(if *attended { "transfer.attended" } else { "transfer.blind" })
@@ -304,7 +326,7 @@ fn check_times(record: &CallRecord) -> Result<(), String> {
     let ended_at = record.ended_at.ok_or("no time of the end")?;
     let inside = |at: Option<Wall>| at.is_none_or(|at| record.started_at <= at && at <= ended_at);
     holds(inside(Some(ended_at)) && inside(record.answered_at), || "answered or ended out of time".into())?;
-    holds(record.queue_visits.iter().all(|v| inside(Some(v.entered_at)) && inside(v.left_at)), || {
+    holds(record.queue_visits.iter().all(|v| (v.callback || inside(Some(v.entered_at))) && inside(v.left_at)), || {
         "a queue visit out of time".into()
     })?;
     holds(record.answered_at.is_some() || end.sip_code >= 300, || "refused with a success".into())

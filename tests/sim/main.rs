@@ -97,6 +97,12 @@ const MUST_HAPPEN: &[(&str, u64)] = &[
     ("node.crashed", SEEDS),
     ("node.started", 2 * SEEDS),
     ("node.reloaded", 2 * SEEDS),
+    ("callback.kept", 20),
+    ("callback.booked", 10),
+    ("callback.tried", 5),
+    ("callback.reached", 5),
+    ("callback.withdrawn", 2),
+    ("callback.cancelled", 1),
 ];
 
 /// 50 seeds × 1 virtual hour of 50 agents at 5 % loss, at least 500 calls each, no invariant broken.
