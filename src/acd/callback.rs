@@ -26,8 +26,8 @@ use crate::journal::{About, QueueOutcome};
 pub struct Callback {
     /// The customer is rung before the agent is.
     pub customer_first: bool,
-    /// How long an agent is reserved at most while the customer is rung first.
-    pub ring: Duration,
+    /// For how many seconds an agent is reserved at most while the customer is rung first.
+    pub ring_s: u16,
     /// It is not the first try.
     pub again: bool,
 }
@@ -114,7 +114,7 @@ impl Floor {
     /// How long an offer to this caller may last: the ring of an agent's phone, or that of the customer before it.
     pub(super) fn offer_time(queue: &QueueConfig, claim: &Claim) -> Duration {
         match claim.callback {
-            Some(callback) if callback.customer_first => callback.ring,
+            Some(callback) if callback.customer_first => Duration::from_secs(u64::from(callback.ring_s)),
             Some(_) | None => queue.ring_timeout,
         }
     }

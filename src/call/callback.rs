@@ -31,8 +31,8 @@ pub struct CallBack {
     pub ring: Duration,
     /// He is rung before the agent.
     pub customer_first: bool,
-    /// The queue in which his place is.
-    pub queue: QueueName,
+    /// The place that he has had: he keeps it when he is sent on.
+    pub turn: Turn,
 }
 
 /// A customer who is not on the line yet.
@@ -72,8 +72,8 @@ impl Call {
     pub fn calling_back(now: Instant, setup: Setup, to: CallBack) -> Self {
         let mut call = Self::new(now, setup);
         call.customer.alive = false;
-        call.turn = Some(Turn::begin(now, to.queue.clone()));
-        call.phase = Phase::Waiting { queue: to.queue.clone() };
+        call.turn = Some(to.turn.clone());
+        call.phase = Phase::Waiting { queue: to.turn.queue.clone() };
         call.absent = Some(Box::new(Absent { to, agent: None }));
         call
     }
@@ -138,7 +138,7 @@ impl Call {
 
     fn customer_reached(&mut self, context: &Context<'_>, leg: Leg, recording: RecordingId) {
         let Some(absent) = self.absent.take() else { return };
-        let Absent { to: CallBack { queue, .. }, agent } = *absent;
+        let Absent { to: CallBack { turn: Turn { queue, .. }, .. }, agent } = *absent;
         self.customer = leg;
         self.answered = true;
         self.outputs.extend(self.customer.update_command().map(Action::Media));

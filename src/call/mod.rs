@@ -60,12 +60,12 @@ use rejoin::Away;
 pub use talk::Early;
 use talk::Talk;
 use told::Told;
-use transfer::{Transfer, Turn};
+use transfer::Transfer;
 
 pub use callback::{CallBack, Wanted};
 pub use flow::Onward;
 pub use talk::{Peer, PeerKind};
-pub use transfer::{Asked, Party as Consulted};
+pub use transfer::{Asked, Party as Consulted, Turn};
 
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
 const OWN_PLAY: u64 = 1 << 63;

@@ -36,11 +36,16 @@ pub(super) struct Transfer {
 
 /// Since when the customer has waited, and how.
 #[derive(Clone, Debug)]
-pub(super) struct Turn {
+pub struct Turn {
+    /// Since when, in whichever queue.
     pub since: Instant,
+    /// In which queue now, or last.
     pub queue: QueueName,
+    /// Skills asked of the agent.
     pub skills: Vec<String>,
+    /// Minutes of waiting he is ahead.
     pub priority: u32,
+    /// What kind of caller he is.
     pub segment: Option<String>,
 }
 

@@ -67,7 +67,9 @@ fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     // A folder without any prompt is not made yet: the stand-in says so at run time.
     let prompts = prompts.filter(|ids| ids.values().any(|ids| !ids.is_empty()));
     let queues = config.floor.queues.keys().map(ToString::to_string).collect();
-    Declared { queues, calendars: config.floor.calendars.keys().cloned().collect(), languages, prompts, manifest }
+    let callbacks = config.call.callbacks.keys().map(ToString::to_string).collect();
+    let calendars = config.floor.calendars.keys().cloned().collect();
+    Declared { queues, callbacks, calendars, languages, prompts, manifest }
 }
 
 fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {

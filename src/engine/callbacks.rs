@@ -20,7 +20,7 @@ use crate::call::config::{CallbackConfig, CallbackMode, DialTarget, MediaPath, R
 use crate::call::leg::{Guard, Leg, Place};
 use crate::call::route::{Dial, Route};
 use crate::call::secret::Secret;
-use crate::call::{Call, CallBack, Setup, Wanted};
+use crate::call::{Call, CallBack, Setup, Turn, Wanted};
 use crate::clock::Wall;
 use crate::id::{CallId, QueueName};
 use crate::journal::QueueOutcome;
@@ -369,7 +369,7 @@ impl Engine {
         let Some(config) = self.settings.call.callbacks.get(&queue) else { return };
         let callback = acd::Callback {
             customer_first: config.mode == CallbackMode::CustomerFirst,
-            ring: config.ring + MARGIN,
+            ring_s: u16::try_from((config.ring + MARGIN).as_secs()).unwrap_or(u16::MAX),
             again: pending.has_entered,
         };
         let transferred = Some(pending.since);
@@ -399,7 +399,7 @@ impl Engine {
             return;
         }
         let Some(pending) = self.callbacks.list.get(&id) else { return };
-        let booking = pending.booking.clone();
+        let (booking, since) = (pending.booking.clone(), pending.since);
         let config = self.settings.call.callbacks.get(&booking.queue).cloned().unwrap_or_default();
         self.callbacks.set_stage(id, Stage::Calling(call));
         let (origin, route) = (Origin::System, Route::Queue(booking.queue.clone()));
@@ -433,18 +433,20 @@ impl Engine {
             id: call,
             shard,
             customer,
-            from: booking.number,
+            from: booking.number.clone(),
             private: false,
-            to: booking.called,
+            to: booking.called.clone(),
             diverted_from: None,
             origin,
-            language: booking.language,
+            language: booking.language.clone(),
             route,
             record: RecordPolicy::Never,
             hops: HOPS,
         };
         let customer_first = config.mode == CallbackMode::CustomerFirst;
-        let to = CallBack { dial, ring: config.ring, customer_first, queue: booking.queue };
+        let Booking { queue, skills, priority, segment, .. } = booking;
+        let turn = Turn { since, queue, skills, priority, segment };
+        let to = CallBack { dial, ring: config.ring, customer_first, turn };
         self.calls.insert(call, Call::calling_back(now, setup, to));
     }
 

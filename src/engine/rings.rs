@@ -138,8 +138,19 @@ impl Engine {
             self.fail_offer(now, offer, 480);
             return;
         };
-        if let Err(code) = self.begin_ring(now, call, purpose, way, Some(queue.as_str()), MediaPath::Relay) {
+        let display = self.shown_queue(call, &queue);
+        if let Err(code) = self.begin_ring(now, call, purpose, way, Some(&display), MediaPath::Relay) {
             self.fail_offer(now, offer, code);
+        }
+    }
+
+    /// What the phone of an agent shows of the queue: whom he will have to wait for first, he sees before he answers.
+    fn shown_queue(&self, call: CallId, queue: &QueueName) -> String {
+        let is_arabic = self.settings.call.languages.first().is_some_and(|language| language == "ar");
+        match self.calls.get(&call).is_some_and(Call::is_customer_absent) {
+            false => queue.to_string(),
+            true if is_arabic => format!("معاودة {queue}"),
+            true => format!("callback {queue}"),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::acd::calendar::Override;
 use crate::call::ANONYMOUS;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId};
-use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg};
+use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg, Purpose};
 use crate::report::live::{self, Live};
 use crate::report::places::{Callback, Places, Set};
 use crate::report::regulars::Regulars;
@@ -77,8 +77,10 @@ fn interrupted(now: Wall, live: &Live) -> Vec<acd::Interrupted> {
         return Vec::new();
     }
     let waiting = live.queues().iter().flat_map(|(queue, waiting)| waiting.iter().map(move |caller| (queue, caller)));
-    let known = waiting.filter_map(|(queue, caller)| {
-        let number = live.calls().get(&caller.call).map(|call| call.from.clone())?;
+    // Whose place is kept without a line has it from his booking.
+    let known = waiting.filter(|(_, caller)| !caller.callback).filter_map(|(queue, caller)| {
+        let call = live.calls().get(&caller.call)?;
+        let number = if call.purpose == Purpose::Callback { call.to.clone() } else { call.from.clone() };
         let is_known = !number.is_empty() && number != ANONYMOUS;
         let since = now.since(caller.entered_at);
         is_known.then(|| acd::Interrupted { queue: queue.clone(), number, since })

@@ -23,6 +23,8 @@ pub const FLOWS: usize = 200;
 pub struct Declared {
     /// Queues.
     pub queues: BTreeSet<String>,
+    /// Those of them that call back.
+    pub callbacks: BTreeSet<String>,
     /// Calendars.
     pub calendars: BTreeSet<String>,
     /// Languages of the centre.
@@ -303,6 +305,7 @@ mod tests {
         let queues = ["support", "vip"].map(str::to_owned).into();
         Declared {
             queues,
+            callbacks: BTreeSet::from(["support".to_owned()]),
             calendars: BTreeSet::from(["main".to_owned()]),
             languages,
             prompts: Some(prompts::ids(&prompts)),

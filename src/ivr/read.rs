@@ -596,7 +596,14 @@ impl Reader<'_> {
 
     fn callback(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {
         self.only_keys(table, &["kind", "queue", "number", "next", "on"], owner);
-        let queue = self.required(table, "queue", owner).and_then(|value| self.queue_name(value));
+        let value = self.required(table, "queue", owner);
+        let queue = value.and_then(|value| self.queue_name(value));
+        if let (Some(queue), Some(value)) = (&queue, value)
+            && !self.declared.callbacks.contains(queue.as_str())
+        {
+            let help = "give it a `callback` in the configuration: `callback = { tries = 3 }`".to_owned();
+            self.error("no-callback", value.span(), format!("queue \"{queue}\" calls nobody back"), Some(help));
+        }
         let number = table.find("number").and_then(|value| self.template(value));
         let next = self.required(table, "next", owner).and_then(|value| self.target(value));
         let can_fail = number.as_ref().is_some_and(|number| !number.is_constant());

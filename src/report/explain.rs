@@ -107,6 +107,8 @@ enum Event {
     Booked { queue: QueueName, number: String },
     Tried { tries: u32, result: CallbackResult, is_last: bool },
     CallbackOver { result: CallbackResult },
+    Awaits { agent: AgentId, wait_ms: u64 },
+    Reached,
     Flow { flow: String },
     Queued { queue: QueueName, position: u32, asks: Asks, scene: Scene },
     Escalated { queue: QueueName, step: Option<String> },
@@ -154,6 +156,8 @@ pub struct Story {
     rung: Option<AgentId>,
     events: Vec<(Wall, Event)>,
     ended_at: Option<Wall>,
+    /// He is being called back and has not answered.
+    is_customer_absent: bool,
     /// The system was started anew after the end: what comes back of the call then is no news.
     is_over: bool,
 }
@@ -169,7 +173,16 @@ impl Story {
         states: impl IntoIterator<Item = (AgentId, (AgentStateName, Option<String>))>,
     ) -> Self {
         let states = states.into_iter().collect();
-        Self { call, roster, states, rung: None, events: Vec::new(), ended_at: None, is_over: false }
+        Self {
+            call,
+            roster,
+            states,
+            rung: None,
+            events: Vec::new(),
+            ended_at: None,
+            is_customer_absent: false,
+            is_over: false,
+        }
     }
 
     /// Takes the next entry. Those of other calls are ignored, the states of agents are remembered.
@@ -215,7 +228,15 @@ impl Story {
 
     fn of_call(&mut self, kind: &Kind) -> Option<Event> {
         Some(match kind.clone() {
-            Kind::CallStarted { from, to, callback_of: Some(_), .. } => Event::CallsBack { from, to },
+            Kind::CallStarted { from, to, callback_of: Some(_), .. } => {
+                self.is_customer_absent = true;
+                Event::CallsBack { from, to }
+            }
+            Kind::CallAnswered if self.is_customer_absent => {
+                self.is_customer_absent = false;
+                Event::Reached
+            }
+            Kind::Connected { agent, wait_ms, .. } if self.is_customer_absent => Event::Awaits { agent, wait_ms },
             Kind::CallStarted { from, to, .. } => Event::Started { from, to },
             Kind::CallbackBooked { booking } => Event::Booked { queue: booking.queue, number: booking.number },
             Kind::CallbackTried { tries, result, again_at, .. } => {
@@ -362,6 +383,8 @@ impl Event {
             Self::Booked { .. } => "callback_booked",
             Self::Tried { .. } => "callback_tried",
             Self::CallbackOver { .. } => "callback_ended",
+            Self::Awaits { .. } => "awaits_customer",
+            Self::Reached => "customer_answered",
             Self::Flow { .. } => "flow",
             Self::Queued { .. } => "queued",
             Self::Escalated { .. } => "escalated",

@@ -112,6 +112,8 @@ impl Fold {
     /// After a restart time may have jumped: whatever still waits for late entries gets its full time again.
     fn restart(&mut self, at: Wall) {
         self.now = at;
+        // Places without a call are taken anew.
+        self.kept.clear();
         let waiting = std::mem::take(&mut self.expiry);
         for (_, call) in waiting {
             if let Some(tracked) = self.calls.get_mut(&call) {

@@ -8,6 +8,7 @@ use hatif::engine::{BookError, Engine, Input, Remains, Settings};
 use hatif::id::CallId;
 use hatif::journal::{AgentStateName, CallbackResult, EndReason, Hours, Kind, Party, QueueOutcome};
 use hatif::media::Command as Media;
+use hatif::report::explain::Language;
 use hatif::report::live::Live;
 use hatif::report::places::Places;
 use hatif::report::record::Direction;
@@ -16,6 +17,7 @@ use crate::centre::*;
 use crate::hours::never_open;
 use crate::phone::{Leg, header};
 use crate::settings::queue;
+use crate::why::{golden, story};
 
 const NUMBER: &str = "0551234";
 
@@ -86,7 +88,9 @@ fn f15_agent_first_he_hears_that_it_rings_and_then_the_customer() {
 
     centre.want("101", Wish::Ready);
     let agent = centre.rung(desk(101));
-    assert!(header(&agent.invite, "From").is_some_and(|from| from.contains(NUMBER)), "{}", agent.invite);
+    assert!(
+        header(&agent.invite, "From").is_some_and(|from| from.contains(NUMBER) && from.contains("callback support"))
+    );
     centre.silent(addr(FAR));
     centre.picks_up(&agent);
     let mut customer = centre.rung(addr(FAR));
@@ -118,6 +122,10 @@ fn f15_agent_first_he_hears_that_it_rings_and_then_the_customer() {
     assert!(score.is_some_and(|score| (130..135).contains(&score)), "{score:?}");
     assert_eq!(record.end.map(|end| (end.by, end.reason)), Some((Party::Customer, EndReason::Normal)));
     assert_eq!(record.recordings.len(), 1);
+    for language in [Language::Arabic, Language::English] {
+        golden(&format!("callback_booked.{}.txt", language.tag()), &story(&centre, 0, language));
+        golden(&format!("callback.{}.txt", language.tag()), &story(&centre, 1, language));
+    }
 }
 
 #[test]

@@ -118,6 +118,7 @@ fn flows(queues: &[&str]) -> ivr::Library {
     files.push(back_flow());
     let declared = ivr::Declared {
         calendars: BTreeSet::from(["office".to_owned()]),
+        callbacks: BTreeSet::from(["support".to_owned()]),
         queues: queues.iter().map(ToString::to_string).collect(),
         languages: vec!["en".into(), "ar".into()],
         ..ivr::Declared::default()

@@ -19,7 +19,7 @@ fn roster() -> Roster {
 }
 
 /// The story of the n-th call that began, one sentence a line, reasons below it.
-fn story(centre: &Centre, n: usize, language: Language) -> String {
+pub fn story(centre: &Centre, n: usize, language: Language) -> String {
     let started = |kind: &Kind| matches!(kind, Kind::CallStarted { .. });
     let call = centre.journal.iter().filter(|e| started(&e.kind)).filter_map(|e| match e.about {
         About::Call(call) => Some(call),
@@ -37,7 +37,7 @@ fn story(centre: &Centre, n: usize, language: Language) -> String {
 
 /// Compares with the file in `tests/golden/`; `HATIF_BLESS=1` writes it anew, to be read before it is committed.
 #[track_caller]
-fn golden(name: &str, found: &str) {
+pub fn golden(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("HATIF_BLESS").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");

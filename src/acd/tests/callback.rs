@@ -8,7 +8,7 @@ fn kept(w: &mut World, n: u64, waited: f64, customer_first: bool) -> Vec<Output>
     let since = w.now.checked_sub(Duration::from_secs_f64(waited));
     let (call, queue, number) = (call(n), SUPPORT.into(), Some(format!("05{n:02}")));
     let (skills, priority, segment, max_wait, last_agent) = (Vec::new(), 0, None, None, None);
-    let callback = Some(Callback { customer_first, ring: Duration::from_secs(45), again: false });
+    let callback = Some(Callback { customer_first, ring_s: 45, again: false });
     let transferred = since;
     w.input(Input::Enqueue {
         call,

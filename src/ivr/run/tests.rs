@@ -126,6 +126,7 @@ fn declared() -> Declared {
     let languages = vec!["ar".to_owned(), "en".to_owned()];
     Declared {
         queues: ["support", "vip"].map(str::to_owned).into(),
+        callbacks: ["support".to_owned()].into(),
         calendars: Hours::WORDS.map(|(word, _)| word.to_owned()).into(),
         languages,
         prompts: None,
@@ -390,4 +391,24 @@ proptest! {
 fn shipped_prompts_cover_every_place_in_the_queue() {
     assert_eq!((prompts::position(0), prompts::position(10)), ("position_1".to_owned(), "position_10".to_owned()));
     assert_eq!(prompts::position(11), "position_more");
+}
+
+/// A call back is booked for the caller's own number or another one, and the flow goes on where it says.
+#[test]
+fn a_call_back_is_booked_and_the_flow_goes_on() {
+    let nodes = "[node.start]\nkind = \"set\"\nset = { text = '\"0551234\"' }\nnext = \"back\"\n\
+                 [node.back]\nkind = \"callback\"\nqueue = \"support\"\nnumber = \"{text}\"\nnext = \"end\"\n\
+                 on = { failed = \"silent\" }\n";
+    for (ok, wanted) in [(true, "[end]"), (false, "[silent]")] {
+        let mut call = Call::with(nodes);
+        let words = call.drain().join(" ");
+        assert!(words.contains("book support 0551234"), "{words}");
+        assert!(call.press("1").is_empty(), "keys mean nothing meanwhile");
+        let mut booked = || {
+            call.run.handle(call.now, Input::Booked { ok }, &Floor);
+            call.drain().join(" ")
+        };
+        assert!(booked().contains(wanted));
+        assert!(!booked().contains(wanted), "it is said once");
+    }
 }

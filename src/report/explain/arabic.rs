@@ -24,6 +24,10 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             let next = if *is_last { "وكانت الأخيرة" } else { "وتُعاد لاحقًا" };
             plain(format!("لم تنجح محاولة معاودة الاتصال رقم {tries}: {}؛ {next}.", callback(*result)))
         }
+        Event::Awaits { agent, wait_ms } => {
+            plain(format!("صار {} جاهزًا للعميل بعد {}، وسمع رنين هاتفه.", who(agent), time(*wait_ms)))
+        }
+        Event::Reached => plain("ردّ العميل.".to_owned()),
         Event::CallbackOver { result } => plain(format!("لن يُعاود الاتصال به: {}.", callback(*result))),
         Event::Flow { flow } => plain(format!("خدم المسار {} المتصل.", isolated(flow))),
         Event::Queued { queue, position, asks, scene } => {

@@ -21,6 +21,12 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             let next = if *is_last { "It is given up" } else { "It is tried again later" };
             plain(format!("Try {tries} to call back came to nothing: {}. {next}.", callback(*result)))
         }
+        Event::Awaits { agent, wait_ms } => plain(format!(
+            "{} was there for the customer after {}, and heard his phone ring.",
+            who(agent),
+            time(*wait_ms)
+        )),
+        Event::Reached => plain("The customer answered.".to_owned()),
         Event::CallbackOver { result } => plain(format!("Nobody calls back any more: {}.", callback(*result))),
         Event::Flow { flow } => plain(format!("The flow {} served the caller.", id(flow))),
         Event::Queued { queue, position, asks, scene } => {

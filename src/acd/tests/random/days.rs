@@ -26,7 +26,7 @@ fn arrival(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls: &mut
     let priority = dice.roll(3) as u32;
     let callback = (dice.roll(6) == 0).then(|| Callback {
         customer_first: dice.roll(2) == 0,
-        ring: Duration::from_secs(5 + dice.roll(30)),
+        ring_s: 5 + dice.roll(30) as u16,
         again: dice.roll(3) == 0,
     });
     let waited = Duration::from_secs(dice.roll(300));
