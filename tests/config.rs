@@ -137,7 +137,7 @@ fn f15_how_a_queue_calls_back_is_read() {
     assert_eq!(read(""), None);
     assert_eq!(read("callback = {}"), Some(CallbackConfig::default()));
     let table = "[queue.callback]\nmode = \"customer_first\"\ndial = [\"trunk:a\"]\ntries = 5\nretry_after = \"1h\"\n\
-                 expires_after = \"3d\"\nring = \"20s\"\ncalendar = \"office\"";
+                 expires_after = \"72h\"\nring = \"20s\"\ncalendar = \"office\"";
     let seconds = std::time::Duration::from_secs;
     let wanted = CallbackConfig {
         mode: CallbackMode::CustomerFirst,

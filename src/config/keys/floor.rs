@@ -356,8 +356,8 @@ pub const CALLBACK: Section = Section {
             "The way to the customer.",
         ),
         key("tries", "whole number 1–20", "`3`", "How often he is called at most."),
-        key("retry_after", "duration 1 min–3 days", "`\"15m\"`", "From a try that came to nothing to the next."),
-        key("expires_after", "duration 1 min–7 days", "`\"1d\"`", "From the booking to when it is given up."),
+        key("retry_after", "duration 1 min–72 h", "`\"15m\"`", "From a try that came to nothing to the next."),
+        key("expires_after", "duration 1 min–168 h", "`\"24h\"`", "From the booking to when it is given up."),
         key("ring", "duration 5 s–2 min", "`\"30s\"`", "How long his phone rings."),
         key(
             "calendar",
