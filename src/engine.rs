@@ -16,6 +16,7 @@ mod callbacks;
 mod caps;
 mod conference;
 mod guards;
+mod help;
 mod hours;
 mod inbound;
 mod mix;
@@ -61,6 +62,7 @@ pub use crate::call::{Switch, Wanted};
 use callbacks::Callbacks;
 pub use callbacks::{BookError, CallbackView};
 use caps::{Account, OnTrunk};
+use help::Help;
 use mix::Voices;
 use rejoin::Rejoins;
 use rings::Ring;
@@ -263,6 +265,8 @@ pub struct Engine {
     rejoins: Rejoins,
     /// Who is to be called back.
     callbacks: Callbacks,
+    /// Agents who asked for help, by the line to the supervisor who is rung.
+    hands: BTreeMap<CallId, Help>,
     /// What the floor asked for and is not done yet.
     errands: VecDeque<acd::Output>,
     /// The talks of each agent in the order they began.
@@ -335,6 +339,7 @@ impl Engine {
             dials: BTreeMap::new(),
             rejoins: Rejoins::default(),
             callbacks: Callbacks::default(),
+            hands: BTreeMap::new(),
             errands: VecDeque::new(),
             talks: BTreeMap::new(),
             own_calls: BTreeMap::new(),

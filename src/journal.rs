@@ -604,6 +604,11 @@ pub enum Kind {
         /// What is done with him.
         action: AgentAction,
     },
+    /// An agent asked for help.
+    HelpAsked {
+        /// The supervisor whose phone rings for it; none when none is free, or none answered.
+        supervisor: Option<AgentId>,
+    },
     /// A pause is longer than its code allows.
     PauseOver {
         /// The code.

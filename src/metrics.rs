@@ -138,6 +138,7 @@ pub struct Metrics {
     stalled: IntGauge,
     agents: IntGaugeVec,
     queue_agents: IntGaugeVec,
+    help: IntCounterVec,
     agent_rules: IntCounterVec,
     agent_seconds: prometheus::CounterVec,
     handle: HistogramVec,
@@ -321,6 +322,11 @@ impl Metrics {
             stalled: m.gauge("journal_stalled", "1 while the disk does not answer"),
             agents: m.gauges("agents", "Agents by state, each once", &["state", "code"]),
             queue_agents: m.gauges("queue_agents", "Agents of a queue by state", &["queue", "state"]),
+            help: m.counters(
+                "help_asked_total",
+                "Supervisors rung for agents who asked for help, or none",
+                &["result"],
+            ),
             agent_rules: m.counters(
                 "agent_rule_actions_total",
                 "What rules did with agents: pauses too long, rings that failed again and again",
@@ -533,6 +539,9 @@ impl Metrics {
                 }
             }
             Kind::AgentRepaired { .. } => self.repaired.inc(),
+            Kind::HelpAsked { supervisor } => {
+                self.help.with_label_values(&[if supervisor.is_some() { "rung" } else { "nobody" }]).inc();
+            }
             Kind::OffersMissed { result, action, .. } => {
                 self.agent_rules.with_label_values(&[result.as_str(), action.as_str()]).inc();
             }

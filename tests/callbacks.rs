@@ -56,9 +56,16 @@ fn ends(server: &Server, customer: &Call, agent: &Call) {
     assert_eq!(customer.hang_up_and_wait(SOON), Some(200));
     assert!(agent.ended(SOON));
     server.idle(SOON);
-    let list = items(&server.json("/api/v1/calls?limit=100"));
-    let record = list.iter().find(|call| call["purpose"] == "callback").expect("its record");
-    let record = server.json(&format!("/api/v1/calls/{}", record["call_id"].as_str().expect("an id")));
+    let id = || {
+        let list = items(&server.json("/api/v1/calls?limit=100"));
+        let record = list.into_iter().find(|call| call["purpose"] == "callback" && !call["end"].is_null())?;
+        record["call_id"].as_str().map(str::to_owned)
+    };
+    wait_until(SOON, "its record is there", || id().is_some());
+    let id = id().expect("an id");
+    let recorded = || server.json(&format!("/api/v1/calls/{id}"));
+    wait_until(SOON, "its recording is whole", || recorded()["recordings"][0]["seconds"].is_number());
+    let record = recorded();
     assert_eq!((record["to"].as_str(), record["direction"].as_str()), (Some(NUMBER), Some("outbound")), "{record:#}");
     assert_eq!(record["callback_of"], server.ended_call(NUMBER)["callback"]);
     let file = record["recordings"][0]["file"].as_str().expect("a recording");

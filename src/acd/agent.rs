@@ -76,6 +76,8 @@ pub(super) struct Agent {
     pub prospects: Vec<usize>,
     /// How the lanes count him now; `None` before the first time.
     pub counted: Option<Counted>,
+    /// How they will, when he is still free after the matching that follows: mostly he is not.
+    pub pending: Option<Counted>,
     /// What the journal was told last.
     pub shown: Shown,
     /// Since when he is in the shown state.
@@ -97,6 +99,11 @@ impl Counted {
     /// He is on the floor, whatever he does there.
     pub fn is_logged_in(&self) -> bool {
         self.class != AgentStateName::Offline as usize
+    }
+
+    /// Whether he is there makes no difference between the two.
+    pub fn is_as_present(&self, other: &Self) -> bool {
+        (self.is_present, self.is_logged_in()) == (other.is_present, other.is_logged_in())
     }
 }
 
@@ -209,6 +216,7 @@ impl Agent {
             lanes: Vec::new(),
             prospects: Vec::new(),
             counted: None,
+            pending: None,
             shown: Shown { state: AgentStateName::Offline, code: None, next: None, call: None, until: None },
             since: now,
         }

@@ -35,6 +35,8 @@ impl Floor {
         transferred: bool,
     ) {
         self.leave(now, call, QueueOutcome::Transferred);
+        // Whoever rang for him is there for others.
+        self.count_free(now);
         let (claim, resumed) = if transferred { (claim, false) } else { self.resume(now, queue, claim) };
         if !self.queues.contains_key(queue) {
             return self.refuse(call, queue, QueueOutcome::NoAgents);

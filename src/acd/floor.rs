@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::agent::{Agent, Shown, State};
+use super::agent::{Agent, Counted, Shown, State};
 use super::config::{FloorConfig, PauseRules};
 use super::deadline::{Deadlines, Due, Slot};
 use super::lane::{Caller, Claim, Lane, Offer, Queue};
@@ -198,28 +198,51 @@ impl Floor {
         self.show(now, slot, cause);
     }
 
-    /// His lanes count him anew.
+    /// His lanes count him anew: at once, or once it is known that nobody takes him who has just become free.
     fn recount(&mut self, now: Instant, slot: Slot) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
         agent.begin_shift_if_due(now);
-        let (before, counted) = (agent.counted, Some(agent.class()));
-        if counted != before {
-            for index in &agent.lanes {
-                if let Some(lane) = self.lanes.get_mut(*index) {
-                    lane.recount(slot, agent.counted, counted, &agent.config);
-                    lane.watch(now, *index, &mut self.deadlines);
-                }
+        let (before, counted) = (agent.counted, agent.class());
+        agent.pending = None;
+        if before == Some(counted) {
+            return;
+        }
+        if counted.standing.is_some() {
+            self.free_agents.push(slot);
+            if before.is_some_and(|before| before.standing.is_none() && before.is_as_present(&counted)) {
+                agent.pending = Some(counted);
+                return;
             }
-            for index in &agent.prospects {
-                if let Some(lane) = self.lanes.get_mut(*index) {
-                    lane.foresee(slot, agent.counted, counted);
-                }
+        }
+        self.count(now, slot, counted);
+    }
+
+    /// His lanes count him like this.
+    fn count(&mut self, now: Instant, slot: Slot, counted: Counted) {
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        let (before, counted) = (agent.counted, Some(counted));
+        for index in &agent.lanes {
+            if let Some(lane) = self.lanes.get_mut(*index) {
+                lane.recount(slot, before, counted, &agent.config);
+                lane.watch(now, *index, &mut self.deadlines);
             }
-            agent.counted = counted;
-            if counted.is_some_and(|c| c.standing.is_some()) {
-                self.free_agents.push(slot);
+        }
+        for index in &agent.prospects {
+            if let Some(lane) = self.lanes.get_mut(*index) {
+                lane.foresee(slot, before, counted);
             }
-            self.tend_lanes_of(now, slot, before, counted);
+        }
+        agent.counted = counted;
+        self.tend_lanes_of(now, slot, before, counted);
+    }
+
+    /// Nobody took them who have just become free, or that is to be decided among all: they stand among the idle.
+    pub(super) fn count_free(&mut self, now: Instant) {
+        for at in 0..self.free_agents.len() {
+            let Some(slot) = self.free_agents.get(at).copied() else { break };
+            if let Some(counted) = self.agents.get_mut(slot).and_then(|agent| agent.pending.take()) {
+                self.count(now, slot, counted);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::agent::{READY, class_name};
+use super::agent::{Agent, READY, class_name};
 use super::deadline::Slot;
 use super::floor::Floor;
 use super::lane::{Caller, Lane, OVERDUE, Place};
@@ -34,6 +34,8 @@ impl Floor {
     /// Before the present input there was no such pair; so one side of any new pair is in `free_callers` or
     /// `free_agents`, and only those are looked at.
     pub(super) fn settle(&mut self, now: Instant) {
+        self.take_at_once(now);
+        self.count_free(now);
         while let Some((_, call)) = self.first_turn() {
             if !self.ring_round(now, call) {
                 break;
@@ -43,8 +45,20 @@ impl Floor {
         self.free_agents.clear();
     }
 
+    /// Mostly it is one agent who became free, and somebody waits for whom nobody else is idle: he is rung without having
+    /// stood among the idle, whose order cannot matter.
+    fn take_at_once(&mut self, now: Instant) {
+        let ([slot], []) = (self.free_agents.as_slice(), self.free_callers.as_slice()) else { return };
+        let slot = *slot;
+        let is_pending = self.agents.get(slot).is_some_and(|agent| agent.pending.is_some());
+        if let Some((_, call)) = self.caller_for(slot).filter(|_| is_pending) {
+            self.ring(now, call, slot);
+        }
+    }
+
     /// As `settle`, with everything looked at: after a change of rules.
     pub(super) fn settle_all(&mut self, now: Instant) {
+        self.count_free(now);
         let mut turns: Vec<(Turn, CallId)> = Vec::new();
         for (_, lane) in &self.lanes {
             turns.extend(lane.heads(|_| true).map(|(is_rung, place)| (turn(is_rung, place, lane.weight), place.call)));
@@ -79,7 +93,8 @@ impl Floor {
 
     /// The caller an idle agent gets: the first turn in any of his lanes.
     fn caller_for(&self, slot: Slot) -> Option<(Turn, CallId)> {
-        let agent = self.agents.get(slot).filter(|a| a.counted.is_some_and(|c| c.standing.is_some()))?;
+        let is_idle = |agent: &&Agent| agent.pending.or(agent.counted).is_some_and(|c| c.standing.is_some());
+        let agent = self.agents.get(slot).filter(is_idle)?;
         let head = |lane: &usize| {
             let lane = self.lanes.get(*lane)?;
             let (is_rung, place) = lane.heads(|p| !agent.excluded.contains_key(&p.call)).next()?;
@@ -90,10 +105,16 @@ impl Floor {
 
     /// The reason of an offer, taken before it is made.
     pub(super) fn why(&self, now: Instant, caller: &Caller, lane: &Lane, slot: Slot) -> Why {
-        let idle_since = self.agents.get(slot).map_or(now, |a| a.idle_since);
+        let agent = self.agents.get(slot);
+        let idle_since = agent.map_or(now, |a| a.idle_since);
+        // Who is taken at once is still counted as what he was.
+        let was = agent.and_then(|agent| agent.pending.and(agent.counted)).map(|counted| counted.class);
         let mut passed_over: BTreeMap<String, u32> = lane.unskilled.clone();
-        for (class, count) in lane.counts.iter().enumerate().filter(|(class, n)| *class != READY && **n > 0) {
-            passed_over.insert(class_name(class).to_owned(), *count);
+        for (class, count) in lane.counts.iter().enumerate().filter(|(class, _)| *class != READY) {
+            let others = count.saturating_sub(u32::from(was == Some(class)));
+            if others > 0 {
+                passed_over.insert(class_name(class).to_owned(), others);
+            }
         }
         let excluded = u32_of(caller.excluded.iter().filter(|slot| lane.idle.contains(**slot)).count());
         if excluded > 0 {
@@ -101,20 +122,24 @@ impl Floor {
         }
         let queue = self.queues.get(&caller.queue);
         let (mut preferred, mut unmet) = (Vec::new(), Vec::new());
-        let config = self.agents.get(slot).map(|a| &a.config);
+        let config = agent.map(|a| &a.config);
+        let figure = match agent.and_then(|agent| Some((agent, agent.pending?.standing?))) {
+            Some((agent, standing)) => lane.idle.figure_of(standing, &agent.config, &lane.queue),
+            None => lane.idle.figure(slot),
+        };
         let preferences = config.map(|config| lane.preferences(config));
         for (text, is_met) in preferences.into_iter().flatten() {
             if is_met { &mut preferred } else { &mut unmet }.push(text.to_owned());
         }
         Why {
             rule: queue.map_or("", |q| q.config.strategy.word()).to_owned(),
-            figure: lane.idle.figure(slot),
+            figure,
             idle_ms: ms(now, idle_since),
             waited_ms: ms(now, caller.entered),
             score_s: Some(i64::try_from(ms(now, self.origin) / 1_000).unwrap_or(i64::MAX) - caller.place.since_s),
             ahead: ahead(&caller.place),
             waiting: queue.map_or(0, |q| u32_of(q.order.len())),
-            eligible: u32_of(lane.idle.len()).saturating_sub(excluded),
+            eligible: u32_of(lane.idle.len()).saturating_sub(excluded) + u32::from(was.is_some()),
             preferred,
             unmet,
             passed_over,

@@ -143,6 +143,17 @@ impl Row {
         }
     }
 
+    /// The same for one who does not stand here, and would.
+    pub fn figure_of(&self, standing: Standing, agent: &AgentConfig, queue: &QueueName) -> Option<u64> {
+        match self.strategy {
+            Strategy::FewestCalls => Some(standing.calls),
+            Strategy::LeastTalk => Some(standing.talk_ms),
+            Strategy::RoundRobin | Strategy::Linear => Some(u64::from(standing.order) + 1),
+            Strategy::Weighted => Some(u64::from(weight(self.strategy, agent, queue))),
+            Strategy::LongestIdle | Strategy::RingAll | Strategy::RingProgressive | Strategy::Random => None,
+        }
+    }
+
     /// True when the other row, built afresh, has the same agents in the same order; by chance any order is good.
     pub fn agrees(&self, fresh: &Self) -> bool {
         let is_indexed = self.seats.iter().all(|(slot, seat)| self.idle.contains(&(seat.key, *slot)));

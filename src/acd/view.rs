@@ -91,7 +91,8 @@ impl Floor {
             let id = agent.id();
             ensure(self.by_name.get(id) == Some(&slot), || format!("{id} is not found by name"))?;
             ensure(agent.shown == agent.show(), || format!("{id}: the journal was not told"))?;
-            ensure(agent.counted == Some(agent.class()), || format!("{id} is not counted right"))?;
+            let is_counted = agent.counted == Some(agent.class()) && agent.pending.is_none();
+            ensure(is_counted, || format!("{id} is not counted right"))?;
             engaged.extend(agent.own.iter().map(|call| (*call, slot)));
             let (offer, call, is_talk) = match &agent.state {
                 State::Ringing { offer, call } => (*offer, *call, false),

@@ -577,6 +577,11 @@ impl Call {
             Route::Queue(queue) => self.enter_queue(context, Turn::begin(context.now, queue), None),
             Route::Feature(feature) => {
                 let prompt = match &feature {
+                    // Whether somebody can is said first: `handle_helped`.
+                    Feature::Help => {
+                        self.served = true;
+                        return self.outputs.push_back(Action::Feature(feature));
+                    }
                     Feature::Ready => "code_ready",
                     Feature::Pause(_) => "code_paused",
                     Feature::NoPause => "code_no_pause",
@@ -603,6 +608,13 @@ impl Call {
                 self.served = true;
             }
             Route::Dial(_) | Route::Direct(_) | Route::Refuse(_) => {}
+        }
+    }
+
+    /// Whether a supervisor is rung for the agent who asked for help.
+    pub fn handle_helped(&mut self, context: &Context<'_>, is_rung: bool) {
+        if matches!(self.phase, Phase::Starting) && self.answered {
+            self.say_and_end(context, if is_rung { "code_help" } else { "code_no_help" }, EndReason::Normal);
         }
     }
 

@@ -62,6 +62,8 @@ pub enum Feature {
     LogOut,
     /// `*14`: finish wrap-up.
     FinishWrapUp,
+    /// `*15`: a supervisor shall help.
+    Help,
     /// `*16`: a wrap-up after this talk, or more time in the present one.
     WrapUp,
 }
@@ -73,8 +75,6 @@ pub enum Refusal {
     Forbidden,
     /// There is no such number: 404.
     NotFound,
-    /// A documented code that this build does not have yet: 501.
-    NotBuilt,
 }
 
 impl Route {
@@ -188,12 +188,12 @@ fn feature<'a>(
         }
         ("13", "") => agent_only(Feature::LogOut),
         ("14", "") => agent_only(Feature::FinishWrapUp),
+        ("15", "") => agent_only(Feature::Help),
         ("16", "") => agent_only(Feature::WrapUp),
         ("43", "") => Route::Echo,
         ("81", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Listen),
         ("82", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Whisper),
         ("83", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Barge),
-        ("15", "") => Route::Refuse(Refusal::NotBuilt),
         _ => Route::Refuse(Refusal::NotFound),
     }
 }

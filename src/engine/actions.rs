@@ -213,6 +213,7 @@ impl Engine {
             Feature::Ready => Wish::Ready,
             Feature::Pause(code) => Wish::Pause(code),
             Feature::NoPause => return,
+            Feature::Help => return self.raise_hand(now, id, agent),
             Feature::LogOut => Wish::Logout,
             Feature::FinishWrapUp => Wish::FinishWrapUp,
             Feature::WrapUp => Wish::WrapUp,
@@ -227,6 +228,7 @@ impl Engine {
         self.call_outs.remove(&id);
         self.rejoins.forget(id);
         self.callback_call_ended(now, id);
+        self.helper_gone(now, id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }

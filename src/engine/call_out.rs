@@ -16,12 +16,19 @@ use super::{Engine, Home, Owner};
 pub(super) const HOPS: u8 = 70;
 
 impl Engine {
-    /// Rings the phone of `user`; when he answers, `route` begins. What he sees is a call of `about`.
+    /// Rings the phone of `user`, in a call whose name is returned; when he answers, `route` begins. What he sees is a call of
+    /// `about`.
     ///
     /// # Errors
     ///
     /// The SIP status that says why not: 480 he has no phone, 488 it must be encrypted and cannot be, 503 no port.
-    pub(super) fn call_out(&mut self, now: Instant, user: AgentId, route: Route, about: &AgentId) -> Result<(), u16> {
+    pub(super) fn call_out(
+        &mut self,
+        now: Instant,
+        user: AgentId,
+        route: Route,
+        about: &AgentId,
+    ) -> Result<CallId, u16> {
         if self.draining {
             return Err(503);
         }
@@ -72,7 +79,7 @@ impl Engine {
         self.calls.insert(id, Call::calling_out(now, setup));
         self.call_outs.insert(id, invite);
         self.with_call(now, id, |call, context| call.start(context));
-        Ok(())
+        Ok(id)
     }
 
     /// The port is open: the INVITE goes out.
@@ -100,6 +107,7 @@ impl Engine {
         let answered = self.calls.get(&id).filter(|call| call.is_answered());
         if let Some(Route::Supervise(agent, mode)) = answered.map(Call::route) {
             let (agent, mode) = (agent.clone(), *mode);
+            self.helper_came(id);
             self.begin_listening(now, id, agent, mode);
         }
     }

@@ -26,7 +26,6 @@ impl Engine {
         match route {
             Route::Dial(_) | Route::Direct(_) => {}
             Route::Refuse(Refusal::NotFound) => return Err(404),
-            Route::Refuse(Refusal::NotBuilt) => return Err(501),
             Route::Refuse(Refusal::Forbidden) => return Err(403),
             // Neither a queue nor a flow is somebody to talk with.
             Route::Flow(_) | Route::Queue(_) | Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone => {

@@ -90,7 +90,6 @@ impl Engine {
         match &route {
             Route::Refuse(Refusal::Forbidden) => return Err(Door::shut(403)),
             Route::Refuse(Refusal::NotFound) => return Err(Door::shut(404)),
-            Route::Refuse(Refusal::NotBuilt) => return Err(Door::shut(501)),
             Route::Direct(agent) if !self.may_ring(agent) => return Err(Door::shut(486)),
             Route::Supervise(agent, _) if !self.has_room_for_ear(agent) => return Err(Door::shut(486)),
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) | Route::Feature(_) => {}

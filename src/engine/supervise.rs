@@ -285,14 +285,14 @@ impl Engine {
             (None, Switch::Mode(_)) if !self.has_room_for_ear(agent) => Err(SuperviseError::Full),
             (None, Switch::Mode(_)) => {
                 let rung = self.call_out(now, supervisor, route, agent);
-                rung.map(|()| Supervised::Ringing).map_err(SuperviseError::Unreachable)
+                rung.map(|_| Supervised::Ringing).map_err(SuperviseError::Unreachable)
             }
         };
         self.pump(now);
         done
     }
 
-    fn supervision(&self, supervisor: &AgentId, agent: &AgentId, mode: SupervisionMode) -> Route {
+    pub(super) fn supervision(&self, supervisor: &AgentId, agent: &AgentId, mode: SupervisionMode) -> Route {
         let agents = &self.settings.floor.agents;
         let queues_of = |agent: &str| agents.get(agent).map(|a| &a.queues);
         route::supervise(&self.settings.call, queues_of, supervisor, agent.as_str(), mode)

@@ -47,7 +47,6 @@ impl Engine {
         match route {
             Route::Refuse(Refusal::Forbidden) => return Err(403),
             Route::Refuse(Refusal::NotFound) => return Err(404),
-            Route::Refuse(Refusal::NotBuilt) => return Err(501),
             Route::Flow(_) | Route::Queue(_) | Route::Dial(_) | Route::Direct(_) => {}
             Route::Feature(_) | Route::Supervise(..) | Route::Echo | Route::Tone => return Err(403),
         }

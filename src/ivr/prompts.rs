@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 35] = [
+pub const OWN: [&str; 37] = [
     "position_1",
     "position_2",
     "position_3",
@@ -56,6 +56,8 @@ pub const OWN: [&str; 35] = [
     "code_logged_out",
     "code_wrap_up",
     "code_wrap_up_more",
+    "code_help",
+    "code_no_help",
 ];
 
 /// One prompt in one language.

@@ -328,6 +328,7 @@ impl Story {
             | Kind::Unregistered { .. }
             | Kind::AgentState { .. }
             | Kind::OffersMissed { .. }
+            | Kind::HelpAsked { .. }
             | Kind::PauseOver { .. }
             | Kind::AgentRepaired { .. } => return None,
         })

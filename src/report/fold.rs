@@ -369,6 +369,10 @@ impl Tracked {
                 push(&mut self.record.trouble, Trouble { at, code: code.clone(), detail: detail.clone() });
                 step(&mut self.record, at, format!("trouble {code}: {detail}"));
             }
+            Kind::HelpAsked { supervisor } => {
+                let who = supervisor.as_ref().map_or("no supervisor is free".to_owned(), |id| format!("{id} is rung"));
+                step(&mut self.record, at, format!("the agent asks for help: {who}"));
+            }
             Kind::ReasonGiven { by, reason } => {
                 step(&mut self.record, at, format!("{} says {reason}", word(by)));
             }

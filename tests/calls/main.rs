@@ -14,6 +14,7 @@ mod dial;
 mod direct;
 mod doors;
 mod flows;
+mod help;
 mod hours;
 mod house;
 mod identity;

@@ -82,9 +82,13 @@ impl Model {
     /// He hung up while he waited.
     pub fn hung_up(&mut self, now: Instant, call: &CallId, since: Instant) {
         let claim = &self.excess.claims[call];
-        let is_on = self.config.queues.get(&claim.asked).is_some_and(|queue| queue.resume_within.is_some());
-        if let Some(number) = claim.number.clone().filter(|_| is_on && claim.resumes < 2) {
-            self.excess.gone.insert((claim.asked.clone(), number), (now, since, claim.resumes));
+        let within = self.config.queues.get(&claim.asked).and_then(|queue| queue.resume_within);
+        let (Some(number), Some(within)) = (claim.number.clone(), within) else { return };
+        // Whoever is forgotten now is not remembered again when a reload gives more time.
+        let asked = claim.asked.clone();
+        self.excess.gone.retain(|(of, _), (at, ..)| *of != asked || now - *at <= within);
+        if claim.resumes < 2 {
+            self.excess.gone.insert((asked, number), (now, since, claim.resumes));
         }
     }
 
