@@ -173,7 +173,7 @@ fn queue(name: &QueueName, other: bool) -> QueueConfig {
         let per_agent = Some(Bound { on: 2, off: 1 });
         queue.overflow = match other {
             true => {
-                Overflow { way: Way::Queue("all".into()), wait: Some(Duration::from_secs(30)), ..Overflow::default() }
+                Overflow { way: Way::Queue("all".into()), wait: Some(Duration::from_secs(15)), ..Overflow::default() }
             }
             false => Overflow { way: Way::Number("500".to_owned()), per_agent, ..Overflow::default() },
         };
