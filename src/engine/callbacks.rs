@@ -100,8 +100,8 @@ pub enum BookError {
     /// Nothing says how the number is reached.
     #[error("no trunk leads there: say it by `dial` in the queue's `callback`")]
     NoWay,
-    /// `[outbound]` holds the number back.
-    #[error("`[outbound]` lets nobody call this number")]
+    /// `[outbound]` holds the number back, or it is an emergency number.
+    #[error("nobody is called back at this number: `[outbound]` or `[centre] emergency` holds it back")]
     Denied,
     /// There are very many already.
     #[error("too many calls back are booked")]
@@ -226,10 +226,12 @@ impl Engine {
             None => (String::new(), None),
         };
         let target = self.way_back(&config, trunk.as_deref()).ok_or(BookError::NoWay)?;
-        if let DialTarget::Trunks(names) = &target
-            && !self.is_emergency(&number)
-            && self.may_be_reached(&number, names).is_err()
-        {
+        // Whoever shows an emergency number as his own is a joker.
+        let is_held = match &target {
+            DialTarget::Trunks(names) => self.may_be_reached(&number, names).is_err(),
+            DialTarget::Address { .. } => false,
+        };
+        if is_held || self.is_emergency(&number) {
             return Err(BookError::Denied);
         }
         if self.callbacks.list.len() >= BOOKED_MAX {
@@ -502,8 +504,13 @@ impl Engine {
 
     /// A rule of the floor took his place away: his queue is gone.
     pub(super) fn callback_left(&mut self, now: Instant, call: CallId) {
-        if let Some(id) = self.callbacks.by_call.get(&call).copied() {
-            self.give_up_callback(now, id, CallbackResult::Cancelled);
+        let Some(id) = self.callbacks.by_call.get(&call).copied() else { return };
+        match self.calls.contains_key(&call) {
+            // Its end says that of the call back.
+            true => self.with_call(now, call, |call, context| {
+                call.end(context, Party::System, EndReason::NoAgents, 480);
+            }),
+            false => self.give_up_callback(now, id, CallbackResult::Cancelled),
         }
     }
 

@@ -393,6 +393,46 @@ fn f15_what_cannot_be_booked_is_refused_and_what_is_can_be_taken_back() {
     centre.nothing_is_left();
 }
 
+/// The queue is gone by a reload: whoever was about to be called is called no more, how far it had come.
+#[test]
+fn f15_a_queue_that_is_gone_calls_nobody_back() {
+    for mode in [CallbackMode::AgentFirst, CallbackMode::CustomerFirst] {
+        let mut centre = centre(mode);
+        books(&mut centre, 1, NUMBER);
+        centre.want("101", Wish::Ready);
+        let rung = match mode {
+            CallbackMode::AgentFirst => {
+                let agent = centre.rung(desk(101));
+                centre.says(&agent, "603 Decline");
+                None
+            }
+            CallbackMode::CustomerFirst => {
+                let customer = centre.rung(addr(FAR));
+                centre.says(&customer, "180 Ringing");
+                Some(customer)
+            }
+        };
+        let mut settings = centre.settings.clone();
+        settings.floor.queues.remove("support");
+        centre.command(hatif::engine::Command::Reload(Box::new(settings)));
+        if let Some(customer) = rung {
+            centre.cancelled(&customer);
+        }
+        assert_eq!(results(&centre), [("ended", CallbackResult::Cancelled, 0)]);
+        centre.nothing_is_left();
+    }
+}
+
+/// Nobody has Hatif call the police.
+#[test]
+fn f15_emergency_numbers_are_not_called_back() {
+    let mut centre = Centre::with(|settings: &mut Settings| {
+        calls_back(CallbackMode::AgentFirst)(settings);
+        settings.sip.guard.emergency.insert("911".to_owned());
+    });
+    assert_eq!(book(&mut centre, "support", Some("911")), Err(BookError::Denied));
+}
+
 #[test]
 fn f15_a_flow_books_and_goes_on() {
     let mut centre = centre(CallbackMode::AgentFirst);
