@@ -158,7 +158,7 @@ impl Floor {
         }
         if let Some(queue) = self.queues.get_mut(&caller.queue) {
             queue.order.remove(&caller.place);
-            queue.kept -= usize::from(caller.claim.callback.is_some());
+            queue.kept = queue.kept.saturating_sub(usize::from(caller.claim.callback.is_some()));
         }
         if let Some(lane) = self.lanes.get_mut(caller.lane) {
             lane.callers = lane.callers.saturating_sub(1);
