@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use hatif::acd::config::{AgentConfig, FloorConfig, QueueConfig, Strategy};
-use hatif::acd::{Floor, Input, Output, Wish};
+use hatif::acd::{Arrival, Floor, Input, Output, Wish};
 use hatif::id::{AgentId, CallId, OfferId, QueueName};
 use hatif::journal::{OfferResult, StateCause};
 
@@ -155,8 +155,7 @@ fn announcements() {
 }
 
 fn enqueue(call: CallId, queue: QueueName, skills: Vec<String>, priority: u32) -> Input {
-    let (segment, max_wait, transferred, last_agent, number) = (None, None, None, None, None);
-    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number, callback: None }
+    Input::Enqueue(Arrival { skills, priority, ..Arrival::new(call, queue) })
 }
 
 fn timed(event: impl FnOnce()) -> u64 {

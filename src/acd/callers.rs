@@ -7,7 +7,7 @@ use super::deadline::Due;
 use super::floor::{Floor, after};
 use super::lane::{Caller, Claim};
 use super::matching::{ms, u32_of};
-use super::{Output, Way};
+use super::{Arrival, Output, Way};
 use crate::id::{CallId, QueueName};
 use crate::journal::{About, Kind, OfferResult, QueueOutcome};
 
@@ -24,6 +24,18 @@ pub(super) struct Entrance {
 }
 
 impl Floor {
+    /// Somebody comes, or a place is to be kept for him.
+    pub(super) fn arrives(&mut self, now: Instant, arrival: Arrival) {
+        let Arrival { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number, callback } =
+            arrival;
+        let (since, asked, hops, resumes) = (transferred.unwrap_or(now), queue.clone(), 0, 0);
+        let claim = Claim { skills, priority, segment, since, hops, last_agent, number, asked, resumes, callback };
+        match callback {
+            Some(callback) => self.keep_place(now, call, &queue, claim, callback),
+            None => self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some()),
+        }
+    }
+
     /// A caller enters a queue; see [`super::Input::Enqueue`].
     pub(super) fn enqueue(
         &mut self,

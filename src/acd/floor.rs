@@ -8,7 +8,7 @@ use slab::Slab;
 use super::agent::{Agent, Counted, Shown, State};
 use super::config::{FloorConfig, PauseRules};
 use super::deadline::{Deadlines, Due, Slot};
-use super::lane::{Caller, Claim, Lane, Offer, Queue};
+use super::lane::{Caller, Lane, Offer, Queue};
 use super::matching::ms;
 use super::resume::KeptPlaces;
 use super::strategy::Dice;
@@ -91,27 +91,7 @@ impl Floor {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.turns += 1;
         match input {
-            Input::Enqueue {
-                call,
-                queue,
-                skills,
-                priority,
-                segment,
-                max_wait,
-                transferred,
-                last_agent,
-                number,
-                callback,
-            } => {
-                let (since, asked) = (transferred.unwrap_or(now), queue.clone());
-                let (hops, resumes) = (0, 0);
-                let claim =
-                    Claim { skills, priority, segment, since, hops, last_agent, number, asked, resumes, callback };
-                match callback {
-                    Some(callback) => self.keep_place(now, call, &queue, claim, callback),
-                    None => self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some()),
-                }
-            }
+            Input::Enqueue(arrival) => self.arrives(now, arrival),
             Input::Reached { call } => self.reached(now, call),
             Input::Refuse { call, queue, outcome } => {
                 self.leave(now, call, QueueOutcome::Transferred);

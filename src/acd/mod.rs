@@ -93,6 +93,52 @@ pub enum Wish {
     WrapUp,
 }
 
+/// A caller who enters a queue, and what he comes with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Arrival {
+    /// The caller.
+    pub call: CallId,
+    /// The queue. One that does not exist gives [`Output::Left`] with `NoAgents`.
+    pub queue: QueueName,
+    /// Skills asked for in addition to the queue's own ([`Skill`] has the syntax). One that cannot be read
+    /// is left out and journalled as trouble.
+    pub skills: Vec<String>,
+    /// Head start in minutes of waiting.
+    pub priority: u32,
+    /// What kind of caller he is, for the head start his queue gives it.
+    pub segment: Option<String>,
+    /// The longest wait for this caller; `None` = the queue's.
+    pub max_wait: Option<Duration>,
+    /// Since when he has waited, in whichever queue, when somebody transferred him here: he keeps the place that
+    /// gives him. His wait in this queue counts from now on.
+    pub transferred: Option<Instant>,
+    /// Who talked with him last, for a queue that is `sticky`.
+    pub last_agent: Option<AgentId>,
+    /// His number, by which he is known when he hangs up and calls again; `None` for one who does not show it.
+    pub number: Option<String>,
+    /// Nobody is on the line: the place is kept for who is called back when his turn comes. `transferred` says since
+    /// when he has waited; longest waits, bounds and announcements of the queue do not concern him.
+    pub callback: Option<Callback>,
+}
+
+impl Arrival {
+    /// Of somebody who asks for nothing but the queue.
+    pub fn new(call: CallId, queue: QueueName) -> Self {
+        Self {
+            call,
+            queue,
+            skills: Vec::new(),
+            priority: 0,
+            segment: None,
+            max_wait: None,
+            transferred: None,
+            last_agent: None,
+            number: None,
+            callback: None,
+        }
+    }
+}
+
 /// What the floor is told. Unknown agents, calls and offers are ignored, except in [`Input::Answered`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Input {
@@ -120,31 +166,7 @@ pub enum Input {
         by: StateCause,
     },
     /// A caller enters a queue. A caller who is in a queue already leaves it first (outcome `Transferred`).
-    Enqueue {
-        /// The caller.
-        call: CallId,
-        /// The queue. One that does not exist gives [`Output::Left`] with `NoAgents`.
-        queue: QueueName,
-        /// Skills asked for in addition to the queue's own ([`Skill`] has the syntax). One that cannot be read
-        /// is left out and journalled as trouble.
-        skills: Vec<String>,
-        /// Head start in minutes of waiting.
-        priority: u32,
-        /// What kind of caller he is, for the head start his queue gives it.
-        segment: Option<String>,
-        /// The longest wait for this caller; `None` = the queue's.
-        max_wait: Option<Duration>,
-        /// Since when he has waited, in whichever queue, when somebody transferred him here: he keeps the place that
-        /// gives him. His wait in this queue counts from now on.
-        transferred: Option<Instant>,
-        /// Who talked with him last, for a queue that is `sticky`.
-        last_agent: Option<AgentId>,
-        /// His number, by which he is known when he hangs up and calls again; `None` for one who does not show it.
-        number: Option<String>,
-        /// Nobody is on the line: the place is kept for who is called back when his turn comes. `transferred` says since
-        /// when he has waited; longest waits, bounds and announcements of the queue do not concern him.
-        callback: Option<Callback>,
-    },
+    Enqueue(Arrival),
     /// Who is called back has answered, by [`Callback::customer_first`]: he waits like any other from now on. The agent
     /// reserved for him is rung.
     Reached {

@@ -108,19 +108,10 @@ impl Engine {
                 // Whom an agent sends on does not wait for just that agent.
                 let known = number.as_ref().filter(|_| transferred.is_none());
                 let last_agent = known.and_then(|number| self.regulars.agent_of(number).cloned());
-                let input = acd::Input::Enqueue {
-                    call: id,
-                    queue,
-                    skills,
-                    priority,
-                    segment,
-                    max_wait,
-                    transferred,
-                    last_agent,
-                    number,
-                    callback: None,
-                };
-                self.tell_floor(now, input);
+                let plain = acd::Arrival::new(id, queue);
+                let arrival =
+                    acd::Arrival { skills, priority, segment, max_wait, transferred, last_agent, number, ..plain };
+                self.tell_floor(now, acd::Input::Enqueue(arrival));
                 if transferred.is_some() && self.floor.position(id).is_some() {
                     self.with_call(now, id, Call::handle_queued);
                 }

@@ -379,19 +379,10 @@ impl Engine {
         if let Some(pending) = self.callbacks.list.get_mut(&id) {
             pending.has_entered = true;
         }
-        let input = acd::Input::Enqueue {
-            call,
-            queue,
-            skills,
-            priority,
-            segment,
-            max_wait: None,
-            transferred,
-            last_agent,
-            number: Some(number),
-            callback: Some(callback),
-        };
-        self.tell_floor(now, input);
+        let (number, callback) = (Some(number), Some(callback));
+        let plain = acd::Arrival::new(call, queue);
+        let arrival = acd::Arrival { skills, priority, segment, transferred, last_agent, number, callback, ..plain };
+        self.tell_floor(now, acd::Input::Enqueue(arrival));
     }
 
     /// The floor has an agent for who is called back as this call: the call begins. Nothing when it has begun.

@@ -5,23 +5,9 @@ use crate::acd::Callback;
 
 /// He has waited for `waited` seconds, and is called back.
 fn kept(w: &mut World, n: u64, waited: f64, customer_first: bool) -> Vec<Output> {
-    let since = w.now.checked_sub(Duration::from_secs_f64(waited));
-    let (call, queue, number) = (call(n), SUPPORT.into(), Some(format!("05{n:02}")));
-    let (skills, priority, segment, max_wait, last_agent) = (Vec::new(), 0, None, None, None);
-    let callback = Some(Callback { customer_first, ring_s: 45, again: false });
-    let transferred = since;
-    w.input(Input::Enqueue {
-        call,
-        queue,
-        skills,
-        priority,
-        segment,
-        max_wait,
-        transferred,
-        last_agent,
-        number,
-        callback,
-    })
+    let transferred = w.now.checked_sub(Duration::from_secs_f64(waited));
+    let (number, callback) = (Some(format!("05{n:02}")), Some(Callback { customer_first, ring_s: 45, again: false }));
+    w.arrives(Arrival { transferred, number, callback, ..Arrival::new(call(n), SUPPORT.into()) })
 }
 
 fn begins(out: &[Output], n: u64) -> bool {

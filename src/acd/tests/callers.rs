@@ -187,18 +187,8 @@ fn who_waited_longest_allowed_leaves_by_timeout_even_while_it_rings() {
     w.queue(SUPPORT).max_wait = Duration::from_secs(20);
     w.apply();
     w.enqueue(1);
-    let input = Input::Enqueue {
-        call: call(2),
-        queue: SUPPORT.into(),
-        skills: vec![],
-        priority: 0,
-        segment: None,
-        max_wait: Some(Duration::from_secs(8)),
-        transferred: None,
-        last_agent: None,
-        number: None,
-        callback: None,
-    };
+    let limit = Some(Duration::from_secs(8));
+    let input = Input::Enqueue(Arrival { max_wait: limit, ..Arrival::new(call(2), SUPPORT.into()) });
     w.input(input);
     w.pass(7.9);
     assert_eq!(w.left(), []);

@@ -27,7 +27,7 @@ mod wrap_up;
 use std::time::{Duration, Instant};
 
 use super::config::{AgentConfig, FloorConfig, QueueConfig};
-use super::{Floor, Input, Output, Way, Wish};
+use super::{Arrival, Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Why};
 
@@ -124,39 +124,17 @@ impl World {
     ) -> Vec<Output> {
         let segment = segment.map(str::to_owned);
         let skills = skills.iter().map(|s| (*s).to_owned()).collect();
-        let (queue, max_wait, transferred, last_agent, number) = (queue.into(), None, None, None, None);
-        let call = call(n);
-        self.input(Input::Enqueue {
-            call,
-            queue,
-            skills,
-            priority,
-            segment,
-            max_wait,
-            transferred,
-            last_agent,
-            number,
-            callback: None,
-        })
+        self.arrives(Arrival { skills, priority, segment, ..Arrival::new(call(n), queue.into()) })
+    }
+
+    fn arrives(&mut self, arrival: Arrival) -> Vec<Output> {
+        self.input(Input::Enqueue(arrival))
     }
 
     /// A caller of `support` who shows this number, and talked with this agent last.
     fn known(&mut self, n: u64, number: Option<&str>, last: Option<&str>) -> Vec<Output> {
         let (last_agent, number) = (last.map(AgentId::from), number.map(str::to_owned));
-        let (call, queue, skills, priority) = (call(n), SUPPORT.into(), Vec::new(), 0);
-        let (segment, max_wait, transferred) = (None, None, None);
-        self.input(Input::Enqueue {
-            call,
-            queue,
-            skills,
-            priority,
-            segment,
-            max_wait,
-            transferred,
-            last_agent,
-            number,
-            callback: None,
-        })
+        self.arrives(Arrival { last_agent, number, ..Arrival::new(call(n), SUPPORT.into()) })
     }
 
     fn want(&mut self, agent: &str, wish: Wish) -> Vec<Output> {

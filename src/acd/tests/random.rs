@@ -17,7 +17,7 @@ use super::super::config::{
 };
 use super::super::skill::Skill;
 use super::super::way::{Bound, Lack, NoAgentRule, NoAgentRules, Overflow};
-use super::super::{AgentView, Callback, Floor, Input, Output, Way, Wish};
+use super::super::{AgentView, Arrival, Callback, Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Whom};
 
@@ -370,7 +370,7 @@ impl Model {
         {
             caller.is_reached |= caller.callback.take().is_some();
         }
-        if let Input::Enqueue { call, queue, last_agent, number, transferred, callback, .. } = input {
+        if let Input::Enqueue(Arrival { call, queue, last_agent, number, transferred, callback, .. }) = input {
             match callback {
                 Some(callback) => {
                     self.booked.insert(*call, (transferred.unwrap(), *callback));

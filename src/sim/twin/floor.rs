@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::figures::{Run, Stay};
 use super::{Plan, Shape, day, draw};
 use crate::acd::config::{FloorConfig, WrapUpMode};
-use crate::acd::{Floor, Input, Output, Wish, calendar};
+use crate::acd::{Arrival, Floor, Input, Output, Wish, calendar};
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentStateName, Hours, Kind, QueueOutcome, StateCause};
@@ -226,19 +226,13 @@ impl World<'_> {
             let queue = row.queue.clone();
             return self.tell(Input::Refuse { call: call(n), queue, outcome: QueueOutcome::Closed });
         }
-        let enters = Input::Enqueue {
-            call: call(n),
-            queue: row.queue.clone(),
+        let arrival = Arrival {
             skills: row.skills.clone(),
             priority: row.priority,
             segment: row.segment.clone(),
-            max_wait: None,
-            transferred: None,
-            last_agent: None,
-            number: None,
-            callback: None,
+            ..Arrival::new(call(n), row.queue.clone())
         };
-        self.tell(enters);
+        self.tell(Input::Enqueue(arrival));
         if let (Some(at), true) = (patience, self.is(n, Where::Waiting)) {
             self.set(at, Event::HangsUp(n));
         }

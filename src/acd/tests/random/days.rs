@@ -32,7 +32,8 @@ fn arrival(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls: &mut
     let waited = Duration::from_secs(dice.roll(300));
     let transferred = callback.map(|_| now.checked_sub(waited).map_or(model.start, |since| since.max(model.start)));
     let number = (dice.roll(3) != 0).then(|| dice.roll(3).to_string());
-    Input::Enqueue { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number, callback }
+    let plain = Arrival::new(call, queue);
+    Input::Enqueue(Arrival { skills, priority, segment, max_wait, transferred, last_agent, number, callback, ..plain })
 }
 
 fn random_input(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls: &mut u64, last_offer: u64) -> Input {
