@@ -24,6 +24,7 @@ mod quality;
 mod recording;
 mod rejoin;
 mod rings;
+pub mod services;
 mod speech;
 mod supervise;
 mod survival;
@@ -66,6 +67,8 @@ use help::Help;
 use mix::Voices;
 use rejoin::Rejoins;
 use rings::Ring;
+use services::Fetches;
+pub use services::{Fetch, FetchError, Method, Reply};
 use supervise::Hearing;
 pub use supervise::{SuperviseError, Supervised};
 pub use survival::Remains;
@@ -136,6 +139,13 @@ pub enum Input {
         /// The file's SHA-256 in hexadecimal.
         sha256: String,
     },
+    /// A service answered, or did not.
+    Fetched {
+        /// The number of the request.
+        id: u64,
+        /// What came of it.
+        answer: Result<Reply, FetchError>,
+    },
     /// Somebody with the right to it wants something.
     Command(Command),
 }
@@ -194,6 +204,8 @@ pub enum Output {
     Journal(Entry),
     /// Say [`Input::Committed`] when the journal is on disk up to here.
     Commit(u64),
+    /// Ask an HTTP service. Owes [`Input::Fetched`].
+    Fetch(Fetch),
     /// The last call ended after [`Command::Drain`].
     Drained,
 }
@@ -263,6 +275,8 @@ pub struct Engine {
     dials: BTreeMap<CallId, LegId>,
     /// Talks of users whose pages are gone.
     rejoins: Rejoins,
+    /// What services were asked and have not answered.
+    fetches: Fetches,
     /// Who is to be called back.
     callbacks: Callbacks,
     /// Agents who asked for help, by the line to the supervisor who is rung.
@@ -338,6 +352,7 @@ impl Engine {
             offers: BTreeMap::new(),
             dials: BTreeMap::new(),
             rejoins: Rejoins::default(),
+            fetches: Fetches::default(),
             callbacks: Callbacks::default(),
             hands: BTreeMap::new(),
             errands: VecDeque::new(),
@@ -413,6 +428,7 @@ impl Engine {
             Input::RecordingFiled { call, recording, file, sha256 } => {
                 self.journal(now, About::Call(call), Kind::RecordingFiled { recording, file, sha256 });
             }
+            Input::Fetched { id, answer } => self.fetched(now, id, answer),
             Input::Command(command) => self.handle_command(now, command),
         }
         self.pump(now);
@@ -594,6 +610,7 @@ impl Engine {
             acd::Output::Remind { call, prompt } => {
                 self.with_call(now, call, |call, context| call.handle_remind(context, prompt));
             }
+            acd::Output::Dispatch { call, queue } => self.ask_dispatch(now, call, queue),
             acd::Output::CallBack { call } => self.begin_callback(now, call),
             acd::Output::Left { call, .. } if self.callbacks.is_try(call) => self.callback_left(now, call),
             acd::Output::Left { call, outcome, way, .. } => self.with_call(now, call, |call, context| match way {

@@ -21,8 +21,8 @@ pub use callback::Booking;
 pub use hours::Hours;
 pub use places::{Binding, DialogSeed, Hop, OpenLeg};
 pub use words::{
-    AgentAction, AgentStateName, CallbackResult, EndReason, FlowOutcome, InputResult, LegRole, OfferResult, Origin,
-    Party, Purpose, QueueOutcome, StateCause, SupervisionMode, Whom,
+    AgentAction, AgentStateName, CallbackResult, DispatchResult, EndReason, FlowOutcome, InputResult, LegRole,
+    OfferResult, Origin, Party, Purpose, QueueOutcome, StateCause, SupervisionMode, Whom,
 };
 
 /// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
@@ -278,6 +278,23 @@ pub enum Kind {
         outcome: QueueOutcome,
         /// Time in the queue.
         wait_ms: u64,
+    },
+    /// The queue's dispatch service was asked who shall serve the caller.
+    Dispatched {
+        /// The queue.
+        queue: QueueName,
+        /// The service.
+        service: String,
+        /// What came of it; in all cases but the first the queue's own rules decide.
+        result: DispatchResult,
+        /// How long it took.
+        took_ms: u64,
+        /// Agents it named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        agents: Vec<AgentId>,
+        /// What else it said, or what is wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// Somebody asked to be called back; about his call, where he had one.
     CallbackBooked {

@@ -124,6 +124,7 @@ pub struct Metrics {
     queue_resumed: IntCounterVec,
     callbacks_pending: IntGaugeVec,
     callbacks: IntCounterVec,
+    service_seconds: HistogramVec,
     queue_entered: IntCounterVec,
     queue_answered: IntCounterVec,
     queue_within: IntCounterVec,
@@ -303,6 +304,12 @@ impl Metrics {
                 &["queue"],
             ),
             callbacks_pending: m.gauges("callbacks_pending", "Customers who are to be called back", &["queue"]),
+            service_seconds: m.histogram(
+                "service_seconds",
+                "Requests to HTTP services, by what came of them",
+                &["service", "result"],
+                SETUP,
+            ),
             callbacks: m.counters(
                 "callbacks_total",
                 "Calls back that were booked, and how they ended",
@@ -387,6 +394,10 @@ impl Metrics {
         match &entry.kind {
             Kind::CallbackBooked { booking } => {
                 self.callbacks.with_label_values(&[booking.queue.as_str(), "booked"]).inc();
+            }
+            Kind::Dispatched { service, result, took_ms, .. } => {
+                let took = self.service_seconds.with_label_values(&[service.as_str(), result.as_str()]);
+                took.observe(Duration::from_millis(*took_ms).as_secs_f64());
             }
             Kind::CallbackEnded { queue, result, .. } => {
                 self.callbacks.with_label_values(&[queue.as_str(), result.as_str()]).inc();

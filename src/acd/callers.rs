@@ -9,7 +9,7 @@ use super::lane::{Caller, Claim};
 use super::matching::{ms, u32_of};
 use super::{Arrival, Output, Way};
 use crate::id::{CallId, QueueName};
-use crate::journal::{About, Kind, OfferResult, QueueOutcome};
+use crate::journal::{About, Kind, OfferResult, QueueOutcome, Whom};
 
 /// How a caller enters a queue.
 #[derive(Debug)]
@@ -29,7 +29,9 @@ impl Floor {
         let Arrival { call, queue, skills, priority, segment, max_wait, transferred, last_agent, number, callback } =
             arrival;
         let (since, asked, hops, resumes) = (transferred.unwrap_or(now), queue.clone(), 0, 0);
-        let claim = Claim { skills, priority, segment, since, hops, last_agent, number, asked, resumes, callback };
+        let chosen = None;
+        let claim =
+            Claim { skills, priority, segment, since, hops, last_agent, chosen, number, asked, resumes, callback };
         match callback {
             Some(callback) => self.keep_place(now, call, &queue, claim, callback),
             None => self.enqueue(now, call, &queue, claim, max_wait, transferred.is_some()),
@@ -85,6 +87,9 @@ impl Floor {
         let overdue_at = claim.overdue_at(config).filter(|at| *at > now);
         let (callback, times) = (claim.callback.is_some(), config.times(now, &claim));
         let leave_at = own_end.or(times.leave_at);
+        // While somebody outside is asked who shall serve him, there is nothing to tell.
+        let asks_until = sticky.filter(|sticky| sticky.whom == Whom::Dispatch).map(|sticky| sticky.until);
+        let announce_at = times.announce_at.map(|at| asks_until.unwrap_or(at));
         let Claim { skills, priority, segment, .. } = claim.clone();
         let caller = Caller {
             queue: queue.clone(),
@@ -99,7 +104,7 @@ impl Floor {
             has_own_max_wait: own_end.is_some(),
             leave_at,
             overflow_at,
-            announce_at: times.announce_at,
+            announce_at,
             offers: Vec::new(),
             more_at: None,
             remind_at: times.remind_at,
@@ -112,7 +117,7 @@ impl Floor {
         self.deadlines.set(caller.overflow_at, Due::Overflow(call));
         self.deadlines.set(caller.announce_at, Due::Announce(call));
         self.deadlines.set(caller.remind_at, Due::Remind(call));
-        let is_announced = caller.announce_at.is_some();
+        let is_announced = caller.announce_at.is_some() && asks_until.is_none();
         self.callers.insert(call, caller);
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.order.insert(place);

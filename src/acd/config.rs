@@ -112,6 +112,8 @@ pub struct QueueConfig {
     pub max_waiting: u32,
     /// Skills asked of the agent by default (all of them).
     pub skills: Vec<String>,
+    /// A service outside is asked about each caller first. `None` = no, the default.
+    pub dispatch: Option<DispatchTimes>,
     /// Whom callers get before all others, for some time. Nobody by default.
     pub sticky: StickyConfig,
     /// Who may serve those who have waited for some time; in the order of [`Step::after`]. Empty by default.
@@ -204,6 +206,15 @@ pub struct StickyConfig {
     pub group: Option<String>,
     /// For so long. Default 0.
     pub group_time: Duration,
+}
+
+/// How long callers wait for a service outside that is asked who shall serve them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DispatchTimes {
+    /// Its answer must be there within this time; then the queue's own rules decide.
+    pub timeout: Duration,
+    /// Agents whom it names serve the caller alone for so long.
+    pub hold: Duration,
 }
 
 /// One step of a queue's ladder: who may serve a caller who has waited so long.
@@ -321,6 +332,7 @@ impl QueueConfig {
             max_wait: Duration::from_secs(600),
             max_waiting: 1_000,
             skills: Vec::new(),
+            dispatch: None,
             sticky: StickyConfig::default(),
             ladder: Vec::new(),
             weight: 1,

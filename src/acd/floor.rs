@@ -105,6 +105,7 @@ impl Floor {
             Input::CallGone { call } => self.call_gone(now, call),
             Input::Reachable { agent, reachable } => self.at(&agent, |f, slot| f.reachable(now, slot, reachable)),
             Input::PhoneLost { agent } => self.at(&agent, |f, slot| f.phone_lost(now, slot)),
+            Input::Dispatched { call, choice } => self.dispatched(now, call, choice),
             Input::Want { agent, wish, by } => self.at(&agent, |f, slot| f.want(now, slot, wish, by)),
             Input::TalkEnded { agent, call } => self.at(&agent, |f, slot| f.talk_ended(now, slot, call)),
             Input::Hold { agent, on } => self.at(&agent, |f, slot| f.hold(now, slot, on)),

@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Output;
 use super::config::QueueConfig;
 use super::deadline::{Deadlines, Due};
 use super::floor::Floor;
@@ -37,8 +38,8 @@ impl QueueConfig {
     /// True when the caller does not stay here while nobody is there.
     pub(super) fn is_skipped(&self, stage: &Stage) -> bool {
         match stage {
-            Stage::Base => false,
-            Stage::Last(_) | Stage::Group => true,
+            Stage::Base | Stage::Asking => false,
+            Stage::Chosen(_) | Stage::Last(_) | Stage::Group => true,
             Stage::Step(done) => {
                 let step = done.checked_sub(1).and_then(|at| self.ladder.get(at));
                 *done < self.ladder.len() && step.is_some_and(|step| step.skip_unstaffed)
@@ -135,6 +136,9 @@ impl Floor {
         if whom != before {
             let agent = caller.claim.last_agent.clone().filter(|_| whom == Some(Whom::LastAgent));
             self.journal(About::Call(call), Kind::Sticky { queue: queue.clone(), whom, agent });
+            if whom == Some(Whom::Dispatch) {
+                self.outputs.push_back(Output::Dispatch { call, queue: queue.clone() });
+            }
         }
         if steps != done {
             let name = self.queues.get(&queue).and_then(|q| q.config.step_name(steps));

@@ -4,12 +4,14 @@
 //! of an agent's lanes. So its cost depends on the number of different needs, not on the length of a queue.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Callback;
 use super::agent::{CLASSES, Counted};
 use super::config::{AgentConfig, QueueConfig};
 use super::deadline::Slot;
+use super::dispatch::Chosen;
 use super::estimate::{Pace, Recent};
 use super::nobody::Deserted;
 use super::overflow::Over;
@@ -52,6 +54,8 @@ pub(super) struct Claim {
     pub hops: u8,
     /// Who talked with him last.
     pub last_agent: Option<AgentId>,
+    /// Whom the dispatch service named.
+    pub chosen: Option<Arc<Chosen>>,
     /// His number, when he shows it.
     pub number: Option<String>,
     /// The queue he asked for, whatever rules sent him to.
@@ -72,6 +76,7 @@ impl Claim {
             since: now,
             hops: 0,
             last_agent: None,
+            chosen: None,
             number: None,
             asked: queue.clone(),
             resumes: 0,

@@ -21,6 +21,7 @@ mod callback;
 mod callers;
 mod deadline;
 mod desk;
+mod dispatch;
 mod divert;
 mod estimate;
 mod floor;
@@ -58,6 +59,7 @@ use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause};
 
 pub use callback::Callback;
+pub use dispatch::{Choice, ClaimView};
 pub use estimate::Estimate;
 pub use floor::Floor;
 pub use misses::Misses;
@@ -172,6 +174,14 @@ pub enum Input {
     Reached {
         /// The caller.
         call: CallId,
+    },
+    /// The service that was asked about the caller by [`Output::Dispatch`] said this, or nothing of use: the default. Nothing
+    /// when he waits for it no more.
+    Dispatched {
+        /// The caller.
+        call: CallId,
+        /// What it said.
+        choice: Choice,
     },
     /// The caller pressed a key while he waited; nothing when it is none of the queue's `exit_keys`.
     Key {
@@ -296,6 +306,14 @@ pub enum Output {
     Discard {
         /// Which ring.
         offer: OfferId,
+    },
+    /// Ask the queue's dispatch service who shall serve the caller. [`Input::Dispatched`] is owed; when it does not come within
+    /// [`config::DispatchTimes::timeout`] the floor goes on without it.
+    Dispatch {
+        /// The caller.
+        call: CallId,
+        /// The queue he waits in.
+        queue: QueueName,
     },
     /// Tell the caller his place.
     Announce {

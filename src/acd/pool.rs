@@ -5,11 +5,13 @@
 //! agent belongs to the first pool that takes him; agents of an earlier pool are taken first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::agent::Agent;
 use super::config::{AgentConfig, QueueConfig, Step, StepMode};
 use super::deadline::{Due, Slot};
+use super::dispatch::Chosen;
 use super::floor::Floor;
 use super::lane::Lane;
 use super::skill::Skill;
@@ -24,6 +26,10 @@ const EMPTY_LANES_MAX: usize = 64;
 pub(super) enum Stage {
     /// Of the lane that counts all agents of the queue; no caller is there.
     Base,
+    /// Nobody serves him yet: a service outside is asked who shall.
+    Asking,
+    /// Those whom it named serve him alone.
+    Chosen(Arc<Chosen>),
     /// His last agent serves him alone.
     Last(AgentId),
     /// The preferred group serves him alone.
@@ -36,19 +42,19 @@ impl Stage {
     /// How many steps of the ladder are done.
     pub fn steps(&self) -> usize {
         match self {
-            Self::Base | Self::Last(_) | Self::Group => 0,
+            Self::Base | Self::Asking | Self::Chosen(_) | Self::Last(_) | Self::Group => 0,
             Self::Step(done) => *done,
         }
     }
 
     /// Its callers wait for somebody before all others, for some time.
     pub fn is_sticky(&self) -> bool {
-        matches!(self, Self::Last(_) | Self::Group)
+        matches!(self, Self::Asking | Self::Chosen(_) | Self::Last(_) | Self::Group)
     }
 
-    /// Its lane is for one agent, and goes with its last caller.
+    /// Its lane is for agents of one caller, and goes with its last caller.
     pub fn is_personal(&self) -> bool {
-        matches!(self, Self::Last(_))
+        matches!(self, Self::Chosen(_) | Self::Last(_))
     }
 }
 
@@ -79,6 +85,8 @@ pub(super) enum Who {
     Members,
     /// This one, if he serves it.
     Member(AgentId),
+    /// These, if they serve it.
+    Chosen(Arc<Chosen>),
     Named {
         agents: BTreeSet<AgentId>,
         groups: BTreeSet<String>,
@@ -101,6 +109,7 @@ impl Pool {
         match &self.who {
             Who::Members => agent.queues.contains(queue),
             Who::Member(id) => agent.id == *id && agent.queues.contains(queue),
+            Who::Chosen(chosen) => chosen.agents.contains(&agent.id) && agent.queues.contains(queue),
             Who::Named { agents, groups } => {
                 agents.contains(&agent.id) || agent.groups.iter().any(|group| groups.contains(group))
             }
@@ -196,6 +205,9 @@ impl QueueConfig {
         let members = |needs| Pool { step: 0, who: Who::Members, needs };
         let pools = match stage {
             Stage::Base => vec![members(Vec::new())],
+            Stage::Asking => Vec::new(),
+            // What they must be able to do is for who named them to judge.
+            Stage::Chosen(chosen) => vec![Pool { step: 0, who: Who::Chosen(Arc::clone(chosen)), needs: Vec::new() }],
             Stage::Last(agent) => vec![Pool { step: 0, who: Who::Member(agent.clone()), needs }],
             Stage::Group => {
                 let groups = self.sticky.group.iter().cloned().collect();
@@ -223,7 +235,7 @@ impl QueueConfig {
         match stage {
             Stage::Base => pools.map(|pool| Pool { needs: Vec::new(), ..pool }).collect(),
             // While they wait for somebody he is there, and nothing else is asked.
-            Stage::Last(_) | Stage::Group => Vec::new(),
+            Stage::Asking | Stage::Chosen(_) | Stage::Last(_) | Stage::Group => Vec::new(),
             Stage::Step(_) => pools.collect(),
         }
     }
@@ -322,8 +334,13 @@ impl Floor {
     /// Agents who may belong to a lane of this queue: its members, or one of them, and all where groups or steps of a
     /// ladder name others.
     pub(super) fn candidates_of(&self, name: &QueueName, lane: &Lane) -> Vec<Slot> {
-        if let Stage::Last(agent) = &lane.key.0 {
-            return self.by_name.get(agent).copied().into_iter().collect();
+        match &lane.key.0 {
+            Stage::Asking => return Vec::new(),
+            Stage::Last(agent) => return self.by_name.get(agent).copied().into_iter().collect(),
+            Stage::Chosen(chosen) => {
+                return chosen.agents.iter().filter_map(|agent| self.by_name.get(agent).copied()).collect();
+            }
+            Stage::Base | Stage::Group | Stage::Step(_) => {}
         }
         let is_of_members = lane.pools.iter().chain(&lane.later).all(|pool| matches!(pool.who, Who::Members));
         match self.queues.get(name) {

@@ -38,6 +38,19 @@ pub struct CallConfig {
     pub profiles: BTreeMap<AgentId, LegProfile>,
     /// How callers of queues are called back; queues that are not here call nobody back.
     pub callbacks: BTreeMap<QueueName, CallbackConfig>,
+    /// The service that is asked who shall serve a queue's callers; queues that are not here ask nobody.
+    pub dispatch: BTreeMap<QueueName, DispatchConfig>,
+}
+
+/// Who is asked who shall serve a caller.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DispatchConfig {
+    /// Name of the service.
+    pub service: String,
+    /// Where, behind its address.
+    pub path: String,
+    /// How long it may take.
+    pub timeout: Duration,
 }
 
 /// `callback` of a queue.

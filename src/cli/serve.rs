@@ -24,6 +24,7 @@ use crate::id::RecordingId;
 use crate::io::driver::{self, Driver, Outlets};
 use crate::io::media::{Counters, LATENESS_MS, MediaLines, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
+use crate::io::services::Services;
 use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::media::dtls::Identity;
@@ -254,7 +255,9 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let names = Names::new(runtime, inbox.clone());
     names.set(&config.sip, &config.streams.dns);
     let drained = Arc::new(tokio::sync::Notify::new());
-    let outlets = outlets(lines, &journal, entries, &streams, &drained);
+    let services = Services::new(tokio::runtime::Handle::current(), inbox.clone());
+    services.set(&config.services).map_err(|error| Failure::new(3, error))?;
+    let outlets = outlets(lines, &journal, entries, &streams, &services, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));
@@ -273,6 +276,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         inbox: inbox.clone(),
         streams: streams.clone(),
         names,
+        services,
         level,
         outcome: Arc::clone(&readings.reload),
     });
@@ -443,11 +447,13 @@ fn outlets(
     journal: &Arc<Journal>,
     entries: crossbeam_channel::Sender<Entry>,
     streams: &Streams,
+    services: &Services,
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
     let (writer, commits) = (Arc::clone(journal), Arc::clone(journal));
     let drained = Arc::clone(drained);
     let (stream, orders) = (streams.clone(), streams.clone());
+    let services = services.clone();
     Outlets {
         media,
         journal: Box::new(move |entry| {
@@ -457,6 +463,7 @@ fn outlets(
         commit: Box::new(move |seq| commits.commit(seq)),
         stream: Box::new(move |flow, bytes| stream.send(flow, bytes)),
         link: Box::new(move |order| orders.order(order)),
+        fetch: Box::new(move |fetch| services.fetch(fetch)),
         drained: Box::new(move || drained.notify_waiters()),
     }
 }
@@ -523,6 +530,7 @@ struct Reloader {
     inbox: driver::Inbox,
     streams: Streams,
     names: Names,
+    services: Services,
     level: LevelHandle,
     outcome: Arc<Mutex<(bool, Wall)>>,
 }
@@ -573,6 +581,9 @@ impl Reloader {
             Err(errors) => return refused(errors),
         };
         if let Err(error) = self.streams.reload(&new.sip, &new.streams) {
+            return refused(vec![error]);
+        }
+        if let Err(error) = self.services.set(&new.services) {
             return refused(vec![error]);
         }
         self.names.set(&new.sip, &new.streams.dns);

@@ -80,6 +80,7 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         log: log(&table("log")),
         floor: people.floor,
         call: people.call,
+        services: people.services,
     };
     config.add_http_listener();
     config

@@ -69,6 +69,7 @@ impl Config {
                 ..SipConfig::default()
             },
             streams: super::StreamConfig::default(),
+            services: std::collections::BTreeMap::new(),
             media: MediaConfig {
                 address: loopback,
                 bind: loopback,

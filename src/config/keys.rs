@@ -2,10 +2,12 @@
 //! `docs/configuration.md` is written from this one.
 
 mod floor;
+mod services;
 
 use std::fmt::Write;
 
 pub use floor::{CALLBACK, LADDER, STICKY};
+pub use services::DISPATCH;
 
 /// One table of the file.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, abo
 }
 
 /// Tables that the project plans and this build refuses.
-pub const NOT_BUILT: [&str; 8] = ["tls", "service", "webhook", "user", "callback", "skill", "cluster", "retention"];
+pub const NOT_BUILT: [&str; 7] = ["tls", "webhook", "user", "callback", "skill", "cluster", "retention"];
 
 /// The section of this name.
 pub fn section(name: &str) -> Option<&'static Section> {
@@ -583,12 +585,13 @@ pub const SECTIONS: &[Section] = &[
     floor::SUPERVISOR,
     floor::PAUSE_CODE,
     floor::QUEUE,
+    services::SERVICE,
 ];
 
 /// The tables of `docs/configuration.md`, in Markdown.
 pub fn reference() -> String {
     let mut text = String::new();
-    for section in SECTIONS.iter().chain([&LADDER, &CALLBACK, &STICKY]) {
+    for section in SECTIONS.iter().chain([&LADDER, &CALLBACK, &STICKY, &DISPATCH]) {
         let (open, close) = if section.list { ("[[", "]]") } else { ("[", "]") };
         let _ = writeln!(text, "### `{open}{}{close}`\n\n{}\n", section.name, section.about);
         let _ = writeln!(text, "| key | takes | default | what it does |\n| --- | --- | --- | --- |");

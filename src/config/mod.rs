@@ -28,6 +28,7 @@ mod outbound;
 mod people;
 pub mod plan;
 mod reader;
+pub mod services;
 mod source;
 mod sticky;
 mod streams;
@@ -38,7 +39,7 @@ mod trunks;
 pub mod values;
 mod waiting;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -83,6 +84,8 @@ pub struct Config {
     pub floor: FloorConfig,
     /// Numbers, trunks, supervisors, recording policy.
     pub call: CallConfig,
+    /// HTTP services by name.
+    pub services: BTreeMap<String, services::ServiceConfig>,
 }
 
 /// The `[centre]` table.

@@ -19,6 +19,7 @@ use super::ladder;
 use super::legs;
 use super::numbers;
 use super::reader::{Reader, Text};
+use super::services;
 use super::source::{Entry, Place, Problems, Value};
 use super::sticky;
 use super::trunks;
@@ -47,6 +48,8 @@ pub struct People {
     pub floor: FloorConfig,
     /// Trunks, supervisors, numbers, recording.
     pub call: CallConfig,
+    /// HTTP services.
+    pub services: BTreeMap<String, services::ServiceConfig>,
 }
 
 /// What names may be referred to.
@@ -89,14 +92,17 @@ pub fn read(root: &[Entry], centre: &CentreConfig, flows: &BTreeSet<String>, pro
         supervisor(reader, &names, &mut people, &mut seen);
     }
     people.call.numbers = numbers::read(&tables("number"), &names);
+    let known_services = services::read(&tables("service"), &mut seen);
     for reader in &queues {
         nobody_serves(reader, &people);
         ladder::check(reader, &people);
         sticky::check(reader, &people);
         callback::read(reader, &names, &mut people);
+        services::read_dispatch(reader, &known_services, &mut people);
         waiting::read(reader, &names, &mut people);
     }
     waiting::refuse_circles(&queues);
+    people.services = known_services;
     people
 }
 

@@ -219,6 +219,7 @@ impl Engine {
         self.call_outs.remove(&id);
         self.rejoins.forget(id);
         self.callback_call_ended(now, id);
+        self.fetches.forget(id);
         self.helper_gone(now, id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));

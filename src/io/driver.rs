@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::event::{Timespec, epoll};
 
-use crate::engine::{Engine, Input, Output};
+use crate::engine::{Engine, Fetch, Input, Output};
 use crate::journal::Entry;
 use crate::sip::config::Transport;
 use crate::sip::{Flow, LinkOrder};
@@ -50,6 +50,8 @@ pub struct Outlets {
     pub stream: Box<dyn FnMut(Flow, Bytes) -> bool + Send>,
     /// What streams are to know of a connection.
     pub link: Box<dyn FnMut(LinkOrder) + Send>,
+    /// Requests to HTTP services.
+    pub fetch: Box<dyn FnMut(Fetch) + Send>,
     /// The last call is over after a drain.
     pub drained: Box<dyn FnMut() + Send>,
 }
@@ -302,6 +304,7 @@ impl Running {
                 Output::Journal(entry) => (self.outlets.journal)(entry),
                 Output::Commit(seq) => (self.outlets.commit)(seq),
                 Output::Link(order) => (self.outlets.link)(order),
+                Output::Fetch(fetch) => (self.outlets.fetch)(fetch),
                 Output::Drained => (self.outlets.drained)(),
             }
         }

@@ -5,6 +5,7 @@
 //! - [`stream`]: SIP over TCP and TLS, with [`ws`] over WebSocket: limits, reuse, the life of a connection.
 //! - [`tls`]: certificates, ours and theirs.
 //! - [`resolve`]: host names to addresses (RFC 3263).
+//! - [`services`]: HTTP services of the house.
 //! - [`media`]: the media threads and their RTP sockets.
 //! - [`bell`]: how those threads wake one another.
 
@@ -14,6 +15,7 @@ pub mod driver;
 pub mod media;
 pub mod resolve;
 mod san;
+pub mod services;
 pub mod stream;
 pub mod tls;
 pub mod ws;

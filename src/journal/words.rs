@@ -344,10 +344,43 @@ impl AgentStateName {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whom {
+    /// Nobody yet: a service outside is asked who shall serve him.
+    Dispatch,
+    /// The agents whom that service named.
+    Chosen,
     /// The agent who talked with him last.
     LastAgent,
     /// The agents of a group.
     Group,
+}
+
+/// What came of asking a dispatch service about a caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DispatchResult {
+    /// It said something; see the entry.
+    Decided,
+    /// It leaves it to the queue.
+    LeftToUs,
+    /// It did not answer in time.
+    Timeout,
+    /// It could not be asked, or answered with an error.
+    Failed,
+    /// Its answer cannot be understood, or names what is not there.
+    Invalid,
+}
+
+impl DispatchResult {
+    /// The word in the journal and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::LeftToUs => "left_to_us",
+            Self::Timeout => "timeout",
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+        }
+    }
 }
 
 /// Who or what changed an agent's state.

@@ -18,8 +18,8 @@ use super::record::Seconds;
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, QueueName};
 use crate::journal::{
-    About, AgentStateName, CallbackResult, EndReason, Entry, Kind, OfferResult, Party, QueueOutcome, StateCause, Whom,
-    Why,
+    About, AgentStateName, CallbackResult, DispatchResult, EndReason, Entry, Kind, OfferResult, Party, QueueOutcome,
+    StateCause, Whom, Why,
 };
 
 /// A language in which stories are told.
@@ -113,6 +113,7 @@ enum Event {
     Queued { queue: QueueName, position: u32, asks: Asks, scene: Scene },
     Escalated { queue: QueueName, step: Option<String> },
     Sticky { queue: QueueName, whom: Option<Whom>, agent: Option<AgentId> },
+    Dispatched { service: String, result: DispatchResult, took_ms: u64, agents: Vec<AgentId>, detail: Option<String> },
     Moved { queue: QueueName, position: u32 },
     Announced { position: u32, within_minutes: Option<u32> },
     Reminded { prompt: String },
@@ -257,6 +258,9 @@ impl Story {
             }
             Kind::Escalated { queue, step } => Event::Escalated { queue, step },
             Kind::Sticky { queue, whom, agent } => Event::Sticky { queue, whom, agent },
+            Kind::Dispatched { service, result, took_ms, agents, detail, .. } => {
+                Event::Dispatched { service, result, took_ms, agents, detail }
+            }
             Kind::Moved { queue, position } => Event::Moved { queue, position },
             Kind::Announced { position, within_minutes } => Event::Announced { position, within_minutes },
             Kind::Reminded { prompt } => Event::Reminded { prompt },
@@ -390,6 +394,7 @@ impl Event {
             Self::Queued { .. } => "queued",
             Self::Escalated { .. } => "escalated",
             Self::Sticky { .. } => "sticky",
+            Self::Dispatched { .. } => "dispatched",
             Self::Moved { .. } => "moved",
             Self::Announced { .. } => "announced",
             Self::Reminded { .. } => "reminded",

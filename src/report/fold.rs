@@ -328,6 +328,13 @@ impl Tracked {
             | Kind::QueueLeft { .. } => {
                 self.handle_queue(at, kind);
             }
+            Kind::Dispatched { service, result, took_ms, .. } => {
+                step(
+                    &mut self.record,
+                    at,
+                    format!("asked {service} who shall serve him: {} after {took_ms} ms", result.as_str()),
+                );
+            }
             Kind::CallbackBooked { .. } | Kind::CallbackTried { .. } | Kind::CallbackEnded { .. } => {
                 self.handle_callback(at, kind);
             }
@@ -476,6 +483,8 @@ impl Tracked {
                     (Some(Whom::LastAgent), Some(agent)) => format!("waits for his last agent {agent}"),
                     (Some(Whom::LastAgent), None) => "waits for his last agent".to_owned(),
                     (Some(Whom::Group), _) => "waits for the preferred group".to_owned(),
+                    (Some(Whom::Dispatch), _) => "waits for what the dispatch service says".to_owned(),
+                    (Some(Whom::Chosen), _) => "waits for whom the dispatch service named".to_owned(),
                     (None, _) => "waits for all".to_owned(),
                 };
                 step(&mut self.record, at, text);

@@ -350,7 +350,8 @@ impl World {
                     let wait = Duration::from_micros(self.dice.between(300, 50_000));
                     self.schedule(wait, Event::Committed(life, seq));
                 }
-                Output::Link(_) => {}
+                // No service is there: each queue decides for itself in time.
+                Output::Link(_) | Output::Fetch(_) => {}
                 Output::Drained => self.fate.is_drained = true,
             }
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hatif::acd::Wish;
 use hatif::call::Switch;
 use hatif::clock::{Clock, Wall};
-use hatif::engine::{Command, Engine, Input, Output, Settings, SuperviseError, Supervised};
+use hatif::engine::{Command, Engine, Fetch, Input, Output, Settings, SuperviseError, Supervised};
 use hatif::id::{AgentId, CallId, LegId};
 use hatif::journal::{About, AgentStateName, Entry, Kind, Quality, StateCause};
 use hatif::media::{Command as Media, Event};
@@ -63,6 +63,8 @@ pub struct Centre {
     pub journal: Vec<Entry>,
     pub media: Vec<Media>,
     pub drained: u32,
+    /// What services were asked.
+    pub fetches: Vec<Fetch>,
     /// Who signals over TLS, by the second listener; everybody else over UDP.
     pub tls: BTreeSet<SocketAddr>,
     /// Web pages that are connected, by the third listener: the number of the connection, and their Contact.
@@ -103,6 +105,7 @@ impl Centre {
             journal: Vec::new(),
             media: Vec::new(),
             drained: 0,
+            fetches: Vec::new(),
             tls: BTreeSet::new(),
             pages: BTreeMap::new(),
             speaks: BTreeSet::new(),
@@ -205,6 +208,7 @@ impl Centre {
                     Output::Commit(seq) if !self.disk_silent => inputs.push_back(Input::Committed(seq)),
                     Output::Commit(_) => {}
                     Output::Link(_) => {}
+                    Output::Fetch(fetch) => self.fetches.push(fetch),
                     Output::Drained => self.drained += 1,
                 }
             }

@@ -12,6 +12,7 @@ mod codes;
 mod conference;
 mod dial;
 mod direct;
+mod dispatch;
 mod doors;
 mod flows;
 mod help;

@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::super::config::{
-    AgentConfig, FloorConfig, MissRule, PauseCode, PauseRole, QueueConfig, Step, StepMode, StickyConfig, Strategy,
-    WrapUpMode,
+    AgentConfig, DispatchTimes, FloorConfig, MissRule, PauseCode, PauseRole, QueueConfig, Step, StepMode, StickyConfig,
+    Strategy, WrapUpMode,
 };
 use super::super::skill::Skill;
 use super::super::way::{Bound, Lack, NoAgentRule, NoAgentRules, Overflow};
-use super::super::{AgentView, Arrival, Callback, Floor, Input, Output, Way, Wish};
+use super::super::{AgentView, Arrival, Callback, Choice, Floor, Input, Output, Way, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentAction, AgentStateName, Kind, OfferResult, QueueOutcome, StateCause, Whom};
 
@@ -80,6 +80,10 @@ struct Model {
     booked: BTreeMap<CallId, (Instant, Callback)>,
     /// Whom callers talked with last.
     last_agents: BTreeMap<CallId, AgentId>,
+    /// Whom the service named for callers, and for how long they are waited for.
+    chosen: BTreeMap<CallId, (BTreeSet<AgentId>, Duration)>,
+    /// The caller about whom the service has just answered.
+    answered: Option<CallId>,
     /// A ring failed in this step.
     has_just_failed: bool,
     /// Steps of the day.
@@ -141,6 +145,8 @@ impl Model {
             excess: excess::Excess::default(),
             booked: BTreeMap::new(),
             last_agents: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            answered: None,
             has_just_failed: false,
             steps: 0,
             seen: BTreeMap::new(),
@@ -195,6 +201,11 @@ impl Model {
                 Output::Journal { about, kind } => self.fold(now, about, kind),
                 Output::Offer { offer, call, agent, .. } => {
                     assert_eq!(self.rings.get(offer), Some(&(agent.clone(), *call)), "offered but not journalled");
+                }
+                Output::Dispatch { call, queue } => {
+                    let asks =
+                        |c: &Waiting| c.queue == *queue && c.sticky.is_some_and(|(whom, _)| whom == Whom::Dispatch);
+                    assert!(self.callers.get(call).is_none_or(asks), "{call} is not to be asked about");
                 }
                 Output::CallBack { call } => {
                     assert!(
@@ -378,8 +389,20 @@ impl Model {
                 }
                 None => self.comes(now, *call, queue, number.as_deref()),
             }
+            self.chosen.remove(call);
             self.last_agents.remove(call);
             self.last_agents.extend(last_agent.clone().map(|agent| (*call, agent)));
+        }
+        self.answered = None;
+        if let Input::Dispatched { call, choice } = input
+            && let Some(caller) = self.callers.get(call).filter(|c| c.sticky.is_some_and(|(w, _)| w == Whom::Dispatch))
+        {
+            let hold = self.config.queues[&caller.queue].dispatch.unwrap().hold;
+            self.answered = Some(*call);
+            self.chosen.remove(call);
+            if !choice.agents.is_empty() {
+                self.chosen.insert(*call, (choice.agents.clone(), hold));
+            }
         }
         let Input::Want { agent, wish, by } = input else { return };
         // Whoever was taken out of the configuration and is still in a call is asked nothing.

@@ -211,6 +211,12 @@ pub const QUEUE: Section = Section {
             "Who may serve those who have waited: see `[[queue.ladder]]`.",
         ),
         key("callback", "table", "none", "Callers may be called back: see `[queue.callback]`."),
+        key(
+            "dispatch",
+            "table",
+            "none",
+            "A service outside is asked who shall serve each caller: see `[queue.dispatch]`.",
+        ),
         key("sticky", "table", "none", "Whom callers wait for before all others: see `[queue.sticky]`."),
         key(
             "weight",

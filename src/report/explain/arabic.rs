@@ -4,7 +4,9 @@
 
 use super::{Asks, Event, Roster, Scene, agent_name, isolated, named, rivals};
 use crate::id::AgentId;
-use crate::journal::{AgentStateName, CallbackResult, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
+use crate::journal::{
+    AgentStateName, CallbackResult, DispatchResult, EndReason, OfferResult, Party, QueueOutcome, Whom, Why,
+};
 
 /// One sentence, and its reasons.
 pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
@@ -61,8 +63,26 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
                 (Some(Whom::LastAgent | Whom::Group), _) => {
                     format!("ينتظر أولًا في الطابور {queue} موظفي المجموعة المفضّلة.")
                 }
+                (Some(Whom::Dispatch), _) => format!("ينتظر في الطابور {queue} قرار خدمة التوزيع."),
+                (Some(Whom::Chosen), _) => format!("ينتظر أولًا في الطابور {queue} من سمّتهم خدمة التوزيع."),
                 (None, _) => format!("صار يجوز أن يخدمه أيّ موظف في الطابور {queue}."),
             })
+        }
+        Event::Dispatched { service, result, took_ms, agents, detail } => {
+            let said = match result {
+                DispatchResult::Decided if agents.is_empty() => "قرّرت".to_owned(),
+                DispatchResult::Decided => {
+                    let names: Vec<String> =
+                        agents.iter().map(|agent| isolated(&agent_name(agent, roster)).clone()).collect();
+                    format!("سمّت {}", names.join("، "))
+                }
+                DispatchResult::LeftToUs => "تركت القرار للطابور".to_owned(),
+                DispatchResult::Timeout => "لم تجب في الوقت المحدد فالقرار للطابور".to_owned(),
+                DispatchResult::Failed => "تعذّر سؤالها فالقرار للطابور".to_owned(),
+                DispatchResult::Invalid => "أجابت بما لا يمكن العمل به فالقرار للطابور".to_owned(),
+            };
+            let detail = detail.as_ref().map(|detail| format!(" ({})", isolated(detail))).unwrap_or_default();
+            plain(format!("خدمة التوزيع {} {said} بعد {took_ms} مللي ثانية{detail}.", isolated(service)))
         }
         Event::Moved { queue, position } => {
             plain(format!("نقلته قاعدة إلى الدور {position} في الطابور {}.", isolated(queue.as_str())))
@@ -233,8 +253,9 @@ fn reasons(agent: &AgentId, why: &Why, scene: &Scene, roster: &Roster) -> Vec<St
     }
     match why.sticky {
         Some(Whom::LastAgent) => told.push("كلّم هذا المتصل آخر مرة، فانتظره المتصل.".to_owned()),
+        Some(Whom::Chosen) => told.push("سمّته خدمة التوزيع لهذا المتصل.".to_owned()),
         Some(Whom::Group) => told.push("هو من المجموعة التي انتظرها المتصل أولًا.".to_owned()),
-        None => {}
+        Some(Whom::Dispatch) | None => {}
     }
     if let Some(step) = &why.step {
         told.push(format!("يخدم هذا المتصل بحكم الدرجة {} من السُّلَّم.", isolated(step)));

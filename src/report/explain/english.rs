@@ -2,7 +2,9 @@
 
 use super::{Asks, Event, Roster, Scene, agent_name, isolated, named, rivals};
 use crate::id::AgentId;
-use crate::journal::{AgentStateName, CallbackResult, EndReason, OfferResult, Party, QueueOutcome, Whom, Why};
+use crate::journal::{
+    AgentStateName, CallbackResult, DispatchResult, EndReason, OfferResult, Party, QueueOutcome, Whom, Why,
+};
 
 /// One sentence, and its reasons.
 pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
@@ -55,8 +57,29 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             (Some(Whom::LastAgent | Whom::Group), _) => {
                 format!("In queue {} he waits first for the preferred group.", id(queue.as_str()))
             }
+            (Some(Whom::Dispatch), _) => {
+                format!("In queue {} he waits for what the dispatch service says.", id(queue.as_str()))
+            }
+            (Some(Whom::Chosen), _) => {
+                format!("In queue {} he waits first for those whom the dispatch service named.", id(queue.as_str()))
+            }
             (None, _) => format!("From now on anybody of queue {} may serve him.", id(queue.as_str())),
         }),
+        Event::Dispatched { service, result, took_ms, agents, detail } => {
+            let said = match result {
+                DispatchResult::Decided if agents.is_empty() => "decided".to_owned(),
+                DispatchResult::Decided => {
+                    let names: Vec<String> = agents.iter().map(|agent| agent_name(agent, roster)).collect();
+                    format!("named {}", names.join(", "))
+                }
+                DispatchResult::LeftToUs => "left it to the queue".to_owned(),
+                DispatchResult::Timeout => "did not answer in time: the queue decides".to_owned(),
+                DispatchResult::Failed => "could not be asked: the queue decides".to_owned(),
+                DispatchResult::Invalid => "gave an answer that cannot be used: the queue decides".to_owned(),
+            };
+            let detail = detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            plain(format!("The dispatch service {} {said} after {took_ms} ms{detail}.", id(service)))
+        }
         Event::Moved { queue, position } => {
             plain(format!("A rule moved him to place {position} of queue {}.", id(queue.as_str())))
         }
@@ -221,8 +244,9 @@ fn reasons(agent: &AgentId, why: &Why, scene: &Scene, roster: &Roster) -> Vec<St
     }
     match why.sticky {
         Some(Whom::LastAgent) => told.push("He talked with this caller last, so the caller waited for him.".to_owned()),
+        Some(Whom::Chosen) => told.push("The dispatch service named him for this caller.".to_owned()),
         Some(Whom::Group) => told.push("He is of the group for which the caller waited first.".to_owned()),
-        None => {}
+        Some(Whom::Dispatch) | None => {}
     }
     if let Some(step) = &why.step {
         told.push(format!("He serves this caller by the step {} of the ladder.", id(step)));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::figures::{Run, Stay};
 use super::{Plan, Shape, day, draw};
 use crate::acd::config::{FloorConfig, WrapUpMode};
-use crate::acd::{Arrival, Floor, Input, Output, Wish, calendar};
+use crate::acd::{Arrival, Choice, Floor, Input, Output, Wish, calendar};
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{About, AgentStateName, Hours, Kind, QueueOutcome, StateCause};
@@ -277,6 +277,10 @@ impl World<'_> {
     fn listen(&mut self) {
         while let Some(output) = self.floor.poll_output() {
             match output {
+                // The twin has no service: the queue decides for itself, in time.
+                Output::Dispatch { call, .. } => {
+                    self.floor.handle(self.origin + self.now, Input::Dispatched { call, choice: Choice::default() });
+                }
                 Output::Offer { offer, ring, .. } if self.plan.pick_up < ring => {
                     self.set(self.now + self.plan.pick_up, Event::PicksUp(offer));
                 }

@@ -44,7 +44,14 @@ fn random_input(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls:
         0 => OfferId(dice.roll(last_offer + 2)),
         _ => dice.pick(&rings).unwrap_or(OfferId(0)),
     };
-    match dice.roll(34) {
+    match dice.roll(36) {
+        34 | 35 => {
+            let asking = |c: &&Waiting| c.sticky.is_some_and(|(whom, _)| whom == Whom::Dispatch);
+            let asking: Vec<CallId> = model.callers.iter().filter(|(_, c)| asking(c)).map(|(id, _)| *id).collect();
+            let agents = (0..dice.roll(4)).map(|_| size.some_agent(dice)).collect();
+            let choice = Choice { agents, ..Choice::default() };
+            Input::Dispatched { call: dice.pick(&asking).unwrap_or(old), choice }
+        }
         0..=4 => arrival(dice, size, now, model, calls),
         32 => Input::Reached { call: model.some_callback(dice, true).unwrap_or(old) },
         33 => {
@@ -193,6 +200,7 @@ struct Totals {
     overflowed: u32,
     resumed: u32,
     called_back: u32,
+    asked: u32,
 }
 
 impl Totals {
@@ -209,6 +217,7 @@ impl Totals {
             Output::Journal { kind: Kind::QueueLeft { outcome: QueueOutcome::Overflow, .. }, .. } => {
                 self.overflowed += 1
             }
+            Output::Dispatch { .. } => self.asked += 1,
             Output::Announce { .. } | Output::Remind { .. } | Output::Journal { .. } => {}
         }
     }
@@ -238,6 +247,7 @@ fn random_days_break_no_rule() {
         sum.overflowed += totals.overflowed;
         sum.resumed += totals.resumed;
         sum.called_back += totals.called_back;
+        sum.asked += totals.asked;
     }
     let seeds = seeds.end - seeds.start;
     eprintln!("{seeds} days: {sum:?}");
@@ -245,7 +255,10 @@ fn random_days_break_no_rule() {
     let least = |each: u64| u32::try_from(each * seeds).unwrap();
     assert!(sum.offers > least(150) && sum.connects > least(50) && sum.withdrawals > least(50), "{sum:?}");
     assert!(sum.discards > least(50) && sum.left > least(50) && sum.moved > least(3), "{sum:?}");
-    assert!(sum.overflowed > least(5) && sum.resumed > least(1) && sum.called_back > least(5), "{sum:?}");
+    assert!(
+        sum.overflowed > least(5) && sum.resumed > least(1) && sum.called_back > least(5) && sum.asked > least(5),
+        "{sum:?}"
+    );
 }
 
 #[test]

@@ -81,6 +81,7 @@ pub fn config(dice: &mut Dice, size: Size) -> FloorConfig {
             max_wait_strict: (dice.roll(2) == 0).then(|| Duration::from_secs(1 + dice.roll(120))),
             segments: BTreeMap::from([("gold".to_owned(), seconds(dice, 100))]),
             no_agents: no_agents(dice, size, &name),
+            dispatch: sticky::dispatch(dice),
             sticky: sticky::rules(dice),
             overflow: excess::overflow(dice, size, &name),
             resume_within: (dice.roll(2) == 0).then(|| Duration::from_secs(5 + dice.roll(100))),
