@@ -356,7 +356,8 @@ impl Hall {
                 Output::Withdraw { offer } => self.ringing.retain(|(o, ..)| *o != offer),
                 Output::Left { .. } => self.in_queue -= 1,
                 Output::Connect { .. } | Output::CallBack { .. } | Output::Moved { .. } | Output::Remind { .. } => {}
-                Output::Discard { .. } | Output::Announce { .. } | Output::Journal { .. } => {}
+                Output::Dispatch { .. } | Output::Discard { .. } | Output::Announce { .. } | Output::Journal { .. } => {
+                }
             }
         }
     }

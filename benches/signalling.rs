@@ -340,6 +340,8 @@ impl House {
             commit: Box::new(move |seq| commits.commit(seq)),
             stream: Box::new(|_, _| false),
             link: Box::new(|_| {}),
+            fetch: Box::new(|_| {}),
+            load: Box::new(|_, _| {}),
             drained: Box::new(|| {}),
         };
         let driver = Driver::start(engine, inbox, mail, vec![(0, listener)], outlets).expect("the engine");
@@ -493,7 +495,12 @@ impl Phones {
                 Some(Input::Media(Event::Closed { leg, quality: hatif::journal::Quality::default() }))
             }
             Output::Commit(seq) => Some(Input::Committed(seq)),
-            Output::Media { .. } | Output::Journal(_) | Output::Link(_) | Output::Drained => None,
+            Output::Media { .. }
+            | Output::Journal(_)
+            | Output::Link(_)
+            | Output::Fetch(_)
+            | Output::LoadSound { .. }
+            | Output::Drained => None,
         }
     }
 }

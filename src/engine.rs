@@ -35,6 +35,7 @@ mod transfer;
 mod trunk_view;
 mod trunks;
 mod view;
+mod voicemail;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -77,6 +78,7 @@ pub use trace::{Kept, Ladder, Rung};
 pub use trunk_view::TrunkStatus;
 use trunks::TrunkLoad;
 pub use view::Stats;
+use voicemail::Voicemails;
 
 /// How long a 200 waits for a disk that does not answer.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(200);
@@ -138,6 +140,15 @@ pub enum Input {
         file: String,
         /// The file's SHA-256 in hexadecimal.
         sha256: String,
+    },
+    /// The sound of a recording, asked for by [`Output::LoadSound`].
+    SoundLoaded {
+        /// Who wants to hear it.
+        call: CallId,
+        /// Which.
+        recording: RecordingId,
+        /// `None` when it cannot be read.
+        clip: Option<Arc<media::Clip>>,
     },
     /// A service answered, or did not.
     Fetched {
@@ -204,6 +215,13 @@ pub enum Output {
     Journal(Entry),
     /// Say [`Input::Committed`] when the journal is on disk up to here.
     Commit(u64),
+    /// Bring the customer's side of a recording to this call. Owes [`Input::SoundLoaded`].
+    LoadSound {
+        /// Who wants to hear it.
+        call: CallId,
+        /// Which.
+        recording: RecordingId,
+    },
     /// Ask an HTTP service. Owes [`Input::Fetched`].
     Fetch(Fetch),
     /// The last call ended after [`Command::Drain`].
@@ -275,6 +293,8 @@ pub struct Engine {
     dials: BTreeMap<CallId, LegId>,
     /// Talks of users whose pages are gone.
     rejoins: Rejoins,
+    /// Messages in the boxes of queues.
+    voicemails: Voicemails,
     /// What services were asked and have not answered.
     fetches: Fetches,
     /// Who is to be called back.
@@ -352,6 +372,7 @@ impl Engine {
             offers: BTreeMap::new(),
             dials: BTreeMap::new(),
             rejoins: Rejoins::default(),
+            voicemails: Voicemails::default(),
             fetches: Fetches::default(),
             callbacks: Callbacks::default(),
             hands: BTreeMap::new(),
@@ -428,6 +449,7 @@ impl Engine {
             Input::RecordingFiled { call, recording, file, sha256 } => {
                 self.journal(now, About::Call(call), Kind::RecordingFiled { recording, file, sha256 });
             }
+            Input::SoundLoaded { call, recording, clip } => self.sound_loaded(now, call, recording, clip),
             Input::Fetched { id, answer } => self.fetched(now, id, answer),
             Input::Command(command) => self.handle_command(now, command),
         }
@@ -617,6 +639,7 @@ impl Engine {
                 acd::Way::Number(number) => call.handle_sent_on(context, outcome, Onward::Number(number)),
                 acd::Way::Flow(flow) => call.handle_sent_on(context, outcome, Onward::Flow(flow)),
                 acd::Way::CallBack => call.handle_sent_on(context, outcome, Onward::CallBack),
+                acd::Way::Voicemail => call.handle_sent_on(context, outcome, Onward::Voicemail),
                 acd::Way::HangUp | acd::Way::Wait | acd::Way::Queue(_) => call.handle_queue_left(context, outcome),
             }),
             acd::Output::Moved { call, queue } => {

@@ -296,6 +296,35 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
+    /// The caller left a message in the box of a queue.
+    VoicemailLeft {
+        /// Which.
+        queue: QueueName,
+        /// The message.
+        recording: RecordingId,
+        /// Who left it; empty when he does not show his number.
+        from: String,
+        /// Its length.
+        length_ms: u64,
+    },
+    /// Somebody listened to a message for the first time.
+    VoicemailHeard {
+        /// The box.
+        queue: QueueName,
+        /// The message.
+        recording: RecordingId,
+        /// `agent:ID`, or the name of an API key.
+        by: String,
+    },
+    /// A message is out of its box.
+    VoicemailDeleted {
+        /// The box.
+        queue: QueueName,
+        /// The message.
+        recording: RecordingId,
+        /// As above; `expired` when it was too old.
+        by: String,
+    },
     /// Somebody asked to be called back; about his call, where he had one.
     CallbackBooked {
         /// What was agreed.

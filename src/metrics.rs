@@ -125,6 +125,8 @@ pub struct Metrics {
     callbacks_pending: IntGaugeVec,
     callbacks: IntCounterVec,
     service_seconds: HistogramVec,
+    voicemails: IntGaugeVec,
+    voicemails_left: IntCounterVec,
     queue_entered: IntCounterVec,
     queue_answered: IntCounterVec,
     queue_within: IntCounterVec,
@@ -304,6 +306,8 @@ impl Metrics {
                 &["queue"],
             ),
             callbacks_pending: m.gauges("callbacks_pending", "Customers who are to be called back", &["queue"]),
+            voicemails: m.gauges("voicemails", "Messages in boxes: new or heard", &["queue", "state"]),
+            voicemails_left: m.counters("voicemails_total", "Messages that were left", &["queue"]),
             service_seconds: m.histogram(
                 "service_seconds",
                 "Requests to HTTP services, by what came of them",
@@ -399,6 +403,7 @@ impl Metrics {
                 let took = self.service_seconds.with_label_values(&[service.as_str(), result.as_str()]);
                 took.observe(Duration::from_millis(*took_ms).as_secs_f64());
             }
+            Kind::VoicemailLeft { queue, .. } => self.voicemails_left.with_label_values(&[queue.as_str()]).inc(),
             Kind::CallbackEnded { queue, result, .. } => {
                 self.callbacks.with_label_values(&[queue.as_str(), result.as_str()]).inc();
             }
@@ -636,6 +641,12 @@ impl Metrics {
     }
 
     fn set_calls(&mut self, live: &Live) {
+        self.voicemails.reset();
+        for (queue, counts) in live.voicemails() {
+            for (state, count) in ["new", "heard"].into_iter().zip(counts) {
+                self.voicemails.with_label_values(&[queue.as_str(), state]).set(count as i64);
+            }
+        }
         self.calls_active.reset();
         self.ivr_active.reset();
         for way in ["inbound", "outbound", "internal"] {

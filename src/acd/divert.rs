@@ -74,7 +74,7 @@ impl Floor {
                         return Some(landing);
                     }
                 }
-                Way::Number(_) | Way::Flow(_) | Way::CallBack | Way::HangUp => {
+                Way::Number(_) | Way::Flow(_) | Way::CallBack | Way::Voicemail | Way::HangUp => {
                     return Some(Landing { steps: vec![step], enters: None });
                 }
             }
@@ -132,7 +132,7 @@ impl Floor {
         let next = match way {
             Way::Wait => return false,
             Way::Queue(next) => next,
-            Way::Number(_) | Way::Flow(_) | Way::CallBack | Way::HangUp => {
+            Way::Number(_) | Way::Flow(_) | Way::CallBack | Way::Voicemail | Way::HangUp => {
                 self.journal_diverted(call, &from, cause.clone(), way);
                 self.leave(now, call, cause.outcome);
                 let (outcome, way) = (cause.outcome, way.clone());

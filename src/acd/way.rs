@@ -19,12 +19,15 @@ pub enum Way {
     Flow(String),
     /// Out, with his place kept: he is called back when his turn comes. Who shows no number goes as by [`Way::HangUp`].
     CallBack,
+    /// Out: he leaves a message in the queue's box.
+    Voicemail,
     /// Out: the flow that queued him goes on; without one he hears an apology and the call ends.
     HangUp,
 }
 
 impl Way {
-    /// As the configuration and the journal write it: `wait`, `queue:NAME`, `number:N`, `flow:NAME`, `callback` or `hangup`.
+    /// As the configuration and the journal write it: `wait`, `queue:NAME`, `number:N`, `flow:NAME`, `callback`, `voicemail` or
+    /// `hangup`.
     pub fn word(&self) -> String {
         match self {
             Self::Wait => "wait".to_owned(),
@@ -32,6 +35,7 @@ impl Way {
             Self::Number(number) => format!("number:{number}"),
             Self::Flow(flow) => format!("flow:{flow}"),
             Self::CallBack => "callback".to_owned(),
+            Self::Voicemail => "voicemail".to_owned(),
             Self::HangUp => "hangup".to_owned(),
         }
     }

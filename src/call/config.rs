@@ -40,6 +40,32 @@ pub struct CallConfig {
     pub callbacks: BTreeMap<QueueName, CallbackConfig>,
     /// The service that is asked who shall serve a queue's callers; queues that are not here ask nobody.
     pub dispatch: BTreeMap<QueueName, DispatchConfig>,
+    /// The boxes of queues that take messages.
+    pub voicemail: BTreeMap<QueueName, VoicemailConfig>,
+}
+
+/// `voicemail` of a queue: its box.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VoicemailConfig {
+    /// The prompt before the tone. Default `voicemail_greeting`.
+    pub greeting: String,
+    /// What is shorter is no message. Default 2 s.
+    pub min: Duration,
+    /// The longest message. Default 3 min.
+    pub max: Duration,
+    /// How long messages are kept. Default 30 days.
+    pub keep: Duration,
+}
+
+impl Default for VoicemailConfig {
+    fn default() -> Self {
+        Self {
+            greeting: "voicemail_greeting".to_owned(),
+            min: Duration::from_secs(2),
+            max: Duration::from_secs(180),
+            keep: Duration::from_secs(30 * 86_400),
+        }
+    }
 }
 
 /// Who is asked who shall serve a caller.

@@ -27,6 +27,8 @@ pub enum Onward {
     Flow(String),
     /// Home: he is called back.
     CallBack,
+    /// He leaves a message in the queue's box.
+    Voicemail,
 }
 
 impl Call {
@@ -72,6 +74,7 @@ impl Call {
                     self.outputs.push_back(Action::Transfer { to });
                 }
                 ivr::Output::Book { queue, number } => self.book(context, queue, number),
+                ivr::Output::Voicemail { queue } => self.leave_message(context, queue),
                 ivr::Output::Language(language) => {
                     self.language = language.clone();
                     self.journal(Kind::Language { language });
@@ -130,6 +133,12 @@ impl Call {
         self.stop_recording();
         self.in_transfer = false;
         match to {
+            Onward::Voicemail => {
+                self.phase = Phase::InFlow;
+                if let Some(queue) = self.turn.as_ref().map(|turn| turn.queue.clone()) {
+                    self.leave_message(context, queue);
+                }
+            }
             Onward::CallBack => {
                 self.phase = Phase::InFlow;
                 if let Some(queue) = self.turn.as_ref().map(|turn| turn.queue.clone()) {
@@ -225,6 +234,8 @@ impl Call {
         let counts = self.keys.counts(context.now, digit, way);
         match (&self.phase, &self.route) {
             (Phase::InFlow, _) if counts => self.drive_run(context, ivr::Input::Digit(digit)),
+            (Phase::Leaving(_), _) if counts => self.leaving_key(context, digit),
+            (Phase::Listening(_), _) if counts => self.listening_key(context, digit),
             (Phase::Waiting { .. }, _) if counts => self.outputs.push_back(Action::QueueKey(digit)),
             (Phase::Talking(_), _) if counts && self.user.is_some() => {
                 self.agent_key(context.now, self.customer.id, digit);

@@ -32,13 +32,14 @@ mod talk;
 mod told;
 mod transfer;
 mod view;
+mod voicemail;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, LegId, QueueName};
+use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
 use crate::ivr;
 use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome, SupervisionMode};
 use crate::media;
@@ -47,7 +48,7 @@ use crate::sip::{ReferId, SessionId, Warning};
 
 use callback::Absent;
 use conference::Invited;
-use config::RecordPolicy;
+use config::{RecordPolicy, VoicemailConfig};
 use keys::Keys;
 use leg::Leg;
 use prompts::Prompts;
@@ -61,6 +62,7 @@ pub use talk::Early;
 use talk::Talk;
 use told::Told;
 use transfer::Transfer;
+use voicemail::{Leaving, Listening};
 
 pub use callback::{CallBack, Wanted};
 pub use flow::Onward;
@@ -233,6 +235,14 @@ pub enum Action {
     },
     /// The call ends before the customer was there, by nobody's refusal.
     CalledOff,
+    /// The caller is about to leave a message. Owes [`Call::handle_message`].
+    TakeMessage,
+    /// The sound of a message is wanted. Owes [`Call::handle_sound`].
+    LoadMessage(RecordingId),
+    /// Somebody hears this message.
+    MessageHeard(RecordingId),
+    /// This message is wanted no more.
+    DeleteMessage(RecordingId),
     /// The caller wants to be called back. Owes [`Call::handle_booked`].
     Book(Wanted),
     /// Write this about the call.
@@ -281,6 +291,8 @@ pub struct Context<'a> {
     pub address: std::net::IpAddr,
     /// After how long a pause of a recording ends by itself, by queue.
     pub pauses: &'a BTreeMap<QueueName, Duration>,
+    /// The boxes of queues.
+    pub voicemail: &'a BTreeMap<QueueName, VoicemailConfig>,
 }
 
 /// What a call is made of.
@@ -329,6 +341,10 @@ enum Phase {
     },
     /// The caller talks.
     Talking(Box<Peer>),
+    /// The caller leaves a message in the box of a queue.
+    Leaving(Box<Leaving>),
+    /// An agent listens to such messages.
+    Listening(Box<Listening>),
     /// Echo, tone, or a supervisor who listens.
     Service,
     /// A last sentence is played, then the call ends.
@@ -577,8 +593,8 @@ impl Call {
             Route::Queue(queue) => self.enter_queue(context, Turn::begin(context.now, queue), None),
             Route::Feature(feature) => {
                 let prompt = match &feature {
-                    // Whether somebody can is said first: `handle_helped`.
-                    Feature::Help => {
+                    // What comes of it is said: `handle_helped`, `handle_messages`.
+                    Feature::Help | Feature::Voicemail => {
                         self.served = true;
                         return self.outputs.push_back(Action::Feature(feature));
                     }
@@ -710,6 +726,8 @@ impl Call {
             }
             Phase::Waiting { .. } if play & OWN_PLAY != 0 => self.told_all(context, play),
             Phase::InFlow if play & OWN_PLAY == 0 => self.drive_run(context, ivr::Input::PlayDone { play }),
+            Phase::Leaving(_) => self.greeted(play),
+            Phase::Listening(_) => self.listened(context, play),
             Phase::Starting | Phase::InFlow | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
             Phase::Service | Phase::Closing { .. } | Phase::Ended => {}
         }
@@ -722,6 +740,8 @@ impl Call {
             Phase::Closing { give_up_at, .. } | Phase::Dialing { give_up_at, .. } => Some(*give_up_at),
             Phase::Starting => self.calls_out,
             Phase::Talking(_) => self.invited.as_ref().map(|invited| invited.give_up_at),
+            Phase::Leaving(leaving) => Some(leaving.deadline()),
+            Phase::Listening(listening) => Some(listening.deadline()),
             Phase::Waiting { .. } => None,
             Phase::Service | Phase::Ended => None,
         };
@@ -755,6 +775,8 @@ impl Call {
                 self.outputs.push_back(Action::DropDial { reason: None });
                 self.handle_dial_failed(context, target, 408);
             }
+            Phase::Leaving(_) => self.leaving_due(context),
+            Phase::Listening(_) => self.listening_due(context),
             Phase::Starting | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
             Phase::Service | Phase::Closing { .. } | Phase::Ended => {}
         }
@@ -802,7 +824,8 @@ impl Call {
                 self.drop_guests();
                 self.part(context, *peer, true);
             }
-            Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } => {}
+            Phase::Leaving(leaving) => _ = self.keep_message(context, *leaving),
+            Phase::Starting | Phase::InFlow | Phase::Listening(_) | Phase::Service | Phase::Closing { .. } => {}
         }
         self.abandon_transfer(context);
         self.abandon_absent();
@@ -834,6 +857,12 @@ impl Call {
     }
 
     fn play(&mut self, context: &Context<'_>, play: u64, prompts: &[ivr::Prompt]) {
+        let clips = self.clips(context, prompts);
+        self.media(media::Command::Play { leg: self.customer.id, play, clips });
+    }
+
+    /// The sounds of these; who is missing is told of once a call.
+    fn clips(&mut self, context: &Context<'_>, prompts: &[ivr::Prompt]) -> Vec<Arc<media::Clip>> {
         let mut clips = Vec::with_capacity(prompts.len());
         for prompt in prompts {
             let (clip, missing) = context.prompts.clip(&prompt.language, &prompt.id);
@@ -849,7 +878,7 @@ impl Call {
             }
             clips.push(clip);
         }
-        self.media(media::Command::Play { leg: self.customer.id, play, clips });
+        clips
     }
 
     fn own_play(&mut self) -> u64 {

@@ -16,6 +16,7 @@ pub struct Prompts {
     queue_music: BTreeMap<QueueName, Arc<Clip>>,
     milliwatt: Arc<Clip>,
     ringback: Arc<Clip>,
+    beep: Arc<Clip>,
 }
 
 impl Prompts {
@@ -30,6 +31,7 @@ impl Prompts {
             // One second holds whole periods of 1,004 Hz: it loops without a click. 0 dBm0 by ITU-T O.133.
             milliwatt: Arc::new(Clip::tone(1_004.0, 0.0, 1_000)),
             ringback: Arc::new(ringback()),
+            beep: Arc::new(Clip::tone(1_000.0, -12.0, 300)),
         }
     }
 
@@ -61,6 +63,11 @@ impl Prompts {
     /// One second of 425 Hz, four of silence: what a caller hears while a phone rings (ITU-T E.180).
     pub fn ringback(&self) -> Arc<Clip> {
         Arc::clone(&self.ringback)
+    }
+
+    /// The tone after which a message begins.
+    pub fn beep(&self) -> Arc<Clip> {
+        Arc::clone(&self.beep)
     }
 
     /// Number of recorded clips in all languages.

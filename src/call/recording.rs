@@ -42,6 +42,13 @@ pub enum RecordingFault {
     Already,
 }
 
+impl Recorded {
+    /// One that begins.
+    pub(super) fn new(id: RecordingId, pause_max: Duration) -> Self {
+        Self { id, resume_at: None, pause_max }
+    }
+}
+
 impl Call {
     /// The recording that runs, and whether it is paused.
     pub fn recording(&self) -> Option<(RecordingId, bool)> {
@@ -64,7 +71,7 @@ impl Call {
             Some(recorded) => recorded.pause_max = pause_max.unwrap_or(recorded.pause_max),
             None if policy == RecordPolicy::Always => {
                 let pause_max = pause_max.unwrap_or(RECORD_PAUSE_MAX);
-                self.recording = Some(Recorded { id: fresh, resume_at: None, pause_max });
+                self.recording = Some(Recorded::new(fresh, pause_max));
                 self.order_sides(Some(peer.leg.id));
                 self.journal(Kind::RecordingStarted { recording: fresh, file: fresh.file() });
                 self.tell_leg(LegRole::Customer, codec(&self.customer));
@@ -96,6 +103,11 @@ impl Call {
             let others = peer.into_iter().chain(guests).collect();
             self.media(media::Command::Record { recording: id, customer: self.customer.id, others });
         }
+    }
+
+    /// What the customer speaks, for the sidecar.
+    pub(super) fn tell_customer(&mut self) {
+        self.tell_leg(LegRole::Customer, codec(&self.customer));
     }
 
     /// What a side speaks, for the sidecar.

@@ -64,6 +64,8 @@ pub enum Feature {
     FinishWrapUp,
     /// `*15`: a supervisor shall help.
     Help,
+    /// `*17`: hear the messages of the boxes of his queues.
+    Voicemail,
     /// `*16`: a wrap-up after this talk, or more time in the present one.
     WrapUp,
 }
@@ -190,6 +192,10 @@ fn feature<'a>(
         ("14", "") => agent_only(Feature::FinishWrapUp),
         ("15", "") => agent_only(Feature::Help),
         ("16", "") => agent_only(Feature::WrapUp),
+        ("17", "") => match is_agent || config.supervisors.contains_key(user) {
+            true => Route::Feature(Feature::Voicemail),
+            false => Route::Refuse(Refusal::Forbidden),
+        },
         ("43", "") => Route::Echo,
         ("81", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Listen),
         ("82", agent) => supervise(config, queues_of, user, agent, SupervisionMode::Whisper),

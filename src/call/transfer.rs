@@ -294,6 +294,7 @@ impl Call {
             Phase::Talking(_) => self.guests.is_empty() && self.invited.is_none() && self.away.is_none(),
             // What a flow began, it wants to hear the end of.
             Phase::Dialing { .. } | Phase::Waiting { .. } => self.run.is_none(),
+            Phase::Leaving(_) | Phase::Listening(_) => false,
             Phase::Starting | Phase::InFlow | Phase::Service | Phase::Closing { .. } | Phase::Ended => false,
         };
         by_caller && somebody

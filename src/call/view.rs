@@ -66,6 +66,7 @@ impl Call {
             // An agent is reserved for him meanwhile.
             Phase::Dialing { .. } if self.rings_customer_first() => self.turn.as_ref().map(|turn| &turn.queue),
             Phase::Starting | Phase::InFlow | Phase::Dialing { .. } | Phase::Talking(_) => None,
+            Phase::Leaving(_) | Phase::Listening(_) => None,
             Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
         }
     }
@@ -76,6 +77,7 @@ impl Call {
         match &self.phase {
             Phase::Talking(peer) => Some(peer),
             Phase::Starting | Phase::InFlow | Phase::Dialing { .. } | Phase::Waiting { .. } => transferer,
+            Phase::Leaving(_) | Phase::Listening(_) => None,
             Phase::Service | Phase::Closing { .. } | Phase::Ended => None,
         }
     }

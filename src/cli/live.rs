@@ -167,6 +167,27 @@ pub enum Callbacks {
     },
 }
 
+/// `hatif voicemails …`
+#[derive(Subcommand)]
+pub enum Voicemails {
+    /// Messages in the boxes of queues: who left them, when, and who has heard them.
+    List {
+        /// Only those of this queue.
+        #[arg(long)]
+        queue: Option<String>,
+    },
+    /// Note that one was heard.
+    Heard {
+        /// Its id, as `list` tells it.
+        id: String,
+    },
+    /// Take one out of its box; the recording stays with its call.
+    Delete {
+        /// Its id, as `list` tells it.
+        id: String,
+    },
+}
+
 /// `hatif bans …`
 #[derive(Subcommand)]
 pub enum Bans {
@@ -349,6 +370,24 @@ pub fn callbacks(what: &Callbacks, target: &Target) -> Result<(), Failure> {
         }
         Callbacks::Cancel { id } => {
             target.send("DELETE", &format!("/api/v1/callbacks/{}", escape(id)), &json!({}))?;
+        }
+    }
+    Ok(())
+}
+
+/// `voicemails list|heard|delete`.
+pub fn voicemails(what: &Voicemails, target: &Target) -> Result<(), Failure> {
+    match what {
+        Voicemails::List { queue } => {
+            let query = queue.as_ref().map(|queue| format!("?queue={}", escape(queue))).unwrap_or_default();
+            let columns = ["id", "queue", "from", "at", "seconds", "state", "heard_by", "call_id"];
+            list(&target.get(&format!("/api/v1/voicemails{query}"))?, &columns, target.json);
+        }
+        Voicemails::Heard { id } => {
+            target.send("POST", &format!("/api/v1/voicemails/{}/heard", escape(id)), &json!({}))?;
+        }
+        Voicemails::Delete { id } => {
+            target.send("DELETE", &format!("/api/v1/voicemails/{}", escape(id)), &json!({}))?;
         }
     }
     Ok(())

@@ -125,6 +125,13 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Messages in the boxes of queues.
+    Voicemails {
+        #[command(subcommand)]
+        what: live::Voicemails,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Sources that are not listened to after too many wrong passwords.
     Bans {
         #[command(subcommand)]
@@ -200,6 +207,7 @@ pub fn main() -> ExitCode {
         Command::Trunks { what, target } => live::trunks(&what, &target),
         Command::Calendars { what, target } => live::calendars(&what, &target),
         Command::Callbacks { what, target } => live::callbacks(&what, &target),
+        Command::Voicemails { what, target } => live::voicemails(&what, &target),
         Command::Bans { what, target } => live::bans(&what, &target),
         Command::Recordings { what } => recordings::recordings(&what),
         Command::Reload { dry_run: true, target } => live::reload_plan(&target),

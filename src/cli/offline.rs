@@ -69,7 +69,8 @@ fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let queues = config.floor.queues.keys().map(ToString::to_string).collect();
     let callbacks = config.call.callbacks.keys().map(ToString::to_string).collect();
     let calendars = config.floor.calendars.keys().cloned().collect();
-    Declared { queues, callbacks, calendars, languages, prompts, manifest }
+    let voicemails = config.call.voicemail.keys().map(ToString::to_string).collect();
+    Declared { queues, callbacks, voicemails, calendars, languages, prompts, manifest }
 }
 
 fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {

@@ -20,7 +20,7 @@ use crate::config::plan::Change;
 use crate::config::{ArchiveFormat, Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Reloaded, Shared};
-use crate::id::RecordingId;
+use crate::id::{CallId, RecordingId};
 use crate::io::driver::{self, Driver, Outlets};
 use crate::io::media::{Counters, LATENESS_MS, MediaLines, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
@@ -257,7 +257,8 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let drained = Arc::new(tokio::sync::Notify::new());
     let services = Services::new(tokio::runtime::Handle::current(), inbox.clone());
     services.set(&config.services).map_err(|error| Failure::new(3, error))?;
-    let outlets = outlets(lines, &journal, entries, &streams, &services, &drained);
+    let sounds = (config.data_dir.clone(), inbox.clone());
+    let outlets = outlets(lines, &journal, entries, &streams, &services, sounds, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));
@@ -448,12 +449,14 @@ fn outlets(
     entries: crossbeam_channel::Sender<Entry>,
     streams: &Streams,
     services: &Services,
+    sounds: (PathBuf, driver::Inbox),
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
     let (writer, commits) = (Arc::clone(journal), Arc::clone(journal));
     let drained = Arc::clone(drained);
     let (stream, orders) = (streams.clone(), streams.clone());
     let services = services.clone();
+    let (runtime, sounds) = (tokio::runtime::Handle::current(), sounds);
     Outlets {
         media,
         journal: Box::new(move |entry| {
@@ -463,9 +466,27 @@ fn outlets(
         commit: Box::new(move |seq| commits.commit(seq)),
         stream: Box::new(move |flow, bytes| stream.send(flow, bytes)),
         link: Box::new(move |order| orders.order(order)),
+        load: Box::new(move |call, recording| load_sound(&runtime, sounds.clone(), call, recording)),
         fetch: Box::new(move |fetch| services.fetch(fetch)),
         drained: Box::new(move || drained.notify_waiters()),
     }
+}
+
+/// Reads the sound of a recording for a call that wants to hear it.
+fn load_sound(
+    runtime: &tokio::runtime::Handle,
+    (data_dir, inbox): (PathBuf, driver::Inbox),
+    call: CallId,
+    recording: RecordingId,
+) {
+    runtime.spawn_blocking(move || {
+        let samples = recordings::sound::customer_side(&data_dir, recording);
+        if let Err(error) = &samples {
+            tracing::warn!(%recording, %error, "a message cannot be read");
+        }
+        let clip = samples.ok().map(|samples| Arc::new(crate::media::Clip::from_pcm16(&samples)));
+        inbox.send(Input::SoundLoaded { call, recording, clip });
+    });
 }
 
 /// Where the figures of a scrape come from.

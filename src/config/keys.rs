@@ -6,7 +6,7 @@ mod services;
 
 use std::fmt::Write;
 
-pub use floor::{CALLBACK, LADDER, STICKY};
+pub use floor::{CALLBACK, LADDER, STICKY, VOICEMAIL};
 pub use services::DISPATCH;
 
 /// One table of the file.
@@ -591,7 +591,7 @@ pub const SECTIONS: &[Section] = &[
 /// The tables of `docs/configuration.md`, in Markdown.
 pub fn reference() -> String {
     let mut text = String::new();
-    for section in SECTIONS.iter().chain([&LADDER, &CALLBACK, &STICKY, &DISPATCH]) {
+    for section in SECTIONS.iter().chain([&LADDER, &CALLBACK, &VOICEMAIL, &STICKY, &DISPATCH]) {
         let (open, close) = if section.list { ("[[", "]]") } else { ("[", "]") };
         let _ = writeln!(text, "### `{open}{}{close}`\n\n{}\n", section.name, section.about);
         let _ = writeln!(text, "| key | takes | default | what it does |\n| --- | --- | --- | --- |");

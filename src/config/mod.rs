@@ -37,6 +37,7 @@ mod tests;
 pub mod tls;
 mod trunks;
 pub mod values;
+mod voicemail;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -24,6 +24,7 @@ use super::source::{Entry, Place, Problems, Value};
 use super::sticky;
 use super::trunks;
 use super::values::{is_skill, is_skill_wish, sip_address};
+use super::voicemail;
 use super::waiting;
 
 /// Shorter passwords are guessed by the scanners that every public SIP port meets.
@@ -98,6 +99,7 @@ pub fn read(root: &[Entry], centre: &CentreConfig, flows: &BTreeSet<String>, pro
         ladder::check(reader, &people);
         sticky::check(reader, &people);
         callback::read(reader, &names, &mut people);
+        voicemail::read(reader, &mut people);
         services::read_dispatch(reader, &known_services, &mut people);
         waiting::read(reader, &names, &mut people);
     }

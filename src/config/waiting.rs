@@ -195,12 +195,20 @@ fn way(reader: &Reader, text: &Text, may_wait: bool, names: &Names, people: &Peo
             }
             is_offered.then_some(Way::CallBack)
         }
+        _ if text.text == "voicemail" => {
+            let is_offered = reader.node("voicemail").is_some();
+            if !is_offered {
+                let help = "give the queue a `voicemail`: `voicemail = { max = \"3m\" }`".to_owned();
+                reader.bad(text.place, "this queue has no box for messages", help);
+            }
+            is_offered.then_some(Way::Voicemail)
+        }
         _ if may_wait && text.text == "wait" => Some(Way::Wait),
         _ if may_wait && text.text == "hangup" => Some(Way::HangUp),
         _ => {
             let known: &[&str] = match may_wait {
-                true => &["wait", "hangup", "callback", "queue:NAME", "number:N", "flow:NAME"],
-                false => &["callback", "queue:NAME", "number:N", "flow:NAME"],
+                true => &["wait", "hangup", "callback", "voicemail", "queue:NAME", "number:N", "flow:NAME"],
+                false => &["callback", "voicemail", "queue:NAME", "number:N", "flow:NAME"],
             };
             let help = match did_you_mean(&text.text, known) {
                 Some(near) => format!("did you mean \"{near}\"?"),

@@ -52,6 +52,7 @@ pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, wo
         world,
         address: settings.media.address,
         pauses: &settings.call.record_pauses,
+        voicemail: &settings.call.voicemail,
     }
 }
 
@@ -137,6 +138,19 @@ impl Engine {
             Action::Reached { waits } => self.callback_reached(now, id, waits),
             Action::NotReached { code } => self.callback_not_reached(now, id, code),
             Action::CalledOff => self.callback_call_ended(now, id),
+            Action::TakeMessage => {
+                let fresh = self.new_recording_id(now);
+                self.with_call(now, id, |call, context| call.handle_message(context, fresh));
+            }
+            Action::LoadMessage(recording) => self.load_message(id, recording),
+            Action::MessageHeard(recording) => {
+                let by = Self::listener_name(self.calls.get(&id));
+                self.voicemail_heard(now, recording, &by);
+            }
+            Action::DeleteMessage(recording) => {
+                let by = Self::listener_name(self.calls.get(&id));
+                self.delete_voicemail(now, recording, &by);
+            }
             Action::Book(wanted) => self.book_caller(now, id, wanted),
             Action::Journal(kind) => {
                 if let Kind::RecordingStarted { recording, .. } = &kind {
@@ -145,6 +159,7 @@ impl Engine {
                         self.recordings.pop_first();
                     }
                 }
+                self.voicemail_left(now, id, &kind);
                 self.journal(now, About::Call(id), kind);
             }
             Action::Ended => self.call_ended(now, id),
@@ -205,6 +220,7 @@ impl Engine {
             Feature::Pause(code) => Wish::Pause(code),
             Feature::NoPause => return,
             Feature::Help => return self.raise_hand(now, id, agent),
+            Feature::Voicemail => return self.open_box(now, id, &agent),
             Feature::LogOut => Wish::Logout,
             Feature::FinishWrapUp => Wish::FinishWrapUp,
             Feature::WrapUp => Wish::WrapUp,

@@ -13,7 +13,7 @@ use crate::clock::Wall;
 use crate::id::{AgentId, CallId, LegId};
 use crate::journal::{About, AgentStateName, Binding, DialogSeed, Hop, Kind, LegRole, OfferResult, OpenLeg, Purpose};
 use crate::report::live::{self, Live};
-use crate::report::places::{Callback, Places, Set};
+use crate::report::places::{Callback, Places, Set, Voicemail};
 use crate::report::regulars::Regulars;
 use crate::sip::{self, DialogNote, Flow, Loss, SessionId, Transport};
 
@@ -47,6 +47,8 @@ pub struct Remains {
     pub waiting: Vec<acd::Interrupted>,
     /// Who is to be called back.
     pub callbacks: Vec<Callback>,
+    /// Messages in boxes.
+    pub voicemails: Vec<Voicemail>,
 }
 
 impl Remains {
@@ -67,6 +69,7 @@ impl Remains {
             regulars: places.regulars().clone(),
             waiting: interrupted(now, live),
             callbacks: places.callbacks().cloned().collect(),
+            voicemails: places.voicemails().cloned().collect(),
         }
     }
 }
@@ -155,6 +158,7 @@ impl Engine {
         self.survival.next_at = (!self.survival.orphans.is_empty()).then_some(now);
         self.survival_due(now);
         self.restore_callbacks(now, remains.callbacks);
+        self.restore_voicemails(remains.voicemails);
         self.pump(now);
     }
 

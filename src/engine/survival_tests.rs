@@ -51,7 +51,12 @@ impl Life {
             match output {
                 Output::Send { bytes, .. } => self.sent.push((self.now, String::from_utf8_lossy(&bytes).into_owned())),
                 Output::Journal(entry) => self.journal.push(entry),
-                Output::Media { .. } | Output::Commit(_) | Output::Link(_) | Output::Fetch(_) | Output::Drained => {}
+                Output::Media { .. }
+                | Output::Commit(_)
+                | Output::Link(_)
+                | Output::Fetch(_)
+                | Output::LoadSound { .. }
+                | Output::Drained => {}
             }
         }
     }

@@ -18,6 +18,7 @@ mod sip;
 mod supervise;
 mod trace;
 mod trunks;
+mod voicemails;
 mod why;
 
 use std::net::SocketAddr;
@@ -196,6 +197,9 @@ fn routes() -> Router<App> {
         .route("/api/v1/bans/{address}", delete(bans::unban))
         .route("/api/v1/calendars", get(calendars::calendars))
         .route("/api/v1/calendars/{name}", get(calendars::calendar).put(calendars::set))
+        .route("/api/v1/voicemails", get(voicemails::list))
+        .route("/api/v1/voicemails/{id}", delete(voicemails::delete))
+        .route("/api/v1/voicemails/{id}/heard", post(voicemails::heard))
         .route("/api/v1/callbacks", get(callbacks::list).post(callbacks::book))
         .route("/api/v1/callbacks/{id}", get(callbacks::one).delete(callbacks::cancel))
         .route("/api/v1/trunks", get(trunks::trunks))

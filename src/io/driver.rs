@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::event::{Timespec, epoll};
 
 use crate::engine::{Engine, Fetch, Input, Output};
+use crate::id::{CallId, RecordingId};
 use crate::journal::Entry;
 use crate::sip::config::Transport;
 use crate::sip::{Flow, LinkOrder};
@@ -50,6 +51,8 @@ pub struct Outlets {
     pub stream: Box<dyn FnMut(Flow, Bytes) -> bool + Send>,
     /// What streams are to know of a connection.
     pub link: Box<dyn FnMut(LinkOrder) + Send>,
+    /// The sound of recordings.
+    pub load: Box<dyn FnMut(CallId, RecordingId) + Send>,
     /// Requests to HTTP services.
     pub fetch: Box<dyn FnMut(Fetch) + Send>,
     /// The last call is over after a drain.
@@ -304,6 +307,7 @@ impl Running {
                 Output::Journal(entry) => (self.outlets.journal)(entry),
                 Output::Commit(seq) => (self.outlets.commit)(seq),
                 Output::Link(order) => (self.outlets.link)(order),
+                Output::LoadSound { call, recording } => (self.outlets.load)(call, recording),
                 Output::Fetch(fetch) => (self.outlets.fetch)(fetch),
                 Output::Drained => (self.outlets.drained)(),
             }

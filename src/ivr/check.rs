@@ -25,6 +25,8 @@ pub struct Declared {
     pub queues: BTreeSet<String>,
     /// Those of them that call back.
     pub callbacks: BTreeSet<String>,
+    /// Queues that have a box for messages.
+    pub voicemails: BTreeSet<String>,
     /// Calendars.
     pub calendars: BTreeSet<String>,
     /// Languages of the centre.
@@ -306,6 +308,7 @@ mod tests {
         Declared {
             queues,
             callbacks: BTreeSet::from(["support".to_owned()]),
+            voicemails: BTreeSet::from(["support".to_owned()]),
             calendars: BTreeSet::from(["main".to_owned()]),
             languages,
             prompts: Some(prompts::ids(&prompts)),

@@ -138,7 +138,7 @@ pub enum Edge {
     Busy,
     /// Transfer: the other side did not answer.
     NoAnswer,
-    /// Transfer: anything else. Callback: nothing was booked.
+    /// Transfer: anything else. Callback: nothing was booked. Voicemail: nothing was left.
     Failed,
     /// An expression could not be worked out.
     Error,
@@ -225,6 +225,7 @@ impl Node {
             NodeKind::Menu { keys, .. } => keys.values().map(|target| way(target, false)).collect(),
             NodeKind::Collect(collect) => vec![way(&collect.next, false)],
             NodeKind::Set { next, .. } | NodeKind::Callback { next, .. } => vec![way(next, true)],
+            NodeKind::Voicemail { next, .. } => vec![way(next, false)],
             NodeKind::Switch { cases, otherwise } => {
                 cases.iter().map(|(_, target)| target).chain([otherwise]).map(|target| way(target, true)).collect()
             }
@@ -251,7 +252,8 @@ impl Node {
             NodeKind::Menu { ask, .. } => of_ask(ask),
             NodeKind::Collect(collect) => of_ask(&collect.ask),
             NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
-            NodeKind::Callback { .. } | NodeKind::Hours { .. } | NodeKind::Transfer { .. } => Vec::new(),
+            NodeKind::Callback { .. } | NodeKind::Voicemail { .. } => Vec::new(),
+            NodeKind::Hours { .. } | NodeKind::Transfer { .. } => Vec::new(),
             NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
         }
     }
@@ -317,6 +319,13 @@ pub enum NodeKind {
         /// The number to call; the caller's own when absent.
         number: Option<Template>,
         /// Once it is booked.
+        next: Target,
+    },
+    /// The caller leaves a message in the box of a queue.
+    Voicemail {
+        /// Which.
+        queue: QueueName,
+        /// Once it is left.
         next: Target,
     },
     /// Connects the caller to a number or address outside the queues.

@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 37] = [
+pub const OWN: [&str; 44] = [
     "position_1",
     "position_2",
     "position_3",
@@ -50,6 +50,13 @@ pub const OWN: [&str; 37] = [
     "sorry_error",
     "callback_booked",
     "callback_hello",
+    "voicemail_greeting",
+    "voicemail_thanks",
+    "voicemail_nothing",
+    "voicemail_none",
+    "voicemail_some",
+    "voicemail_menu",
+    "voicemail_end",
     "code_ready",
     "code_paused",
     "code_no_pause",

@@ -22,9 +22,21 @@ pub const FILE_BYTES: usize = 1 << 20;
 /// Most nodes in one flow.
 pub const NODES: usize = 1_000;
 
-const KINDS: [&str; 11] =
-    ["play", "menu", "collect", "set", "switch", "hours", "queue", "callback", "transfer", "goto", "hangup"];
-const KINDS_NOT_BUILT: [&str; 5] = ["http", "fork", "voicemail", "record", "flow"];
+const KINDS: [&str; 12] = [
+    "play",
+    "menu",
+    "collect",
+    "set",
+    "switch",
+    "hours",
+    "queue",
+    "callback",
+    "voicemail",
+    "transfer",
+    "goto",
+    "hangup",
+];
+const KINDS_NOT_BUILT: [&str; 4] = ["http", "fork", "record", "flow"];
 const SAY_NOT_BUILT: [&str; 10] =
     ["text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "spell"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -244,6 +256,7 @@ impl Reader<'_> {
             "hours" => (self.hours(table, &owner), vec![Edge::Open, Edge::Closed]),
             "queue" => self.queue(table, &owner, defaults),
             "callback" => self.callback(table, &owner),
+            "voicemail" => self.voicemail(table, &owner),
             "transfer" => self.transfer(table, &owner),
             "goto" => (self.goto(table, &owner), vec![]),
             "hangup" => {
@@ -610,6 +623,21 @@ impl Reader<'_> {
         let mut edges = vec![Edge::Failed];
         edges.extend(can_fail.then_some(Edge::Error));
         (queue.zip(next).map(|(queue, next)| NodeKind::Callback { queue, number, next }), edges)
+    }
+
+    fn voicemail(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {
+        self.only_keys(table, &["kind", "queue", "next", "on"], owner);
+        let value = self.required(table, "queue", owner);
+        let queue = value.and_then(|value| self.queue_name(value));
+        if let (Some(queue), Some(value)) = (&queue, value)
+            && !self.declared.voicemails.contains(queue.as_str())
+        {
+            let help = "give it a `voicemail` in the configuration: `voicemail = { max = \"3m\" }`".to_owned();
+            self.error("no-voicemail", value.span(), format!("queue \"{queue}\" has no box for messages"), Some(help));
+        }
+        let next = self.required(table, "next", owner).and_then(|value| self.target(value));
+        let kind = queue.zip(next).map(|(queue, next)| NodeKind::Voicemail { queue, next });
+        (kind, vec![Edge::Failed])
     }
 
     fn transfer(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {

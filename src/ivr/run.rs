@@ -48,7 +48,7 @@ pub enum Input {
         /// How.
         outcome: QueueEnd,
     },
-    /// The call back he wants is booked, or cannot be.
+    /// The call back he wants is booked, or his message is left; or it cannot be.
     Booked {
         /// True: it is.
         ok: bool,
@@ -130,6 +130,11 @@ pub enum Output {
         /// The number; his own when absent.
         number: Option<String>,
     },
+    /// Let him leave a message in the box of this queue. Owes [`Input::Booked`].
+    Voicemail {
+        /// Which.
+        queue: QueueName,
+    },
     /// Connect him elsewhere. Owes [`Input::TransferEnded`]. The text may hold keys the caller pressed: whether it
     /// may be dialled is for the receiver to judge.
     Transfer {
@@ -192,7 +197,7 @@ enum State {
     Asking { attempt: u32, digits: String, phase: Phase },
     /// In a queue or with an agent.
     Queued,
-    /// A call back is being booked.
+    /// A call back is being booked, or a message is being left.
     Booking,
     /// With somebody outside the queues.
     Transferring,
@@ -458,6 +463,11 @@ impl Run {
                 self.state = State::Booking;
                 self.outputs.push_back(Output::Book { queue: queue.clone(), number });
             }
+            NodeKind::Voicemail { queue, .. } => {
+                self.typed.clear();
+                self.state = State::Booking;
+                self.outputs.push_back(Output::Voicemail { queue: queue.clone() });
+            }
             NodeKind::Transfer { to } => {
                 let to = to.fill(&self.scene(now, world))?;
                 self.typed.clear();
@@ -564,7 +574,9 @@ impl Run {
             return None;
         }
         match self.program.nodes.get(&self.node).map(|node| &node.kind) {
-            Some(NodeKind::Callback { next, .. }) if ok => Some(Next::Node(next.name.clone())),
+            Some(NodeKind::Callback { next, .. } | NodeKind::Voicemail { next, .. }) if ok => {
+                Some(Next::Node(next.name.clone()))
+            }
             _ => self.edge(Edge::Failed),
         }
     }

@@ -102,6 +102,7 @@ type Scene = BTreeMap<AgentStateName, Vec<(AgentId, Option<String>)>>;
 /// What a story tells of; the words of the journal that matter to it.
 #[derive(Clone, Debug, PartialEq)]
 enum Event {
+    Message { queue: QueueName, length_ms: u64 },
     Started { from: String, to: String },
     CallsBack { from: String, to: String },
     Booked { queue: QueueName, number: String },
@@ -240,6 +241,7 @@ impl Story {
             Kind::Connected { agent, wait_ms, .. } if self.is_customer_absent => Event::Awaits { agent, wait_ms },
             Kind::CallStarted { from, to, .. } => Event::Started { from, to },
             Kind::CallbackBooked { booking } => Event::Booked { queue: booking.queue, number: booking.number },
+            Kind::VoicemailLeft { queue, length_ms, .. } => Event::Message { queue, length_ms },
             Kind::CallbackTried { tries, result, again_at, .. } => {
                 Event::Tried { tries, result, is_last: again_at.is_none() }
             }
@@ -301,6 +303,8 @@ impl Story {
             | Kind::Survey { .. }
             | Kind::FlowLeft { .. }
             | Kind::Held { .. }
+            | Kind::VoicemailHeard { .. }
+            | Kind::VoicemailDeleted { .. }
             | Kind::RecordingStarted { .. }
             | Kind::RecordingLeg { .. }
             | Kind::RecordingPaused { .. }
@@ -395,6 +399,7 @@ impl Event {
             Self::Escalated { .. } => "escalated",
             Self::Sticky { .. } => "sticky",
             Self::Dispatched { .. } => "dispatched",
+            Self::Message { .. } => "voicemail_left",
             Self::Moved { .. } => "moved",
             Self::Announced { .. } => "announced",
             Self::Reminded { .. } => "reminded",

@@ -335,6 +335,11 @@ impl Tracked {
                     format!("asked {service} who shall serve him: {} after {took_ms} ms", result.as_str()),
                 );
             }
+            Kind::VoicemailLeft { queue, length_ms, .. } => {
+                let length = Seconds::from_ms(*length_ms);
+                step(&mut self.record, at, format!("left a message of {length} in the box of {queue}"));
+            }
+            Kind::VoicemailHeard { .. } | Kind::VoicemailDeleted { .. } => {}
             Kind::CallbackBooked { .. } | Kind::CallbackTried { .. } | Kind::CallbackEnded { .. } => {
                 self.handle_callback(at, kind);
             }

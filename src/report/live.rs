@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, LegId, QueueName};
+use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
 use crate::journal::{
     About, AgentStateName, Entry, Kind, LegRole, Origin, Purpose, QueueOutcome, SHIFT_GAP, StateCause,
 };
@@ -23,6 +23,9 @@ pub struct Live {
     /// Who is to be called back, with his queue.
     #[serde(default)]
     callbacks: BTreeMap<CallId, QueueName>,
+    /// Messages in boxes, with the queue, and whether somebody has heard them.
+    #[serde(default)]
+    voicemails: BTreeMap<RecordingId, (QueueName, bool)>,
 }
 
 /// One agent, or a supervisor with a phone.
@@ -214,6 +217,15 @@ impl Live {
                 self.callbacks.insert(booking.callback, booking.queue.clone());
             }
             Kind::CallbackEnded { callback, .. } => _ = self.callbacks.remove(callback),
+            Kind::VoicemailLeft { queue, recording, .. } => {
+                self.voicemails.insert(*recording, (queue.clone(), false));
+            }
+            Kind::VoicemailHeard { recording, .. } => {
+                if let Some((_, is_heard)) = self.voicemails.get_mut(recording) {
+                    *is_heard = true;
+                }
+            }
+            Kind::VoicemailDeleted { recording, .. } => _ = self.voicemails.remove(recording),
             _ => {}
         }
         match &entry.about {
@@ -268,6 +280,16 @@ impl Live {
     /// How many are to be called back for a queue.
     pub fn callbacks(&self, queue: &str) -> usize {
         self.callbacks.values().filter(|name| name.as_str() == queue).count()
+    }
+
+    /// Messages in the boxes, by queue: how many nobody has heard, and how many somebody has.
+    pub fn voicemails(&self) -> BTreeMap<&QueueName, [usize; 2]> {
+        let mut counts: BTreeMap<&QueueName, [usize; 2]> = BTreeMap::new();
+        for (queue, is_heard) in self.voicemails.values() {
+            let [new, heard] = counts.entry(queue).or_default();
+            *(if *is_heard { heard } else { new }) += 1;
+        }
+        counts
     }
 
     /// Those who wait in one queue, next first, places of those who are called back included.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId};
+use crate::id::{AgentId, CallId, QueueName, RecordingId};
 use crate::journal::{About, Binding, Booking, Entry, Hours, Kind, OpenLeg};
 use crate::report::regulars::Regulars;
 
@@ -24,6 +24,28 @@ pub struct Places {
     /// Who is to be called back.
     #[serde(default)]
     callbacks: BTreeMap<CallId, Callback>,
+    /// Messages in boxes.
+    #[serde(default)]
+    voicemails: BTreeMap<RecordingId, Voicemail>,
+}
+
+/// A message in the box of a queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Voicemail {
+    /// The message.
+    pub recording: RecordingId,
+    /// The call in which it was left.
+    pub call: CallId,
+    /// The box.
+    pub queue: QueueName,
+    /// Who left it; empty when he does not show his number.
+    pub from: String,
+    /// When it was complete.
+    pub at: Wall,
+    /// Its length.
+    pub length_ms: u64,
+    /// Who heard it first, and when.
+    pub heard: Option<(String, Wall)>,
 }
 
 /// Somebody who is to be called back.
@@ -78,6 +100,18 @@ impl Places {
                 }
             }
             (_, Kind::CallbackEnded { callback, .. }) => _ = self.callbacks.remove(callback),
+            (About::Call(call), Kind::VoicemailLeft { queue, recording, from, length_ms }) => {
+                let (recording, call, queue, from) = (*recording, *call, queue.clone(), from.clone());
+                let message =
+                    Voicemail { recording, call, queue, from, at: entry.at, length_ms: *length_ms, heard: None };
+                self.voicemails.insert(recording, message);
+            }
+            (_, Kind::VoicemailHeard { recording, by, .. }) => {
+                if let Some(message) = self.voicemails.get_mut(recording) {
+                    message.heard = Some((by.clone(), entry.at));
+                }
+            }
+            (_, Kind::VoicemailDeleted { recording, .. }) => _ = self.voicemails.remove(recording),
             (About::Agent(agent), Kind::Registered { binding: Some(binding), .. }) => {
                 let phones = self.phones.entry(agent.clone()).or_default();
                 phones.retain(|phone| !phone.is_replaced_by(binding));
@@ -108,6 +142,11 @@ impl Places {
     /// Who is to be called back, in the order in which it was booked.
     pub fn callbacks(&self) -> impl Iterator<Item = &Callback> {
         self.callbacks.values()
+    }
+
+    /// Messages in boxes, oldest first.
+    pub fn voicemails(&self) -> impl Iterator<Item = &Voicemail> {
+        self.voicemails.values()
     }
 
     /// Calendars that are set by hand.

@@ -351,7 +351,8 @@ impl World {
                     self.schedule(wait, Event::Committed(life, seq));
                 }
                 // No service is there: each queue decides for itself in time.
-                Output::Link(_) | Output::Fetch(_) => {}
+                // Nor is there a disk with messages: who wants to hear one is told that it cannot be read.
+                Output::Link(_) | Output::Fetch(_) | Output::LoadSound { .. } => {}
                 Output::Drained => self.fate.is_drained = true,
             }
         }

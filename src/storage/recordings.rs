@@ -17,6 +17,7 @@ mod flac;
 mod mend;
 mod opus;
 pub mod sidecar;
+pub mod sound;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,9 +10,9 @@ use hatif::acd::Wish;
 use hatif::call::Switch;
 use hatif::clock::{Clock, Wall};
 use hatif::engine::{Command, Engine, Fetch, Input, Output, Settings, SuperviseError, Supervised};
-use hatif::id::{AgentId, CallId, LegId};
+use hatif::id::{AgentId, CallId, LegId, RecordingId};
 use hatif::journal::{About, AgentStateName, Entry, Kind, Quality, StateCause};
-use hatif::media::{Command as Media, Event};
+use hatif::media::{Clip, Command as Media, Event};
 use hatif::report::record::{CallRecord, Fold};
 use hatif::sip::Flow;
 use hatif::sip::config::Transport;
@@ -65,6 +66,8 @@ pub struct Centre {
     pub drained: u32,
     /// What services were asked.
     pub fetches: Vec<Fetch>,
+    /// What the disk has of recordings.
+    pub sounds: BTreeMap<RecordingId, Arc<Clip>>,
     /// Who signals over TLS, by the second listener; everybody else over UDP.
     pub tls: BTreeSet<SocketAddr>,
     /// Web pages that are connected, by the third listener: the number of the connection, and their Contact.
@@ -106,6 +109,7 @@ impl Centre {
             media: Vec::new(),
             drained: 0,
             fetches: Vec::new(),
+            sounds: BTreeMap::new(),
             tls: BTreeSet::new(),
             pages: BTreeMap::new(),
             speaks: BTreeSet::new(),
@@ -209,6 +213,10 @@ impl Centre {
                     Output::Commit(_) => {}
                     Output::Link(_) => {}
                     Output::Fetch(fetch) => self.fetches.push(fetch),
+                    Output::LoadSound { call, recording } => {
+                        let clip = self.sounds.get(&recording).cloned();
+                        inputs.push_back(Input::SoundLoaded { call, recording, clip });
+                    }
                     Output::Drained => self.drained += 1,
                 }
             }

@@ -35,5 +35,6 @@ mod supervision;
 mod talks;
 mod transfers;
 mod trunks;
+mod voicemail;
 mod waits;
 mod why;

@@ -105,6 +105,13 @@ fn back_flow() -> (String, String) {
     ("back.toml".to_owned(), text)
 }
 
+/// A flow that lets the caller leave a message, and says something else when he left none.
+fn box_flow() -> (String, String) {
+    let (_, text) = back_flow();
+    let text = text.replace("name = \"back\"", "name = \"box\"").replace("kind = \"callback\"", "kind = \"voicemail\"");
+    ("box.toml".to_owned(), text)
+}
+
 fn flows(queues: &[&str]) -> ivr::Library {
     let mut files = ivr::SHIPPED_FLOWS.map(|(path, text)| (path.to_owned(), text.to_owned())).to_vec();
     files.push(transfer_flow("to_agent", "102"));
@@ -116,9 +123,11 @@ fn flows(queues: &[&str]) -> ivr::Library {
     files.push(hours_flow());
     files.push(again_flow());
     files.push(back_flow());
+    files.push(box_flow());
     let declared = ivr::Declared {
         calendars: BTreeSet::from(["office".to_owned()]),
         callbacks: BTreeSet::from(["support".to_owned()]),
+        voicemails: BTreeSet::from(["support".to_owned()]),
         queues: queues.iter().map(ToString::to_string).collect(),
         languages: vec!["en".into(), "ar".into()],
         ..ivr::Declared::default()
@@ -195,6 +204,7 @@ pub fn settings() -> Settings {
                 number("516", to_flow("office"), true),
                 number("517", to_flow("again"), true),
                 number("520", to_flow("back"), true),
+                number("521", to_flow("box"), true),
                 number("600", to_queue("support"), true),
                 number("601", to_queue("vip"), true),
                 number("602", to_queue("lonely"), true),

@@ -210,6 +210,7 @@ pub const QUEUE: Section = Section {
             "none",
             "Who may serve those who have waited: see `[[queue.ladder]]`.",
         ),
+        key("voicemail", "table", "none", "The queue has a box for messages: see `[queue.voicemail]`."),
         key("callback", "table", "none", "Callers may be called back: see `[queue.callback]`."),
         key(
             "dispatch",
@@ -292,7 +293,7 @@ pub const QUEUE: Section = Section {
         ),
         key(
             "exit_keys",
-            "table of key to `\"queue:NAME\"`, `\"number:N\"`, `\"flow:NAME\"` or `\"callback\"`",
+            "table of key to `\"queue:NAME\"`, `\"number:N\"`, `\"flow:NAME\"`, `\"callback\"` or `\"voicemail\"`",
             "none",
             "Where a key leads that is pressed while waiting: `{ \"1\" = \"flow:voicemail\" }`.",
         ),
@@ -371,6 +372,20 @@ pub const CALLBACK: Section = Section {
             "the queue's",
             "He is called in its open hours alone; the place is kept meanwhile.",
         ),
+    ],
+    not_built: &[],
+};
+
+/// A queue's `voicemail`.
+pub const VOICEMAIL: Section = Section {
+    name: "queue.voicemail",
+    list: false,
+    about: "A box for messages: callers get there by a rule of the queue or a flow, agents of the queue listen by `*17`. Also written `voicemail = { max = \"3m\" }`; `docs/queues.md` explains it.",
+    keys: &[
+        key("greeting", "prompt", "`\"voicemail_greeting\"`", "What callers hear before the tone."),
+        key("min", "duration 0–1 min", "`\"2s\"`", "What is shorter is no message."),
+        key("max", "duration 5 s–30 min", "`\"3m\"`", "The longest message."),
+        key("keep", "duration 24 h–87600 h", "`\"720h\"`", "So long messages stay in the box."),
     ],
     not_built: &[],
 };

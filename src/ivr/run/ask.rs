@@ -28,7 +28,7 @@ impl Run {
                 NodeKind::Play { next, .. } => Some(Next::Node(next.name.clone())),
                 NodeKind::Menu { .. } | NodeKind::Collect(_) | NodeKind::Set { .. } | NodeKind::Switch { .. } => None,
                 NodeKind::Hours { .. } | NodeKind::Queue { .. } => None,
-                NodeKind::Callback { .. } | NodeKind::Transfer { .. } => None,
+                NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Transfer { .. } => None,
                 NodeKind::Goto(_) | NodeKind::Hangup => None,
             },
             State::Asking { phase, .. } => match *phase {
@@ -146,7 +146,10 @@ impl Run {
                 self.finish_answer(now)
             }
             NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
-            NodeKind::Hours { .. } | NodeKind::Callback { .. } | NodeKind::Transfer { .. } => None,
+            NodeKind::Hours { .. }
+            | NodeKind::Callback { .. }
+            | NodeKind::Voicemail { .. }
+            | NodeKind::Transfer { .. } => None,
             NodeKind::Goto(_) | NodeKind::Hangup => None,
         }
     }
@@ -215,7 +218,9 @@ fn ask_of(node: &Node) -> Option<&Ask> {
         NodeKind::Menu { ask, .. } => Some(ask),
         NodeKind::Collect(collect) => Some(&collect.ask),
         NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
-        NodeKind::Hours { .. } | NodeKind::Callback { .. } | NodeKind::Transfer { .. } => None,
+        NodeKind::Hours { .. } | NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Transfer { .. } => {
+            None
+        }
         NodeKind::Goto(_) | NodeKind::Hangup => None,
     }
 }

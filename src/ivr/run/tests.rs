@@ -74,6 +74,7 @@ impl Call {
                     let segment = segment.map(|segment| format!(" of {segment}")).unwrap_or_default();
                     format!("queue {queue} {skills:?} {priority} {:?}{segment}", max_wait.unwrap_or_default())
                 }
+                Output::Voicemail { queue } => format!("voicemail {queue}"),
                 Output::Book { queue, number } => format!("book {queue} {}", number.unwrap_or_default()),
                 Output::Transfer { to } => format!("transfer {to}"),
                 Output::Hangup => "hangup".to_owned(),
@@ -127,6 +128,7 @@ fn declared() -> Declared {
     Declared {
         queues: ["support", "vip"].map(str::to_owned).into(),
         callbacks: ["support".to_owned()].into(),
+        voicemails: ["support".to_owned()].into(),
         calendars: Hours::WORDS.map(|(word, _)| word.to_owned()).into(),
         languages,
         prompts: None,

@@ -68,6 +68,11 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
                 (None, _) => format!("صار يجوز أن يخدمه أيّ موظف في الطابور {queue}."),
             })
         }
+        Event::Message { queue, length_ms } => plain(format!(
+            "ترك رسالة صوتية في صندوق الطابور {} مدتها بالثواني {}.",
+            isolated(queue.as_str()),
+            length_ms / 1_000
+        )),
         Event::Dispatched { service, result, took_ms, agents, detail } => {
             let said = match result {
                 DispatchResult::Decided if agents.is_empty() => "قرّرت".to_owned(),

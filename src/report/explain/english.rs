@@ -65,6 +65,9 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             }
             (None, _) => format!("From now on anybody of queue {} may serve him.", id(queue.as_str())),
         }),
+        Event::Message { queue, length_ms } => {
+            plain(format!("He left a message of {} s in the box of queue {}.", length_ms / 1_000, id(queue.as_str())))
+        }
         Event::Dispatched { service, result, took_ms, agents, detail } => {
             let said = match result {
                 DispatchResult::Decided if agents.is_empty() => "decided".to_owned(),
