@@ -547,8 +547,10 @@ impl Metrics {
         match &entry.kind {
             Kind::AgentState { state, .. } => {
                 self.count_time(agent, entry.at, live);
+                // Who talks on, or rings for another caller, wraps up when that is over.
+                let is_busy = matches!(state, AgentStateName::Busy | AgentStateName::Hold | AgentStateName::Ringing);
                 if *state != AgentStateName::WrapUp
-                    && let Some((since, queue)) = self.wrapping.remove(agent)
+                    && let Some((since, queue)) = self.wrapping.remove(agent).filter(|_| !is_busy)
                 {
                     let spent = entry.at.since(since).as_secs_f64();
                     self.wrap_up.with_label_values(&[queue.as_str()]).observe(spent);

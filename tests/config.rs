@@ -59,7 +59,7 @@ fn what_orders_agents_and_callers_is_read() {
     let agent = |id: &str, more: &str| {
         format!("[[agent]]\nid = \"{id}\"\npassword = \"long enough\"\nqueues = [\"support\"]\n{more}")
     };
-    let agents = agent("102", "weights = { support = 3 }\n") + &agent("101", "");
+    let agents = agent("102", "weights = { support = 3 }\ncapacity = 3\n") + &agent("101", "");
     let read = |text: String| {
         let document = hatif::config::Document { name: "t".to_owned(), text, base: folder(""), overrides: false };
         Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"))
@@ -72,6 +72,7 @@ fn what_orders_agents_and_callers_is_read() {
     assert_eq!(support.segments["gold"].as_secs(), 180);
     let (first, second) = (&config.floor.agents["102"], &config.floor.agents["101"]);
     assert_eq!((first.position, second.position), (0, 1));
+    assert_eq!((first.capacity, second.capacity), (3, 1));
     assert_eq!((first.weights.get("support"), second.weights.get("support")), (Some(&3), None));
     let (_, warnings) = read(queue("") + &agents);
     assert!(warnings.iter().any(|w| w.code == "config::starvation" && w.line == 4), "{warnings:#?}");

@@ -1,16 +1,18 @@
 //! One agent: the state he is in, and what others see of it.
 //!
 //! ```text
-//!   Offline --> Ready --offer--> Ringing --answer--> Talking --end--> WrapUp --> Ready
+//!   Offline --> Ready --offer--> Ringing --answer--> Ready, and he talks --last talk ends--> WrapUp --> Ready
 //!                ^  ^               | no answer, rejected, … : Ready with a delay, or Paused (RNA)
 //!                |  +---------------+ caller gone: Ready, idle rank kept
 //!   Paused <-----+
 //! ```
 //!
-//! Two things lie over the state without changing it: the phone is gone (`unreachable`) and a call of his own
-//! (`busy`). When they pass, the state below is there again, so nothing needs to be restored.
+//! Three things lie over the state without changing it: the phone is gone (`unreachable`), talks with callers and calls
+//! of his own (`busy`, `hold`). When they pass, the state below is there again, so nothing needs to be restored. While he
+//! has fewer calls than his `capacity` he may be offered one more caller: his state is then `Ready` or `Ringing` below
+//! the calls he has. What is asked of him meanwhile, as a pause, waits as `next` until the last call is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::config::AgentConfig;
@@ -22,16 +24,35 @@ use super::{UNREACHABLE_LAGGED, Wish};
 use crate::id::{AgentId, CallId, OfferId, QueueName};
 use crate::journal::{AgentStateName, SHIFT_GAP, StateCause};
 
-/// One more than the states: an agent who is ready but has a delay counts apart.
-pub(super) const CLASSES: usize = AgentStateName::ALL.len() + 1;
-/// The class of those who may be offered a call.
-pub(super) const READY: usize = AgentStateName::Ready as usize;
+/// More than the states: an agent who is ready but has a delay counts apart, and so does one who talks and has room for
+/// one more call.
+pub(super) const CLASSES: usize = AgentStateName::ALL.len() + 3;
+/// The class of those who have no call and may be offered one.
+const READY: usize = AgentStateName::Ready as usize;
 /// The class of those who are ready but have a delay after a failed offer, or whose phone was lost a moment ago.
-pub(super) const DELAYED: usize = AgentStateName::ALL.len();
+const DELAYED: usize = AgentStateName::ALL.len();
+/// The classes of those who are busy or hold and may be offered one more call.
+const OPEN_BUSY: usize = DELAYED + 1;
+const OPEN_HOLD: usize = DELAYED + 2;
 
 /// The word for a class in [`crate::journal::Why`].
 pub(super) fn class_name(class: usize) -> &'static str {
-    AgentStateName::ALL.get(class).map_or("delayed", |state| state.as_str())
+    match class {
+        OPEN_BUSY => AgentStateName::Busy.as_str(),
+        OPEN_HOLD => AgentStateName::Hold.as_str(),
+        state => AgentStateName::ALL.get(state).map_or("delayed", |state| state.as_str()),
+    }
+}
+
+/// Agents of this class may be offered a call.
+pub(super) fn is_open_class(class: usize) -> bool {
+    matches!(class, READY | OPEN_BUSY | OPEN_HOLD)
+}
+
+/// Counts by class as counts by state, in the order of [`AgentStateName::ALL`].
+pub(super) fn by_state(counts: [u32; CLASSES]) -> [u32; AgentStateName::ALL.len()] {
+    let [offline, ready, ringing, busy, hold, wrap_up, paused, unreachable, delayed, open_busy, open_hold] = counts;
+    [offline, ready + delayed, ringing, busy + open_busy, hold + open_hold, wrap_up, paused, unreachable]
 }
 
 #[derive(Debug)]
@@ -40,13 +61,13 @@ pub(super) struct Agent {
     pub state: State,
     /// Whether a phone of his is registered.
     pub phone: Phone,
+    /// Talks with callers, in the order in which he answered them: the last is the present one.
+    pub talks: Vec<Talk>,
     /// Calls of his own outside the queues.
-    pub own: BTreeSet<CallId>,
-    /// His present caller is on hold since.
-    pub held_since: Option<Instant>,
-    /// What he shall be after this call, and who asked.
+    pub own: BTreeMap<CallId, OwnCall>,
+    /// What he shall be after his calls, and who asked.
     pub next: Option<(Wish, StateCause)>,
-    /// He asked for a wrap-up after the present talk.
+    /// He asked for a wrap-up after his talks.
     pub asks_wrap_up: bool,
     /// The talk that gave him no wrap-up, while he may still ask for one.
     pub last_talk: Option<LastTalk>,
@@ -121,13 +142,22 @@ pub(super) struct Shown {
 #[derive(Debug)]
 pub(super) enum State {
     Offline,
-    Ready { delayed_until: Option<Instant> },
-    Ringing { offer: OfferId, call: CallId },
-    Talking(Talk),
+    /// He takes callers, as far as the calls he has leave room.
+    Ready {
+        delayed_until: Option<Instant>,
+    },
+    /// His phone rings for this caller; he may talk with others meanwhile.
+    Ringing {
+        offer: OfferId,
+        call: CallId,
+        /// The last of his talks, when it ended meanwhile: its wrap-up follows unless he answers.
+        talked: Option<(CallId, QueueName)>,
+    },
     WrapUp(WrapUp),
     Paused(Pause),
 }
 
+/// A talk with a caller.
 #[derive(Debug)]
 pub(super) struct Talk {
     pub offer: OfferId,
@@ -136,6 +166,31 @@ pub(super) struct Talk {
     pub answered_at: Instant,
     /// Hold that is over.
     pub held: Duration,
+    /// The caller is on hold since.
+    pub held_since: Option<Instant>,
+}
+
+impl Talk {
+    /// The caller is put on hold or taken back.
+    pub fn hold(&mut self, now: Instant, on: bool) {
+        match (self.held_since, on) {
+            (None, true) => self.held_since = Some(now),
+            (Some(since), false) => {
+                self.held += now.saturating_duration_since(since);
+                self.held_since = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+}
+
+/// What goes on in a call of his own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum OwnCall {
+    /// His phone rings for it.
+    Rings,
+    Talks,
+    Held,
 }
 
 /// A pause.
@@ -176,7 +231,7 @@ impl State {
             Self::Ready { delayed_until } => delayed_until.map(|at| (at, Due::Delay(slot))),
             Self::WrapUp(work) => work.until.map(|at| (at, Due::WrapUp(slot))),
             Self::Paused(pause) => pause.until.map(|at| (at, Due::PauseMax(slot))),
-            Self::Offline | Self::Ringing { .. } | Self::Talking(_) => None,
+            Self::Offline | Self::Ringing { .. } => None,
         }
     }
 
@@ -184,7 +239,6 @@ impl State {
     pub fn call(&self) -> Option<CallId> {
         match self {
             Self::Ringing { call, .. } => Some(*call),
-            Self::Talking(talk) => Some(talk.call),
             Self::WrapUp(work) => Some(work.call),
             Self::Offline | Self::Ready { .. } | Self::Paused(_) => None,
         }
@@ -198,8 +252,9 @@ impl Agent {
             config,
             state: State::Offline,
             phone: Phone::Gone { lagged: false },
-            own: BTreeSet::new(),
-            held_since: None,
+            // Room for one: most may have no more, and their talks then take no memory of their own.
+            talks: Vec::with_capacity(1),
+            own: BTreeMap::new(),
             next: None,
             asks_wrap_up: false,
             last_talk: None,
@@ -241,19 +296,61 @@ impl Agent {
 
     /// He talks, with a caller or in a call of his own.
     pub fn is_engaged(&self) -> bool {
-        matches!(self.state, State::Talking(_)) || !self.own.is_empty()
+        !self.talks.is_empty() || !self.own.is_empty()
+    }
+
+    /// How many calls he has: talks and calls of his own, without the one his phone rings for.
+    pub fn load(&self) -> u8 {
+        u8::try_from(self.talks.len() + self.own.len()).unwrap_or(u8::MAX)
+    }
+
+    /// He may have one more call beside those he has.
+    pub fn has_room(&self) -> bool {
+        self.load() < self.config.capacity
+    }
+
+    /// His phone rings, for a caller or in a call of his own.
+    pub fn is_rung(&self) -> bool {
+        matches!(self.state, State::Ringing { .. }) || self.own.values().any(|own| *own == OwnCall::Rings)
+    }
+
+    /// The talk with this caller.
+    pub fn talk_mut(&mut self, call: CallId) -> Option<&mut Talk> {
+        self.talks.iter_mut().find(|talk| talk.call == call)
+    }
+
+    /// He wants something else after his calls than one more of them.
+    pub fn is_to_stop(&self) -> bool {
+        self.asks_wrap_up || self.next.as_ref().is_some_and(|(wish, _)| *wish != Wish::Ready)
+    }
+
+    /// He has calls, and but for a delay may be offered one more.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Ready { .. })
+            && self.is_engaged()
+            && self.has_room()
+            && !self.is_rung()
+            && !self.is_to_stop()
+            && self.can_be_rung()
+    }
+
+    /// Every caller he talks with is on hold; without one, every call of his own.
+    fn is_on_hold(&self) -> bool {
+        match self.talks.is_empty() {
+            true => self.own.values().all(|own| *own == OwnCall::Held),
+            false => self.talks.iter().all(|talk| talk.held_since.is_some()),
+        }
     }
 
     /// The state as others see it.
     pub fn visible(&self) -> AgentStateName {
-        let talking = if self.held_since.is_some() { AgentStateName::Hold } else { AgentStateName::Busy };
+        let talking = || if self.is_on_hold() { AgentStateName::Hold } else { AgentStateName::Busy };
         let seen = |state| if self.is_reachable() { state } else { AgentStateName::Unreachable };
         match self.state {
             State::Offline => AgentStateName::Offline,
-            _ if self.is_engaged() => talking,
+            _ if self.is_engaged() => talking(),
             State::Ready { .. } => seen(AgentStateName::Ready),
             State::Ringing { .. } => AgentStateName::Ringing,
-            State::Talking(_) => talking,
             State::WrapUp(_) => seen(AgentStateName::WrapUp),
             State::Paused(_) => seen(AgentStateName::Paused),
         }
@@ -264,15 +361,18 @@ impl Agent {
         let class = match (self.visible(), &self.state) {
             (AgentStateName::Ready, State::Ready { delayed_until: Some(_) }) => DELAYED,
             (AgentStateName::Ready, _) if !self.can_be_rung() => DELAYED,
+            (AgentStateName::Busy, State::Ready { delayed_until: None }) if self.is_open() => OPEN_BUSY,
+            (AgentStateName::Hold, State::Ready { delayed_until: None }) if self.is_open() => OPEN_HOLD,
             (state, _) => state as usize,
         };
-        let standing = Standing { rank: self.rank, calls: self.calls, talk_ms: self.talk_ms, order: self.order };
+        let Self { rank, calls, talk_ms, order, .. } = *self;
+        let standing = Standing { load: self.load(), rank, calls, talk_ms, order };
         let is_present = match &self.state {
             State::Offline | State::Paused { .. } => false,
-            State::Ringing { .. } | State::Talking(_) => true,
-            State::Ready { .. } | State::WrapUp { .. } => self.is_reachable(),
+            State::Ringing { .. } => true,
+            State::Ready { .. } | State::WrapUp { .. } => !self.talks.is_empty() || self.is_reachable(),
         };
-        Counted { class, is_present, standing: (class == READY).then_some(standing) }
+        Counted { class, is_present, standing: is_open_class(class).then_some(standing) }
     }
 
     /// He comes after so long an absence that a new shift begins, with no calls counted yet.
@@ -299,16 +399,20 @@ impl Agent {
             Wish::Pause(code) => format!("paused:{code}"),
             Wish::Logout => "offline".to_owned(),
         });
-        let own = || self.own.first().copied().filter(|_| state != AgentStateName::Offline);
+        let own = || self.own.keys().next().copied().filter(|_| state != AgentStateName::Offline);
+        // Of several he has the one he answered last.
+        let present = self.talks.last().map(|talk| talk.call).or_else(own);
         let next = match (self.asks_wrap_up, next) {
             (false, next) => next,
             (true, None) => Some("wrap_up".to_owned()),
             (true, Some(next)) => Some(format!("wrap_up,{next}")),
         };
         let (call, until) = match &self.state {
-            State::WrapUp(work) => (own().or(Some(work.call)), work.until.filter(|_| state == AgentStateName::WrapUp)),
-            State::Paused(pause) => (own(), pause.until.filter(|_| state == AgentStateName::Paused)),
-            other => (other.call().or_else(own), None),
+            State::WrapUp(work) => {
+                (present.or(Some(work.call)), work.until.filter(|_| state == AgentStateName::WrapUp))
+            }
+            State::Paused(pause) => (present, pause.until.filter(|_| state == AgentStateName::Paused)),
+            other => (present.or(other.call()), None),
         };
         Shown { state, code, next, call, until }
     }
@@ -323,7 +427,13 @@ mod tests {
         for (at, state) in AgentStateName::ALL.into_iter().enumerate() {
             assert_eq!(state as usize == READY, state == AgentStateName::Ready);
             assert_eq!(class_name(state as usize), state.as_str(), "{at}");
+            let mut counts = [0; CLASSES];
+            counts[state as usize] = 1;
+            assert_eq!(by_state(counts)[at], 1, "{state:?}");
         }
-        assert_eq!(class_name(DELAYED), "delayed");
+        assert_eq!([DELAYED, OPEN_BUSY, OPEN_HOLD].map(class_name), ["delayed", "busy", "hold"]);
+        let mut counts = [0; CLASSES];
+        (counts[DELAYED], counts[OPEN_BUSY], counts[OPEN_HOLD]) = (1, 2, 3);
+        assert_eq!(by_state(counts), [0, 1, 0, 2, 3, 0, 0, 0]);
     }
 }

@@ -62,6 +62,8 @@ pub struct AgentConfig {
     pub position: u32,
     /// How likely he is against others in queues of strategy [`Strategy::Weighted`], 1 to 1000; 1 where none is named.
     pub weights: BTreeMap<QueueName, u32>,
+    /// How many calls he may have at once, those of his own included: with fewer he is offered callers. 1 to 9. Default 1.
+    pub capacity: u8,
 }
 
 impl AgentConfig {
@@ -78,6 +80,7 @@ impl AgentConfig {
             contact_user: None,
             position: 0,
             weights: BTreeMap::new(),
+            capacity: 1,
         }
     }
 }

@@ -1,13 +1,12 @@
 //! What agents do and what is wanted of them: wishes, phones, talks, calls of their own.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::Wish;
-use super::agent::State;
+use super::agent::{OwnCall, State};
 use super::deadline::Slot;
 use super::floor::Floor;
-use super::matching::ms;
-use super::wrap_up;
+use super::matching::{ms, whole_ms};
+use super::{PAUSE_RNA, Wish, wrap_up};
 use crate::id::CallId;
 use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
 
@@ -34,7 +33,13 @@ impl Floor {
         agent.last_talk = None;
         agent.asks_wrap_up &= wish != Wish::Ready;
         if agent.is_engaged() {
+            let is_ready = wish == Wish::Ready;
             agent.next = Some((wish, by));
+            match (&agent.state, is_ready) {
+                (State::Ready { .. }, true) => self.set_state(slot, State::Ready { delayed_until: None }),
+                (State::Ringing { .. }, false) => _ = self.stop_ringing(now, slot),
+                _ => {}
+            }
         } else {
             agent.next = None;
             self.grant(now, slot, wish);
@@ -51,62 +56,55 @@ impl Floor {
         }
     }
 
-    /// Agent and caller no longer talk.
+    /// Agent and caller no longer talk. The wrap-up follows the last of several talks; the others go on meanwhile.
     pub(super) fn talk_ended(&mut self, now: Instant, slot: Slot, call: CallId) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
-        let talk = match &agent.state {
-            State::Talking(talk) if talk.call == call => talk,
-            _ => return self.own_call_ended(now, slot, call),
+        let Some(at) = agent.talks.iter().position(|talk| talk.call == call) else {
+            return self.own_call_ended(now, slot, call);
         };
-        let last_hold = agent.held_since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        let (offer, queue) = (talk.offer, talk.queue.clone());
-        let talk_ms = ms(now, talk.answered_at);
-        let kind = Kind::TalkEnded {
-            agent: agent.id().clone(),
-            queue: Some(queue.clone()),
-            talk_ms,
-            hold_ms: u64::try_from((talk.held + last_hold).as_millis()).unwrap_or(u64::MAX),
-        };
-        let talked = now.saturating_duration_since(talk.answered_at);
-        agent.held_since = None;
+        let mut talk = agent.talks.remove(at);
+        talk.hold(now, false);
+        let (talk_ms, talked) = (ms(now, talk.answered_at), now.saturating_duration_since(talk.answered_at));
         agent.talk_ms += talk_ms;
+        let is_last = agent.talks.is_empty();
+        let (agent, queue, hold_ms) = (agent.id().clone(), talk.queue, whole_ms(talk.held));
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.handled.add(talked + wrap_up::usual(&queue.config));
         }
-        self.offers.remove(&offer);
+        self.offers.remove(&talk.offer);
         self.disengage(call, slot);
-        self.journal(About::Call(call), kind);
-        self.begin_wrap_up(now, slot, call, queue);
+        self.journal(About::Call(call), Kind::TalkEnded { agent, queue: Some(queue.clone()), talk_ms, hold_ms });
+        match is_last {
+            true => self.begin_wrap_up(now, slot, call, queue),
+            false => self.go_behind(now, slot),
+        }
         self.rest(now, slot, StateCause::Call);
     }
 
-    /// The agent put his caller on hold or took him back.
-    pub(super) fn hold(&mut self, now: Instant, slot: Slot, on: bool) {
-        let Some(agent) = self.agents.get_mut(slot).filter(|a| a.is_engaged()) else { return };
-        match (agent.held_since, on) {
-            (None, true) => agent.held_since = Some(now),
-            (Some(since), false) => {
-                agent.held_since = None;
-                if let State::Talking(talk) = &mut agent.state {
-                    talk.held += now.saturating_duration_since(since);
-                }
-            }
-            (None, false) | (Some(_), true) => {}
+    /// The agent put one of those he talks with on hold or took him back.
+    pub(super) fn hold(&mut self, now: Instant, slot: Slot, call: CallId, on: bool) {
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        if let Some(talk) = agent.talk_mut(call) {
+            talk.hold(now, on);
+        } else if let Some(own) = agent.own.get_mut(&call) {
+            *own = if on { OwnCall::Held } else { OwnCall::Talks };
         }
         self.refresh(now, slot, StateCause::Call);
     }
 
-    /// A call of his own began: his phone stops ringing for callers.
-    pub(super) fn own_call(&mut self, now: Instant, slot: Slot, call: CallId) {
+    /// A call of his own began, or is answered. His phone stops ringing for a caller unless he may have both; it never
+    /// rings for two at a time.
+    pub(super) fn own_call(&mut self, now: Instant, slot: Slot, call: CallId, rings: bool) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
-        if matches!(&agent.state, State::Talking(talk) if talk.call == call) {
+        if agent.talk_mut(call).is_some() {
             return;
         }
-        agent.own.insert(call);
-        if let State::Ringing { offer, .. } = &agent.state {
-            let offer = *offer;
-            self.withdraw(now, offer, OfferResult::Withdrawn);
-            self.set_state(slot, State::Ready { delayed_until: None });
+        let known = agent.own.entry(call).or_insert(OwnCall::Rings);
+        if *known == OwnCall::Rings && !rings {
+            *known = OwnCall::Talks;
+        }
+        if rings || !agent.has_room() {
+            self.stop_ringing(now, slot);
         }
         self.engaged.insert((call, slot));
         self.refresh(now, slot, StateCause::Call);
@@ -115,13 +113,10 @@ impl Floor {
     /// A call of his own is over. If he was ready before, he is idle from now on.
     pub(super) fn own_call_ended(&mut self, now: Instant, slot: Slot, call: CallId) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
-        if !agent.own.remove(&call) {
+        if agent.own.remove(&call).is_none() {
             return;
         }
-        if !agent.is_engaged() {
-            agent.held_since = None;
-        }
-        if agent.own.is_empty() && matches!(agent.state, State::Ready { delayed_until: None }) {
+        if !agent.is_engaged() && matches!(agent.state, State::Ready { delayed_until: None }) {
             self.become_idle(now, slot);
         }
         self.disengage(call, slot);
@@ -152,37 +147,42 @@ impl Floor {
     /// Fulfils a wish of an agent who is in no call.
     fn grant(&mut self, now: Instant, slot: Slot, wish: Wish) {
         let Some(agent) = self.agents.get(slot) else { return };
-        let ringing = match &agent.state {
-            State::Ringing { offer, .. } => Some(*offer),
-            _ => None,
-        };
         match wish {
             Wish::Ready => match &agent.state {
                 State::Offline | State::WrapUp(_) | State::Paused(_) => self.become_idle(now, slot),
                 State::Ready { .. } => self.set_state(slot, State::Ready { delayed_until: None }),
-                State::Ringing { .. } | State::Talking(_) => {}
+                State::Ringing { .. } => self.forgo_wrap_up(slot),
             },
             Wish::Pause(code) => {
-                self.withdraw_if(now, ringing);
+                self.stop_ringing(now, slot);
                 self.pause(now, slot, code);
             }
             Wish::Logout => {
-                self.withdraw_if(now, ringing);
+                self.stop_ringing(now, slot);
                 self.set_state(slot, State::Offline);
             }
             Wish::FinishWrapUp | Wish::WrapUp => {}
         }
     }
 
-    pub(super) fn withdraw_if(&mut self, now: Instant, ringing: Option<crate::id::OfferId>) {
-        if let Some(offer) = ringing {
-            self.withdraw(now, offer, OfferResult::Withdrawn);
-        }
+    /// If his phone rings for a caller, it rings no more: that is no missed ring. True when it did; to be followed by
+    /// `refresh` then.
+    pub(super) fn stop_ringing(&mut self, now: Instant, slot: Slot) -> bool {
+        let Some(State::Ringing { offer, .. }) = self.agents.get(slot).map(|agent| &agent.state) else { return false };
+        let offer = *offer;
+        self.withdraw(now, offer, OfferResult::Withdrawn);
+        self.end_ringing(now, slot, None);
+        true
     }
 
     /// Ready, at the end of the row of idle agents.
     pub(super) fn become_idle(&mut self, now: Instant, slot: Slot) {
         self.set_state(slot, State::Ready { delayed_until: None });
+        self.go_behind(now, slot);
+    }
+
+    /// At the end of the row of those who have as many calls as he.
+    pub(super) fn go_behind(&mut self, now: Instant, slot: Slot) {
         self.next_rank += 1;
         if let Some(agent) = self.agents.get_mut(slot) {
             agent.rank = self.next_rank;
@@ -198,11 +198,14 @@ impl Floor {
             if agent.leaving {
                 return self.remove_agent(now, slot);
             }
-            if !matches!(agent.state, State::WrapUp(_))
+            if !matches!(agent.state, State::WrapUp(_) | State::Ringing { talked: Some(_), .. })
                 && let Some((wish, by)) = agent.next.take()
             {
                 cause = by;
-                self.grant(now, slot, wish);
+                match (wish, by) {
+                    (Wish::Logout, StateCause::Rna) => self.log_out_by_rule(slot, PAUSE_RNA),
+                    (wish, _) => self.grant(now, slot, wish),
+                }
             }
         }
         self.refresh(now, slot, cause);

@@ -1,6 +1,7 @@
 //! How long a caller will wait: from who is there for him, how long they take for one caller, and who is before him.
 //!
-//! Agents who serve several queues give each of them as much of their time as its callers need of all that wait for them. So
+//! An agent who may have several calls at once counts for as many agents, whatever he does now. Agents who serve several
+//! queues give each of them as much of their time as its callers need of all that wait for them. So
 //! many callers a second leave the queue; the wait is until as many have left as are before him, and he. With so many
 //! agents who end at any moment alike that is a gamma distribution, which gives the wait that half, and four of five, do
 //! not exceed. What he has waited already does not enter: who waits in vain for long hears no growing estimate for it.
@@ -130,7 +131,7 @@ impl Floor {
             let others = agent.config.queues.iter().filter(|name| **name != queue.config.name);
             let elsewhere = others.filter_map(|name| self.queues.get(name));
             let elsewhere: f64 = elsewhere.map(|q| q.order.len() as f64 * q.handling().unwrap_or(own)).sum();
-            rate += here / (here * own + elsewhere);
+            rate += f64::from(agent.config.capacity) * here / (here * own + elsewhere);
         }
         (rate > 0.0 && rate.is_finite()).then_some(rate)
     }

@@ -108,8 +108,8 @@ impl Floor {
             Input::Dispatched { call, choice } => self.dispatched(now, call, choice),
             Input::Want { agent, wish, by } => self.at(&agent, |f, slot| f.want(now, slot, wish, by)),
             Input::TalkEnded { agent, call } => self.at(&agent, |f, slot| f.talk_ended(now, slot, call)),
-            Input::Hold { agent, on } => self.at(&agent, |f, slot| f.hold(now, slot, on)),
-            Input::OwnCall { agent, call } => self.at(&agent, |f, slot| f.own_call(now, slot, call)),
+            Input::Hold { agent, call, on } => self.at(&agent, |f, slot| f.hold(now, slot, call, on)),
+            Input::OwnCall { agent, call, rings } => self.at(&agent, |f, slot| f.own_call(now, slot, call, rings)),
             Input::OwnCallEnded { agent, call } => self.at(&agent, |f, slot| f.own_call_ended(now, slot, call)),
         }
         self.settle(now);

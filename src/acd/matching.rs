@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::agent::{Agent, READY, class_name};
+use super::agent::{Agent, class_name, is_open_class};
 use super::deadline::Slot;
 use super::floor::Floor;
 use super::lane::{Caller, Lane, OVERDUE, Place};
@@ -106,11 +106,11 @@ impl Floor {
     /// The reason of an offer, taken before it is made.
     pub(super) fn why(&self, now: Instant, caller: &Caller, lane: &Lane, slot: Slot) -> Why {
         let agent = self.agents.get(slot);
-        let idle_since = agent.map_or(now, |a| a.idle_since);
+        let idle_since = agent.filter(|agent| !agent.is_engaged()).map_or(now, |agent| agent.idle_since);
         // Who is taken at once is still counted as what he was.
         let was = agent.and_then(|agent| agent.pending.and(agent.counted)).map(|counted| counted.class);
         let mut passed_over: BTreeMap<String, u32> = lane.unskilled.clone();
-        for (class, count) in lane.counts.iter().enumerate().filter(|(class, _)| *class != READY) {
+        for (class, count) in lane.counts.iter().enumerate().filter(|(class, _)| !is_open_class(*class)) {
             let others = count.saturating_sub(u32::from(was == Some(class)));
             if others > 0 {
                 passed_over.insert(class_name(class).to_owned(), others);

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::PAUSE_RNA;
+use super::agent::State;
 use super::config::QueueConfig;
 use super::deadline::Slot;
 use super::floor::Floor;
+use super::{PAUSE_RNA, Wish};
 use crate::journal::{About, AgentAction, Kind, OfferResult, StateCause};
 
 /// What a queue does about an agent whose rings fail in the same way again and again.
@@ -83,22 +84,32 @@ impl QueueConfig {
 }
 
 impl Floor {
-    /// Counts a ring that failed, and does what the queue's rule says. True when he is not ready any more.
+    /// Counts a ring that failed, and does what the queue's rule says. True when that keeps callers from him.
     pub(super) fn missed(&mut self, now: Instant, slot: Slot, rule: MissRule, result: OfferResult) -> bool {
         let Some(agent) = self.agents.get_mut(slot) else { return true };
         let count = agent.misses.count(result);
         if rule.threshold == 0 || count < rule.threshold || rule.action == AgentAction::Ready {
             return false;
         }
-        let id = agent.id().clone();
+        let (id, is_engaged) = (agent.id().clone(), agent.is_engaged());
         self.journal(About::Agent(id), Kind::OffersMissed { result, count, action: rule.action });
         match rule.action {
             AgentAction::Ready | AgentAction::Alert => return false,
+            AgentAction::Pause if is_engaged => self.do_after_calls(slot, Wish::Pause(PAUSE_RNA.to_owned())),
+            AgentAction::Logout if is_engaged => self.do_after_calls(slot, Wish::Logout),
             AgentAction::Pause => self.pause(now, slot, PAUSE_RNA.to_owned()),
             AgentAction::Logout => self.log_out_by_rule(slot, PAUSE_RNA),
         }
         self.refresh(now, slot, StateCause::Rna);
         true
+    }
+
+    /// The rule holds once he is in no call any more. A human who wanted something else of him had ended the ring.
+    fn do_after_calls(&mut self, slot: Slot, wish: Wish) {
+        self.set_state(slot, State::Ready { delayed_until: None });
+        if let Some(agent) = self.agents.get_mut(slot) {
+            agent.next = Some((wish, StateCause::Rna));
+        }
     }
 
     /// The rule of a queue for rings that end so.

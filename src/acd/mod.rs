@@ -4,7 +4,8 @@
 //! followed at once by matching, so between two inputs no caller waits while an agent who may serve him is
 //! idle. Nothing is polled. The same inputs give the same outputs, byte for byte.
 //!
-//! An agent is reserved before his phone rings and has at most one offer; a caller is in at most one queue
+//! An agent is reserved before his phone rings and has at most one offer, however many calls he may have at once
+//! ([`config::AgentConfig::capacity`]); who has fewer calls is taken first by every strategy. A caller is in at most one queue
 //! and is rung for at one agent, or at several where his queue's strategy says so: then who answers first has him and
 //! the others are withdrawn. Every deadline is owned by the state that set it.
 //!
@@ -79,7 +80,8 @@ pub const UNREACHABLE_LAGGED: &str = "LAGGED";
 ///
 /// A human wish always wins over an automatic change. While the agent talks it is kept as `next` and takes
 /// effect at the end of his wrap-up; in every other state it takes effect at once, also while his phone
-/// rings (the ring is withdrawn; that is no missed ring).
+/// rings (the ring is withdrawn; that is no missed ring). Who talks, may have more calls and wants anything but to be
+/// ready gets no more offers from that moment on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Wish {
     /// Take calls: logs in, ends a pause, a wrap-up or the delay after a failed offer.
@@ -90,7 +92,8 @@ pub enum Wish {
     Logout,
     /// End the wrap-up now. While he talks: he asked for one and needs it no more.
     FinishWrapUp,
-    /// Have a wrap-up. While he talks, and until half a minute after it: one, where his queue leaves that to him. In
+    /// Have a wrap-up. While he talks, and until half a minute after it: one, where his queue leaves that to him (of
+    /// several talks, that of the last to end). In
     /// a wrap-up that ends by itself: as much time again as his queue gives. Nothing in any other state.
     WrapUp,
 }
@@ -232,19 +235,24 @@ pub enum Input {
         /// With whom.
         call: CallId,
     },
-    /// The agent put his caller on hold or took him back.
+    /// The agent put one of those he talks with on hold or took him back.
     Hold {
         /// Who.
         agent: AgentId,
+        /// In which call.
+        call: CallId,
         /// True: on hold now.
         on: bool,
     },
-    /// The agent began a call outside the queues: he is busy and gets no offer until it ends.
+    /// The agent is in a call outside the queues: he is busy, and gets no offer until it ends unless he may have more calls
+    /// at once. Said again when he answers one for which his phone rang.
     OwnCall {
         /// Who.
         agent: AgentId,
         /// Which call.
         call: CallId,
+        /// His phone rings for it: until he answers he gets no offer at all.
+        rings: bool,
     },
     /// That call is over.
     OwnCallEnded {
@@ -378,13 +386,19 @@ pub struct AgentView {
     pub next: Option<String>,
     /// When the present wrap-up ends by itself, or the present pause is too long.
     pub until: Option<Instant>,
-    /// The call he rings for, talks with or finishes.
+    /// The call he rings for, talks with or finishes; of several that he talks with the one he answered last.
     pub call: Option<CallId>,
+    /// How many calls he has, those of his own included.
+    pub calls: u8,
+    /// He may have one more.
+    pub has_room: bool,
+    /// His phone rings, for a caller or in a call of his own; who talks meanwhile is `Busy` or `Hold`.
+    pub is_rung: bool,
     /// Queues he serves.
     pub queues: BTreeSet<QueueName>,
     /// When he last became free; his place in the order of the idle.
     pub idle_since: Instant,
-    /// While ready: not offered before this moment, as his last ring came to nothing.
+    /// Not offered before this moment, as his last ring came to nothing.
     pub delayed_until: Option<Instant>,
     /// Rings that failed.
     pub misses: Misses,
@@ -403,7 +417,7 @@ pub struct QueueView {
     pub longest_wait: Option<Duration>,
     /// Agents who serve it, by state, in the order of [`AgentStateName::ALL`].
     pub agents: [u32; AgentStateName::ALL.len()],
-    /// Agents who could be offered a call now: ready and without a delay.
+    /// Agents who could be offered a call now: ready, or busy with fewer calls than they may have, and without a delay.
     pub available: u32,
 }
 

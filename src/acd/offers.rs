@@ -46,7 +46,7 @@ impl Floor {
         self.offers.insert(offer, Offer { slot, call, queue: name.clone(), started: now, until: Some(until) });
         let offered = Kind::Offered { offer, agent: agent.clone(), queue: name.clone(), why: Box::new(why) };
         self.journal(About::Call(call), offered);
-        self.set_state(slot, State::Ringing { offer, call });
+        self.set_state(slot, State::Ringing { offer, call, talked: None });
         self.refresh(now, slot, StateCause::Call);
         self.outputs.push_back(Output::Offer { offer, call, agent, queue: name, ring });
         true
@@ -64,9 +64,11 @@ impl Floor {
         for other in &caller.offers {
             self.withdraw_and_free(now, *other, OfferResult::LostRace);
         }
+        let talk = Talk { offer, call, queue: queue.clone(), answered_at: now, held: Duration::ZERO, held_since: None };
         let Some(agent) = self.agents.get_mut(slot) else { return };
         agent.misses.break_rows();
         agent.calls += 1;
+        agent.talks.push(talk);
         let agent = agent.id().clone();
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.rings.add(rang);
@@ -83,8 +85,7 @@ impl Floor {
         let talk = Offer { slot, call, queue: queue.clone(), started: now, until: None };
         self.offers.insert(offer, talk);
         self.engaged.insert((call, slot));
-        let talk = Talk { offer, call, queue: queue.clone(), answered_at: now, held: Duration::ZERO };
-        self.set_state(slot, State::Talking(talk));
+        self.set_state(slot, State::Ready { delayed_until: None });
         self.refresh(now, slot, StateCause::Call);
         self.outputs.push_back(Output::Connect { offer, call, agent, queue });
     }
@@ -114,7 +115,7 @@ impl Floor {
         self.exclude(now, slot, call, exclude);
         self.unstick(now, call);
         if !self.missed(now, slot, rule, result) {
-            self.set_state(slot, State::Ready { delayed_until: Some(after(now, delay.max(DELAY_MIN))) });
+            self.end_ringing(now, slot, Some(after(now, delay.max(DELAY_MIN))));
             self.refresh(now, slot, StateCause::Call);
         }
     }
@@ -131,8 +132,22 @@ impl Floor {
     pub(super) fn withdraw_and_free(&mut self, now: Instant, offer: OfferId, result: OfferResult) {
         let Some(slot) = self.offers.get(&offer).map(|o| o.slot) else { return };
         self.withdraw(now, offer, result);
-        self.set_state(slot, State::Ready { delayed_until: None });
+        self.end_ringing(now, slot, None);
         self.refresh(now, slot, StateCause::Call);
+    }
+
+    /// His phone rings no more and he did not answer: he is as before, or wraps up after the talk that ended meanwhile. To
+    /// be followed by `refresh`.
+    pub(super) fn end_ringing(&mut self, now: Instant, slot: Slot, delayed_until: Option<Instant>) {
+        let Some(agent) = self.agents.get_mut(slot) else { return };
+        let talked = match &mut agent.state {
+            State::Ringing { talked, .. } => talked.take(),
+            State::Offline | State::Ready { .. } | State::WrapUp(_) | State::Paused(_) => None,
+        };
+        self.set_state(slot, State::Ready { delayed_until });
+        if let Some((call, queue)) = talked {
+            self.begin_wrap_up(now, slot, call, queue);
+        }
     }
 
     /// Forgets a ring; its caller, if he is still there and it was the last one for him, waits again at his place.

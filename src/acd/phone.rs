@@ -6,10 +6,9 @@
 
 use std::time::Instant;
 
-use super::agent::State;
 use super::deadline::{Due, Slot};
 use super::floor::{Floor, after};
-use crate::journal::{OfferResult, StateCause};
+use crate::journal::StateCause;
 
 /// What is known of an agent's registered phones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,10 +62,8 @@ impl Floor {
             self.deadlines.set(Some(at), due);
         }
         agent.phone = phone;
-        if let (State::Ringing { offer, .. }, false) = (&agent.state, agent.is_reachable()) {
-            let offer = *offer;
-            self.withdraw(now, offer, OfferResult::Withdrawn);
-            self.set_state(slot, State::Ready { delayed_until: None });
+        if !agent.is_reachable() {
+            self.stop_ringing(now, slot);
         }
         self.come_by_himself(now, slot);
         self.refresh(now, slot, StateCause::Registration);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::agent::{State, class_name};
+use super::agent::{Agent, State, class_name};
 use super::deadline::Slot;
 use super::estimate::Estimate;
 use super::floor::Floor;
@@ -84,7 +84,7 @@ pub struct Candidate {
     pub name: String,
     /// The figure by which he stands where he stands; none where idle time or chance decides.
     pub figure: Option<u64>,
-    /// How long he has been idle.
+    /// How long he has been idle; 0 for one who has a call and may have one more.
     pub idle_ms: u64,
     /// Preferences he meets.
     pub preferred: Vec<String>,
@@ -206,7 +206,7 @@ impl Floor {
                 agent: agent.id().clone(),
                 name: agent.config.name.clone(),
                 figure: lane.idle.figure(slot),
-                idle_ms: ms(now, agent.idle_since),
+                idle_ms: if agent.is_engaged() { 0 } else { ms(now, agent.idle_since) },
                 preferred: preferences(true),
                 unmet: preferences(false),
             });
@@ -234,16 +234,9 @@ impl Floor {
                 Admission::Pool(_) => class_name(agent.class().class).to_owned(),
             };
             *causes.entry(cause.clone()).or_insert(0) += 1;
-            let until = match &agent.state {
-                State::Ready { delayed_until } => *delayed_until,
-                State::WrapUp(work) if agent.next.is_none() => work.until,
-                State::WrapUp(_) | State::Offline | State::Ringing { .. } | State::Talking(_) | State::Paused(_) => {
-                    None
-                }
-            };
-            let is_kept_by_time = !cause.starts_with("skill ") && !agent.is_engaged() && agent.is_reachable();
+            let until = free_at(agent).filter(|_| !cause.starts_with("skill ") && agent.is_reachable());
             found.push(PassedOver {
-                free_in_ms: until.filter(|_| is_kept_by_time).map(|until| ms(until, now)),
+                free_in_ms: until.map(|until| ms(until, now)),
                 agent: agent.id().clone(),
                 name: agent.config.name.clone(),
                 cause,
@@ -256,5 +249,15 @@ impl Floor {
         });
         found.truncate(NAMED_MAX);
         (found, causes)
+    }
+}
+
+/// When a timer frees him by itself.
+fn free_at(agent: &Agent) -> Option<Instant> {
+    let has_time = !agent.is_engaged() || agent.is_open();
+    match &agent.state {
+        State::Ready { delayed_until } => delayed_until.filter(|_| has_time),
+        State::WrapUp(work) if agent.next.is_none() => work.until.filter(|_| !agent.is_engaged()),
+        State::WrapUp(_) | State::Offline | State::Ringing { .. } | State::Paused(_) => None,
     }
 }

@@ -14,15 +14,16 @@ use super::pool::Stage;
 use super::ranked::Ranked;
 use super::way::Lack;
 use crate::id::{AgentId, CallId, QueueName};
-use crate::journal::{About, Kind, OfferResult, QueueOutcome, StateCause};
+use crate::journal::{About, Kind, QueueOutcome, StateCause};
 
 impl Floor {
     /// Takes a configuration in force.
     ///
     /// Callers keep their place and their time; changed strategies, skills, weights, members, longest waits and rules of
     /// order apply to them at once. Callers of a queue that is gone leave with `NoAgents`. An agent who is gone is rung no
-    /// more and logged out, after his call if he is in one. Rings, talks and wrap-ups that run go on with the
-    /// times they began with.
+    /// more and logged out, after his calls if he is in any. Rings, talks and wrap-ups that run go on with the
+    /// times they began with, also when an agent has more of them than he may have now: he is offered the next caller when
+    /// he has fewer.
     pub fn apply(&mut self, now: Instant, mut config: FloorConfig) {
         self.turns += 1;
         let deserted = self.deserted_since();
@@ -104,14 +105,14 @@ impl Floor {
     }
 
     fn hire(&mut self, now: Instant, config: AgentConfig) {
-        match self.by_name.get(&config.id).and_then(|slot| self.agents.get_mut(*slot)) {
-            Some(agent) => {
+        let known = self.by_name.get(&config.id).copied();
+        match known.and_then(|slot| Some((slot, self.agents.get_mut(slot)?))) {
+            Some((slot, agent)) => {
                 agent.config = config;
                 agent.leaving = false;
                 // A fixed contact may be gone.
-                if let (State::Ringing { offer, .. }, false) = (&agent.state, agent.is_reachable()) {
-                    let offer = *offer;
-                    self.withdraw_and_free(now, offer, OfferResult::Withdrawn);
+                if !agent.is_reachable() && self.stop_ringing(now, slot) {
+                    self.refresh(now, slot, StateCause::Call);
                 }
             }
             None => {
@@ -129,6 +130,7 @@ impl Floor {
         agent.next = None;
         if agent.is_engaged() {
             agent.leaving = true;
+            self.stop_ringing(now, slot);
         } else {
             self.remove_agent(now, slot);
         }
@@ -136,15 +138,7 @@ impl Floor {
 
     /// Forgets an agent who is in no call.
     pub(super) fn remove_agent(&mut self, now: Instant, slot: Slot) {
-        let Some(State::Ringing { offer, .. }) = self.agents.get(slot).map(|a| &a.state) else {
-            return self.forget_agent(now, slot);
-        };
-        let offer = *offer;
-        self.withdraw(now, offer, OfferResult::Withdrawn);
-        self.forget_agent(now, slot);
-    }
-
-    fn forget_agent(&mut self, now: Instant, slot: Slot) {
+        self.stop_ringing(now, slot);
         self.set_state(slot, State::Offline);
         if let Some(agent) = self.agents.get_mut(slot) {
             // Should he come again, nothing is known of him.

@@ -1,10 +1,11 @@
 //! Strategies: in which order a queue takes its idle agents.
 //!
 //! Each lane keeps its idle agents in a row sorted by what its queue's strategy looks at, so the next one is found
-//! without looking at the others. What ranks an agent changes only while he is not idle, so a key holds as long as he
-//! stands in the row.
+//! without looking at the others. A key holds as long as he stands in the row: when what ranks him changes, he is seated
+//! anew.
 //!
-//! Those who meet more of the caller's preferences come first; the strategy decides among those who meet equally many.
+//! The row is in tiers: those without any call come first, then those with one who may have another, and so on; among
+//! them those who meet more of the caller's preferences. The strategy decides within a tier.
 //!
 //! Chance works by clocks. Who comes into a row draws how long his clock shall run, exponentially with a mean of
 //! 1/weight; whose clock rings first is taken. As such a clock has no memory, each of those present is next with
@@ -22,6 +23,8 @@ const FRACTION_BITS: u32 = 32;
 /// What strategies look at in an agent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Standing {
+    /// Calls he has already; who has fewer is taken first, whatever the strategy.
+    pub load: u8,
     /// Order of becoming free: lower is idle longer; no two agents have the same.
     pub rank: u64,
     /// Callers answered in this shift.
@@ -35,8 +38,8 @@ pub(super) struct Standing {
 /// Where an agent stands in a row: lower is taken first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Key {
-    /// Preferences he does not meet.
-    unmet: usize,
+    /// Calls he has; then preferences he does not meet. See [`tier`].
+    tier: u64,
     /// What the strategy looks at.
     first: u64,
     /// What decides between equals.
@@ -49,8 +52,8 @@ pub(super) struct Row {
     strategy: Strategy,
     idle: BTreeSet<(Key, Slot)>,
     seats: BTreeMap<Slot, Seat>,
-    /// For strategies of chance: when the last clock rang, among those who leave so many preferences unmet.
-    rang_at: BTreeMap<usize, u64>,
+    /// For strategies of chance: when the last clock rang in a tier.
+    rang_at: BTreeMap<u64, u64>,
     dice: Dice,
 }
 
@@ -70,7 +73,7 @@ impl Row {
     pub fn insert(&mut self, slot: Slot, unmet: usize, standing: Standing, agent: &AgentConfig, queue: &QueueName) {
         self.remove(slot);
         let weight = weight(self.strategy, agent, queue);
-        let seat = Seat { key: self.key(unmet, standing, weight), weight };
+        let seat = Seat { key: self.key(tier(unmet, standing.load), standing, weight), weight };
         self.idle.insert((seat.key, slot));
         self.seats.insert(slot, seat);
     }
@@ -103,17 +106,17 @@ impl Row {
         found.map(|(_, slot)| *slot)
     }
 
-    /// The next after `last`, from the top again after the end; each number of unmet preferences is a round of its own.
+    /// The next after `last`, from the top again after the end; each tier is a round of its own.
     fn round(&self, last: u32, allowed: impl Fn(&&(Key, Slot)) -> bool) -> Option<&(Key, Slot)> {
-        let from = |unmet, first| (Key { unmet, first, second: 0 }, 0);
-        let mut unmet = self.idle.first()?.0.unmet;
+        let from = |tier, first| (Key { tier, first, second: 0 }, 0);
+        let mut tier = self.idle.first()?.0.tier;
         loop {
-            let (start, after, end) = (from(unmet, 0), from(unmet, u64::from(last) + 1), from(unmet + 1, 0));
+            let (start, after, end) = (from(tier, 0), from(tier, u64::from(last) + 1), from(tier + 1, 0));
             let mut round = self.idle.range(after..end).chain(self.idle.range(start..after));
             if let Some(found) = round.find(&allowed) {
                 return Some(found);
             }
-            unmet = self.idle.range(end..).next()?.0.unmet;
+            tier = self.idle.range(end..).next()?.0.tier;
         }
     }
 
@@ -121,11 +124,11 @@ impl Row {
     /// anew, else they would be likelier next time; nothing was learned of the others.
     pub fn take(&mut self, slot: Slot, excluded: &BTreeSet<Slot>) {
         let Some(seat) = self.seats.get(&slot).copied().filter(|_| is_chance(self.strategy)) else { return };
-        self.rang_at.insert(seat.key.unmet, seat.key.first);
+        self.rang_at.insert(seat.key.tier, seat.key.first);
         for slot in excluded {
-            let is_late = |late: &Seat| late.key.unmet == seat.key.unmet && late.key < seat.key;
+            let is_late = |late: &Seat| late.key.tier == seat.key.tier && late.key < seat.key;
             let Some(late) = self.seats.get(slot).copied().filter(is_late) else { continue };
-            let key = self.draw(late.key.unmet, late.weight);
+            let key = self.draw(late.key.tier, late.weight);
             self.idle.remove(&(late.key, *slot));
             self.idle.insert((key, *slot));
             self.seats.insert(*slot, Seat { key, ..late });
@@ -158,7 +161,7 @@ impl Row {
     pub fn agrees(&self, fresh: &Self) -> bool {
         let is_indexed = self.seats.iter().all(|(slot, seat)| self.idle.contains(&(seat.key, *slot)));
         let is_same = if is_chance(self.strategy) {
-            let is_due = |seat: &Seat| seat.key.first >= self.rang_at.get(&seat.key.unmet).copied().unwrap_or(0);
+            let is_due = |seat: &Seat| seat.key.first >= self.rang_at.get(&seat.key.tier).copied().unwrap_or(0);
             self.seats.keys().eq(fresh.seats.keys()) && self.seats.values().all(is_due)
         } else {
             self.idle == fresh.idle
@@ -166,24 +169,29 @@ impl Row {
         is_indexed && is_same && self.idle.len() == self.seats.len()
     }
 
-    fn key(&mut self, unmet: usize, standing: Standing, weight: u32) -> Key {
-        let Standing { rank, calls, talk_ms, order } = standing;
+    fn key(&mut self, tier: u64, standing: Standing, weight: u32) -> Key {
+        let Standing { rank, calls, talk_ms, order, .. } = standing;
         match self.strategy {
             Strategy::LongestIdle | Strategy::RingAll | Strategy::RingProgressive => {
-                Key { unmet, first: rank, second: 0 }
+                Key { tier, first: rank, second: 0 }
             }
-            Strategy::FewestCalls => Key { unmet, first: calls, second: rank },
-            Strategy::LeastTalk => Key { unmet, first: talk_ms, second: rank },
-            Strategy::RoundRobin | Strategy::Linear => Key { unmet, first: u64::from(order), second: 0 },
-            Strategy::Random | Strategy::Weighted => self.draw(unmet, weight),
+            Strategy::FewestCalls => Key { tier, first: calls, second: rank },
+            Strategy::LeastTalk => Key { tier, first: talk_ms, second: rank },
+            Strategy::RoundRobin | Strategy::Linear => Key { tier, first: u64::from(order), second: 0 },
+            Strategy::Random | Strategy::Weighted => self.draw(tier, weight),
         }
     }
 
-    fn draw(&mut self, unmet: usize, weight: u32) -> Key {
+    fn draw(&mut self, tier: u64, weight: u32) -> Key {
         let time = exponential(self.dice.roll()) / u64::from(weight.max(1));
-        let rang_at = self.rang_at.get(&unmet).copied().unwrap_or(0);
-        Key { unmet, first: rang_at.saturating_add(time), second: 0 }
+        let rang_at = self.rang_at.get(&tier).copied().unwrap_or(0);
+        Key { tier, first: rang_at.saturating_add(time), second: 0 }
     }
+}
+
+/// The tier of who has `load` calls; `unmet` is how far behind he stands by his pool and his preferences, below 2³².
+fn tier(unmet: usize, load: u8) -> u64 {
+    u64::from(load) << 32 | u64::try_from(unmet).unwrap_or(0)
 }
 
 fn is_chance(strategy: Strategy) -> bool {
@@ -257,7 +265,7 @@ mod tests {
     #[test]
     fn chance_has_no_memory_of_who_was_passed_over() {
         let queue = QueueName::from("support");
-        let standing = Standing { rank: 0, calls: 0, talk_ms: 0, order: 0 };
+        let standing = Standing { load: 0, rank: 0, calls: 0, talk_ms: 0, order: 0 };
         let mut row = Row::new(Strategy::Weighted, 5);
         let seated = |row: &mut Row, slot: Slot| {
             let mut agent = AgentConfig::new(slot.to_string().into());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::agent::{Agent, CLASSES, State};
+use super::agent::{Agent, CLASSES, OwnCall, State, by_state, is_open_class};
 use super::deadline::Due;
 use super::floor::Floor;
 use super::lane::{Caller, Queue};
@@ -12,7 +12,6 @@ use super::phone::Phone;
 use super::pool::Admission;
 use super::{AgentView, QueueView};
 use crate::id::{AgentId, QueueName};
-use crate::journal::AgentStateName;
 
 impl Floor {
     /// All agents, by id.
@@ -73,13 +72,13 @@ impl Floor {
         let callers = queue.order.iter().filter_map(|p| self.callers.get(&p.call));
         let callers = callers.filter(|caller| caller.claim.callback.is_none());
         let counts = self.lanes.get(queue.base).map_or([0; CLASSES], |lane| lane.counts);
-        let [offline, ready, ringing, busy, hold, wrap_up, paused, unreachable, delayed] = counts;
+        let open = counts.iter().enumerate().filter(|(class, _)| is_open_class(*class));
         QueueView {
             name: queue.config.name.clone(),
             waiting: u32_of(queue.live()),
             longest_wait: callers.map(|c| now.saturating_duration_since(c.entered)).max(),
-            agents: [offline, ready + delayed, ringing, busy, hold, wrap_up, paused, unreachable],
-            available: ready,
+            agents: by_state(counts),
+            available: open.map(|(_, count)| count).sum(),
         }
     }
 
@@ -93,20 +92,25 @@ impl Floor {
             ensure(agent.shown == agent.show(), || format!("{id}: the journal was not told"))?;
             let is_counted = agent.counted == Some(agent.class()) && agent.pending.is_none();
             ensure(is_counted, || format!("{id} is not counted right"))?;
-            engaged.extend(agent.own.iter().map(|call| (*call, slot)));
-            let (offer, call, is_talk) = match &agent.state {
-                State::Ringing { offer, call } => (*offer, *call, false),
-                State::Talking(talk) => (talk.offer, talk.call, true),
-                State::Offline | State::Ready { .. } | State::WrapUp(_) | State::Paused(_) => continue,
+            let calls = agent.own.keys().copied().chain(agent.talks.iter().map(|talk| talk.call));
+            engaged.extend(calls.clone().map(|call| (call, slot)));
+            let is_once = calls.collect::<BTreeSet<_>>().len() == usize::from(agent.load());
+            ensure(is_once, || format!("{id} is in one call twice"))?;
+            let may_talk = agent.talks.is_empty() || matches!(agent.state, State::Ready { .. } | State::Ringing { .. });
+            ensure(may_talk, || format!("{id} talks and is {:?}", agent.state))?;
+            let mut owned = |offer, call, is_talk| {
+                offers.insert(offer);
+                let found = self.offers.get(&offer).filter(|o| o.slot == slot && o.call == call);
+                ensure(found.is_some_and(|o| o.until.is_none() == is_talk), || format!("{id}: {offer:?} has no owner"))
             };
-            offers.insert(offer);
-            let found = self.offers.get(&offer).filter(|o| o.slot == slot && o.call == call);
-            ensure(found.is_some_and(|o| o.until.is_none() == is_talk), || format!("{id}: {offer:?} has no owner"))?;
-            if is_talk {
-                engaged.insert((call, slot));
-            } else {
-                let is_known = self.callers.get(&call).is_some_and(|c| c.offers.contains(&offer));
+            agent.talks.iter().try_for_each(|talk| owned(talk.offer, talk.call, true))?;
+            if let State::Ringing { offer, call, talked } = &agent.state {
+                owned(*offer, *call, false)?;
+                let is_known = self.callers.get(call).is_some_and(|c| c.offers.contains(offer));
                 ensure(is_known, || format!("{id} rings for {call}, who does not know"))?;
+                let rings_once = !agent.own.values().any(|own| *own == OwnCall::Rings);
+                ensure(rings_once && !agent.is_to_stop(), || format!("{id} is rung, and must not be"))?;
+                ensure(talked.is_none() || agent.talks.is_empty(), || format!("{id} owes a wrap-up early"))?;
             }
         }
         ensure(self.agents.len() == self.by_name.len(), || "names and agents differ".to_owned())?;
@@ -231,6 +235,9 @@ fn agent_view(agent: &Agent) -> AgentView {
         next: shown.next.clone(),
         until: shown.until,
         call: shown.call,
+        calls: agent.load(),
+        has_room: agent.has_room(),
+        is_rung: agent.is_rung(),
         queues: agent.config.queues.clone(),
         idle_since: agent.idle_since,
         delayed_until: match agent.state {
@@ -248,5 +255,3 @@ fn agent_view(agent: &Agent) -> AgentView {
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
-
-const _: () = assert!(CLASSES == AgentStateName::ALL.len() + 1);

@@ -55,29 +55,41 @@ fn extension(config: &QueueConfig) -> Duration {
 }
 
 impl Floor {
-    /// A talk of this queue is over: the agent wraps up, or is ready.
+    /// The last talk of an agent is over, one of this queue: he wraps up, or is ready. While his phone rings for the next
+    /// caller the wrap-up waits: it comes after that talk, or when there is none.
     pub(super) fn begin_wrap_up(&mut self, now: Instant, slot: Slot, call: CallId, queue: QueueName) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
         let is_asked_for = std::mem::take(&mut agent.asks_wrap_up);
         agent.last_talk = None;
         let config = self.queues.get(&queue).map(|q| &q.config);
         if let Some(time) = config.and_then(|config| after_talk(config, is_asked_for)) {
+            if let State::Ringing { talked, .. } = &mut agent.state {
+                *talked = Some((call, queue));
+                return self.go_behind(now, slot);
+            }
             let until = time.map(|time| after(now, time));
             return self.set_state(slot, State::WrapUp(WrapUp { call, queue, began: now, until }));
         }
         // What he did not ask for in the talk he may still ask for.
         let wrap_up = config.filter(|config| is_his_to_ask(config)).and_then(|config| after_talk(config, true));
         agent.last_talk = wrap_up.map(|time| LastTalk { call, queue, ended: now, time });
-        self.become_idle(now, slot);
+        // A delay after a ring for a further caller, or such a ring, goes on.
+        self.go_behind(now, slot);
     }
 
     /// He wants a wrap-up, or more of it.
     pub(super) fn ask_wrap_up(&mut self, now: Instant, slot: Slot, by: StateCause) {
         let Some(agent) = self.agents.get_mut(slot) else { return };
-        match &mut agent.state {
-            State::Talking(talk) => {
-                agent.asks_wrap_up = self.queues.get(&talk.queue).is_some_and(|queue| is_his_to_ask(&queue.config));
+        if !agent.talks.is_empty() {
+            // Which of his talks is the last is not known yet.
+            let mut queues = agent.talks.iter().filter_map(|talk| self.queues.get(&talk.queue));
+            agent.asks_wrap_up = queues.any(|queue| is_his_to_ask(&queue.config));
+            if agent.asks_wrap_up {
+                self.stop_ringing(now, slot);
             }
+            return self.refresh(now, slot, by);
+        }
+        match &mut agent.state {
             State::WrapUp(work) => {
                 let (Some(until), Some(queue)) = (work.until, self.queues.get(&work.queue)) else { return };
                 let latest = after(work.began, longest(&queue.config));
@@ -99,15 +111,18 @@ impl Floor {
         if now.saturating_duration_since(ended) > ASK_WITHIN {
             return;
         }
-        let ringing = match &agent.state {
-            State::Ringing { offer, .. } => Some(*offer),
-            _ => None,
-        };
-        self.withdraw_if(now, ringing);
+        self.stop_ringing(now, slot);
         // Counted from the end of the talk, so that asking late gains nothing.
         let until = time.map(|time| after(ended, time).max(now));
         self.set_state(slot, State::WrapUp(WrapUp { call, queue, began: ended, until }));
         self.refresh(now, slot, by);
+    }
+
+    /// He rings, and wants to be ready should that come to nothing.
+    pub(super) fn forgo_wrap_up(&mut self, slot: Slot) {
+        if let Some(State::Ringing { talked, .. }) = self.agents.get_mut(slot).map(|agent| &mut agent.state) {
+            *talked = None;
+        }
     }
 
     /// The wrap-up timer ran out.

@@ -296,6 +296,7 @@ fn agent(reader: &Reader, names: &Names, people: &mut People, seen: &mut Seen) {
         auto_ready: reader.boolean("auto_ready").unwrap_or(false),
         contact: contact.as_ref().map(|(_, address)| *address),
         contact_user: contact.and_then(|(user, _)| user),
+        capacity: reader.number("capacity", 1..=9).unwrap_or(1),
     };
     people.call.profiles.insert(agent.id.clone(), legs::profile(reader));
     people.floor.agents.insert(agent.id.clone(), agent);

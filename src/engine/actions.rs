@@ -11,7 +11,7 @@ use crate::call::{Action, Call, Context};
 use crate::clock::{Clock, Wall};
 use crate::id::{AgentId, CallId, QueueName};
 use crate::ivr::{QueueFacts, World};
-use crate::journal::{About, AgentStateName, EndReason, Hours, Kind, Origin, Party, StateCause};
+use crate::journal::{About, EndReason, Hours, Kind, Origin, Party, StateCause};
 use crate::sip::{Rejection, SessionId};
 
 use super::{Engine, Owner, RECORDINGS_MAX, Settings};
@@ -120,7 +120,7 @@ impl Engine {
             Action::QueueKey(digit) => self.tell_floor(now, acd::Input::Key { call: id, digit }),
             Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),
-            Action::Hold { agent, on } => self.tell_floor(now, acd::Input::Hold { agent, on }),
+            Action::Hold { agent, on } => self.tell_floor(now, acd::Input::Hold { agent, call: id, on }),
             Action::Joined => self.consulted_recorded(id),
             Action::Talking { agent } => self.talk_began(now, id, agent),
             Action::Dial(dial) => self.ring_dial(now, id, &dial),
@@ -128,7 +128,7 @@ impl Engine {
             Action::Transfer { to } => self.transfer(now, id, &to),
             Action::ReferProgress { refer, code } => self.endpoint.refer_progress(now, refer, code),
             Action::Turned { before, agent } => self.turned(now, id, before, agent),
-            Action::OwnCall { agent } => self.begin_own_call(now, &agent, id),
+            Action::OwnCall { agent } => self.begin_own_call(now, &agent, id, false),
             Action::DropDial { reason } => self.drop_dial(now, id, reason.as_deref()),
             Action::DropPage => self.drop_page(now, id),
             Action::Returned { user } => self.seek_again(now, id, &user),
@@ -302,10 +302,9 @@ impl Engine {
         }
     }
 
-    /// Whether a colleague's or a flow's call may ring this agent now.
+    /// Whether a colleague's or a flow's call may ring this agent now: his phone does not ring yet, and he has fewer calls
+    /// than he may have.
     pub(super) fn may_ring(&self, agent: &AgentId) -> bool {
-        // The floor does not show the calls of somebody who is logged out: the engine knows them.
-        let state = self.floor.agent(agent).map(|view| view.state).filter(|_| !self.own_calls.contains_key(agent));
-        !matches!(state, None | Some(AgentStateName::Ringing | AgentStateName::Busy | AgentStateName::Hold))
+        self.floor.agent(agent).is_some_and(|view| view.has_room && !view.is_rung)
     }
 }

@@ -194,7 +194,7 @@ impl Engine {
             Setup { id, shard, customer, from, private, to, diverted_from, origin, language, route, record, hops };
         self.calls.insert(id, Call::new(now, setup));
         if let Some(agent) = own_call {
-            self.begin_own_call(now, &agent, id);
+            self.begin_own_call(now, &agent, id, false);
         }
         self.with_call(now, id, |call, context| call.start(context));
         Ok(())
@@ -219,12 +219,13 @@ impl Engine {
         }
     }
 
-    /// A supervisor's leg must be where the talk is, and a user's where his other calls are, so that he can join them
-    /// (attended transfer); all else is spread evenly.
+    /// A supervisor's leg must be where the talk is, and a user's where his other call is, so that he can join them
+    /// (attended transfer): of several talks the one he answered last. All else is spread evenly.
     pub(super) fn choose_shard(&mut self, origin: &Origin, route: &Route) -> usize {
         if let Origin::User(user) = origin {
             let own = self.own_calls.get(user).into_iter().flatten();
-            let other = self.talks.get(user).into_iter().flatten().chain(own).find_map(|call| self.calls.get(call));
+            let talks = self.talks.get(user).into_iter().flatten().rev();
+            let other = talks.chain(own).find_map(|call| self.calls.get(call));
             if let (Some(other), false) = (other, matches!(route, Route::Supervise(..))) {
                 return other.shard();
             }

@@ -165,7 +165,7 @@ impl Engine {
             self.dial_failed(now, call, target, 480);
             return;
         };
-        self.begin_own_call(now, &agent, call);
+        self.begin_own_call(now, &agent, call, true);
         let purpose = Purpose::Direct(agent.clone());
         if let Err(code) = self.begin_ring(now, call, purpose, way, None, MediaPath::Relay) {
             self.end_own_call(now, &agent, call);
@@ -355,7 +355,7 @@ impl Engine {
             home.call = to;
         }
         if let Purpose::Direct(agent) = purpose {
-            self.begin_own_call(now, &agent, to);
+            self.begin_own_call(now, &agent, to, true);
             self.end_own_call(now, &agent, from);
         }
     }
@@ -450,7 +450,10 @@ impl Engine {
         self.own(session, Owner::Call(call));
         match purpose {
             Purpose::Offer { offer, .. } => self.tell_floor(now, acd::Input::Answered { offer }),
-            Purpose::Direct(agent) => self.connect(now, leg_id, PeerKind::Direct(agent), RecordPolicy::Never),
+            Purpose::Direct(agent) => {
+                self.begin_own_call(now, &agent, call, false);
+                self.connect(now, leg_id, PeerKind::Direct(agent), RecordPolicy::Never);
+            }
             Purpose::Dial { target } => self.connect(now, leg_id, PeerKind::Dialed { target }, RecordPolicy::Never),
             Purpose::Rejoin { .. } => self.page_answered(now, leg_id),
         }
@@ -587,9 +590,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn begin_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {
+    /// An agent is in a call of his own; `rings`: his phone rings for it.
+    pub(super) fn begin_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId, rings: bool) {
         self.own_calls.entry(agent.clone()).or_default().insert(call);
-        self.tell_floor(now, acd::Input::OwnCall { agent: agent.clone(), call });
+        self.tell_floor(now, acd::Input::OwnCall { agent: agent.clone(), call, rings });
     }
 
     pub(super) fn end_own_call(&mut self, now: Instant, agent: &AgentId, call: CallId) {

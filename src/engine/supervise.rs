@@ -68,7 +68,7 @@ impl Engine {
         self.hear_present_talk(now, &agent);
     }
 
-    /// The talk that an agent has now: of several, which only his transfers can bring about, the latest.
+    /// The talk that an agent has now: of several, which his transfers or his `capacity` can bring about, the latest.
     pub(super) fn talk_of(&self, agent: &AgentId) -> Option<CallId> {
         self.talks.get(agent).and_then(|calls| calls.last()).copied()
     }
@@ -237,7 +237,7 @@ impl Engine {
         self.end_listening(now, ear, &agent);
         self.with_call(now, ear, |call, context| leg = call.give_leg(context));
         let leg = leg.ok_or(SuperviseError::NoTalk)?;
-        self.begin_own_call(now, &supervisor, talk);
+        self.begin_own_call(now, &supervisor, talk, false);
         self.own(leg.session, Owner::Call(talk));
         if let Some(home) = self.legs.get_mut(&leg.id) {
             home.call = talk;

@@ -84,7 +84,7 @@ impl Engine {
         let agent = self.calls.get(&give).and_then(|call| call.peer()?.kind.agent().cloned());
         if let Some(agent) = agent {
             // Before his talk ends there: he is not free for a moment.
-            self.begin_own_call(now, &agent, keep);
+            self.begin_own_call(now, &agent, keep, false);
         }
         let mut party = None;
         self.move_dial(now, give, keep);
@@ -167,7 +167,7 @@ impl Engine {
             self.stop_ring(now, id, ring);
         }
         if role == LegRole::Agent && !self.talks.get(&user).is_some_and(|calls| calls.contains(&id)) {
-            self.begin_own_call(now, &user, id);
+            self.begin_own_call(now, &user, id, false);
         }
         let recording = self.new_recording_id(now);
         self.with_call(now, id, |call, context| call.handle_in_place(context, replaced, made, user, recording));

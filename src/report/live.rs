@@ -400,9 +400,11 @@ impl Live {
                 shift.calls += 1;
                 shift.queue = Some(queue.clone());
             }),
-            Kind::TalkEnded { agent, queue: Some(_), talk_ms, .. } => {
-                shift(agent, &|shift| shift.talk_ms = shift.talk_ms.saturating_add(*talk_ms));
-            }
+            Kind::TalkEnded { agent, queue: Some(queue), talk_ms, .. } => shift(agent, &|shift| {
+                shift.talk_ms = shift.talk_ms.saturating_add(*talk_ms);
+                // Of several talks that of the last to end gives the wrap-up.
+                shift.queue = Some(queue.clone());
+            }),
             Kind::OfferEnded { agent, result, .. } if result.failure().is_some() => shift(agent, &|shift| {
                 *shift.missed.entry(result.as_str().to_owned()).or_default() += 1;
             }),
@@ -567,6 +569,24 @@ mod tests {
             live.handle(&entry(91, 61, about.clone(), end));
             assert_eq!(live.calls()[&call(1)].away, None);
         }
+    }
+
+    /// Of talks that overlap the last to end gives the wrap-up, which a restart goes on with.
+    #[test]
+    fn the_queue_of_a_wrap_up_is_that_of_the_last_talk_to_end() {
+        let connected =
+            |queue: &str| Kind::Connected { agent: "101".into(), queue: queue.into(), wait_ms: 0, service_level_ms: 0 };
+        let ended =
+            |queue: &str| Kind::TalkEnded { agent: "101".into(), queue: Some(queue.into()), talk_ms: 9, hold_ms: 0 };
+        let (one, two) = (About::Call(call(1)), About::Call(call(2)));
+        let live = folded(&[
+            entry(1, 0, one.clone(), connected("support")),
+            entry(2, 1, two.clone(), connected("sales")),
+            entry(3, 2, two, ended("sales")),
+            entry(4, 3, one, ended("support")),
+        ]);
+        let shift = &live.agents()["101"].shift;
+        assert_eq!((shift.queue.clone(), shift.calls, shift.talk_ms), (Some("support".into()), 2, 18));
     }
 
     /// A minute of priority counts as a minute of waiting.

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod callbacks;
+mod capacity;
 mod caps;
 mod centre;
 mod codecs;

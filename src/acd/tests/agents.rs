@@ -178,11 +178,11 @@ fn without_auto_ready_an_agent_stays_offline_until_he_says_so() {
 #[test]
 fn own_calls_block_offers_and_withdraw_a_ring() {
     let mut w = world(&["101"]);
-    w.input(Input::OwnCall { agent: "101".into(), call: call(90) });
+    w.input(Input::OwnCall { agent: "101".into(), call: call(90), rings: false });
     assert!(w.is("101", AgentStateName::Busy));
     assert_eq!(offers(&w.enqueue(1)), []);
     assert_eq!(offers(&w.input(Input::OwnCallEnded { agent: "101".into(), call: call(90) })), offer(1, 1, "101"));
-    let out = w.input(Input::OwnCall { agent: "101".into(), call: call(91) });
+    let out = w.input(Input::OwnCall { agent: "101".into(), call: call(91), rings: false });
     assert!(withdrawn(&out) && ended(&out) == [OfferResult::Withdrawn]);
     w.pause("101");
     assert_eq!(w.state("101"), (AgentStateName::Busy, None, Some("paused:LUNCH".to_owned())));
@@ -259,7 +259,7 @@ fn a_call_that_is_gone_frees_its_agent_and_that_is_written_down() {
     let out = w.input(Input::CallGone { call: call(1) });
     assert!(matches!(kinds(&out)[..], [Kind::AgentRepaired { .. }, Kind::TalkEnded { .. }, Kind::AgentState { .. }]));
     assert_eq!(w.input(Input::CallGone { call: call(1) }), []);
-    w.input(Input::OwnCall { agent: "101".into(), call: call(2) });
+    w.input(Input::OwnCall { agent: "101".into(), call: call(2), rings: false });
     w.enqueue(3);
     w.input(Input::CallGone { call: call(2) });
     w.pass(10.0);

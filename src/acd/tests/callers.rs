@@ -24,12 +24,12 @@ fn a_caller_is_offered_answered_talks_and_the_agent_wraps_up() {
     ));
     assert!(matches!(out.last(), Some(Output::Connect { offer: OfferId(1), .. })));
     w.pass(60.0);
-    w.input(Input::Hold { agent: "101".into(), on: true });
+    w.input(Input::Hold { agent: "101".into(), call: call(1), on: true });
     assert!(w.is("101", AgentStateName::Hold));
     w.pass(5.0);
-    w.input(Input::Hold { agent: "101".into(), on: false });
+    w.input(Input::Hold { agent: "101".into(), call: call(1), on: false });
     w.pass(1.0);
-    w.input(Input::Hold { agent: "101".into(), on: true });
+    w.input(Input::Hold { agent: "101".into(), call: call(1), on: true });
     w.pass(2.0);
     let out = w.talk_ended("101", 1);
     assert!(matches!(kinds(&out)[0], Kind::TalkEnded { talk_ms: 68_000, hold_ms: 7_000, queue: Some(_), .. }));

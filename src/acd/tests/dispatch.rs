@@ -53,7 +53,7 @@ fn without_an_answer_in_time_or_with_none_of_use_the_queue_decides() {
 #[test]
 fn whom_it_names_is_waited_for_and_then_all_serve() {
     let mut w = asking();
-    w.input(Input::OwnCall { agent: "102".into(), call: call(900) });
+    w.input(Input::OwnCall { agent: "102".into(), call: call(900), rings: false });
     w.enqueue(1);
     assert_eq!(offers(&answer(&mut w, 1, choose(&["102"]))), [], "he talks");
     assert_eq!(timed(&w.pass(19.0)), []);
@@ -130,7 +130,7 @@ fn a_reload_without_the_service_lets_the_queue_decide_at_once() {
     assert_eq!(offers(&w.apply()), offer(1, 1, "101"));
 
     let mut w = asking();
-    w.input(Input::OwnCall { agent: "102".into(), call: call(900) });
+    w.input(Input::OwnCall { agent: "102".into(), call: call(900), rings: false });
     w.enqueue(1);
     answer(&mut w, 1, choose(&["102"]));
     w.config.agents.remove(&AgentId::from("102"));

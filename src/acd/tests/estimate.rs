@@ -93,7 +93,7 @@ fn f17_agents_of_two_queues_are_counted_by_what_waits_for_them() {
     w.config.agents.get_mut("101").unwrap().queues.insert("other".into());
     w.apply();
     serve(&mut w, 3, 60.0);
-    w.input(Input::OwnCall { agent: "101".into(), call: call(90) });
+    w.input(Input::OwnCall { agent: "101".into(), call: call(90), rings: false });
     for n in 1..=5 {
         w.enqueue(n);
     }
@@ -129,7 +129,7 @@ fn f17_what_is_told_never_rises_by_more_than_one_step() {
         let mut w = telling(&agents);
         serve(&mut w, 4, 100.0);
         for (n, agent) in (90..).zip(agents) {
-            w.input(Input::OwnCall { agent: agent.into(), call: call(n) });
+            w.input(Input::OwnCall { agent: agent.into(), call: call(n), rings: false });
         }
         for n in 1..=4 {
             w.enqueue(n);

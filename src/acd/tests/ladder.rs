@@ -172,7 +172,7 @@ fn f07_a_step_without_anybody_there_is_left_at_once() {
     // Busy is there.
     let mut w = two(ladder());
     let own = call(90);
-    w.input(Input::OwnCall { agent: "102".into(), call: own });
+    w.input(Input::OwnCall { agent: "102".into(), call: own, rings: false });
     w.enqueue(1);
     w.pass(20.0);
     assert_eq!(steps(&w.log), named(&["back"]));
@@ -187,7 +187,7 @@ fn f07_a_crowd_that_is_left_alone_climbs_in_bundles() {
     let mut ghosts = step("back", 0, back);
     ghosts.skip_unstaffed = true;
     let mut w = two(vec![ghosts, step("low", 300, |s| s.skills = Some(vec!["nothing".to_owned()]))]);
-    w.input(Input::OwnCall { agent: "102".into(), call: call(99_999) });
+    w.input(Input::OwnCall { agent: "102".into(), call: call(99_999), rings: false });
     w.pause("101");
     for n in 0..600 {
         w.enqueue(n);

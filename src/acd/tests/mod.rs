@@ -7,6 +7,7 @@ mod agents;
 mod calendar;
 mod callback;
 mod callers;
+mod capacity;
 mod dispatch;
 mod estimate;
 mod ladder;

@@ -99,7 +99,7 @@ fn f13_an_own_call_in_a_pause_makes_nobody_available() {
     let mut w = staffed();
     w.pause("101");
     w.pause("102");
-    w.input(Input::OwnCall { agent: "101".into(), call: call(90) });
+    w.input(Input::OwnCall { agent: "101".into(), call: call(90), rings: false });
     assert!(w.is("101", AgentStateName::Busy));
     w.enqueue(1);
     assert_eq!(lefts(&w.pass(61.0)).len(), 1);

@@ -15,7 +15,7 @@ fn busy(overflow: Overflow) -> World {
     w.queue(SUPPORT).overflow = overflow;
     w.apply();
     for (agent, n) in [("101", 901), ("201", 902)] {
-        w.input(Input::OwnCall { agent: agent.into(), call: call(n) });
+        w.input(Input::OwnCall { agent: agent.into(), call: call(n), rings: false });
     }
     w
 }
@@ -55,7 +55,7 @@ fn f14_so_many_for_each_agent_who_is_logged_in() {
     let mut w = busy(Overflow { way: to_backup(), per_agent: Some(Bound { on: 2, off: 1 }), ..Overflow::default() });
     w.config.agents.insert("102".into(), person("102", &[], &[SUPPORT]));
     w.apply();
-    w.input(Input::OwnCall { agent: "102".into(), call: call(903) });
+    w.input(Input::OwnCall { agent: "102".into(), call: call(903), rings: false });
     for n in 1..=4 {
         assert_eq!(diverted(&w.enqueue(n)), [], "{n} for two agents");
     }
@@ -120,7 +120,7 @@ fn f14_who_would_wait_too_long_goes_at_once() {
         w.talk_ended("101", 700 + n);
         w.pass(10.0);
     }
-    w.input(Input::OwnCall { agent: "101".into(), call: call(901) });
+    w.input(Input::OwnCall { agent: "101".into(), call: call(901), rings: false });
     w.queue(SUPPORT).overflow =
         Overflow { way: to_backup(), estimated_wait: Some(Bound { on: 120, off: 60 }), ..Overflow::default() };
     w.apply();

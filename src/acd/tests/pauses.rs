@@ -109,7 +109,7 @@ fn f10_a_human_choice_wins_over_the_rule() {
     ] {
         let mut w = coded(action, false);
         w.pause("101");
-        w.input(Input::OwnCall { agent: "101".into(), call: call(90) });
+        w.input(Input::OwnCall { agent: "101".into(), call: call(90), rings: false });
         w.want("101", wish);
         w.pass(100.0);
         w.input(Input::OwnCallEnded { agent: "101".into(), call: call(90) });

@@ -1,5 +1,6 @@
 //! Random days on a small floor, beside a naive model that reads nothing but journal and configuration.
 
+mod calls;
 mod days;
 mod excess;
 mod ladder;
@@ -11,6 +12,7 @@ use world::Size;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::super::agent::State;
 use super::super::config::{
     AgentConfig, DispatchTimes, FloorConfig, MissRule, PauseCode, PauseRole, QueueConfig, Step, StepMode, StickyConfig,
     Strategy, WrapUpMode,
@@ -46,6 +48,8 @@ impl Dice {
 struct Model {
     start: Instant,
     config: FloorConfig,
+    /// The configuration before, in the step that changes it: rings that end by it end by the old rules.
+    config_before: Option<FloorConfig>,
     /// What each queue and each step of its ladder asks for.
     asked: BTreeMap<QueueName, Vec<Vec<Skill>>>,
     states: BTreeMap<AgentId, (AgentStateName, Option<String>)>,
@@ -57,7 +61,8 @@ struct Model {
     taking: Option<CallId>,
     excluded: BTreeMap<(CallId, AgentId), Instant>,
     entered: u64,
-    talks: BTreeMap<AgentId, CallId>,
+    /// What is known of the calls that agents have.
+    calls: calls::Calls,
     /// Wrap-ups: the queue as it was at their begin, when that was, and when they end by themselves.
     wrap_ups: BTreeMap<AgentId, (QueueConfig, Instant, Option<Instant>)>,
     /// The last talk of each agent.
@@ -88,15 +93,18 @@ struct Model {
     has_just_failed: bool,
     /// Steps of the day.
     steps: usize,
-    /// What the journal does not tell of the agents, as the floor says it after this step.
+    /// What the journal does not tell of the agents, as the floor says it after this step, and after the one before.
     seen: BTreeMap<AgentId, Seen>,
+    seen_before: BTreeMap<AgentId, Seen>,
 }
 
-/// Of one agent: since when he is idle, until when he is offered nobody, and that a wait for his phone hides a pause.
+/// Of one agent: since when he is idle, until when he is offered nobody, that his phone is missed, and that neither a pause
+/// nor a wrap-up stands below calls of his own.
 struct Seen {
     idle_since: Instant,
     delayed_until: Option<Instant>,
     is_missed: bool,
+    takes_callers: bool,
 }
 
 struct Waiting {
@@ -126,6 +134,7 @@ impl Model {
             start,
             asked: ladder::asked(&config),
             config,
+            config_before: None,
             states: BTreeMap::new(),
             callers: BTreeMap::new(),
             rings: BTreeMap::new(),
@@ -133,7 +142,7 @@ impl Model {
             taking: None,
             excluded: BTreeMap::new(),
             entered: 0,
-            talks: BTreeMap::new(),
+            calls: calls::Calls::default(),
             wrap_ups: BTreeMap::new(),
             last_talks: BTreeMap::new(),
             rows: BTreeMap::new(),
@@ -150,6 +159,7 @@ impl Model {
             has_just_failed: false,
             steps: 0,
             seen: BTreeMap::new(),
+            seen_before: BTreeMap::new(),
         }
     }
 
@@ -185,6 +195,7 @@ impl Model {
                 self.last.insert(queue, last.clone());
             }
         }
+        self.config_before = Some(old);
     }
 
     /// Reads outputs in their order; `floor` is asked only for what the journal does not tell: idle times and delays.
@@ -193,9 +204,12 @@ impl Model {
         self.has_just_failed = false;
         let seen = |agent: AgentView| {
             let is_missed = agent.missed_from.is_some();
-            (agent.id, Seen { idle_since: agent.idle_since, delayed_until: agent.delayed_until, is_missed })
+            let state = &floor.agents[floor.by_name[&agent.id]].state;
+            let takes_callers = matches!(state, State::Ready { .. } | State::Ringing { .. });
+            let AgentView { idle_since, delayed_until, .. } = agent;
+            (agent.id, Seen { idle_since, delayed_until, is_missed, takes_callers })
         };
-        self.seen = floor.agents().map(seen).collect();
+        self.seen_before = std::mem::replace(&mut self.seen, floor.agents().map(seen).collect());
         for output in outputs {
             match output {
                 Output::Journal { about, kind } => self.fold(now, about, kind),
@@ -215,7 +229,7 @@ impl Model {
                 }
                 Output::Connect { call, agent, .. } => {
                     assert!(!self.callers.contains_key(call));
-                    assert_eq!(self.talks.get(agent), Some(call), "one talk for an agent");
+                    assert_eq!(self.calls.present(agent), Some(*call), "the last talk of {agent}");
                 }
                 Output::Withdraw { .. } | Output::Discard { .. } => {}
                 Output::Announce { call, position, .. } => {
@@ -226,6 +240,7 @@ impl Model {
                 Output::Moved { .. } => {}
             }
         }
+        self.config_before = None;
     }
 
     fn fold(&mut self, now: Instant, about: &About, kind: &Kind) {
@@ -314,7 +329,7 @@ impl Model {
                 assert_eq!(why.figure, self.figure(queue, agent), "{why:?}");
                 self.best_pair(now, *call, agent);
                 self.last.insert(queue.clone(), agent.clone());
-                assert!(self.rings.values().all(|(a, _)| a != agent), "one offer for each agent");
+                self.has_room(agent);
                 assert_eq!(why.beside as usize, self.rings_for(call));
                 self.rings.insert(*offer, (agent.clone(), *call));
                 let config = &self.config.queues[queue];
@@ -326,6 +341,7 @@ impl Model {
             (About::Call(call), Kind::OfferEnded { offer, agent, queue, result, .. }) => {
                 self.excess.rung(now, *call);
                 assert_eq!(self.rings.remove(offer), Some((agent.clone(), *call)));
+                self.rings_no_more(now, agent, *result);
                 if !self.is_rung(call) {
                     self.more_at.remove(call);
                 }
@@ -337,20 +353,19 @@ impl Model {
                 }
             }
             (About::Call(call), Kind::Connected { agent, .. }) => {
-                assert!(self.talks.insert(agent.clone(), *call).is_none(), "{agent} talks twice");
+                self.calls.talk(agent, *call);
                 self.work.entry(agent.clone()).or_default().0 += 1;
             }
             (About::Call(call), Kind::TalkEnded { agent, talk_ms, queue, .. }) => {
-                let queue = &self.config.queues.get(queue.as_ref().unwrap());
-                match queue {
-                    Some(queue) => _ = self.last_talks.insert(agent.clone(), ((*queue).clone(), now)),
-                    None => _ = self.last_talks.remove(agent),
-                }
+                self.talked(now, agent, queue.as_ref().unwrap());
                 self.work.entry(agent.clone()).or_default().1 += talk_ms;
-                assert_eq!(self.talks.remove(agent).as_ref(), Some(call));
+                let queue = queue.as_ref().unwrap();
+                let is_owed = self.rings.values().any(|(rung, _)| rung == agent) && self.has_wrap_up(queue);
+                self.calls.talk_ended(agent, *call, queue, is_owed);
             }
-            (About::Agent(agent), Kind::AgentState { state, code, cause, left_ms, .. }) => {
+            (About::Agent(agent), Kind::AgentState { state, code, cause, left_ms, next, call }) => {
                 self.pause(agent, *state, code.as_deref(), *cause);
+                self.calls.shown(agent, *state, next.as_deref(), *call);
                 self.wrap_up(now, agent, *state, *cause, left_ms.map(Duration::from_millis));
                 self.states.insert(agent.clone(), (*state, code.clone()));
             }
@@ -403,6 +418,9 @@ impl Model {
             if !choice.agents.is_empty() {
                 self.chosen.insert(*call, (choice.agents.clone(), hold));
             }
+        }
+        if let Some(agent) = calls::agent_of(input).filter(|agent| self.seen.contains_key(*agent)) {
+            self.calls.hear(agent, input);
         }
         let Input::Want { agent, wish, by } = input else { return };
         // Whoever was taken out of the configuration and is still in a call is asked nothing.
@@ -497,24 +515,30 @@ impl Model {
     fn may_serve(&self, now: Instant, call: &CallId, agent: &AgentId, is_sure: bool) -> bool {
         let over = |until: Instant| if is_sure { until < now } else { until <= now };
         let Some(config) = self.config.agents.get(agent) else { return false };
-        if self.states.get(agent).is_none_or(|(state, _)| *state != AgentStateName::Ready) {
-            return false;
-        }
         let caller = &self.callers[call];
-        let Some(seen) = self.seen.get(agent) else { return false };
-        let was_delayed = self.delays.get(agent).copied().filter(|_| is_sure);
-        !seen.is_missed
-            && seen.delayed_until.is_none_or(over)
-            && was_delayed.is_none_or(over)
+        self.is_free(now, config, is_sure)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
             && self.pool(call, caller, config).is_some()
+    }
+
+    /// May this agent be offered callers at all?
+    fn is_free(&self, now: Instant, agent: &AgentConfig, is_sure: bool) -> bool {
+        let over = |until: Instant| if is_sure { until < now } else { until <= now };
+        let is_open = match self.states.get(&agent.id).map(|(state, _)| *state) {
+            Some(AgentStateName::Ready) => true,
+            Some(AgentStateName::Busy | AgentStateName::Hold) => self.may_have_more(agent, is_sure),
+            _ => false,
+        };
+        let Some(seen) = self.seen.get(&agent.id) else { return false };
+        let was_delayed = self.delays.get(&agent.id).copied().filter(|_| is_sure);
+        is_open && !seen.is_missed && seen.delayed_until.is_none_or(over) && was_delayed.is_none_or(over)
     }
 
     /// What this caller lacks. A call of his own may hide a pause: `is_sure` takes who is in one for present.
     fn lack(&self, caller: &Waiting, is_sure: bool) -> Option<Lack> {
         let is_present = |agent: &AgentConfig| match self.states.get(&agent.id).map(|(state, _)| *state) {
             Some(AgentStateName::Ready | AgentStateName::Ringing | AgentStateName::WrapUp) => true,
-            Some(AgentStateName::Busy | AgentStateName::Hold) => is_sure || self.talks.contains_key(&agent.id),
+            Some(AgentStateName::Busy | AgentStateName::Hold) => is_sure || self.calls.present(&agent.id).is_some(),
             Some(AgentStateName::Offline | AgentStateName::Paused | AgentStateName::Unreachable) | None => false,
         };
         let is_staffed = |agent: &&AgentConfig| {
@@ -629,7 +653,7 @@ impl Model {
     fn best_pair(&self, now: Instant, call: CallId, agent: &AgentId) {
         assert!(self.may_serve(now, &call, agent, false), "{agent} may not serve {call}");
         assert!(self.takes_agent(now, &call, false), "{call} is rung for at {agent} too");
-        let standing = |id| (self.unmet(&call, id), self.standing(&self.callers[&call].queue, id));
+        let standing = |id| (self.calls.load(id), self.unmet(&call, id), self.standing(&self.callers[&call].queue, id));
         for other in self.states.keys().filter(|a| self.may_serve(now, &call, a, true)) {
             assert!(standing(agent) <= standing(other), "{other} comes before {agent}");
         }
@@ -657,6 +681,7 @@ impl Model {
             let known = self.states.get(&view.id).cloned().unwrap_or((AgentStateName::Offline, None));
             assert_eq!((view.state, view.code.clone()), known, "{}", view.id);
         }
+        self.calls_are_right(floor);
         self.delays = floor.agents().filter_map(|a| Some((a.id, a.delayed_until?))).collect();
         self.work.retain(|id, _| floor.agent(id).is_some());
         self.rows.retain(|id, _| floor.agent(id).is_some());
@@ -668,6 +693,8 @@ impl Model {
         for queue in floor.queues(now) {
             let (line, kept) = (self.waiting(&queue.name), self.kept(&queue.name));
             assert_eq!((u64::from(queue.waiting), floor.kept(&queue.name)), (line, kept));
+            let serves = |agent: &&AgentConfig| agent.queues.contains(&queue.name) && self.is_free(now, agent, false);
+            assert_eq!(queue.available as usize, self.config.agents.values().filter(serves).count(), "{}", queue.name);
         }
         let is_calm = floor.poll_timeout().is_none_or(|at| at > now);
         for call in self.callers.keys() {

@@ -9,7 +9,7 @@ fn talking() -> World {
     queue.announcements = vec!["offers".to_owned(), "website".to_owned()];
     queue.announcements_every = Duration::from_secs(20);
     w.apply();
-    w.input(Input::OwnCall { agent: "101".into(), call: call(90) });
+    w.input(Input::OwnCall { agent: "101".into(), call: call(90), rings: false });
     w
 }
 

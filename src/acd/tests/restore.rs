@@ -77,7 +77,7 @@ fn figures_of_the_shift_survive_a_restart_but_not_a_night() {
 #[test]
 fn who_waited_when_the_node_failed_and_calls_again_has_his_place() {
     let mut w = world(&["101"]);
-    w.input(Input::OwnCall { agent: "101".into(), call: call(90) });
+    w.input(Input::OwnCall { agent: "101".into(), call: call(90), rings: false });
     let waited =
         |number: &str, s: u64| Interrupted { queue: SUPPORT.into(), number: number.to_owned(), since: seconds(s) };
     w.floor.restore(w.now, Vec::new(), vec![waited("0551", 40), waited("0552", 90), waited("0553", 20)]);

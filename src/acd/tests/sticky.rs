@@ -25,7 +25,7 @@ fn again(w: &mut World, n: u64, last: &str) -> Vec<Output> {
 /// There, but not to be had: in a call of his own.
 fn occupy(w: &mut World, agent: &str) {
     let own = call(1_000 + agent.parse::<u64>().unwrap());
-    w.input(Input::OwnCall { agent: agent.into(), call: own });
+    w.input(Input::OwnCall { agent: agent.into(), call: own, rings: false });
 }
 
 fn vacate(w: &mut World, agent: &str) -> Vec<Output> {

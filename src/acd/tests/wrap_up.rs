@@ -141,7 +141,7 @@ fn f09_the_timer_is_the_agents_whatever_else_happens() {
     w.apply();
     // He consults somebody and hands the caller over to him.
     let (agent, consulted) = (AgentId::from("101"), call(50));
-    w.input(Input::OwnCall { agent: agent.clone(), call: consulted });
+    w.input(Input::OwnCall { agent: agent.clone(), call: consulted, rings: false });
     w.talk_ended("101", 1);
     let began = w.now;
     w.pass(5.0);
@@ -150,7 +150,7 @@ fn f09_the_timer_is_the_agents_whatever_else_happens() {
     // Told twice, a caller of another queue, a call of his own, a reload.
     w.talk_ended("101", 1);
     w.enqueue_to(2, "other", &[], 0);
-    w.input(Input::OwnCall { agent: agent.clone(), call: call(51) });
+    w.input(Input::OwnCall { agent: agent.clone(), call: call(51), rings: false });
     w.input(Input::OwnCallEnded { agent, call: call(51) });
     w.queue(SUPPORT).wrap_up = seconds(3);
     w.apply();

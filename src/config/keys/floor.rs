@@ -84,6 +84,12 @@ pub const AGENT: Section = Section {
             "A fixed address instead of registration; the agent then counts as always there.",
         ),
         key(
+            "capacity",
+            "1–9 calls",
+            "`1`",
+            "How many calls he may have at once, those of his own included: with fewer he is offered callers. See `docs/queues.md`.",
+        ),
+        key(
             "codecs",
             "list as `media.codecs`",
             "`media.codecs`",

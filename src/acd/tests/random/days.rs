@@ -66,12 +66,19 @@ fn random_input(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls:
             let result = dice.pick(&OfferResult::FAILURES).unwrap_or(OfferResult::Busy);
             Input::Failed { offer: some_offer(dice), result, sip_code: None }
         }
-        14..=19 => match dice.pick(&model.talks.iter().collect::<Vec<_>>()) {
-            Some((agent, call)) => Input::TalkEnded { agent: agent.clone(), call: *call },
+        14..=19 => match dice.pick(&model.calls.talks()) {
+            Some((agent, call)) => Input::TalkEnded { agent, call },
             None => Input::TalkEnded { agent, call: old },
         },
-        20 => Input::Hold { agent, on: dice.roll(2) == 0 },
-        21 if dice.roll(3) == 0 => Input::OwnCall { agent, call: CallId::new(1_000_000 + dice.roll(2), 0) },
+        20 => {
+            let own = || (agent.clone(), CallId::new(1_000_000, 0));
+            let (agent, call) = dice.pick(&model.calls.talks()).unwrap_or_else(own);
+            Input::Hold { agent, call, on: dice.roll(3) != 0 }
+        }
+        21 if dice.roll(3) == 0 => {
+            let (call, rings) = (CallId::new(1_000_000 + dice.roll(2), 0), dice.roll(3) == 0);
+            Input::OwnCall { agent, call, rings }
+        }
         22 | 23 => Input::OwnCallEnded { agent, call: CallId::new(1_000_000 + dice.roll(2), 0) },
         24 if dice.roll(3) == 0 => Input::PhoneLost { agent },
         24 | 25 => Input::Reachable { agent, reachable: dice.roll(5) != 0 },
@@ -141,6 +148,7 @@ impl Day {
             self.timeout(at);
         }
         assert!(self.model.callers.is_empty() && self.model.rings.is_empty(), "somebody is lost");
+        (self.totals.beside, self.totals.owed) = (self.model.calls.beside, self.model.calls.owed);
         (self.text, self.totals)
     }
 
@@ -201,6 +209,8 @@ struct Totals {
     resumed: u32,
     called_back: u32,
     asked: u32,
+    beside: u32,
+    owed: u32,
 }
 
 impl Totals {
@@ -248,6 +258,8 @@ fn random_days_break_no_rule() {
         sum.resumed += totals.resumed;
         sum.called_back += totals.called_back;
         sum.asked += totals.asked;
+        sum.beside += totals.beside;
+        sum.owed += totals.owed;
     }
     let seeds = seeds.end - seeds.start;
     eprintln!("{seeds} days: {sum:?}");
@@ -259,6 +271,7 @@ fn random_days_break_no_rule() {
         sum.overflowed > least(5) && sum.resumed > least(1) && sum.called_back > least(5) && sum.asked > least(5),
         "{sum:?}"
     );
+    assert!(sum.beside > least(5) && sum.owed > 0, "{sum:?}");
 }
 
 #[test]

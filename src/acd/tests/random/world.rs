@@ -128,6 +128,7 @@ pub fn config(dice: &mut Dice, size: Size) -> FloorConfig {
             auto_ready: dice.roll(3) != 0,
             contact: (dice.roll(4) != 0).then(|| "192.0.2.1:5060".parse().unwrap()),
             position: size.position(n),
+            capacity: dice.pick(&[1, 1, 1, 1, 1, 2, 2, 3]).unwrap_or(1),
             weights: size.queues().filter(|_| dice.roll(2) == 0).map(|q| (q, 1 + n)).collect(),
             ..AgentConfig::new(id.clone())
         };
