@@ -218,7 +218,7 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// A share in percent; the sign may be left out where the number cannot be taken for a fraction.
-fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     let wrong = || "write percent, as 30%".to_owned();
     let (digits, sign) = text.strip_suffix('%').map_or((text, false), |digits| (digits, true));
     let number: f64 = digits.trim_end().parse().map_err(|_| wrong())?;

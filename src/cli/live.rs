@@ -497,6 +497,11 @@ pub(super) fn list(answer: &Value, columns: &[&str], json: bool) {
     }
     let rows: Vec<Vec<String>> =
         items.iter().map(|item| columns.iter().map(|c| item.get(c).map(text).unwrap_or_default()).collect()).collect();
+    table(columns, &rows).iter().for_each(|line| say!("{line}"));
+}
+
+/// The lines of a table, its head first.
+pub(super) fn table(columns: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let width = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
         cells.chain(columns.get(at).map(|c| c.len())).max().unwrap_or(0)
@@ -504,12 +509,10 @@ pub(super) fn list(answer: &Value, columns: &[&str], json: bool) {
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
         let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        say!("{}", padded.join("  ").trim_end());
+        padded.join("  ").trim_end().to_owned()
     };
-    line(columns.to_vec());
-    for row in &rows {
-        line(row.iter().map(String::as_str).collect());
-    }
+    let rows = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
+    std::iter::once(line(columns.to_vec())).chain(rows).collect()
 }
 
 /// One object: JSON, or a line for each field.

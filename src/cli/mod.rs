@@ -171,11 +171,11 @@ enum Command {
     },
     /// How many agents a queue needs: Erlang C, and Erlang A with --patience.
     Erlang(erlang::Options),
-    /// Run the engine against a virtual world and check that nothing breaks; with --day, play a day's callers on the
-    /// real floor and tell what service they would get.
+    /// Run the engine against a virtual world and check that nothing breaks; with --day or --fit, play a day's callers on
+    /// the real floor and tell what service they would get.
     #[command(
-        after_help = "Example:\n\n  hatif sim --config hatif.toml --day forecast.csv --shifts shifts.csv --deltas \
-        --svg day.svg\n\ndocs/planning.md explains the tables and each figure."
+        after_help = "Examples:\n\n  hatif sim --config hatif.toml --day forecast.csv --shifts shifts.csv --deltas \
+        --svg day.svg\n  hatif sim --config hatif.toml --fit --days 20 --weekday --compare\n\ndocs/planning.md explains the tables and each figure."
     )]
     Sim {
         /// Decides everything; the same seed gives the same journal.
@@ -187,11 +187,11 @@ enum Command {
         /// Run so many seeds, from `--seed` on.
         #[arg(long, default_value_t = 1)]
         seeds: u64,
-        /// One JSON object per seed; with --day per queue and interval.
+        /// One JSON object per seed; with --day or --fit per queue and interval.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        twin: twin::Options,
+        twin: Box<twin::Options>,
     },
 }
 
@@ -216,10 +216,8 @@ pub fn main() -> ExitCode {
         Command::Ivr { what } => offline::ivr(&what),
         Command::Prompts { what } => prompts::run(&what),
         Command::Erlang(options) => erlang::run(&options),
-        Command::Sim { seed, hours, seeds, json, twin } => match &twin.day {
-            Some(day) => twin::run(seed, json, day, &twin),
-            None => offline::sim(seed, hours, seeds, json),
-        },
+        Command::Sim { seed, json, twin, .. } if twin.is_asked() => twin::run(seed, json, &twin),
+        Command::Sim { seed, hours, seeds, json, .. } => offline::sim(seed, hours, seeds, json),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,71 +1,107 @@
-//! `hatif sim --day`: tomorrow's callers on the real floor, on virtual time.
+//! `hatif sim --day` and `--fit`: tomorrow's callers on the real floor, on virtual time.
 
 #![allow(clippy::disallowed_methods, reason = "the zero of virtual time and the figure of speed come from here")]
+
+mod fit;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Map, Value, json};
 
-use super::erlang::time;
+use super::erlang::{percent, time};
 use super::{Failure, live, offline};
 use crate::acd::calendar;
-use crate::sim::twin::day::{Day, read_shifts};
+use crate::id::QueueName;
+use crate::sim::twin::day::{Day, Fill, TableError, read_shifts};
 use crate::sim::twin::figures::{self, Estimate, Line, NAMES, Run};
-use crate::sim::twin::{self, Plan, Shape, chart};
+use crate::sim::twin::fit::Fitted;
+use crate::sim::twin::{self, Habits, Plan, Shape, chart};
+
+/// How long a phone rings where neither the command line nor the journal says it.
+const PICK_UP: Duration = Duration::from_secs(2);
 
 /// The options of `hatif sim` that belong to a day.
 #[derive(Args)]
+#[command(group = ArgGroup::new("twin").args(["day", "fit"]).multiple(true))]
 pub struct Options {
-    /// A forecast as CSV: interval,queue,calls,talk_s[,patience_s][,wrap_up_s][,skills][,priority][,segment].
+    /// A forecast as CSV: interval,queue,calls,talk_s[,patience_s][,wrap_up_s][,talk_spread][,missed][,rejected][,skills]
+    /// [,priority][,segment]. With --fit empty cells take what the journal says.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hours", "seeds"])]
     pub day: Option<PathBuf>,
     /// Queues and agents; default ./hatif.toml.
-    #[arg(long, short, value_name = "FILE", requires = "day")]
+    #[arg(long, short, value_name = "FILE", requires = "twin")]
     config: Option<PathBuf>,
-    /// Who is there when, as CSV: agent,from,to. Without it everybody is, all day.
-    #[arg(long, value_name = "FILE", requires = "day")]
+    /// Who is there when, as CSV: agent,from,to[,paused][,pause_s]. Without it everybody is, all day; with --fit those whom
+    /// the journal shows.
+    #[arg(long, value_name = "FILE", requires = "twin")]
     shifts: Option<PathBuf>,
     /// The date of the day, as 2026-12-01: the calendars of the queues are kept. Without it queues are open all day.
-    #[arg(long, value_name = "DATE", requires = "day")]
+    #[arg(long, value_name = "DATE", requires = "twin")]
     date: Option<String>,
     /// How often the day is played: more runs, narrower bands.
-    #[arg(long, value_name = "N", default_value_t = 20, requires = "day",
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "twin",
           value_parser = clap::value_parser!(u32).range(2..=10_000))]
     runs: u32,
     /// Length of the forecast's intervals.
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = interval, requires = "day")]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = interval, requires = "twin")]
     interval: Duration,
     /// How long talks are around their mean: exponential, fixed, log_normal or log_normal:SPREAD (deviation ÷ mean).
-    #[arg(long, value_name = "SHAPE", default_value = "log_normal", value_parser = shape, requires = "day")]
-    talk: Shape,
-    /// Mean patience of callers whose line names none; absent: they wait as long as the queue lets them.
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "day")]
+    /// Default: log_normal; with --fit as the journal says.
+    #[arg(long, value_name = "SHAPE", value_parser = shape, requires = "twin")]
+    talk: Option<Shape>,
+    /// Mean patience of callers whose line names none; absent: they wait as long as the queue lets them; with
+    /// --fit as the journal says.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "twin")]
     patience: Option<Duration>,
-    /// How long an agent lets his phone ring.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time, requires = "day")]
-    pick_up: Duration,
+    /// How long an agent lets his phone ring. Default: 2s; with --fit as the journal says.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "twin")]
+    pick_up: Option<Duration>,
+    /// How long an agent is away whom missed rings put on pause. Default: 5m; with --fit as the journal says.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "twin")]
+    rna_pause: Option<Duration>,
+    /// How many of those who are called back answer.
+    #[arg(long, value_name = "PERCENT", default_value = "70%", value_parser = percent, requires = "twin")]
+    reached: f64,
     /// What one agent more, or one skill more, would bring.
-    #[arg(long, requires = "day")]
+    #[arg(long, requires = "twin")]
     deltas: bool,
     /// Write all figures with their bands as CSV.
-    #[arg(long, value_name = "FILE", requires = "day")]
+    #[arg(long, value_name = "FILE", requires = "twin")]
     csv: Option<PathBuf>,
     /// Draw the day.
-    #[arg(long, value_name = "FILE", requires = "day")]
+    #[arg(long, value_name = "FILE", requires = "twin")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    fit: fit::Options,
 }
 
-/// Runs `hatif sim --day`.
-pub fn run(seed: u64, json: bool, path: &Path, options: &Options) -> Result<(), Failure> {
-    let plan = plan(seed, path, options)?;
+impl Options {
+    /// A day is to be played.
+    pub fn is_asked(&self) -> bool {
+        self.day.is_some() || self.fit.fit
+    }
+}
+
+/// Runs `hatif sim --day` and `--fit`.
+pub fn run(seed: u64, json: bool, options: &Options) -> Result<(), Failure> {
+    let (plan, fitted) = plan(seed, options)?;
+    if let Some(fitted) = &fitted {
+        fit::tell(fitted, &plan, json);
+        fit::write(&options.fit, &plan)?;
+    }
     let began = Instant::now();
     let runs = twin::run(began, &plan);
     let lines = figures::lines(&plan.day, &runs);
     match json {
         true => lines.iter().for_each(|line| say!("{}", item(&plan.day, line))),
         false => table(&plan.day, &lines),
+    }
+    if let (Some(fitted), true) = (&fitted, options.fit.compare) {
+        fit::compare(&plan, &lines, fitted, json);
     }
     let mut played = plan.runs;
     if options.deltas {
@@ -83,35 +119,82 @@ pub fn run(seed: u64, json: bool, path: &Path, options: &Options) -> Result<(), 
     Ok(())
 }
 
-fn plan(seed: u64, path: &Path, options: &Options) -> Result<Plan, Failure> {
+/// What is played, and what was fitted for it.
+fn plan(seed: u64, options: &Options) -> Result<(Plan, Option<Fitted>), Failure> {
     let config = options.config.clone().unwrap_or_else(|| PathBuf::from("hatif.toml"));
     let faulty = |faults: Vec<crate::diagnostic::Diagnostic>| {
         Failure::new(3, faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     };
     let (config, _) = offline::read_config(&[config]).map_err(faulty)?;
-    let wrong = |error: crate::sim::twin::day::TableError| Failure::new(2, error.to_string());
-    let shown = path.display().to_string();
-    let day = Day::read(&shown, &read(path)?, options.interval, &config.floor).map_err(wrong)?;
-    let shifts = match &options.shifts {
-        Some(path) => Some(read_shifts(&path.display().to_string(), &read(path)?, &config.floor).map_err(wrong)?),
-        None => None,
-    };
+    let wrong = |error: TableError| Failure::new(2, error.to_string());
     let begin = |date: &String| {
         let found = calendar::midnight(date, &config.centre.timezone);
         found.ok_or_else(|| Failure::new(2, format!("--date {date} is no date: write it as 2026-12-01")))
     };
     let midnight = options.date.as_ref().map(begin).transpose()?;
-    Ok(Plan {
+    let fitted = match options.fit.fit {
+        true => Some(fit::read(&options.fit, &config, options.interval, options.date.as_deref())?),
+        false => None,
+    };
+    let day = match (&options.day, &fitted) {
+        (Some(path), None) => {
+            let shown = path.display().to_string();
+            Day::read(&shown, &read(path)?, options.interval, &config.floor).map_err(wrong)?
+        }
+        (Some(path), Some(fitted)) => {
+            let (shown, text) = (path.display().to_string(), read(path)?);
+            let fill = |queue: &QueueName| match fitted.fill(queue) {
+                Ok(fill) => Ok(given_before(fill, options)),
+                Err(error) => Err(format!("talk_s is empty, and {error}")),
+            };
+            Day::read_filled(&shown, &text, options.interval, &config.floor, fill).map_err(wrong)?
+        }
+        (None, Some(fitted)) => {
+            let mut day = fitted.day(&config.floor, &options.fit.only()).map_err(|e| Failure::new(1, e.to_string()))?;
+            for row in &mut day.rows {
+                row.patience_s = row.patience_s.filter(|_| options.patience.is_none());
+                row.talk_spread = row.talk_spread.filter(|_| options.talk.is_none());
+            }
+            day
+        }
+        (None, None) => return Err(Failure::new(2, "name a forecast with --day, or take the journal's with --fit")),
+    };
+    let shifts = match (&options.shifts, &fitted) {
+        (Some(path), fitted) => {
+            let mut shifts = read_shifts(&path.display().to_string(), &read(path)?, &config.floor).map_err(wrong)?;
+            fitted.iter().for_each(|fitted| fitted.fill_shifts(&mut shifts));
+            Some(shifts)
+        }
+        (None, Some(fitted)) => Some(fitted.shifts(&config.floor)).filter(|shifts| !shifts.is_empty()),
+        (None, None) => None,
+    };
+    let of_fit = |time: fn(&Fitted) -> Option<Duration>| fitted.as_ref().and_then(time);
+    let habits = Habits::default();
+    let plan = Plan {
         floor: config.floor,
         midnight,
         day,
         shifts,
-        talk: options.talk,
+        talk: options.talk.unwrap_or(Shape::LogNormal(1.0)),
         patience: options.patience,
-        pick_up: options.pick_up,
+        pick_up: options.pick_up.or(of_fit(|fitted| fitted.pick_up)).unwrap_or(PICK_UP),
+        habits: Habits {
+            rna_pause: options.rna_pause.or(of_fit(|fitted| fitted.rna_pause)).unwrap_or(habits.rna_pause),
+            reached: options.reached,
+        },
         seed,
         runs: options.runs,
-    })
+    };
+    Ok((plan, fitted))
+}
+
+/// What is said on the command line goes before what was fitted.
+fn given_before(fill: Fill, options: &Options) -> Fill {
+    Fill {
+        patience_s: fill.patience_s.filter(|_| options.patience.is_none()),
+        talk_spread: fill.talk_spread.filter(|_| options.talk.is_none()),
+        ..fill
+    }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -153,15 +236,15 @@ fn figure(line: &Line, name: &str) -> Option<Estimate> {
     line.figures.get(at).copied().flatten()
 }
 
-fn label(day: &Day, line: &Line) -> String {
-    line.interval.map_or_else(|| "day".to_owned(), |interval| day.label(interval))
+fn label(day: &Day, interval: Option<usize>) -> String {
+    interval.map_or_else(|| "day".to_owned(), |interval| day.label(interval))
 }
 
 /// One line for programs.
 fn item(day: &Day, line: &Line) -> Value {
     let mut fields = Map::new();
     fields.insert("queue".to_owned(), json!(line.queue));
-    fields.insert("interval".to_owned(), json!(label(day, line)));
+    fields.insert("interval".to_owned(), json!(label(day, line.interval)));
     fields.extend(NAMES.iter().map(|name| ((*name).to_owned(), banded(figure(line, name)))));
     Value::Object(fields)
 }
@@ -184,7 +267,7 @@ fn table(day: &Day, lines: &[Line]) {
         .map(|line| {
             let mut row = Map::new();
             row.insert("queue".to_owned(), json!(line.queue));
-            row.insert("interval".to_owned(), json!(label(day, line)));
+            row.insert("interval".to_owned(), json!(label(day, line.interval)));
             for name in NAMES {
                 row.insert(name.to_owned(), json!(words(name, figure(line, name), false)));
             }
@@ -215,7 +298,7 @@ fn csv(day: &Day, lines: &[Line]) -> String {
     }
     text.push_str("\r\n");
     for line in lines {
-        text.push_str(&format!("{},{}", line.queue, label(day, line)));
+        text.push_str(&format!("{},{}", line.queue, label(day, line.interval)));
         for name in NAMES {
             match figure(line, name) {
                 Some(figure) => {

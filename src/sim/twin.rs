@@ -8,8 +8,10 @@
 //! same callers come to a floor that is changed, and what the change does is seen without the noise of other days.
 
 pub mod chart;
+pub mod compare;
 pub mod day;
 pub mod figures;
+pub mod fit;
 mod floor;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use super::dice::Dice;
 use crate::acd::config::{AgentConfig, FloorConfig};
 use crate::clock::Wall;
 use crate::id::{AgentId, QueueName};
+use crate::journal::Entry;
 use day::{Day, Shift};
 use figures::Run;
 
@@ -51,10 +54,27 @@ pub struct Plan {
     pub patience: Option<Duration>,
     /// How long an agent lets his phone ring before he answers.
     pub pick_up: Duration,
+    /// What people do beside.
+    pub habits: Habits,
     /// The first seed.
     pub seed: u64,
     /// How many days are played.
     pub runs: u32,
+}
+
+/// What people do that no line of the tables says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Habits {
+    /// How long an agent is away whom a rule of missed rings sent away.
+    pub rna_pause: Duration,
+    /// Share of those who are called back who answer.
+    pub reached: f64,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self { rna_pause: Duration::from_secs(300), reached: 0.7 }
+    }
 }
 
 /// Plays the day `runs` times; run n has the seed `seed + n`.
@@ -62,6 +82,12 @@ pub struct Plan {
 /// `origin` is the zero of virtual time; it does not influence the outcome.
 pub fn run(origin: Instant, plan: &Plan) -> Vec<Run> {
     (0..u64::from(plan.runs)).map(|n| floor::play(origin, plan, plan.seed.wrapping_add(n))).collect()
+}
+
+/// Plays the day once, with this seed, and gives what the floor wrote into the journal meanwhile, from seq `first` on. Times
+/// are those of [`Plan::midnight`]'s day.
+pub fn journal(origin: Instant, plan: &Plan, seed: u64, first: u64) -> Vec<Entry> {
+    floor::journal(origin, plan, seed, first)
 }
 
 /// A small change to a floor, to see what it would bring.
@@ -124,7 +150,8 @@ impl Plan {
                 agent.skills = self.skills_of(queue).into_iter().map(|skill| (skill, BEST)).collect();
                 agent.position = u32::MAX;
                 if let Some(shifts) = &mut plan.shifts {
-                    shifts.push(Shift { agent: agent.id.clone(), from: Duration::ZERO, to: day::WHOLE });
+                    let (agent, to) = (agent.id.clone(), day::WHOLE);
+                    shifts.push(Shift { agent, from: Duration::ZERO, to, paused: None, pause_s: None });
                 }
                 plan.floor.agents.insert(agent.id.clone(), agent);
             }

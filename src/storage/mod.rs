@@ -15,6 +15,7 @@
 pub mod journal;
 pub mod recordings;
 pub mod records;
+pub mod replay;
 pub mod segment;
 pub mod story;
 

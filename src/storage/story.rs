@@ -24,7 +24,8 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 /// The folder or a file cannot be read.
 pub fn read(dir: &Path, call: CallId, roster: Roster) -> io::Result<Story> {
     let all = segments(dir)?;
-    let (from, before) = start(dir, &all, call)?;
+    let began = Wall(i64::try_from(call.wall_ms()).unwrap_or(i64::MAX).saturating_mul(1_000));
+    let (from, before) = start(dir, &all, began)?;
     let states = before.live.agents().iter().map(|(id, agent)| (id.clone(), (agent.state, agent.code.clone())));
     let mut story = Story::new(call, roster, states);
     let name = call.to_string();
@@ -53,9 +54,8 @@ pub fn read(dir: &Path, call: CallId, roster: Roster) -> io::Result<Story> {
     Ok(story)
 }
 
-/// The newest segment that was opened before the call began, with the state at that moment.
-fn start(dir: &Path, all: &[u64], call: CallId) -> io::Result<(usize, Snapshot)> {
-    let began = Wall(i64::try_from(call.wall_ms()).unwrap_or(i64::MAX).saturating_mul(1_000));
+/// The newest segment that was opened before `began`, with the state at that moment.
+pub(super) fn start(dir: &Path, all: &[u64], began: Wall) -> io::Result<(usize, Snapshot)> {
     // Segments are opened one after the other: each step of the search reads one snapshot.
     let (mut low, mut high) = (0, all.len());
     let mut found = (0, Snapshot::default());
@@ -128,6 +128,6 @@ mod tests {
             assert!(told.starts_with(&whole) && told.ends_with(&["ended"]), "{told:?}");
         }
         assert!(words(CallId::new(call(1).wall_ms() + 1, 77)).is_empty());
-        assert_eq!(start(&dir.0, &[1, 25], id).unwrap().0, 1);
+        assert_eq!(start(&dir.0, &[1, 25], Wall(id.wall_ms() as i64 * 1_000)).unwrap().0, 1);
     }
 }

@@ -13,6 +13,28 @@ pub const WHOLE: Duration = Duration::from_secs(86_400);
 /// More calls in one interval of one row are refused: a slip of the pen.
 const CALLS_MAX: f64 = 100_000.0;
 
+/// Who is paused for more of his time than this is not there.
+pub const PAUSED_MAX: f64 = 0.95;
+
+/// The columns of a forecast; the first four are needed, the fourth not when it is fitted.
+const COLUMNS: [&str; 12] = [
+    "interval",
+    "queue",
+    "calls",
+    "talk_s",
+    "patience_s",
+    "wrap_up_s",
+    "talk_spread",
+    "missed",
+    "rejected",
+    "skills",
+    "priority",
+    "segment",
+];
+
+/// The columns of shifts; the first three are needed.
+const SHIFT_COLUMNS: [&str; 5] = ["agent", "from", "to", "paused", "pause_s"];
+
 /// One line of the forecast.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -28,6 +50,12 @@ pub struct Row {
     pub patience_s: Option<f64>,
     /// Mean work after a talk, in seconds; none: the queue's `wrap_up`.
     pub wrap_up_s: Option<f64>,
+    /// Deviation ÷ mean of their talks, which are log-normal then; none: as the plan says.
+    pub talk_spread: Option<f64>,
+    /// Share of the rings for them that nobody answers; none: nothing.
+    pub missed: Option<f64>,
+    /// Share of the rings for them that are declined; none: nothing.
+    pub rejected: Option<f64>,
     /// Skills these callers ask for beyond the queue's own.
     pub skills: Vec<String>,
     /// Their priority, in minutes of waiting.
@@ -46,7 +74,7 @@ pub struct Day {
 }
 
 /// A time in which an agent is there.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shift {
     /// Who.
     pub agent: AgentId,
@@ -54,6 +82,27 @@ pub struct Shift {
     pub from: Duration,
     /// Until when; a talk that runs then is finished.
     pub to: Duration,
+    /// Part of it in which he is paused, up to [`PAUSED_MAX`]; none: nothing of it.
+    pub paused: Option<f64>,
+    /// Mean length of a pause in seconds; none: ten minutes.
+    pub pause_s: Option<f64>,
+}
+
+/// What takes the place of cells that are empty.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fill {
+    /// See [`Row::talk_s`]; so are the others.
+    pub talk_s: f64,
+    /// See [`Row::patience_s`].
+    pub patience_s: Option<f64>,
+    /// See [`Row::wrap_up_s`].
+    pub wrap_up_s: Option<f64>,
+    /// See [`Row::talk_spread`].
+    pub talk_spread: Option<f64>,
+    /// See [`Row::missed`].
+    pub missed: Option<f64>,
+    /// See [`Row::rejected`].
+    pub rejected: Option<f64>,
 }
 
 /// What is wrong with a table, and where.
@@ -77,14 +126,64 @@ impl Day {
     ///
     /// The first line that cannot be taken, with what to write instead.
     pub fn read(file: &str, text: &str, interval: Duration, floor: &FloorConfig) -> Result<Self, TableError> {
-        const KNOWN: [&str; 9] =
-            ["interval", "queue", "calls", "talk_s", "patience_s", "wrap_up_s", "skills", "priority", "segment"];
-        let table = Table::read(file, text, &KNOWN, 4)?;
-        let rows = table.lines.iter().map(|line| row(&table, line, interval, floor)).collect::<Result<Vec<_>, _>>()?;
+        let table = Table::read(file, text, &COLUMNS, 4)?;
+        Self::of(&table, interval, floor, |_| Err("talk_s is empty".to_owned()))
+    }
+
+    /// As [`Day::read`]; what takes the place of empty cells in a line of a queue is asked of `fill`. Of a line without a
+    /// talk it must be had.
+    ///
+    /// # Errors
+    ///
+    /// As [`Day::read`], and why nothing is known of a queue.
+    pub fn read_filled(
+        file: &str,
+        text: &str,
+        interval: Duration,
+        floor: &FloorConfig,
+        fill: impl Fn(&QueueName) -> Result<Fill, String>,
+    ) -> Result<Self, TableError> {
+        Self::of(&Table::read(file, text, &COLUMNS, 3)?, interval, floor, fill)
+    }
+
+    fn of(
+        table: &Table,
+        interval: Duration,
+        floor: &FloorConfig,
+        fill: impl Fn(&QueueName) -> Result<Fill, String>,
+    ) -> Result<Self, TableError> {
+        let rows = table.lines.iter().map(|line| row(table, line, interval, floor, &fill));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
         if rows.is_empty() {
             return Err(table.error(1, "no calls are forecast: write a line for each interval and queue"));
         }
         Ok(Self { interval, rows })
+    }
+
+    /// The forecast as it is read.
+    pub fn csv(&self) -> String {
+        let mut text = COLUMNS.join(",") + "\n";
+        for row in &self.rows {
+            let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            // A comma would end the cell; no configuration matches such a word anyway.
+            let word = |text: &str| text.replace([',', '\n', '\r'], " ");
+            let cells = [
+                self.label(row.interval),
+                row.queue.to_string(),
+                row.calls.to_string(),
+                row.talk_s.to_string(),
+                number(row.patience_s),
+                number(row.wrap_up_s),
+                number(row.talk_spread),
+                number(row.missed),
+                number(row.rejected),
+                word(&row.skills.join(" ")),
+                row.priority.to_string(),
+                word(row.segment.as_deref().unwrap_or_default()),
+            ];
+            text.push_str(&(cells.join(",") + "\n"));
+        }
+        text
     }
 
     /// The queues calls come to, by name.
@@ -104,13 +203,30 @@ impl Day {
     }
 }
 
-/// Reads shifts: `agent,from,to`, one line for each time in which somebody is there.
+/// Shifts as they are read.
+pub fn shifts_csv(shifts: &[Shift]) -> String {
+    let mut text = SHIFT_COLUMNS.join(",") + "\n";
+    for shift in shifts {
+        let clock = |time: Duration| {
+            let minutes = time.as_secs() / 60;
+            format!("{:02}:{:02}", minutes / 60, minutes % 60)
+        };
+        // A night's shift ends on the morning after.
+        let to = if shift.to > WHOLE { shift.to - WHOLE } else { shift.to };
+        let number = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+        let (from, to, paused, pause) = (clock(shift.from), clock(to), number(shift.paused), number(shift.pause_s));
+        text.push_str(&format!("{},{from},{to},{paused},{pause}\n", shift.agent));
+    }
+    text
+}
+
+/// Reads shifts: `agent,from,to[,paused][,pause_s]`, one line for each time in which somebody is there.
 ///
 /// # Errors
 ///
 /// As [`Day::read`].
 pub fn read_shifts(file: &str, text: &str, floor: &FloorConfig) -> Result<Vec<Shift>, TableError> {
-    let table = Table::read(file, text, &["agent", "from", "to"], 3)?;
+    let table = Table::read(file, text, &SHIFT_COLUMNS, 3)?;
     let shift = |line: &Line| {
         let agent = AgentId::from(table.cell(line, "agent"));
         if !floor.agents.contains_key(&agent) {
@@ -118,13 +234,21 @@ pub fn read_shifts(file: &str, text: &str, floor: &FloorConfig) -> Result<Vec<Sh
             return Err(table.error(line.number, what));
         }
         let (from, to) = (table.clock(line, "from")?, table.clock(line, "to")?);
+        let paused = table.share(line, "paused", PAUSED_MAX)?;
+        let pause_s = table.number(line, "pause_s")?;
         // A night's shift ends on the morning after.
-        Ok(Shift { agent, from, to: if to > from { to } else { to + WHOLE } })
+        Ok(Shift { agent, from, to: if to > from { to } else { to + WHOLE }, paused, pause_s })
     };
     table.lines.iter().map(shift).collect()
 }
 
-fn row(table: &Table, line: &Line, interval: Duration, floor: &FloorConfig) -> Result<Row, TableError> {
+fn row(
+    table: &Table,
+    line: &Line,
+    interval: Duration,
+    floor: &FloorConfig,
+    fill: &impl Fn(&QueueName) -> Result<Fill, String>,
+) -> Result<Row, TableError> {
     let begins = table.clock(line, "interval")?;
     if begins >= WHOLE || begins.as_secs() % interval.as_secs().max(1) != 0 {
         let minutes = interval.as_secs() / 60;
@@ -143,13 +267,31 @@ fn row(table: &Table, line: &Line, interval: Duration, floor: &FloorConfig) -> R
     }
     let number = |name: &str| table.number(line, name);
     let priority = number("priority")?.unwrap_or(0.0);
+    let talk_s = number("talk_s")?;
+    let fill = match fill(&queue) {
+        Err(error) if talk_s.is_none() => return Err(table.error(line.number, error)),
+        fill => fill.ok(),
+    };
+    let filled = |name: &str, other: fn(&Fill) -> Option<f64>| {
+        Ok(table.number(line, name)?.or_else(|| fill.as_ref().and_then(other)))
+    };
+    let share = |name: &str, other: fn(&Fill) -> Option<f64>| {
+        Ok(table.share(line, name, 1.0)?.or_else(|| fill.as_ref().and_then(other)))
+    };
+    let (missed, rejected) = (share("missed", |fill| fill.missed)?, share("rejected", |fill| fill.rejected)?);
+    if missed.unwrap_or(0.0) + rejected.unwrap_or(0.0) > 1.0 {
+        return Err(table.error(line.number, "missed and rejected are shares of all rings: together 1 at most"));
+    }
     Ok(Row {
         interval: usize::try_from(begins.as_secs() / interval.as_secs().max(1)).unwrap_or(0),
         queue,
         calls: table.needed(line, "calls")?,
-        talk_s: table.needed(line, "talk_s")?,
-        patience_s: number("patience_s")?,
-        wrap_up_s: number("wrap_up_s")?,
+        talk_s: talk_s.or(fill.as_ref().map(|fill| fill.talk_s)).unwrap_or_default(),
+        patience_s: filled("patience_s", |fill| fill.patience_s)?,
+        wrap_up_s: filled("wrap_up_s", |fill| fill.wrap_up_s)?,
+        talk_spread: filled("talk_spread", |fill| fill.talk_spread)?,
+        missed,
+        rejected,
         skills,
         priority: priority as u32,
         segment: Some(table.cell(line, "segment")).filter(|text| !text.is_empty()).map(str::to_owned),
@@ -224,6 +366,16 @@ impl<'a> Table<'a> {
                 Err(self.error(line.number, what))
             }
         }
+    }
+
+    /// A share of up to `most`; none where the cell is empty.
+    fn share(&self, line: &Line, column: &str, most: f64) -> Result<Option<f64>, TableError> {
+        let share = self.number(line, column)?;
+        if share.is_some_and(|share| share > most) {
+            let what = format!("{column} is `{}`: write a share from 0 to {most}, as 0.08", self.cell(line, column));
+            return Err(self.error(line.number, what));
+        }
+        Ok(share)
     }
 
     fn needed(&self, line: &Line, column: &str) -> Result<f64, TableError> {

@@ -1,15 +1,17 @@
 //! One day on the floor.
 
+mod habits;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::figures::{Run, Stay};
 use super::{Plan, Shape, day, draw};
-use crate::acd::config::{FloorConfig, WrapUpMode};
-use crate::acd::{Arrival, Choice, Floor, Input, Output, Wish, calendar};
+use crate::acd::config::{FloorConfig, PauseRules, WrapUpMode};
+use crate::acd::{Arrival, Choice, Floor, Input, Output, Way, Wish, calendar};
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, OfferId, QueueName};
-use crate::journal::{About, AgentStateName, Hours, Kind, QueueOutcome, StateCause};
+use crate::journal::{About, AgentStateName, Entry, Hours, Kind, OfferResult, QueueOutcome, StateCause};
 use crate::sim::dice::Dice;
 
 /// What is still open this long after midnight of the next day is not waited for.
@@ -31,10 +33,18 @@ enum Event {
     Arrives(usize),
     HangsUp(usize),
     PicksUp(OfferId),
-    Ends(usize, AgentId),
-    Finishes(usize, AgentId),
-    Comes(AgentId),
+    Declines(OfferId),
+    Ends(CallId, AgentId),
+    Finishes(CallId, AgentId),
+    /// The agent, and which of the shifts begins.
+    Comes(AgentId, Option<usize>),
     Goes(AgentId),
+    /// In which shift somebody goes on a pause.
+    Breaks(AgentId, usize),
+    /// Somebody who is away since then is back.
+    Returns(AgentId, Duration),
+    /// Who left the queue will be called back.
+    KeepsPlace(usize, QueueName),
 }
 
 /// How far a caller is.
@@ -42,6 +52,8 @@ enum Event {
 enum Where {
     Outside,
     Waiting,
+    /// His place is kept.
+    CalledBack,
     Done,
 }
 
@@ -58,32 +70,38 @@ struct World<'a> {
     /// What each agent does, since when, and with which call.
     states: BTreeMap<AgentId, (AgentStateName, Duration, Option<CallId>)>,
     run: Run,
+    seed: u64,
+    /// Rings so far for each caller for whom some are missed.
+    rings: BTreeMap<usize, u64>,
+    people: BTreeMap<AgentId, habits::Person>,
+    /// What the floor wrote down, where it is wanted, and when that day began.
+    journal: Option<Vec<Entry>>,
+    midnight: Wall,
 }
 
 /// Plays one day.
 pub(super) fn play(origin: Instant, plan: &Plan, seed: u64) -> Run {
-    let callers = callers(plan, seed);
-    let mut world = World {
-        plan,
-        origin,
-        floor: Floor::new(origin, prepared(plan)),
-        now: Duration::ZERO,
-        wheres: vec![Where::Outside; callers.len()],
-        callers,
-        events: BTreeMap::new(),
-        set: 0,
-        states: BTreeMap::new(),
-        run: Run::new(&plan.day, &plan.floor),
-    };
-    world.open();
-    world.go_on();
-    world.close();
+    let mut world = World::new(origin, plan, seed);
+    world.play();
     world.run
+}
+
+/// Plays one day for its journal.
+pub(super) fn journal(origin: Instant, plan: &Plan, seed: u64, first: u64) -> Vec<Entry> {
+    let mut world = World { journal: Some(Vec::new()), ..World::new(origin, plan, seed) };
+    world.play();
+    let mut entries = world.journal.unwrap_or_default();
+    entries.iter_mut().zip(first..).for_each(|(entry, seq)| entry.seq = seq);
+    entries
 }
 
 /// The floor's configuration, without what only phones and ears would notice.
 fn prepared(plan: &Plan) -> FloorConfig {
     let mut config = plan.floor.clone();
+    if habits::are_paused(plan) {
+        // How long pauses last is given, whatever rules led to it.
+        config.pauses = PauseRules::default();
+    }
     for agent in config.agents.values_mut() {
         // They come by their shift.
         agent.auto_ready = false;
@@ -110,13 +128,14 @@ fn callers(plan: &Plan, seed: u64) -> Vec<Caller> {
         let mean_gap = length / row.calls;
         let mut at = -mean_gap * dice.unit().ln();
         while at < length {
+            let talk = row.talk_spread.map_or(plan.talk, Shape::LogNormal);
             let patience_s = row.patience_s.or(plan.patience.map(|patience| patience.as_secs_f64()));
             callers.push(Caller {
                 row: usize::try_from(index).unwrap_or(usize::MAX),
                 arrives: plan.day.starts(row.interval) + Duration::from_micros((at * 1e6) as u64),
-                talk: draw(&mut dice, plan.talk, row.talk_s),
+                talk: draw(&mut dice, talk, row.talk_s),
                 patience: patience_s.map(|mean| draw(&mut dice, Shape::Exponential, mean)),
-                wrap_up: row.wrap_up_s.map(|mean| draw(&mut dice, plan.talk, mean)),
+                wrap_up: row.wrap_up_s.map(|mean| draw(&mut dice, talk, mean)),
             });
             at -= mean_gap * dice.unit().ln();
         }
@@ -134,7 +153,34 @@ fn number(call: CallId) -> usize {
     usize::try_from(call.wall_ms()).unwrap_or(usize::MAX)
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    fn new(origin: Instant, plan: &'a Plan, seed: u64) -> Self {
+        let callers = callers(plan, seed);
+        Self {
+            plan,
+            origin,
+            floor: Floor::new(origin, prepared(plan)),
+            now: Duration::ZERO,
+            wheres: vec![Where::Outside; callers.len()],
+            callers,
+            events: BTreeMap::new(),
+            set: 0,
+            states: BTreeMap::new(),
+            run: Run::new(&plan.day, &plan.floor),
+            seed,
+            rings: BTreeMap::new(),
+            people: habits::people(plan, seed),
+            journal: None,
+            midnight: plan.midnight.unwrap_or_default(),
+        }
+    }
+
+    fn play(&mut self) {
+        self.open();
+        self.go_on();
+        self.close();
+    }
+
     fn open(&mut self) {
         let agents: Vec<AgentId> = self.plan.floor.agents.keys().cloned().collect();
         for agent in &agents {
@@ -142,10 +188,10 @@ impl World<'_> {
             self.tell(Input::Reachable { agent: agent.clone(), reachable: true });
         }
         match &self.plan.shifts {
-            None => agents.into_iter().for_each(|agent| self.set(Duration::ZERO, Event::Comes(agent))),
+            None => agents.into_iter().for_each(|agent| self.set(Duration::ZERO, Event::Comes(agent, None))),
             Some(shifts) => {
-                for shift in shifts {
-                    self.set(shift.from, Event::Comes(shift.agent.clone()));
+                for (shift, n) in shifts.iter().zip(0..) {
+                    self.set(shift.from, Event::Comes(shift.agent.clone(), Some(n)));
                     self.set(shift.to, Event::Goes(shift.agent.clone()));
                 }
             }
@@ -196,22 +242,29 @@ impl World<'_> {
             }
             Event::HangsUp(_) => {}
             Event::PicksUp(offer) => self.tell(Input::Answered { offer }),
-            Event::Ends(n, agent) => {
-                self.tell(Input::TalkEnded { agent: agent.clone(), call: call(n) });
-                self.tell(Input::CallGone { call: call(n) });
-                let wrap_up = self.callers.get(n).and_then(|caller| caller.wrap_up);
+            Event::Declines(offer) => {
+                self.tell(Input::Failed { offer, result: OfferResult::Rejected, sip_code: None });
+            }
+            Event::Ends(call, agent) => {
+                self.tell(Input::TalkEnded { agent: agent.clone(), call });
+                self.tell(Input::CallGone { call });
+                let wrap_up = self.callers.get(number(call)).and_then(|caller| caller.wrap_up);
                 if let Some(wrap_up) = wrap_up {
-                    self.set(self.now + wrap_up, Event::Finishes(n, agent));
+                    let wrap_up = if self.talked(call) { wrap_up } else { Duration::ZERO };
+                    self.set(self.now + wrap_up, Event::Finishes(call, agent));
                 }
             }
-            Event::Finishes(n, agent) => {
+            Event::Finishes(of, agent) => {
                 let state = self.states.get(&agent).map(|(state, _, call)| (*state, *call));
-                if state == Some((AgentStateName::WrapUp, Some(call(n)))) {
+                if state == Some((AgentStateName::WrapUp, Some(of))) {
                     self.tell(Input::Want { agent, wish: Wish::FinishWrapUp, by: StateCause::Agent });
                 }
             }
-            Event::Comes(agent) => self.tell(Input::Want { agent, wish: Wish::Ready, by: StateCause::Agent }),
-            Event::Goes(agent) => self.tell(Input::Want { agent, wish: Wish::Logout, by: StateCause::Agent }),
+            Event::Comes(agent, shift) => self.comes(agent, shift),
+            Event::Goes(agent) => self.goes(agent),
+            Event::Breaks(agent, shift) => self.breaks(agent, shift),
+            Event::Returns(agent, since) => self.returns(agent, since),
+            Event::KeepsPlace(n, queue) => self.keeps_place(n, queue),
         }
     }
 
@@ -256,7 +309,9 @@ impl World<'_> {
     /// He waits no more; `None`: he was answered.
     fn over(&mut self, n: usize, left: Option<QueueOutcome>) {
         let (Some(caller), Some(place)) = (self.callers.get(n), self.wheres.get_mut(n)) else { return };
-        *place = Where::Done;
+        if std::mem::replace(place, Where::Done) == Where::CalledBack {
+            return;
+        }
         let waited = self.now.saturating_sub(caller.arrives);
         let stay = match left {
             None => Stay::Answered,
@@ -281,31 +336,36 @@ impl World<'_> {
                 Output::Dispatch { call, .. } => {
                     self.floor.handle(self.origin + self.now, Input::Dispatched { call, choice: Choice::default() });
                 }
-                Output::Offer { offer, ring, .. } if self.plan.pick_up < ring => {
-                    self.set(self.now + self.plan.pick_up, Event::PicksUp(offer));
-                }
+                Output::Offer { offer, call, ring, .. } => self.rings(offer, call, ring),
                 Output::Connect { call, agent, .. } => {
                     let n = number(call);
-                    self.over(n, None);
                     let talk = self.callers.get(n).map_or(Duration::ZERO, |caller| caller.talk);
-                    self.set(self.now + talk, Event::Ends(n, agent));
+                    let talk = if self.is(n, Where::CalledBack) { self.talk_back(call, talk) } else { talk };
+                    self.over(n, None);
+                    self.set(self.now + talk, Event::Ends(call, agent));
                 }
-                Output::Left { call, outcome, .. } => self.over(number(call), Some(outcome)),
-                Output::Journal { about: About::Agent(agent), kind: Kind::AgentState { state, call, .. } } => {
-                    let before = self.states.insert(agent.clone(), (state, self.now, call));
-                    if let Some((state, since, _)) = before {
-                        self.run.was(&agent, state, since, self.now);
+                Output::Left { call, outcome, way, queue } => {
+                    let is_first = self.is(number(call), Where::Waiting);
+                    self.over(number(call), Some(outcome));
+                    if is_first && way == Way::CallBack {
+                        self.set(self.now, Event::KeepsPlace(number(call), queue));
                     }
                 }
-                // A phone that would ring for too long is not answered: the floor withdraws it.
-                Output::Offer { .. }
-                | Output::CallBack { .. }
+                Output::Journal { about, kind } => {
+                    if let (About::Agent(agent), Kind::AgentState { state, call, code, cause, .. }) = (&about, &kind) {
+                        self.became(agent, *state, *call, code.as_deref(), *cause);
+                    }
+                    if let Some(journal) = &mut self.journal {
+                        let at = Wall(self.midnight.0.saturating_add(self.now.as_micros() as i64));
+                        journal.push(Entry { seq: 0, at, about, kind });
+                    }
+                }
+                Output::CallBack { .. }
                 | Output::Withdraw { .. }
                 | Output::Discard { .. }
                 | Output::Announce { .. }
                 | Output::Remind { .. }
-                | Output::Moved { .. }
-                | Output::Journal { .. } => {}
+                | Output::Moved { .. } => {}
             }
         }
     }

@@ -41,6 +41,9 @@ fn steady(calls: f64, talk_s: f64, patience_s: Option<f64>) -> Day {
         talk_s,
         patience_s,
         wrap_up_s: None,
+        talk_spread: None,
+        missed: None,
+        rejected: None,
         skills: Vec::new(),
         priority: 0,
         segment: None,
@@ -50,7 +53,8 @@ fn steady(calls: f64, talk_s: f64, patience_s: Option<f64>) -> Day {
 
 fn plan(floor: FloorConfig, day: Day, runs: u32) -> Plan {
     let (talk, pick_up) = (Shape::Exponential, Duration::ZERO);
-    Plan { floor, day, midnight: None, shifts: None, talk, patience: None, pick_up, seed: 1, runs }
+    let habits = Habits::default();
+    Plan { floor, day, midnight: None, shifts: None, talk, patience: None, pick_up, habits, seed: 1, runs }
 }
 
 fn figure(line: &Line, name: &str) -> Estimate {
@@ -214,4 +218,48 @@ fn calendars_are_kept_on_the_date_of_the_day() {
     assert!(let_in(Some("2026-12-01")).into_iter().all(|(at, is_in)| is_in == is_open(at)));
     assert!(let_in(Some("2026-12-02")).into_iter().all(|(_, is_in)| !is_in));
     assert!(let_in(None).into_iter().all(|(_, is_in)| is_in));
+}
+
+/// Rings that are missed cost callers time and put agents on pause by the floor's own rule; after a while they are back.
+#[test]
+fn missed_rings_and_pauses_keep_agents_from_callers() {
+    let mut plan = plan(centre(8), steady(20.0, 240.0, Some(180.0)), 6);
+    let level =
+        |plan: &Plan| figure(&from_interval(&SUPPORT.into(), 8, &run(Instant::now(), plan)), "service_level").mean;
+    let without = level(&plan);
+    plan.day.rows.iter_mut().for_each(|row| row.missed = Some(0.2));
+    let missed = level(&plan);
+    let entries = journal(Instant::now(), &plan, 1, 1);
+    let back = |entry: &Entry| matches!(&entry.kind, crate::journal::Kind::OffersMissed { .. });
+    assert!(entries.iter().filter(|entry| back(entry)).count() > 20);
+    assert!(missed > 0.3 && missed < without - 0.05, "{missed} {without}");
+    plan.day.rows.iter_mut().for_each(|row| row.missed = None);
+    let ids: Vec<AgentId> = plan.floor.agents.keys().cloned().collect();
+    let all_day = |agent| Shift { agent, from: Duration::ZERO, to: day::WHOLE, paused: Some(0.25), pause_s: None };
+    plan.shifts = Some(ids.into_iter().map(all_day).collect());
+    let paused = level(&plan);
+    // A quarter of the time of eight is two of them, now and then one or four.
+    let six = level(&self::plan(centre(6), steady(20.0, 240.0, Some(180.0)), 6));
+    println!("all there {without}, missed {missed}, paused {paused}, six {six}");
+    assert!((paused - six).abs() < 0.15 && paused < without - 0.1, "{paused} {six} {without}");
+}
+
+/// Who is sent away with a kept place is called back: agents are busy with it, and he counts as having left.
+#[test]
+fn callers_who_left_to_be_called_back_are_called() {
+    use crate::acd::config::Way;
+    let mut plan = plan(centre(4), steady(20.0, 240.0, None), 4);
+    let overflow = &mut plan.floor.queues.get_mut(SUPPORT).unwrap().overflow;
+    (overflow.way, overflow.wait) = (Way::CallBack, Some(Duration::from_secs(60)));
+    // Too many come for the first half of the day; then there is time to call.
+    plan.day.rows.retain(|row| row.interval < 48);
+    let entries = journal(Instant::now(), &plan, 1, 1);
+    let kept = |entry: &Entry| matches!(&entry.kind, crate::journal::Kind::Queued { callback: true, .. });
+    let talks = entries.iter().filter(|e| matches!(&e.kind, crate::journal::Kind::TalkEnded { .. })).count();
+    let connected = entries.iter().filter(|e| matches!(&e.kind, crate::journal::Kind::Connected { .. })).count();
+    let kept = entries.iter().filter(|entry| kept(entry)).count();
+    let line = from_interval(&SUPPORT.into(), 0, &run(Instant::now(), &Plan { runs: 1, ..plan.clone() }));
+    let (offered, left) = (figure(&line, "offered").mean, figure(&line, "left").mean);
+    assert!(kept > 100 && left as usize == kept, "{kept} {left}");
+    assert!(connected == talks && connected == offered as usize, "all are served in the end: {connected} of {offered}");
 }
