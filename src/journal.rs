@@ -65,6 +65,17 @@ pub enum Kind {
     },
     /// The engine stopped in good order.
     NodeStopped,
+    /// Somebody edited the configuration while the engine runs.
+    ConfigEdited {
+        /// What: `queue.support.wrap_up`.
+        what: String,
+        /// How it was; empty when it was not there.
+        before: String,
+        /// How it is.
+        after: String,
+        /// Who: the name of an API key.
+        by: String,
+    },
     /// Somebody opened or closed a calendar by hand, or gave it back to its hours.
     CalendarSet {
         /// The calendar's name.

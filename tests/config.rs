@@ -61,7 +61,8 @@ fn what_orders_agents_and_callers_is_read() {
     };
     let agents = agent("102", "weights = { support = 3 }\ncapacity = 3\n") + &agent("101", "");
     let read = |text: String| {
-        let document = hatif::config::Document { name: "t".to_owned(), text, base: folder(""), overrides: false };
+        let document =
+            hatif::config::Document { name: "t".to_owned(), text, base: folder(""), layer: hatif::config::Layer::File };
         Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"))
     };
     let (config, warnings) = read(queue("max_wait_strict = \"5m\"\nsegments = { gold = \"3m\" }\n") + &agents);
@@ -86,8 +87,12 @@ fn f07_a_ladder_is_read() {
         [[queue.ladder]]\nname = \"back office\"\nafter = \"3m\"\nskills = []\ngroups = [\"back\"]\nagents = [\"101\"]\nmode = \"replace\"\n\
         [[agent]]\nid = \"101\"\npassword = \"long enough\"\nqueues = [\"support\"]\nskills = { billing = 3 }\n\
         [[agent]]\nid = \"102\"\npassword = \"long enough\"\ngroups = [\"back\"]\n";
-    let document =
-        hatif::config::Document { name: "t".to_owned(), text: text.to_owned(), base: folder(""), overrides: false };
+    let document = hatif::config::Document {
+        name: "t".to_owned(),
+        text: text.to_owned(),
+        base: folder(""),
+        layer: hatif::config::Layer::File,
+    };
     let (config, warnings) =
         Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"));
     let ladder = &config.floor.queues["support"].ladder;
@@ -108,7 +113,8 @@ fn f21_sticky_is_read() {
             "[[queue]]\nname = \"support\"\n{sticky}\n\
             [[agent]]\nid = \"101\"\npassword = \"long enough\"\ngroups = [\"gold\"]\nqueues = [\"support\"]\n"
         );
-        let document = hatif::config::Document { name: "t".to_owned(), text, base: folder(""), overrides: false };
+        let document =
+            hatif::config::Document { name: "t".to_owned(), text, base: folder(""), layer: hatif::config::Layer::File };
         let (config, _) =
             Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"));
         let sticky = config.floor.queues["support"].sticky.clone();
@@ -130,7 +136,8 @@ fn f15_how_a_queue_calls_back_is_read() {
             [[trunk]]\nname = \"a\"\nhosts = [\"10.0.0.9\"]\n\
             [[calendar]]\nname = \"office\"\nopen = {{ \"mon-fri\" = \"08:00-17:00\" }}\n"
         );
-        let document = hatif::config::Document { name: "t".to_owned(), text, base: folder(""), overrides: false };
+        let document =
+            hatif::config::Document { name: "t".to_owned(), text, base: folder(""), layer: hatif::config::Layer::File };
         let (config, _) =
             Config::read(vec![document], &hatif::config::Machine::default()).unwrap_or_else(|e| panic!("{e:#?}"));
         config.call.callbacks.get("support").cloned()
@@ -181,7 +188,7 @@ fn examples_in_the_docs_are_taken() {
             name: "docs/configuration.md".to_owned(),
             text: (*block).to_owned(),
             base: folder(""),
-            overrides: false,
+            layer: hatif::config::Layer::File,
         };
         let result = Config::read(vec![document], &hatif::config::Machine::default());
         assert!(result.is_ok(), "{:#?}", result.err());

@@ -93,6 +93,17 @@ pub enum Agents {
         #[arg(long)]
         code: Option<String>,
     },
+    /// Change his settings while the engine runs: `hatif agents set 101 'skills={ billing = 7 }'`.
+    Set {
+        /// His id.
+        id: String,
+        /// KEY=VALUE as in the file; `KEY=` is as the file has it again.
+        #[arg(required = true)]
+        changes: Vec<String>,
+        /// Only tell what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Hear his talks, or be heard in them: rings the supervisor's phone, or switches what he does already.
     Supervise {
         /// His id.
@@ -114,6 +125,17 @@ pub enum Queues {
     Show {
         /// Its name.
         name: String,
+    },
+    /// Change settings while the engine runs: `hatif queues set support wrap_up=20s`. Those who wait keep their places.
+    Set {
+        /// Its name.
+        name: String,
+        /// KEY=VALUE as in the file; `KEY=` is as the file has it again.
+        #[arg(required = true)]
+        changes: Vec<String>,
+        /// Only tell what would change.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Who would get the next call: who would be rung now, who after him, who not and why. Changes nothing.
     Preview(super::preview::Options),
@@ -295,6 +317,7 @@ pub fn agents(what: &Agents, target: &Target) -> Result<(), Failure> {
             show(&target.send("PUT", &format!("/api/v1/agents/{}/state", escape(id)), &body)?, target.json);
             Ok(())
         }
+        Agents::Set { id, changes, dry_run } => super::edits::set("agents", id, changes, *dry_run, target),
         Agents::Supervise { id, mode, by } => {
             let body = json!({ "mode": mode, "supervisor": by });
             show(&target.send("POST", &format!("/api/v1/agents/{}/supervise", escape(id)), &body)?, target.json);
@@ -319,6 +342,7 @@ pub fn queues(what: &Queues, target: &Target) -> Result<(), Failure> {
             show(&target.get(&format!("/api/v1/queues/{}/live", escape(name)))?, target.json);
             Ok(())
         }
+        Queues::Set { name, changes, dry_run } => super::edits::set("queues", name, changes, *dry_run, target),
         Queues::Preview(options) => super::preview::run(options, target),
     }
 }
@@ -426,7 +450,7 @@ pub fn reload_plan(target: &Target) -> Result<(), Failure> {
 }
 
 /// `queue.support.wrap_up  10s → 30s  (now, 3 wait there)`.
-fn change_line(change: &Value) -> String {
+pub fn change_line(change: &Value) -> String {
     let field = |name: &str| change.get(name).map(text).unwrap_or_default();
     let values = match (field("before"), field("after")) {
         (before, after) if before.is_empty() && after.is_empty() => "another one".to_owned(),

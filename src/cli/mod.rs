@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod client;
+mod edits;
 mod erlang;
 mod explain;
 mod live;
@@ -125,6 +126,11 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// What was edited while the engine ran: `queues set`, `agents set`.
+    Edits {
+        #[command(flatten)]
+        target: Target,
+    },
     /// Messages in the boxes of queues.
     Voicemails {
         #[command(subcommand)]
@@ -207,6 +213,7 @@ pub fn main() -> ExitCode {
         Command::Trunks { what, target } => live::trunks(&what, &target),
         Command::Calendars { what, target } => live::calendars(&what, &target),
         Command::Callbacks { what, target } => live::callbacks(&what, &target),
+        Command::Edits { target } => edits::show(&target),
         Command::Voicemails { what, target } => live::voicemails(&what, &target),
         Command::Bans { what, target } => live::bans(&what, &target),
         Command::Recordings { what } => recordings::recordings(&what),

@@ -39,8 +39,12 @@ pub enum Ivr {
 ///
 /// Everything wrong with it, as one failure of code 3.
 pub fn read_config(files: &[PathBuf]) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let env: Vec<(String, String)> = std::env::vars().filter(|(name, _)| name.starts_with("HATIF_")).collect();
-    Config::load(files, &env)
+    Config::load(files, &environment())
+}
+
+/// The variables that are of the configuration.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with("HATIF_")).collect()
 }
 
 /// Reads and checks the flows of a configuration: its folder, or what comes with the program when there is none.

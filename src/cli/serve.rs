@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it reads the clock and opens the listeners")]
 
+mod reload;
+mod sources;
+
 use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -16,27 +19,28 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, offline, prompts};
 use crate::clock::{Clock, Wall};
-use crate::config::plan::Change;
 use crate::config::{ArchiveFormat, Config, DevOptions};
 use crate::engine::{Command, Engine, Input, Remains, Settings};
-use crate::http::{self, Present, Reloaded, Shared};
+use crate::http::{self, Present, Shared};
 use crate::id::{CallId, RecordingId};
 use crate::io::driver::{self, Driver, Outlets};
-use crate::io::media::{Counters, LATENESS_MS, MediaLines, MediaThreads, ToStorage};
+use crate::io::media::{MediaLines, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::services::Services;
 use crate::io::stream::Streams;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::media::dtls::Identity;
-use crate::metrics::Readings;
 use crate::robot::demo::{Demo, DemoOptions};
 use crate::sip::config::Transport;
-use crate::storage::journal::{self, COMMIT_BOUNDS, Journal, Recovered};
+use crate::storage::journal::{Journal, Recovered};
 use crate::storage::recordings::filing::{Filed, Filing};
 use crate::storage::recordings::sidecar::Format;
 use crate::storage::recordings::{self, Recorder};
 use crate::storage::records::Records;
 use crate::storage::{self, DataDirLock};
+
+use reload::{Reloader, lay_edits};
+use sources::Sources;
 
 /// How long SIGTERM waits for calls to end by themselves.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
@@ -99,6 +103,16 @@ struct Node {
 /// Runs the engine until a signal ends it.
 pub fn run(options: Options) -> Result<(), Failure> {
     let (config, password) = load(&options)?;
+    let config = match options.dev {
+        true => config,
+        false => lay_edits(&options, config.clone(), None).unwrap_or_else(|failure| {
+            eprintln!(
+                "{}\nwhat was edited while Hatif ran does not fit the files any more: it is left out",
+                failure.message
+            );
+            config
+        }),
+    };
     let level = start_log(&options, &config);
     let files = raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -280,6 +294,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         services,
         level,
         outcome: Arc::clone(&readings.reload),
+        editing: Mutex::default(),
     });
     let shared = Arc::new(Shared {
         inbox: inbox.clone(),
@@ -292,6 +307,14 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         plan: {
             let reload = Arc::clone(&reload);
             Box::new(move || reload.plan())
+        },
+        edit: {
+            let reload = Arc::clone(&reload);
+            Box::new(move |edit| reload.edit(edit))
+        },
+        edits: {
+            let reload = Arc::clone(&reload);
+            Box::new(move || reload.edits())
         },
         reload: Box::new(move || reload.reload()),
         ready: Arc::new(AtomicBool::new(true)),
@@ -487,134 +510,6 @@ fn load_sound(
         let clip = samples.ok().map(|samples| Arc::new(crate::media::Clip::from_pcm16(&samples)));
         inbox.send(Input::SoundLoaded { call, recording, clip });
     });
-}
-
-/// Where the figures of a scrape come from.
-struct Sources {
-    inbox: driver::Inbox,
-    media: Arc<Counters>,
-    journal: Arc<journal::Stats>,
-    recorder: Arc<recordings::Stats>,
-    config: Arc<ArcSwap<Config>>,
-    streams: Streams,
-    reload: Arc<Mutex<(bool, Wall)>>,
-}
-
-impl Sources {
-    fn read(&self) -> Readings {
-        let asked = driver::ask(&self.inbox, Duration::from_secs(1), |engine, now| {
-            (engine.stats(), engine.trunk_statuses(now), engine.floor().estimates(now))
-        });
-        let (engine, trunks, estimates) = asked.unwrap_or_default();
-        let (counters, journal, recorder) = (&self.media, &self.journal, &self.recorder);
-        let load = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
-        let config = self.config.load();
-        let (reload_ok, reload_at) = *self.reload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let over = |bounds: &[f64]| bounds.last().copied().unwrap_or(1.0) * 2.0;
-        let late_bounds: Vec<f64> = LATENESS_MS.iter().map(|ms| *ms as f64 / 1_000.0).collect();
-        let late = late_bounds.iter().copied().chain([over(&late_bounds)]).zip(counters.lateness.iter().map(load));
-        let commit_bounds: Vec<f64> = COMMIT_BOUNDS.to_vec();
-        let commits =
-            commit_bounds.iter().copied().chain([over(&commit_bounds)]).zip(journal.commit_buckets.iter().map(load));
-        Readings {
-            engine,
-            trunks,
-            estimates: estimates.into_iter().map(|(queue, estimate)| (queue, (estimate.p50, estimate.p80))).collect(),
-            rtp_streams: load(&counters.legs),
-            media_overloaded: load(&counters.behind) > 0,
-            rtp_packets: [load(&counters.packets_in), load(&counters.packets_out)],
-            rtp_bytes: [load(&counters.bytes_in), load(&counters.bytes_out)],
-            rtp_lost: load(&counters.lost),
-            rtp_dropped: load(&counters.dropped),
-            tick_late: late.collect(),
-            commits: commits.collect(),
-            journal_stalled: journal.stalled(Instant::now()),
-            recordings_active: load(&recorder.active),
-            recording_bytes: load(&recorder.bytes),
-            recording_failures: load(&recorder.failures),
-            recording_lost_ms: load(&recorder.lost_ms) + load(&counters.unrecorded) / 8,
-            recording_alarm: recorder.alarm(Instant::now()),
-            storage_free: storage::free_bytes(&config.data_dir),
-            sip_connections: self.streams.count().into_iter().map(|(t, count)| (t.label(), count)).collect(),
-            sip_connections_refused: self.streams.stats().refused().collect(),
-            reload_ok,
-            reload_at,
-            trunk_limits: config.call.trunks.iter().map(|(name, trunk)| (name.clone(), trunk.max_calls)).collect(),
-        }
-    }
-}
-
-/// Reads the configuration again, whole or not at all.
-struct Reloader {
-    options: Options,
-    config: Arc<ArcSwap<Config>>,
-    inbox: driver::Inbox,
-    streams: Streams,
-    names: Names,
-    services: Services,
-    level: LevelHandle,
-    outcome: Arc<Mutex<(bool, Wall)>>,
-}
-
-impl Reloader {
-    fn reload(&self) -> Reloaded {
-        let outcome = self.try_reload();
-        let mut last = self.outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        last.0 = outcome.accepted;
-        if outcome.accepted {
-            last.1 = wall_now();
-            tracing::info!("the configuration was read again and is in force");
-        } else {
-            tracing::error!(errors = outcome.errors.join("\n"), "the configuration was refused; the old one stays");
-        }
-        outcome
-    }
-
-    /// What a reload would change now.
-    fn plan(&self) -> Result<Vec<Change>, String> {
-        if self.options.dev {
-            // The demo tenant has no file.
-            return Ok(Vec::new());
-        }
-        let (new, _) = load(&self.options).map_err(|failure| failure.message)?;
-        settings(&new).map_err(|errors| errors.join("\n"))?;
-        Ok(self.config.load().plan(&new))
-    }
-
-    fn try_reload(&self) -> Reloaded {
-        let old = self.config.load_full();
-        let refused = |errors: Vec<String>| Reloaded { accepted: false, warnings: Vec::new(), errors };
-        // The demo tenant has no file: its flows and prompts are read again.
-        let mut new = match self.options.dev {
-            true => (*old).clone(),
-            false => match load(&self.options) {
-                Ok((config, _)) => config,
-                Err(failure) => return refused(vec![failure.message]),
-            },
-        };
-        let restart = old.needs_restart(&new);
-        // What only a restart applies stays as it runs: nothing is half-applied.
-        new.sip.listeners = old.sip.listeners.clone();
-        new.media = crate::media::config::MediaConfig { codecs: new.media.codecs.clone(), ..old.media.clone() };
-        new.data_dir = old.data_dir.clone();
-        let (settings, mut warnings) = match settings(&new) {
-            Ok(settings) => settings,
-            Err(errors) => return refused(errors),
-        };
-        if let Err(error) = self.streams.reload(&new.sip, &new.streams) {
-            return refused(vec![error]);
-        }
-        if let Err(error) = self.services.set(&new.services) {
-            return refused(vec![error]);
-        }
-        self.names.set(&new.sip, &new.streams.dns);
-        warnings.extend(restart.iter().map(|key| format!("{key} changes at the next restart")));
-        let level = self.options.log_level.clone().unwrap_or_else(|| new.log.level.to_owned());
-        let _ = self.level.reload(filter_of(&level));
-        self.inbox.send(Input::Command(Command::Reload(Box::new(settings))));
-        self.config.store(Arc::new(new));
-        Reloaded { accepted: true, warnings, errors: Vec::new() }
-    }
 }
 
 async fn start_http(shared: &http::App) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use super::legs;
 use super::outbound;
 use super::people;
 use super::reader::{Reader, Text, check_top};
-use super::source::{Document, Entry, Place, Problems, merge};
+use super::source::{Document, Entry, Layer, Place, Problems, merge};
 use super::streams::{self, StreamConfig};
 use super::values::{ip, is_name, ports, socket};
 use super::{ArchiveFormat, CentreConfig, Config, LogConfig, Machine, RecordingConfig};
@@ -419,8 +419,10 @@ pub fn environment(env: &[(String, String)]) -> Result<Vec<Document>, Vec<Diagno
             continue;
         }
         let text = format!("{table}.{key} = {}", toml_value(&table, &key, value));
-        documents
-            .insert(variable.clone(), Document { name: variable.clone(), text, base: PathBuf::new(), overrides: true });
+        documents.insert(
+            variable.clone(),
+            Document { name: variable.clone(), text, base: PathBuf::new(), layer: Layer::Environment },
+        );
     }
     match errors.is_empty() {
         true => Ok(documents.into_values().collect()),

@@ -18,6 +18,7 @@ mod calendars;
 mod callback;
 mod desk;
 mod dev;
+pub mod edits;
 mod guard;
 mod ics;
 pub mod keys;
@@ -53,7 +54,7 @@ use crate::media::config::MediaConfig;
 use crate::sip::config::{Listener, SipConfig, Transport};
 
 pub use dev::DevOptions;
-pub use source::Document;
+pub use source::{Document, Layer};
 pub use streams::StreamConfig;
 
 /// Everything the running system is told.
@@ -171,6 +172,11 @@ impl Config {
     /// Everything that is wrong, in the order of the files: unreadable files, TOML syntax, unknown keys, wrong types,
     /// values out of range, references to what is not there, duplicates, what is not built yet.
     pub fn load(paths: &[PathBuf], env: &[(String, String)]) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+        Self::read(Self::documents(paths, env)?, &Machine::here())
+    }
+
+    /// The texts of a configuration.
+    fn documents(paths: &[PathBuf], env: &[(String, String)]) -> Result<Vec<Document>, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut files = paths.to_vec();
         if let Some(first) = paths.first() {
@@ -186,7 +192,7 @@ impl Config {
                     name: path.display().to_string(),
                     text,
                     base: path.parent().map(Path::to_path_buf).unwrap_or_default(),
-                    overrides: false,
+                    layer: Layer::File,
                 }),
                 Err(error) => errors.push(unreadable(&path, &error)),
             }
@@ -195,6 +201,23 @@ impl Config {
             return Err(errors);
         }
         documents.extend(build::environment(env)?);
+        Ok(documents)
+    }
+
+    /// As [`Config::load`], with edits laid over the files; `edits` is the text of [`edits::Edits`], and `data_dir` where it lies.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn load_edited(
+        paths: &[PathBuf],
+        env: &[(String, String)],
+        edits: String,
+        data_dir: &Path,
+    ) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let name = data_dir.join("edits.toml").display().to_string();
+        let mut documents = Self::documents(paths, env)?;
+        documents.push(Document { name, text: edits, base: data_dir.to_owned(), layer: Layer::Edits });
         Self::read(documents, &Machine::here())
     }
 

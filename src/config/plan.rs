@@ -176,7 +176,7 @@ mod tests {
             name: "hatif.toml".to_owned(),
             text: text.to_owned(),
             base: std::path::PathBuf::new(),
-            overrides: false,
+            layer: crate::config::Layer::File,
         };
         Config::read(vec![document], &Machine::default()).unwrap().0
     }

@@ -25,8 +25,19 @@ pub struct Document {
     pub text: String,
     /// Relative paths in it start here.
     pub base: PathBuf,
-    /// Its values replace earlier ones (environment) instead of being duplicates.
-    pub overrides: bool,
+    /// How it lies over those before it.
+    pub layer: Layer,
+}
+
+/// How a document lies over those before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Layer {
+    /// Tables are joined; a value that is there already is a duplicate.
+    File,
+    /// Its values replace earlier ones.
+    Environment,
+    /// See [`super::edits`].
+    Edits,
 }
 
 /// The text may hold passwords: only its name is shown.
@@ -193,7 +204,11 @@ pub fn merge(documents: &[Document], problems: &Problems) -> Vec<Entry> {
             problems.error(Place::new(index, span), "config::syntax", error.message(), None);
         }
         let entries = entries(index, table.get_ref());
-        lay_over(&mut root, entries, document.overrides, problems);
+        match document.layer {
+            Layer::File => lay_over(&mut root, entries, false, problems),
+            Layer::Environment => lay_over(&mut root, entries, true, problems),
+            Layer::Edits => super::edits::lay_over(&mut root, entries, problems),
+        }
     }
     root
 }

@@ -10,7 +10,7 @@ use crate::media::codec::Codec;
 use crate::sip::config::Transport;
 
 fn document(name: &str, text: &str) -> Document {
-    Document { name: name.to_owned(), text: text.to_owned(), base: PathBuf::from("/etc/hatif"), overrides: false }
+    Document { name: name.to_owned(), text: text.to_owned(), base: PathBuf::from("/etc/hatif"), layer: Layer::File }
 }
 
 fn read(text: &str) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {

@@ -13,6 +13,7 @@ use crate::acd::Wish;
 use crate::acd::config::PauseCode;
 use crate::clock::Wall;
 use crate::config::Config;
+use crate::config::plan::Change;
 use crate::engine::{Command, Input};
 use crate::id::{AgentId, CallId, QueueName};
 use crate::io::driver;
@@ -382,13 +383,18 @@ async fn dry_run(app: App) -> Answer<Json<Value>> {
         Ok(Err(error)) => return Ok(Json(json!({ "accepted": false, "errors": [error], "changes": [] }))),
         Err(_) => return Err(Problem::unavailable("the configuration could not be read; nothing was changed")),
     };
+    Ok(Json(json!({ "accepted": true, "errors": [], "changes": with_waiting(&app, &plan) })))
+}
+
+/// Changes, each with how many wait in the queue it is about.
+pub(super) fn with_waiting(app: &App, changes: &[Change]) -> Vec<Value> {
     let present = app.present();
-    let items = plan.iter().map(|change| {
+    let items = changes.iter().map(|change| {
         let mut item = json!(change);
         if let (Some(queue), Some(fields)) = (&change.queue, item.as_object_mut()) {
             fields.insert("waiting".into(), json!(present.live.on_the_line(queue.as_str()).count()));
         }
         item
     });
-    Ok(Json(json!({ "accepted": true, "errors": [], "changes": items.collect::<Vec<_>>() })))
+    items.collect()
 }

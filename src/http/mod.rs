@@ -11,6 +11,7 @@ mod calendars;
 mod callbacks;
 mod conference;
 pub use api::random_word;
+pub mod edits;
 mod preview;
 mod problem;
 mod recordings;
@@ -33,7 +34,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Router, serve};
 use crossbeam_channel::Sender;
 use sha2::{Digest, Sha256};
@@ -48,6 +49,7 @@ use crate::journal::Entry;
 use crate::metrics::{Metrics, Readings};
 use crate::report::live::Live;
 use crate::storage::records::Records;
+use edits::{Edit, EditFault};
 
 use problem::Problem;
 
@@ -117,6 +119,10 @@ pub struct Shared {
     pub readings: Box<dyn Fn() -> Readings + Send + Sync>,
     /// What reading the configuration again would change; what is wrong with it otherwise.
     pub plan: Box<dyn Fn() -> Result<Vec<Change>, String> + Send + Sync>,
+    /// Changes the configuration of a queue or an agent; says what changed, or would.
+    pub edit: Box<dyn Fn(Edit) -> Result<Vec<Change>, EditFault> + Send + Sync>,
+    /// What is edited, as text.
+    pub edits: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Reloaded + Send + Sync>,
     /// The key that `serve --dev` prints.
@@ -211,6 +217,9 @@ fn routes() -> Router<App> {
         .route("/api/v1/agents", get(api::agents))
         .route("/api/v1/pause-codes", get(api::pause_codes))
         .route("/api/v1/agents/{id}", get(api::agent))
+        .route("/api/v1/queues/{name}/settings", patch(edits::queue))
+        .route("/api/v1/agents/{id}/settings", patch(edits::agent))
+        .route("/api/v1/edits", get(edits::list))
         .route("/api/v1/agents/{id}/state", put(api::set_state))
         .route("/api/v1/agents/{id}/supervise", post(supervise::supervise))
         .route("/api/v1/recordings", get(recordings::list))

@@ -329,6 +329,7 @@ impl Story {
             // About agents and the system: never about a call.
             Kind::NodeStarted { .. }
             | Kind::NodeStopped
+            | Kind::ConfigEdited { .. }
             | Kind::CalendarSet { .. }
             | Kind::ConfigReloaded { .. }
             | Kind::Registered { .. }

@@ -393,6 +393,7 @@ impl Tracked {
             }
             Kind::NodeStarted { .. }
             | Kind::NodeStopped
+            | Kind::ConfigEdited { .. }
             | Kind::CalendarSet { .. }
             | Kind::ConfigReloaded { .. }
             | Kind::CallStarted { .. }

@@ -1,0 +1,165 @@
+//! Reading the configuration again while the engine runs, and editing it.
+
+#![allow(clippy::disallowed_methods, reason = "this is the shell: it reads the clock and the files")]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::super::{Failure, edits, offline};
+use super::{LevelHandle, Options, filter_of, load, settings, wall_now};
+use crate::clock::Wall;
+use crate::config::Config;
+use crate::config::edits::Edits;
+use crate::config::plan::Change;
+use crate::engine::{Command, Input};
+use crate::http::Reloaded;
+use crate::http::edits::{Edit, EditFault};
+use crate::io::driver;
+use crate::io::resolve::Names;
+use crate::io::services::Services;
+use crate::io::stream::Streams;
+
+/// Reads the configuration again, whole or not at all.
+pub(super) struct Reloader {
+    pub options: Options,
+    pub config: Arc<ArcSwap<Config>>,
+    pub inbox: driver::Inbox,
+    pub streams: Streams,
+    pub names: Names,
+    pub services: Services,
+    pub level: LevelHandle,
+    pub outcome: Arc<Mutex<(bool, Wall)>>,
+    /// One edit after the other.
+    pub editing: Mutex<()>,
+}
+
+impl Reloader {
+    pub fn reload(&self) -> Reloaded {
+        let outcome = self.try_reload();
+        let mut last = self.outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        last.0 = outcome.accepted;
+        if outcome.accepted {
+            last.1 = wall_now();
+            tracing::info!("the configuration was read again and is in force");
+        } else {
+            tracing::error!(errors = outcome.errors.join("\n"), "the configuration was refused; the old one stays");
+        }
+        outcome
+    }
+
+    /// Changes the configuration of a queue or an agent: checked whole, written down, then in force. Of two that contradict
+    /// each other the later one wins, and the journal has both.
+    pub fn edit(&self, edit: Edit) -> Result<Vec<Change>, EditFault> {
+        if self.options.dev {
+            return Err(EditFault::NoFile);
+        }
+        let _one = self.editing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (old, disk) = (self.config.load_full(), |error: std::io::Error| EditFault::Disk(error.to_string()));
+        let is_known = match edit.kind {
+            "queue" => old.floor.queues.contains_key(edit.name.as_str()),
+            _ => old.floor.agents.contains_key(edit.name.as_str()),
+        };
+        if !is_known {
+            return Err(EditFault::Unknown);
+        }
+        let refused = |error: String| EditFault::Refused(vec![error]);
+        let before = edits::read(&old.data_dir).map_err(disk)?;
+        let mut edited = Edits::parse(before.as_deref().unwrap_or_default()).map_err(refused)?;
+        edited.patch(edit.kind, &edit.name, &edit.changes).map_err(|error| refused(error.to_string()))?;
+        let new = load_edited(&self.options, Some(edited.text())).map_err(|failure| refused(failure.message))?;
+        settings(&new).map_err(EditFault::Refused)?;
+        let changes = old.plan(&new);
+        if edit.dry_run {
+            return Ok(changes);
+        }
+        edits::write(&old.data_dir, &edited.text()).map_err(disk)?;
+        let outcome = self.reload();
+        if !outcome.accepted {
+            // What was in force is so again at the next start.
+            edits::write(&old.data_dir, before.as_deref().unwrap_or_default()).map_err(disk)?;
+            return Err(EditFault::Refused(outcome.errors));
+        }
+        let told = changes.iter().map(|change| [change.what.clone(), change.before.clone(), change.after.clone()]);
+        let (told, by) = (told.collect(), edit.by);
+        driver::ask(&self.inbox, Duration::from_secs(1), move |engine, now| engine.note_edits(now, told, &by));
+        Ok(changes)
+    }
+
+    /// What is edited.
+    pub fn edits(&self) -> Option<String> {
+        edits::read(&self.config.load().data_dir).ok().flatten()
+    }
+
+    /// What a reload would change now.
+    pub fn plan(&self) -> Result<Vec<Change>, String> {
+        if self.options.dev {
+            // The demo tenant has no file.
+            return Ok(Vec::new());
+        }
+        let new = load_edited(&self.options, None).map_err(|failure| failure.message)?;
+        settings(&new).map_err(|errors| errors.join("\n"))?;
+        Ok(self.config.load().plan(&new))
+    }
+
+    fn try_reload(&self) -> Reloaded {
+        let old = self.config.load_full();
+        let refused = |errors: Vec<String>| Reloaded { accepted: false, warnings: Vec::new(), errors };
+        // The demo tenant has no file: its flows and prompts are read again.
+        let mut new = match self.options.dev {
+            true => (*old).clone(),
+            false => match load_edited(&self.options, None) {
+                Ok(config) => config,
+                Err(failure) => return refused(vec![failure.message]),
+            },
+        };
+        let restart = old.needs_restart(&new);
+        // What only a restart applies stays as it runs: nothing is half-applied.
+        new.sip.listeners = old.sip.listeners.clone();
+        new.media = crate::media::config::MediaConfig { codecs: new.media.codecs.clone(), ..old.media.clone() };
+        new.data_dir = old.data_dir.clone();
+        let (settings, mut warnings) = match settings(&new) {
+            Ok(settings) => settings,
+            Err(errors) => return refused(errors),
+        };
+        if let Err(error) = self.streams.reload(&new.sip, &new.streams) {
+            return refused(vec![error]);
+        }
+        if let Err(error) = self.services.set(&new.services) {
+            return refused(vec![error]);
+        }
+        self.names.set(&new.sip, &new.streams.dns);
+        warnings.extend(restart.iter().map(|key| format!("{key} changes at the next restart")));
+        let level = self.options.log_level.clone().unwrap_or_else(|| new.log.level.to_owned());
+        let _ = self.level.reload(filter_of(&level));
+        self.inbox.send(Input::Command(Command::Reload(Box::new(settings))));
+        self.config.store(Arc::new(new));
+        Reloaded { accepted: true, warnings, errors: Vec::new() }
+    }
+}
+
+/// As [`load`], with what was edited while the engine ran. `edits`: in place of what is written down.
+fn load_edited(options: &Options, edits: Option<String>) -> Result<Config, Failure> {
+    let (config, _) = load(options)?;
+    lay_edits(options, config, edits)
+}
+
+/// Lays them over what the files say.
+pub(super) fn lay_edits(options: &Options, config: Config, edits: Option<String>) -> Result<Config, Failure> {
+    let written =
+        || edits::read(&config.data_dir).map_err(|error| Failure::new(3, format!("{}: {error}", edits::FILE)));
+    let Some(text) = edits.map_or_else(written, |text| Ok(Some(text)))? else { return Ok(config) };
+    let files = if options.config.is_empty() { vec![PathBuf::from("hatif.toml")] } else { options.config.clone() };
+    let read = Config::load_edited(&files, &offline::environment(), text, &config.data_dir);
+    let (mut edited, warnings) = read.map_err(|faults| {
+        let text: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+        Failure::new(3, text.trim_end().to_owned())
+    })?;
+    for warning in warnings.iter().filter(|warning| warning.code == "config::stale-edit") {
+        tracing::warn!("{}", warning.to_string().trim_end());
+    }
+    edited.data_dir = config.data_dir;
+    Ok(edited)
+}
