@@ -7,6 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use icu_calendar::cal::Hijri;
+use jiff::civil;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment of wall time in microseconds since 1970-01-01T00:00:00Z; written as RFC 3339 with milliseconds.
@@ -28,6 +30,16 @@ impl Wall {
     pub fn since(self, earlier: Wall) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+}
+
+/// Year, month and day of a Gregorian day by the Umm al-Qura calendar, which Saudi Arabia keeps.
+///
+/// Its months are a table from 1300 to 1600 AH (November 1882 to November 2174); outside they are reckoned.
+pub fn umm_al_qura(day: civil::Date) -> Option<(i32, u8, u8)> {
+    let (month, day_of_month) = (u8::try_from(day.month()).ok()?, u8::try_from(day.day()).ok()?);
+    let iso = icu_calendar::Date::try_new_iso(i32::from(day.year()), month, day_of_month).ok()?;
+    let hijri = iso.to_calendar(Hijri::new_umm_al_qura());
+    Some((hijri.year().extended_year(), hijri.month().number(), hijri.day_of_month().0))
 }
 
 impl fmt::Display for Wall {

@@ -16,6 +16,7 @@
 //! | [`ivr`] | flow files, their check, one caller's run |
 //! | [`acd`] | the floor: queues, agents, matching, calendars |
 //! | [`report`] | folds over the journal: call records, the present, the story of a call; Erlang's formulas |
+//! | [`say`] | spoken language: numbers, dates, money as clips and text |
 //!
 //! [`call`] joins sip, sdp, media and ivr into one customer's call; [`engine`] is the only one that sees all.
 //!
@@ -59,6 +60,7 @@ pub mod media;
 pub mod metrics;
 pub mod report;
 pub mod robot;
+pub mod say;
 pub mod sdp;
 pub mod sim;
 pub mod sip;

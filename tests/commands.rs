@@ -205,3 +205,93 @@ fn staffing_is_computed_from_the_command_line() {
         assert!(refused.stdout.is_empty() && refused.stderr.contains(mend), "{spoilt:?}: {refused:?}");
     }
 }
+
+/// `docs/flows.md` shows what `hatif say` prints, word for word.
+#[test]
+fn the_spoken_examples_of_flows_are_what_the_command_prints() {
+    let page = fs::read_to_string(root().join("docs/flows.md")).expect("the page");
+    let block = page.split("```text\n$ hatif say").nth(1).and_then(|b| b.split("```").next()).expect("the block");
+    let examples: Vec<&str> = block.split("\n$ hatif say").collect();
+    assert!(examples.len() >= 8, "{examples:?}");
+    for example in examples {
+        let (command, printed) = example.split_once('\n').expect("a command and its output");
+        let command = format!("say{command}");
+        let got = run(&command.split(' ').collect::<Vec<_>>(), &[]);
+        assert_eq!((got.code, got.stdout.trim_end()), (Some(0), printed.trim_end()), "{command}: {got:?}");
+    }
+}
+
+/// `hatif say`: every kind, digits of either script, JSON, the list of recordings.
+#[test]
+fn values_are_said_in_words_and_recordings() {
+    for (arguments, spoken) in [
+        (&["ar", "number", "28", "--gender", "f"][..], "ثمانٍ وعشرون"),
+        (&["ar", "number", "-5"], "ناقص خمسة"),
+        (&["ar", "count", "١١", "--noun", "day"], "أحد عشر يوماً"),
+        (&["ar", "ordinal", "21", "--case", "oblique"], "الحادي والعشرين"),
+        (&["ar", "money", "١٫٥", "--currency", "kwd"], "دينار واحد وخمسمئة فلس"),
+        (&["ar", "date", "2026-02-18", "--months", "hijri"], "الأربعاء الأول من رمضان ألف وأربعمئة وسبعة وأربعين"),
+        (&["ar", "date", "2026-11-22", "--style", "ar-lev"], "الأحد التاني والعشرين من تشرين الثاني ألفين وستة وعشرين"),
+        (&["ar", "time", "14:02"], "الساعة الثانية ودقيقتان مساءً"),
+        (&["ar", "duration", "1h5m"], "ساعة واحدة وخمس دقائق"),
+        (&["ar", "duration", "90"], "دقيقة واحدة وثلاثون ثانيةً"),
+        (&["ar", "digits", "٠٥"], "صفر خمسة"),
+        (&["ar", "phone", "1234567"], "واحد اثنان ثلاثة ، أربعة خمسة ستة سبعة"),
+        (&["ar", "spell", "aB1"], "إيه بي واحد"),
+        (&["en", "date", "2026-11-22"], "Sunday the twenty-second of November twenty twenty-six"),
+        (&["fr", "number", "21", "--gender", "f"], "vingt et une"),
+    ] {
+        let said = run(&[&["say"], arguments].concat(), &[]);
+        assert_eq!((said.code, said.stdout.trim_end()), (Some(0), spoken), "{arguments:?}: {said:?}");
+    }
+    let told = run(&["say", "ar", "phone", "1234", "--json"], &[]);
+    let document = &told.lines()[0];
+    assert_eq!(document["text"], "واحد اثنان ثلاثة أربعة", "{document}");
+    assert_eq!(document["units"][0], serde_json::json!({ "clip": "ar.n.1.m", "text": "واحد" }), "{document}");
+    let pause = run(&["say", "en", "phone", "1234567", "--clips"], &[]);
+    assert!(pause.stdout.contains("\nen.pause,\",\"\n"), "{pause:?}");
+
+    let standard = run(&["say", "clips", "ar"], &[]);
+    let gulf = run(&["say", "clips", "ar", "--style", "ar-gulf"], &[]);
+    for (list, holds) in [(&standard, "\nar.w.20,وعشرون\n"), (&gulf, "\nar-gulf.n.11.m,احدعش\n")] {
+        assert_eq!(list.code, Some(0), "{list:?}");
+        assert!(list.stdout.starts_with("id,text\n") && list.stdout.contains(holds), "{holds}");
+    }
+    assert!(!standard.stdout.contains("ar-gulf") && standard.stdout.lines().count() > 300);
+}
+
+/// What `hatif say` refuses names the mend; usage mistakes have exit code 2.
+#[test]
+fn what_cannot_be_said_is_refused_with_its_mend() {
+    for (arguments, mend) in [
+        (&["ar", "count", "3"][..], "--noun: one of call, minute"),
+        (&["ar", "count", "3", "--noun", "cal"], "did you mean \"call\"?"),
+        (&["ar", "count", "3", "--noun", "unicorn"], "one of call, minute"),
+        (&["ar", "count", "many", "--noun", "call"], "whole number"),
+        (&["ar", "number", "1000000000"], "999999999"),
+        (&["ar", "money", "5"], "--currency: one of SAR"),
+        (&["ar", "money", "5", "--currency", "SAT"], "did you mean \"SAR\"?"),
+        (&["ar", "money", "5.001", "--currency", "SAR"], "125.50, with at most 2 digits"),
+        (&["ar", "money", "5,5", "--currency", "KWD"], "125.500, with at most 3 digits"),
+        (&["ar", "date", "2026-02-30"], "2026-11-22"),
+        (&["ar", "date", "0300-02-03", "--months", "hijri"], "1 to 9999"),
+        (&["ar", "time", "24:00"], "00:00 to 23:59"),
+        (&["ar", "time", "noon"], "14:45"),
+        (&["ar", "duration", "5x"], "1h5m"),
+        (&["ar", "digits", "12x"], "'x'"),
+        (&["ar", "numbr", "5"], "number"),
+        (&["de", "number", "5"], "ar, en, fr"),
+        (&["ar", "number", "5", "--style", "ar-golf"], "ar-gulf"),
+        (&["en", "number", "5", "--style", "ar-gulf"], "--style is for ar"),
+        (&["fr", "number", "5", "--case", "oblique"], "--case is for ar"),
+        (&["ar", "number", "5", "--noun", "call"], "--noun goes with count"),
+        (&["ar", "time", "14:45", "--gender", "f"], "--gender goes with number and ordinal"),
+        (&["clips", "en", "--style", "ar-eg"], "--style is for ar"),
+        (&["ar", "number"], "<VALUE>"),
+        (&[], "hatif say"),
+    ] {
+        let refused = run(&[&["say"], arguments].concat(), &[]);
+        assert_eq!(refused.code, Some(2), "{arguments:?}: {refused:?}");
+        assert!(refused.stdout.is_empty() && refused.stderr.contains(mend), "{arguments:?}: {refused:?}");
+    }
+}

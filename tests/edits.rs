@@ -22,7 +22,8 @@ fn audit(server: &Server) -> Vec<(String, String, String)> {
     let mut files: Vec<_> =
         fs::read_dir(server.data.join("journal")).expect("a journal").map(|f| f.expect("a file").path()).collect();
     files.sort();
-    let text: String = files.iter().map(|f| String::from_utf8_lossy(&fs::read(f).expect("a segment")).into_owned()).collect();
+    let text: String =
+        files.iter().map(|f| String::from_utf8_lossy(&fs::read(f).expect("a segment")).into_owned()).collect();
     let mut found = Vec::new();
     for piece in text.split("config_edited").skip(1) {
         let field = |name: &str| {

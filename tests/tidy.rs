@@ -12,7 +12,7 @@ const WORDS: &[&str] = &["id", "clock", "journal", "diagnostic"];
 
 /// Modules without sockets, files, threads, locks, async, clock or random source of their own.
 const CORES: &[&str] =
-    &["id", "clock", "journal", "diagnostic", "sip", "sdp", "media", "ivr", "acd", "report", "call", "engine"];
+    &["id", "clock", "journal", "diagnostic", "sip", "sdp", "media", "ivr", "acd", "report", "say", "call", "engine"];
 
 /// Which paths each module may name besides itself and [`WORDS`]; `*` = everything.
 const MAY_NAME: &[(&str, &[&str])] = &[
@@ -26,6 +26,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("ivr", &[]),
     ("acd", &[]),
     ("report", &[]),
+    ("say", &[]),
     ("call", &["sip", "sdp", "media", "ivr"]),
     ("engine", &["sip", "sdp", "media", "ivr", "acd", "report", "call"]),
     (

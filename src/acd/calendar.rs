@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use icu_calendar::Date as OtherDate;
-use icu_calendar::cal::Hijri;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use crate::clock::Wall;
+use crate::clock::{Wall, umm_al_qura};
 use crate::journal::Hours;
 
 /// Minutes of a day.
@@ -195,15 +193,7 @@ impl Day {
         match self {
             Self::Date(day) => day == date,
             Self::Yearly(month, day) => (date.month(), date.day()) == (month, day),
-            Self::Hijri(month, day) => hijri(date) == Some((month, day)),
+            Self::Hijri(month, day) => umm_al_qura(date).is_some_and(|(_, m, d)| (m, d) == (month, day)),
         }
     }
-}
-
-/// Month and day of the Umm al-Qura calendar.
-fn hijri(date: Date) -> Option<(u8, u8)> {
-    let (month, day) = (u8::try_from(date.month()).ok()?, u8::try_from(date.day()).ok()?);
-    let iso = OtherDate::try_new_iso(i32::from(date.year()), month, day).ok()?;
-    let hijri = iso.to_calendar(Hijri::new_umm_al_qura());
-    Some((hijri.month().number(), hijri.day_of_month().0))
 }

@@ -17,6 +17,7 @@ mod offline;
 mod preview;
 pub mod prompts;
 mod recordings;
+mod say;
 mod serve;
 mod trace;
 mod twin;
@@ -177,6 +178,8 @@ enum Command {
     },
     /// How many agents a queue needs: Erlang C, and Erlang A with --patience.
     Erlang(erlang::Options),
+    /// How a number, date, time or amount is spoken in Arabic, English or French, and from which recordings.
+    Say(say::Options),
     /// Run the engine against a virtual world and check that nothing breaks; with --day or --fit, play a day's callers on
     /// the real floor and tell what service they would get.
     #[command(
@@ -223,6 +226,7 @@ pub fn main() -> ExitCode {
         Command::Ivr { what } => offline::ivr(&what),
         Command::Prompts { what } => prompts::run(&what),
         Command::Erlang(options) => erlang::run(&options),
+        Command::Say(options) => say::run(&options),
         Command::Sim { seed, json, twin, .. } if twin.is_asked() => twin::run(seed, json, &twin),
         Command::Sim { seed, hours, seeds, json, .. } => offline::sim(seed, hours, seeds, json),
     };
