@@ -290,6 +290,23 @@ pub enum Kind {
         /// Time in the queue.
         wait_ms: u64,
     },
+    /// A flow asked a service.
+    ServiceAsked {
+        /// Which.
+        service: String,
+        /// The flow's node.
+        node: String,
+        /// `ok`, `invalid`, `4xx`, `5xx`, `timeout`, `breaker_open` or `error`.
+        result: String,
+        /// HTTP status.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        /// How long it took.
+        took_ms: u64,
+        /// What is wrong with the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
     /// The queue's dispatch service was asked who shall serve the caller.
     Dispatched {
         /// The queue.

@@ -399,6 +399,10 @@ impl Metrics {
             Kind::CallbackBooked { booking } => {
                 self.callbacks.with_label_values(&[booking.queue.as_str(), "booked"]).inc();
             }
+            Kind::ServiceAsked { service, result, took_ms, .. } => {
+                let took = self.service_seconds.with_label_values(&[service.as_str(), result.as_str()]);
+                took.observe(Duration::from_millis(*took_ms).as_secs_f64());
+            }
             Kind::Dispatched { service, result, took_ms, .. } => {
                 let took = self.service_seconds.with_label_values(&[service.as_str(), result.as_str()]);
                 took.observe(Duration::from_millis(*took_ms).as_secs_f64());

@@ -74,6 +74,12 @@ impl Call {
                     self.outputs.push_back(Action::Transfer { to });
                 }
                 ivr::Output::Book { queue, number } => self.book(context, queue, number),
+                ivr::Output::Fetch { fetch, service, path, body, timeout } => {
+                    self.outputs.push_back(Action::Fetch { fetch, service, path, body, timeout });
+                }
+                ivr::Output::Comfort => {
+                    self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(None) });
+                }
                 ivr::Output::Voicemail { queue } => self.leave_message(context, queue),
                 ivr::Output::Language(language) => {
                     self.language = language.clone();
@@ -95,6 +101,13 @@ impl Call {
         if let Some(run) = &mut self.run {
             run.handle(context.now, input, context.world);
             self.follow_run(context);
+        }
+    }
+
+    /// What came of the flow's question to a service.
+    pub fn handle_fetched(&mut self, context: &Context<'_>, fetch: u64, answer: ivr::Fetched) {
+        if matches!(self.phase, Phase::InFlow) {
+            self.drive_run(context, ivr::Input::Fetched { fetch, answer });
         }
     }
 

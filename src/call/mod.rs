@@ -235,6 +235,19 @@ pub enum Action {
     },
     /// The call ends before the customer was there, by nobody's refusal.
     CalledOff,
+    /// The flow asks a service. Owes [`Call::handle_fetched`], in time or not at all.
+    Fetch {
+        /// Numbers the questions of the flow.
+        fetch: u64,
+        /// Which.
+        service: String,
+        /// Path and query.
+        path: String,
+        /// JSON, by POST; without it by GET.
+        body: Option<String>,
+        /// How long the answer is waited for.
+        timeout: Duration,
+    },
     /// The caller is about to leave a message. Owes [`Call::handle_message`].
     TakeMessage,
     /// The sound of a message is wanted. Owes [`Call::handle_sound`].

@@ -74,7 +74,8 @@ fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let callbacks = config.call.callbacks.keys().map(ToString::to_string).collect();
     let calendars = config.floor.calendars.keys().cloned().collect();
     let voicemails = config.call.voicemail.keys().map(ToString::to_string).collect();
-    Declared { queues, callbacks, voicemails, calendars, languages, prompts, manifest }
+    let services = config.services.keys().cloned().collect();
+    Declared { queues, callbacks, voicemails, services, calendars, languages, prompts, manifest }
 }
 
 fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {

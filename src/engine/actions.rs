@@ -14,6 +14,7 @@ use crate::ivr::{QueueFacts, World};
 use crate::journal::{About, EndReason, Hours, Kind, Origin, Party, StateCause};
 use crate::sip::{Rejection, SessionId};
 
+use super::services::{Fetch, For, Method};
 use super::{Engine, Owner, RECORDINGS_MAX, Settings};
 
 /// The floor as expressions in flows see it.
@@ -138,6 +139,11 @@ impl Engine {
             Action::Reached { waits } => self.callback_reached(now, id, waits),
             Action::NotReached { code } => self.callback_not_reached(now, id, code),
             Action::CalledOff => self.callback_call_ended(now, id),
+            Action::Fetch { fetch, service, path, body, timeout } => {
+                let method = if body.is_some() { Method::Post } else { Method::Get };
+                let request = Fetch { id: 0, service, method, path, body, timeout };
+                self.ask_service(now, id, For::Flow(fetch), request);
+            }
             Action::TakeMessage => {
                 let fresh = self.new_recording_id(now);
                 self.with_call(now, id, |call, context| call.handle_message(context, fresh));

@@ -1,4 +1,4 @@
-//! Services outside that are asked over HTTP: who shall serve a caller.
+//! Services outside that are asked over HTTP: who shall serve a caller, and what flows want to know.
 //!
 //! A question leaves as [`Output::Fetch`] and its answer returns as [`super::Input::Fetched`]. Whoever asked owns the deadline:
 //! an answer that comes later changes nothing.
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::acd::preview::Question;
 use crate::acd::{self, Choice, Skill};
 use crate::id::{AgentId, CallId, QueueName};
+use crate::ivr;
 use crate::journal::{About, DispatchResult, Kind};
 
 use super::{Engine, Output};
@@ -91,11 +92,20 @@ pub(super) struct Fetches {
     asked: BTreeMap<u64, Asked>,
 }
 
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum For {
+    /// Who shall serve a caller of this queue.
+    Dispatch(QueueName),
+    /// The flow of a call, by its number there.
+    Flow(u64),
+}
+
 /// Who asked what.
 #[derive(Debug)]
 struct Asked {
     call: CallId,
-    queue: QueueName,
+    what: For,
     service: String,
     at: Instant,
     timeout: Duration,
@@ -154,11 +164,17 @@ impl Engine {
             return self.tell_floor(now, acd::Input::Dispatched { call, choice: Choice::default() });
         };
         let Some(body) = self.case(now, call, &queue) else { return };
+        let (service, path, timeout) = (config.service, config.path, config.timeout);
+        let fetch = Fetch { id: 0, service, method: Method::Post, path, body: Some(body), timeout };
+        self.ask_service(now, call, For::Dispatch(queue), fetch);
+    }
+
+    /// Asks a service for a call; the request gets its number here.
+    pub(super) fn ask_service(&mut self, now: Instant, call: CallId, what: For, fetch: Fetch) {
         self.fetches.next += 1;
-        let (id, service, timeout) = (self.fetches.next, config.service, config.timeout);
-        self.fetches.asked.insert(id, Asked { call, queue, service: service.clone(), at: now, timeout });
-        let fetch = Fetch { id, service, method: Method::Post, path: config.path, body: Some(body), timeout };
-        self.outputs.push_back(Output::Fetch(fetch));
+        let (id, service, timeout) = (self.fetches.next, fetch.service.clone(), fetch.timeout);
+        self.fetches.asked.insert(id, Asked { call, what, service, at: now, timeout });
+        self.outputs.push_back(Output::Fetch(Fetch { id, ..fetch }));
     }
 
     fn case(&self, now: Instant, id: CallId, queue: &QueueName) -> Option<String> {
@@ -190,15 +206,29 @@ impl Engine {
     /// A service answered, or did not.
     pub(super) fn fetched(&mut self, now: Instant, id: u64, answer: Result<Reply, FetchError>) {
         let Some(asked) = self.fetches.asked.remove(&id) else { return };
-        let took = now.saturating_duration_since(asked.at);
+        let Asked { call, what, service, at, timeout } = asked;
+        let queue = match what {
+            For::Dispatch(queue) => queue,
+            For::Flow(fetch) => {
+                let answer = match answer {
+                    Ok(Reply { status, body }) => ivr::Fetched::Answer { status, body },
+                    Err(FetchError::Timeout) => ivr::Fetched::Timeout,
+                    Err(error) => {
+                        tracing::warn!(%call, service, %error, "the service that a flow asks gives no answer");
+                        ivr::Fetched::Failed { is_open: error == FetchError::BreakerOpen }
+                    }
+                };
+                return self.with_call(now, call, |call, context| call.handle_fetched(context, fetch, answer));
+            }
+        };
+        let took = now.saturating_duration_since(at);
         // The queue has gone on without it.
-        let answer = if took >= asked.timeout { Err(FetchError::Timeout) } else { answer };
+        let answer = if took >= timeout { Err(FetchError::Timeout) } else { answer };
         let (result, choice, detail) = match self.understand(answer) {
             Ok((choice, detail)) if choice == Choice::default() => (DispatchResult::LeftToUs, choice, detail),
             Ok((choice, detail)) => (DispatchResult::Decided, choice, detail),
             Err((result, detail)) => (result, Choice::default(), Some(detail)),
         };
-        let Asked { call, queue, service, .. } = asked;
         let (took_ms, agents) = (u64::try_from(took.as_millis()).unwrap_or(u64::MAX), choice.agents.iter().cloned());
         if !matches!(result, DispatchResult::Decided | DispatchResult::LeftToUs) {
             let (result, detail) = (result.as_str(), detail.as_deref().unwrap_or_default());

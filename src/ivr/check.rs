@@ -27,6 +27,8 @@ pub struct Declared {
     pub callbacks: BTreeSet<String>,
     /// Queues that have a box for messages.
     pub voicemails: BTreeSet<String>,
+    /// Services that may be asked over HTTP.
+    pub services: BTreeSet<String>,
     /// Calendars.
     pub calendars: BTreeSet<String>,
     /// Languages of the centre.
@@ -309,6 +311,7 @@ mod tests {
             queues,
             callbacks: BTreeSet::from(["support".to_owned()]),
             voicemails: BTreeSet::from(["support".to_owned()]),
+            services: BTreeSet::from(["crm".to_owned()]),
             calendars: BTreeSet::from(["main".to_owned()]),
             languages,
             prompts: Some(prompts::ids(&prompts)),

@@ -386,6 +386,32 @@ impl Expression {
 }
 
 impl Template {
+    /// As [`Template::fill`], for a path: what expressions give is percent-encoded (RFC 3986 §2.1), so that it stays one
+    /// segment or value whatever it holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Template::fill`].
+    pub fn fill_encoded(&self, scene: &Scene<'_>) -> Result<String, String> {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(part) => text.push_str(part),
+                Piece::Expression(expression) => {
+                    for byte in expression.evaluate(scene)?.to_string().bytes() {
+                        match byte {
+                            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                                text.push(char::from(byte));
+                            }
+                            other => text.push_str(&format!("%{other:02X}")),
+                        }
+                    }
+                }
+            }
+        }
+        if text.len() > TEXT_BYTES { Err("a path is longer than 1024 bytes".to_owned()) } else { Ok(text) }
+    }
+
     /// True when it holds no expression: then it cannot fail.
     pub fn is_constant(&self) -> bool {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))

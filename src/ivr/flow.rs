@@ -114,7 +114,7 @@ pub enum Edge {
     Invalid,
     /// Queue, transfer: the talk is over and the caller is still there.
     Ended,
-    /// Queue: the longest wait passed.
+    /// Queue: the longest wait passed. Http: no answer in time; without this edge it is `error`.
     Timeout,
     /// Queue: no room.
     Full,
@@ -140,13 +140,15 @@ pub enum Edge {
     NoAnswer,
     /// Transfer: anything else. Callback: nothing was booked. Voicemail: nothing was left.
     Failed,
-    /// An expression could not be worked out.
+    /// Http: the service knows nothing of that kind; without this edge it is `error`.
+    NotFound,
+    /// An expression could not be worked out. Http: anything else than an answer.
     Error,
 }
 
 impl Edge {
     /// All edges.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NoInput,
         Self::Invalid,
         Self::Ended,
@@ -163,6 +165,7 @@ impl Edge {
         Self::Busy,
         Self::NoAnswer,
         Self::Failed,
+        Self::NotFound,
         Self::Error,
     ];
 
@@ -185,6 +188,7 @@ impl Edge {
             Self::Busy => "busy",
             Self::NoAnswer => "no_answer",
             Self::Failed => "failed",
+            Self::NotFound => "status_404",
             Self::Error => "error",
         }
     }
@@ -200,7 +204,7 @@ impl Edge {
             Self::Open | Self::Closed | Self::Holiday | Self::Emergency => true,
             Self::NoneLoggedIn | Self::NoneSkilled | Self::AllPaused => true,
             Self::Full | Self::NoAgents | Self::Busy | Self::Failed | Self::Error => true,
-            Self::NoInput | Self::Invalid | Self::Ended | Self::Timeout | Self::NoAnswer => false,
+            Self::NoInput | Self::Invalid | Self::Ended | Self::Timeout | Self::NoAnswer | Self::NotFound => false,
         }
     }
 }
@@ -226,6 +230,7 @@ impl Node {
             NodeKind::Collect(collect) => vec![way(&collect.next, false)],
             NodeKind::Set { next, .. } | NodeKind::Callback { next, .. } => vec![way(next, true)],
             NodeKind::Voicemail { next, .. } => vec![way(next, false)],
+            NodeKind::Http(http) => vec![way(&http.next, false)],
             NodeKind::Switch { cases, otherwise } => {
                 cases.iter().map(|(_, target)| target).chain([otherwise]).map(|target| way(target, true)).collect()
             }
@@ -252,7 +257,7 @@ impl Node {
             NodeKind::Menu { ask, .. } => of_ask(ask),
             NodeKind::Collect(collect) => of_ask(&collect.ask),
             NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
-            NodeKind::Callback { .. } | NodeKind::Voicemail { .. } => Vec::new(),
+            NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => Vec::new(),
             NodeKind::Hours { .. } | NodeKind::Transfer { .. } => Vec::new(),
             NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
         }
@@ -299,6 +304,8 @@ pub enum NodeKind {
         /// Which.
         calendar: String,
     },
+    /// Asks a service of the house.
+    Http(Box<Http>),
     /// Waits in a queue and talks with an agent.
     Queue {
         /// Which.
@@ -337,6 +344,25 @@ pub enum NodeKind {
     Goto(Destination),
     /// Ends the call.
     Hangup,
+}
+
+/// A question to a service.
+#[derive(Debug)]
+pub struct Http {
+    /// Which.
+    pub service: String,
+    /// By POST, with a JSON object; else by GET.
+    pub is_post: bool,
+    /// Path and query, behind the service's address.
+    pub path: Template,
+    /// The object that is sent.
+    pub body: Vec<(String, Template)>,
+    /// Longest time for the whole answer.
+    pub timeout: Duration,
+    /// Variables, and where in the answer their values stand (RFC 6901).
+    pub into: Vec<(String, String)>,
+    /// Once there is an answer.
+    pub next: Target,
 }
 
 /// Several keys, ended by count, by terminator or by a pause.

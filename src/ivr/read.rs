@@ -3,6 +3,8 @@
 //! Reading goes on after a fault, so that one look shows all of them. What needs the other files (flows that lead to
 //! each other, circles) is the business of `check`.
 
+mod http;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -22,13 +24,14 @@ pub const FILE_BYTES: usize = 1 << 20;
 /// Most nodes in one flow.
 pub const NODES: usize = 1_000;
 
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "play",
     "menu",
     "collect",
     "set",
     "switch",
     "hours",
+    "http",
     "queue",
     "callback",
     "voicemail",
@@ -36,7 +39,7 @@ const KINDS: [&str; 12] = [
     "goto",
     "hangup",
 ];
-const KINDS_NOT_BUILT: [&str; 4] = ["http", "fork", "record", "flow"];
+const KINDS_NOT_BUILT: [&str; 3] = ["fork", "record", "flow"];
 const SAY_NOT_BUILT: [&str; 10] =
     ["text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "spell"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -255,6 +258,7 @@ impl Reader<'_> {
             "switch" => self.switch(table, &owner),
             "hours" => (self.hours(table, &owner), vec![Edge::Open, Edge::Closed]),
             "queue" => self.queue(table, &owner, defaults),
+            "http" => self.http(table, &owner),
             "callback" => self.callback(table, &owner),
             "voicemail" => self.voicemail(table, &owner),
             "transfer" => self.transfer(table, &owner),
@@ -301,6 +305,7 @@ impl Reader<'_> {
         match word {
             // Where nothing is said, these lead where `closed` does, and those of a queue where `no_agents` does.
             "hours" => allowed.extend([Edge::Holiday, Edge::Emergency]),
+            "http" => allowed.extend([Edge::Timeout, Edge::NotFound]),
             "queue" => allowed.extend([Edge::NoneLoggedIn, Edge::NoneSkilled, Edge::AllPaused, Edge::Closed]),
             _ => {}
         }

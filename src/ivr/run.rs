@@ -23,6 +23,7 @@ use crate::id::QueueName;
 use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
+mod http;
 #[cfg(test)]
 mod tests;
 
@@ -33,8 +34,27 @@ pub const VISITS_PER_SECOND: u32 = 200;
 /// Longest time to wait for the end of a prompt; then it counts as ended.
 pub const PLAY_LIMIT: Duration = Duration::from_secs(600);
 
+/// What came of asking a service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fetched {
+    /// It answered.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// What it sent.
+        body: bytes::Bytes,
+    },
+    /// Not in time.
+    Timeout,
+    /// It could not be asked.
+    Failed {
+        /// As it failed too often lately.
+        is_open: bool,
+    },
+}
+
 /// What happens to the caller.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Input {
     /// He pressed a key.
     Digit(char),
@@ -52,6 +72,13 @@ pub enum Input {
     Booked {
         /// True: it is.
         ok: bool,
+    },
+    /// What came of [`Output::Fetch`]; of one that is waited for no more it is ignored.
+    Fetched {
+        /// Its number.
+        fetch: u64,
+        /// What.
+        answer: Fetched,
     },
     /// The transfer is over.
     TransferEnded {
@@ -135,6 +162,21 @@ pub enum Output {
         /// Which.
         queue: QueueName,
     },
+    /// Ask a service: by POST with `body`, else by GET. Owes [`Input::Fetched`], in time or not at all.
+    Fetch {
+        /// Numbers the questions of this run, from 1.
+        fetch: u64,
+        /// Which.
+        service: String,
+        /// Path and query.
+        path: String,
+        /// JSON.
+        body: Option<String>,
+        /// The answer is waited for so long.
+        timeout: Duration,
+    },
+    /// The caller shall not wait in silence: music, until [`Output::StopPlay`].
+    Comfort,
     /// Connect him elsewhere. Owes [`Input::TransferEnded`]. The text may hold keys the caller pressed: whether it
     /// may be dialled is for the receiver to judge.
     Transfer {
@@ -183,6 +225,7 @@ pub struct Run {
     /// A terminator that may still follow an answer of full length, and until when.
     late_terminator: Option<(char, Instant)>,
     plays: u64,
+    fetches: u64,
     outcome: FlowOutcome,
     served: Option<QueueName>,
     visits: (Instant, u32),
@@ -195,6 +238,8 @@ enum State {
     Playing { play: u64, until: Instant },
     /// A `menu` or `collect` node asks for the `attempt`th time.
     Asking { attempt: u32, digits: String, phase: Phase },
+    /// A service is asked.
+    Fetching(http::Waiting),
     /// In a queue or with an agent.
     Queued,
     /// A call back is being booked, or a message is being left.
@@ -243,6 +288,7 @@ impl Run {
             typed: VecDeque::new(),
             late_terminator: None,
             plays: 0,
+            fetches: 0,
             outcome: FlowOutcome::Contained,
             served: None,
             visits: (now, 0),
@@ -267,6 +313,7 @@ impl Run {
             Input::QueueLeft { outcome } => self.queue_left(outcome),
             Input::TransferEnded { outcome } => self.transfer_ended(outcome),
             Input::Booked { ok } => self.booked(ok),
+            Input::Fetched { fetch, answer } => self.fetched(now, fetch, &answer),
             Input::CallerGone => {
                 self.caller_gone();
                 None
@@ -288,6 +335,7 @@ impl Run {
                     self.finish_answer(now)
                 }
             }
+            State::Fetching(_) => self.fetch_due(now),
             State::Playing { .. } | State::Asking { .. } => None,
             State::Queued | State::Booking | State::Transferring | State::Done => None,
         };
@@ -299,6 +347,7 @@ impl Run {
         match &self.state {
             State::Playing { until, .. } => Some(*until),
             State::Asking { phase: Phase::Speaking { until, .. } | Phase::Waiting { until }, .. } => Some(*until),
+            State::Fetching(waiting) => Some(waiting.comfort_at.map_or(waiting.until, |at| at.min(waiting.until))),
             State::Queued | State::Booking | State::Transferring | State::Done => None,
         }
     }
@@ -447,6 +496,7 @@ impl Run {
                 };
                 return Ok(self.edge(edge));
             }
+            NodeKind::Http(http) => self.ask_service(now, http, world)?,
             NodeKind::Queue { queue, skills, priority, segment, max_wait } => {
                 let scene = self.scene(now, world);
                 let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;

@@ -303,6 +303,7 @@ impl Story {
             | Kind::Survey { .. }
             | Kind::FlowLeft { .. }
             | Kind::Held { .. }
+            | Kind::ServiceAsked { .. }
             | Kind::VoicemailHeard { .. }
             | Kind::VoicemailDeleted { .. }
             | Kind::RecordingStarted { .. }

@@ -328,6 +328,9 @@ impl Tracked {
             | Kind::QueueLeft { .. } => {
                 self.handle_queue(at, kind);
             }
+            Kind::ServiceAsked { service, node, result, took_ms, .. } => {
+                step(&mut self.record, at, format!("asked {service} at {node}: {result} after {took_ms} ms"));
+            }
             Kind::Dispatched { service, result, took_ms, .. } => {
                 step(
                     &mut self.record,

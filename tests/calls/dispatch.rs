@@ -116,3 +116,43 @@ fn a_caller_who_hangs_up_meanwhile_is_an_abandon_and_the_answer_is_nothing() {
         .filter(|entry| matches!(entry.kind, Kind::QueueLeft { outcome: QueueOutcome::Abandoned, .. }));
     assert_eq!(left.count(), 1);
 }
+
+fn nodes(centre: &Centre) -> Vec<String> {
+    centre.told(|kind| match kind {
+        Kind::NodeVisited { node, .. } => Some(node.clone()),
+        _ => None,
+    })
+}
+
+/// A flow that asks a service: answer, silence with music, and a hang-up meanwhile.
+#[test]
+fn a_flow_asks_a_service_and_nobody_waits_in_silence_for_it() {
+    let mut centre = Centre::new();
+    let customer = centre.connect(stranger(1), "+9661", "522");
+    let fetch = centre.fetches.last().expect("the service is asked").clone();
+    assert_eq!((fetch.service.as_str(), fetch.path.as_str(), &fetch.body), ("crm", "/%2B9661", &None));
+    centre.pass(Duration::from_millis(200));
+    answer(&mut centre, reply(200, "{}"));
+    assert_eq!(nodes(&centre), ["go", "booked"]);
+    centre.pass(seconds(3));
+    centre.ended(&customer);
+
+    let customer = centre.connect(stranger(2), "0552222", "522");
+    centre.pass(Duration::from_millis(699));
+    let music = |centre: &Centre| matches!(centre.media.last(), Some(hatif::media::Command::Music { .. }));
+    assert!(!music(&centre));
+    centre.pass(Duration::from_millis(1));
+    assert!(music(&centre));
+    centre.pass(Duration::from_millis(800));
+    assert_eq!(nodes(&centre)[2..], ["go", "not"]);
+    answer(&mut centre, reply(200, "{}"));
+    assert_eq!(nodes(&centre).len(), 4, "too late");
+    centre.pass(seconds(3));
+    centre.ended(&customer);
+
+    let mut customer = centre.connect(stranger(3), "0553333", "522");
+    centre.bye(&mut customer);
+    answer(&mut centre, Err(FetchError::BreakerOpen));
+    assert_eq!(nodes(&centre).len(), 5);
+    centre.nothing_is_left();
+}

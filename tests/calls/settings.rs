@@ -112,6 +112,16 @@ fn box_flow() -> (String, String) {
     ("box.toml".to_owned(), text)
 }
 
+/// A flow that asks a service and then says which edge it took.
+fn look_flow() -> (String, String) {
+    let (_, text) = back_flow();
+    let text = text.replace("name = \"back\"", "name = \"look\"").replace(
+        "kind = \"callback\"\nqueue = \"support\"\nnext = \"booked\"\non = { failed = \"not\" }",
+        "kind = \"http\"\nservice = \"crm\"\nget = \"/{caller.number}\"\nnext = \"booked\"\non = { error = \"not\" }",
+    );
+    ("look.toml".to_owned(), text)
+}
+
 fn flows(queues: &[&str]) -> ivr::Library {
     let mut files = ivr::SHIPPED_FLOWS.map(|(path, text)| (path.to_owned(), text.to_owned())).to_vec();
     files.push(transfer_flow("to_agent", "102"));
@@ -124,10 +134,12 @@ fn flows(queues: &[&str]) -> ivr::Library {
     files.push(again_flow());
     files.push(back_flow());
     files.push(box_flow());
+    files.push(look_flow());
     let declared = ivr::Declared {
         calendars: BTreeSet::from(["office".to_owned()]),
         callbacks: BTreeSet::from(["support".to_owned()]),
         voicemails: BTreeSet::from(["support".to_owned()]),
+        services: BTreeSet::from(["crm".to_owned()]),
         queues: queues.iter().map(ToString::to_string).collect(),
         languages: vec!["en".into(), "ar".into()],
         ..ivr::Declared::default()
@@ -205,6 +217,7 @@ pub fn settings() -> Settings {
                 number("517", to_flow("again"), true),
                 number("520", to_flow("back"), true),
                 number("521", to_flow("box"), true),
+                number("522", to_flow("look"), true),
                 number("600", to_queue("support"), true),
                 number("601", to_queue("vip"), true),
                 number("602", to_queue("lonely"), true),

@@ -75,6 +75,8 @@ struct Model {
     last: BTreeMap<QueueName, AgentId>,
     /// Delays as they were before this step.
     delays: BTreeMap<AgentId, Instant>,
+    /// Whose phones were lost before this step: in it that may have come to more.
+    missed: BTreeSet<AgentId>,
     /// Callers whom a rule sends to another queue, with when they came first.
     moving: BTreeMap<CallId, Instant>,
     /// Callers for whom nobody is there, and since when.
@@ -149,6 +151,7 @@ impl Model {
             work: BTreeMap::new(),
             last: BTreeMap::new(),
             delays: BTreeMap::new(),
+            missed: BTreeSet::new(),
             moving: BTreeMap::new(),
             lacking: BTreeMap::new(),
             excess: excess::Excess::default(),
@@ -531,7 +534,8 @@ impl Model {
         };
         let Some(seen) = self.seen.get(&agent.id) else { return false };
         let was_delayed = self.delays.get(&agent.id).copied().filter(|_| is_sure);
-        is_open && !seen.is_missed && seen.delayed_until.is_none_or(over) && was_delayed.is_none_or(over)
+        let is_missed = seen.is_missed || (is_sure && self.missed.contains(&agent.id));
+        is_open && !is_missed && seen.delayed_until.is_none_or(over) && was_delayed.is_none_or(over)
     }
 
     /// What this caller lacks. A call of his own may hide a pause: `is_sure` takes who is in one for present.
@@ -683,6 +687,7 @@ impl Model {
         }
         self.calls_are_right(floor);
         self.delays = floor.agents().filter_map(|a| Some((a.id, a.delayed_until?))).collect();
+        self.missed = floor.agents().filter(|a| a.missed_from.is_some()).map(|a| a.id).collect();
         self.work.retain(|id, _| floor.agent(id).is_some());
         self.rows.retain(|id, _| floor.agent(id).is_some());
         self.excluded.retain(|(_, id), _| floor.agent(id).is_some());

@@ -28,7 +28,8 @@ impl Run {
                 NodeKind::Play { next, .. } => Some(Next::Node(next.name.clone())),
                 NodeKind::Menu { .. } | NodeKind::Collect(_) | NodeKind::Set { .. } | NodeKind::Switch { .. } => None,
                 NodeKind::Hours { .. } | NodeKind::Queue { .. } => None,
-                NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Transfer { .. } => None,
+                NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => None,
+                NodeKind::Transfer { .. } => None,
                 NodeKind::Goto(_) | NodeKind::Hangup => None,
             },
             State::Asking { phase, .. } => match *phase {
@@ -38,7 +39,8 @@ impl Run {
                 }
                 Phase::Speaking { .. } | Phase::Waiting { .. } => None,
             },
-            State::Playing { .. } | State::Queued | State::Booking | State::Transferring | State::Done => None,
+            State::Playing { .. } | State::Fetching(_) | State::Queued | State::Booking => None,
+            State::Transferring | State::Done => None,
         }
     }
 
@@ -71,6 +73,10 @@ impl Run {
                 self.answer_key(now, key)
             }
             State::Asking { phase: Phase::Waiting { .. }, .. } => self.answer_key(now, key),
+            State::Fetching(_) => {
+                self.keep_typed(key);
+                None
+            }
             // With an agent keys are his business, not the flow's.
             State::Queued | State::Booking | State::Transferring | State::Done => None,
         }
@@ -147,6 +153,7 @@ impl Run {
             }
             NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
             NodeKind::Hours { .. }
+            | NodeKind::Http(_)
             | NodeKind::Callback { .. }
             | NodeKind::Voicemail { .. }
             | NodeKind::Transfer { .. } => None,
@@ -218,9 +225,11 @@ fn ask_of(node: &Node) -> Option<&Ask> {
         NodeKind::Menu { ask, .. } => Some(ask),
         NodeKind::Collect(collect) => Some(&collect.ask),
         NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
-        NodeKind::Hours { .. } | NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Transfer { .. } => {
-            None
-        }
+        NodeKind::Hours { .. }
+        | NodeKind::Http(_)
+        | NodeKind::Callback { .. }
+        | NodeKind::Voicemail { .. }
+        | NodeKind::Transfer { .. } => None,
         NodeKind::Goto(_) | NodeKind::Hangup => None,
     }
 }

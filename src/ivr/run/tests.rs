@@ -30,6 +30,7 @@ struct Call {
     run: Run,
     now: Instant,
     playing: u64,
+    fetch: u64,
 }
 
 impl Call {
@@ -37,7 +38,7 @@ impl Call {
         let now = origin();
         let facts = Facts { caller: "0501".into(), called: "500".into(), language: "ar".into(), ..Facts::default() };
         let run = Run::new(now, Arc::clone(library), flow, facts, &Floor).unwrap();
-        Self { run, now, playing: 0 }
+        Self { run, now, playing: 0, fetch: 0 }
     }
 
     fn shipped() -> Self {
@@ -74,6 +75,11 @@ impl Call {
                     let segment = segment.map(|segment| format!(" of {segment}")).unwrap_or_default();
                     format!("queue {queue} {skills:?} {priority} {:?}{segment}", max_wait.unwrap_or_default())
                 }
+                Output::Fetch { fetch, service, path, body, timeout } => {
+                    self.fetch = fetch;
+                    format!("fetch {service} {path} {} {timeout:?}", body.unwrap_or_default())
+                }
+                Output::Comfort => "comfort".to_owned(),
                 Output::Voicemail { queue } => format!("voicemail {queue}"),
                 Output::Book { queue, number } => format!("book {queue} {}", number.unwrap_or_default()),
                 Output::Transfer { to } => format!("transfer {to}"),
@@ -88,6 +94,9 @@ impl Call {
                 Output::Journal(Kind::Input { digits, result, .. }) => format!("[input {digits:?} {result:?}]"),
                 Output::Journal(Kind::Survey { survey, score, queue, .. }) => format!("[{survey} {score} {queue:?}]"),
                 Output::Journal(Kind::FlowLeft { flow, outcome }) => format!("[leave {flow} {outcome:?}]"),
+                Output::Journal(Kind::ServiceAsked { service, result, took_ms, .. }) => {
+                    format!("[{service} {result} {took_ms}]")
+                }
                 Output::Journal(Kind::Trouble { code, .. }) => format!("[trouble {code}]"),
                 Output::Journal(other) => format!("{other:?}"),
             });
@@ -129,6 +138,7 @@ fn declared() -> Declared {
         queues: ["support", "vip"].map(str::to_owned).into(),
         callbacks: ["support".to_owned()].into(),
         voicemails: ["support".to_owned()].into(),
+        services: ["crm".to_owned()].into(),
         calendars: Hours::WORDS.map(|(word, _)| word.to_owned()).into(),
         languages,
         prompts: None,
@@ -413,4 +423,104 @@ fn a_call_back_is_booked_and_the_flow_goes_on() {
         assert!(booked().contains(wanted));
         assert!(!booked().contains(wanted), "it is said once");
     }
+}
+
+const LOOK_UP: &str = "[node.start]\nkind = \"http\"\nservice = \"crm\"\nget = \"/by-phone/{caller.number}?lang={lang}\"\n\
+                       timeout = \"1500ms\"\ninto = { text = \"/customer/tier\", number = \"/open\" }\nnext = \"out\"\n\
+                       on = { status_404 = \"silent\", timeout = \"silent\" }\n\
+                       [node.out]\nkind = \"queue\"\nqueue = \"support\"\nskills = [\"{text}:{number}\"]\n\
+                       on = { ended = \"end\", timeout = \"end\", full = \"end\", no_agents = \"end\" }\n";
+
+impl Call {
+    fn answers(&mut self, status: u16, body: &str) -> Vec<String> {
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        self.give(Input::Fetched { fetch: self.fetch, answer: Fetched::Answer { status, body } })
+    }
+}
+
+#[test]
+fn a_service_is_asked_and_its_answer_fills_variables() {
+    let mut call = Call::with(LOOK_UP);
+    let begun = call.drain();
+    assert_eq!(begun.last().map(String::as_str), Some("fetch crm /by-phone/0501?lang=ar  1.5s"), "{begun:?}");
+    assert_eq!(call.wait(300), [""; 0]);
+    let words = call.answers(200, r#"{"customer": {"tier": "gold"}, "open": 3, "more": [1]}"#);
+    assert_eq!(words, ["[crm ok 300]", "[out]", "queue support [\"gold:3\"] 0 0ns"]);
+}
+
+/// After 0.7 s he hears music; after the time-out of the node he goes on, and what comes later changes nothing.
+#[test]
+fn a_service_that_hangs_costs_its_time_and_no_silence() {
+    let mut call = Call::with(LOOK_UP);
+    call.drain();
+    assert_eq!(call.wait(699), [""; 0]);
+    assert_eq!(call.wait(1), ["comfort"]);
+    assert_eq!(call.wait(800), ["stop", "[crm timeout 1500]", "[silent]", "say no_key/ar"]);
+    assert_eq!(call.answers(200, "{}"), [""; 0]);
+}
+
+#[test]
+fn each_answer_of_no_use_takes_its_edge() {
+    let cases = [
+        (404, "{}", "[crm 4xx 0]", "[silent]"),
+        (403, "{}", "[crm 4xx 0]", "[wrong]"),
+        (500, "{}", "[crm 5xx 0]", "[wrong]"),
+        (301, "", "[crm 5xx 0]", "[wrong]"),
+        (200, "<html>", "[crm invalid 0]", "[wrong]"),
+        (200, r#"{"open": "three"}"#, "[crm invalid 0]", "[wrong]"),
+        (200, r#"{"open": 1.5}"#, "[crm invalid 0]", "[wrong]"),
+        (200, r#"{"customer": {"tier": ["gold"]}}"#, "[crm invalid 0]", "[wrong]"),
+    ];
+    for (status, body, told, node) in cases {
+        let mut call = Call::with(LOOK_UP);
+        call.drain();
+        let words = call.answers(status, body);
+        assert_eq!(words[..2], [told.to_owned(), node.to_owned()], "{status} {body}");
+    }
+    for is_open in [true, false] {
+        let mut call = Call::with(LOOK_UP);
+        call.drain();
+        let words = call.give(Input::Fetched { fetch: call.fetch, answer: Fetched::Failed { is_open } });
+        assert_eq!(words[0], if is_open { "[crm breaker_open 0]" } else { "[crm error 0]" });
+    }
+}
+
+/// An answer that lacks something, or has nothing of it, leaves the variables as they are.
+#[test]
+fn what_an_answer_does_not_have_stays_as_it_is() {
+    let mut call = Call::with(LOOK_UP);
+    call.drain();
+    let words = call.answers(200, r#"{"customer": null}"#);
+    assert_eq!(words.last().map(String::as_str), Some("queue support [\":0\"] 0 0ns"), "{words:?}");
+}
+
+/// Keys pressed meanwhile count for the next question; who hangs up is gone.
+#[test]
+fn keys_wait_while_a_service_is_asked_and_a_hang_up_ends_it() {
+    let nodes = format!("{MENU}{CODE}")
+        .replace("[node.start]", "[node.menu]")
+        .replace("no_answer = \"start\"", "no_answer = \"menu\"");
+    let mut call = Call::with(&format!(
+        "{}{nodes}",
+        LOOK_UP.replace("next = \"out\"", "next = \"menu\"").split("[node.out]").next().unwrap()
+    ));
+    call.drain();
+    assert_eq!(call.press("#"), [""; 0]);
+    let words = call.answers(200, "{}");
+    assert!(words.iter().any(|word| word == "[end]"), "{words:?}");
+
+    let mut call = Call::with(LOOK_UP);
+    call.drain();
+    assert_eq!(call.give(Input::CallerGone), ["[leave t Abandoned]"]);
+    assert_eq!(call.answers(200, "{}"), [""; 0]);
+}
+
+/// What a caller pressed or a service said stays one segment of a path.
+#[test]
+fn what_is_put_into_a_path_cannot_leave_its_place() {
+    let nodes = "[node.start]\nkind = \"set\"\nset = { text = '\"../a b?c=#%\"' }\nnext = \"ask\"\n\
+                 [node.ask]\nkind = \"http\"\nservice = \"crm\"\npost = \"/x/{text}\"\nbody = { said = \"{text}\", fixed = \"1\" }\nnext = \"end\"\n";
+    let words = Call::with(nodes).drain();
+    let expected = r#"fetch crm /x/..%2Fa%20b%3Fc%3D%23%25 {"fixed":"1","said":"../a b?c=#%"} 1.5s"#;
+    assert_eq!(words.last().map(String::as_str), Some(expected), "{words:?}");
 }
