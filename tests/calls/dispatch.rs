@@ -144,15 +144,15 @@ fn a_flow_asks_a_service_and_nobody_waits_in_silence_for_it() {
     centre.pass(Duration::from_millis(1));
     assert!(music(&centre));
     centre.pass(Duration::from_millis(800));
-    assert_eq!(nodes(&centre)[2..], ["go", "not"]);
+    assert_eq!(nodes(&centre)[3..], ["go", "not"]);
     answer(&mut centre, reply(200, "{}"));
-    assert_eq!(nodes(&centre).len(), 4, "too late");
+    assert_eq!(nodes(&centre).len(), 5, "too late");
     centre.pass(seconds(3));
     centre.ended(&customer);
 
     let mut customer = centre.connect(stranger(3), "0553333", "522");
     centre.bye(&mut customer);
     answer(&mut centre, Err(FetchError::BreakerOpen));
-    assert_eq!(nodes(&centre).len(), 5);
+    assert_eq!(nodes(&centre).len(), 7);
     centre.nothing_is_left();
 }
