@@ -145,8 +145,8 @@ impl Floor {
         let rate = self.held_pace(now, lane)?;
         let estimate = self.estimate_at(before, self.lanes.get(lane)?, rate)?;
         let caller = self.callers.get_mut(&call)?;
-        let step = told(estimate, caller.told)?;
-        caller.told = Some(step);
+        let step = told(estimate, caller.told.map(usize::from))?;
+        caller.told = u8::try_from(step).ok();
         TOLD_MINUTES.get(step).copied()
     }
 

@@ -135,9 +135,9 @@ pub(super) struct Caller {
     pub more_at: Option<Instant>,
     /// When he hears the queue's next announcement, and which.
     pub remind_at: Option<Instant>,
-    pub reminders: usize,
+    pub reminders: u32,
     /// What he was told of his wait, as a step of what is told.
-    pub told: Option<usize>,
+    pub told: Option<u8>,
     /// Agents he is not offered now; the other side of `Agent::excluded`.
     pub excluded: BTreeSet<Slot>,
 }
@@ -347,5 +347,18 @@ impl Queue {
     /// As `lanes_of`, to add or remove some.
     pub fn lanes_of_mut(&mut self, stage: &Stage) -> &mut BTreeMap<LaneKey, usize> {
         if stage.is_personal() { &mut self.personal } else { &mut self.lanes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eleven callers lie in one node of the tree that holds them: with one word more the allocator gives each node a size
+    /// class that is an eighth larger, and a waiting caller takes over 1 KiB.
+    #[test]
+    fn a_caller_fits_the_size_class_of_its_node() {
+        let size = size_of::<Caller>();
+        assert!(size <= 440, "{size} bytes");
     }
 }

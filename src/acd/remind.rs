@@ -29,8 +29,8 @@ impl Floor {
             return;
         }
         let prompts = &queue.config.announcements;
-        let Some(prompt) = prompts.get(caller.reminders % prompts.len().max(1)).cloned() else { return };
-        caller.reminders += 1;
+        let Some(prompt) = prompts.get(caller.reminders as usize % prompts.len().max(1)).cloned() else { return };
+        caller.reminders = caller.reminders.wrapping_add(1);
         self.journal(About::Call(call), Kind::Reminded { prompt: prompt.clone() });
         self.outputs.push_back(Output::Remind { call, prompt });
     }
