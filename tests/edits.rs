@@ -81,6 +81,11 @@ fn f07_an_agent_taught_by_an_edit_rings_for_the_caller_who_waits() {
     assert_eq!(of(&told), ["agent.101.skills", "queue.support.wrap_up", "queue.support.wrap_up"], "{told:?}");
     assert_eq!((told[1].1.as_str(), told[1].2.as_str(), told[2].2.as_str()), ("10s", "20s", "25s"), "{told:?}");
 
+    let done = server.command(&["queues", "set", "support", "record=always"]);
+    assert!(done.stdout.contains("queue.support.record"), "{done:?}");
+    let done = server.command(&["queues", "set", "support", "record="]);
+    assert!(done.stdout.contains("queue.support.record"), "{done:?}");
+
     // They outlive the process, and a reload of the files.
     server.crash();
     server.restart();

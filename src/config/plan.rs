@@ -49,6 +49,19 @@ impl Config {
             let name = change.what.split('.').nth(1).unwrap_or_default();
             change.queue = Some(QueueName::from(name));
         }
+        let (old, call) = (&self.call, &new.call);
+        tell_part(&mut changes, "record", &old.recording, &call.recording, When::NextCall);
+        tell_part(&mut changes, "record_pause_max", &old.record_pauses, &call.record_pauses, When::NextCall);
+        tell_part(&mut changes, "music", &old.music, &call.music, When::NextCall);
+        tell_part(&mut changes, "caller_id", &old.queue_caller_ids, &call.queue_caller_ids, When::NextCall);
+        tell_part(&mut changes, "callback", &old.callbacks, &call.callbacks, When::Now);
+        tell_part(&mut changes, "voicemail", &old.voicemail, &call.voicemail, When::Now);
+        tell_part(&mut changes, "dispatch", &old.dispatch, &call.dispatch, When::Now);
+        // Of a queue that comes or goes that is enough.
+        changes.retain(|change| {
+            let is_part = change.queue.as_ref().filter(|_| change.what.split('.').count() > 2);
+            is_part.is_none_or(|queue| self.floor.queues.contains_key(queue) && new.floor.queues.contains_key(queue))
+        });
         tell_all(&mut changes, "agent", &self.floor.agents, &new.floor.agents, When::Now);
         for id in new.floor.agents.keys().chain(new.call.supervisors.keys()) {
             let password = |config: &Config| config.sip.users.get(id.as_str()).map(|user| user.password.clone());
@@ -64,6 +77,13 @@ impl Config {
         tell_all(&mut changes, "number", &numbers(self), &numbers(new), When::NextCall);
         let (old_rest, new_rest) = (rest(&self.floor), rest(&new.floor));
         tell(&mut changes, "floor", &old_rest, &new_rest, When::Now);
+        tell_all(&mut changes, "service", &self.services, &new.services, When::Now);
+        for (name, service) in &self.services {
+            let secret = new.services.get(name).map(|new| &new.authorization);
+            if secret.is_some_and(|secret| *secret != service.authorization) {
+                changes.push(unsaid(format!("authorization of {name}"), When::Now));
+            }
+        }
         tell(&mut changes, "outbound", &self.call.outbound, &new.call.outbound, When::NextCall);
         tell(&mut changes, "centre", &self.centre, &new.centre, When::NextCall);
         tell(&mut changes, "log", &self.log.level, &new.log.level, When::Now);
@@ -99,6 +119,24 @@ fn tell_all<K: Ord + std::fmt::Display, T: Debug>(
             (Some(_), None) => changes.push(Change { before: "there".to_owned(), ..unsaid(what, when) }),
             (None, Some(_)) => changes.push(Change { after: "new".to_owned(), ..unsaid(what, when) }),
             (None, None) => {}
+        }
+    }
+}
+
+/// What a queue has beside its floor: which get one, lose it or have another.
+fn tell_part<T: Debug + PartialEq>(
+    changes: &mut Vec<Change>,
+    part: &str,
+    old: &BTreeMap<QueueName, T>,
+    new: &BTreeMap<QueueName, T>,
+    when: When,
+) {
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (old.get(name), new.get(name));
+        if old != new {
+            let shown = |value: Option<&T>| value.map(|value| plain(&format!("{value:?}"))).unwrap_or_default();
+            let what = format!("queue.{name}.{part}");
+            changes.push(Change { what, before: shown(old), after: shown(new), when, queue: Some(name.clone()) });
         }
     }
 }
@@ -170,6 +208,27 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::{Document, Machine};
+
+    /// What a queue has beside its floor, and services; of what is secret only that it is another one.
+    #[test]
+    fn parts_of_queues_and_services_are_told() {
+        let queue = |rest: &str| {
+            format!("[[queue]]\nname = \"support\"\n{rest}\n[[service]]\nname = \"crm\"\nbase_url = \"http://h\"\n")
+        };
+        let old = read(&format!("{}token = \"one\"\n", queue("")));
+        let new = read(&format!(
+            "{}token = \"two\"\nretries = 2\n",
+            queue("record = \"always\"\nvoicemail = { max = \"1m\" }")
+        ));
+        let told: Vec<(String, String)> =
+            old.plan(&new).into_iter().map(|change| (change.what, change.after)).collect();
+        let of = |what: &str| told.iter().find(|(name, _)| name == what).map(|(_, after)| after.as_str());
+        assert_eq!(of("queue.support.record"), Some("always"), "{told:?}");
+        assert!(of("queue.support.voicemail").is_some_and(|after| after.contains("max: 60s")), "{told:?}");
+        assert_eq!(of("service.crm.retries"), Some("2"), "{told:?}");
+        assert_eq!(of("authorization of crm"), Some(""), "{told:?}");
+        assert!(!format!("{told:?}").contains("two"), "{told:?}");
+    }
 
     fn read(text: &str) -> Config {
         let document = Document {
