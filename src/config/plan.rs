@@ -45,23 +45,27 @@ impl Config {
     pub fn plan(&self, new: &Config) -> Vec<Change> {
         let mut changes = Vec::new();
         tell_all(&mut changes, "queue", &self.floor.queues, &new.floor.queues, When::Now);
+        let queues: BTreeSet<&QueueName> = self.floor.queues.keys().chain(new.floor.queues.keys()).collect();
         for change in &mut changes {
-            let name = change.what.split('.').nth(1).unwrap_or_default();
-            change.queue = Some(QueueName::from(name));
+            // A name may hold points: the longest that fits is meant.
+            let rest = change.what.strip_prefix("queue.").unwrap_or_default();
+            let fits = |name: &&&QueueName| {
+                rest.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            change.queue =
+                queues.iter().filter(fits).max_by_key(|name| name.as_str().len()).map(|name| (*name).clone());
         }
         let (old, call) = (&self.call, &new.call);
-        tell_part(&mut changes, "record", &old.recording, &call.recording, When::NextCall);
-        tell_part(&mut changes, "record_pause_max", &old.record_pauses, &call.record_pauses, When::NextCall);
-        tell_part(&mut changes, "music", &old.music, &call.music, When::NextCall);
-        tell_part(&mut changes, "caller_id", &old.queue_caller_ids, &call.queue_caller_ids, When::NextCall);
-        tell_part(&mut changes, "callback", &old.callbacks, &call.callbacks, When::Now);
-        tell_part(&mut changes, "voicemail", &old.voicemail, &call.voicemail, When::Now);
-        tell_part(&mut changes, "dispatch", &old.dispatch, &call.dispatch, When::Now);
-        // Of a queue that comes or goes that is enough.
-        changes.retain(|change| {
-            let is_part = change.queue.as_ref().filter(|_| change.what.split('.').count() > 2);
-            is_part.is_none_or(|queue| self.floor.queues.contains_key(queue) && new.floor.queues.contains_key(queue))
-        });
+        // Of a queue that comes or goes that it does is enough.
+        let both: BTreeSet<&QueueName> =
+            self.floor.queues.keys().filter(|name| new.floor.queues.contains_key(*name)).collect();
+        tell_part(&mut changes, &both, "record", &old.recording, &call.recording, When::NextCall);
+        tell_part(&mut changes, &both, "record_pause_max", &old.record_pauses, &call.record_pauses, When::NextCall);
+        tell_part(&mut changes, &both, "music", &old.music, &call.music, When::NextCall);
+        tell_part(&mut changes, &both, "caller_id", &old.queue_caller_ids, &call.queue_caller_ids, When::NextCall);
+        tell_part(&mut changes, &both, "callback", &old.callbacks, &call.callbacks, When::Now);
+        tell_part(&mut changes, &both, "voicemail", &old.voicemail, &call.voicemail, When::Now);
+        tell_part(&mut changes, &both, "dispatch", &old.dispatch, &call.dispatch, When::Now);
         tell_all(&mut changes, "agent", &self.floor.agents, &new.floor.agents, When::Now);
         for id in new.floor.agents.keys().chain(new.call.supervisors.keys()) {
             let password = |config: &Config| config.sip.users.get(id.as_str()).map(|user| user.password.clone());
@@ -123,20 +127,21 @@ fn tell_all<K: Ord + std::fmt::Display, T: Debug>(
     }
 }
 
-/// What a queue has beside its floor: which get one, lose it or have another.
+/// What these queues have beside their floor: which get one, lose it or have another.
 fn tell_part<T: Debug + PartialEq>(
     changes: &mut Vec<Change>,
+    queues: &BTreeSet<&QueueName>,
     part: &str,
     old: &BTreeMap<QueueName, T>,
     new: &BTreeMap<QueueName, T>,
     when: When,
 ) {
-    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let (old, new) = (old.get(name), new.get(name));
+    for name in queues {
+        let (old, new) = (old.get(*name), new.get(*name));
         if old != new {
             let shown = |value: Option<&T>| value.map(|value| plain(&format!("{value:?}"))).unwrap_or_default();
             let what = format!("queue.{name}.{part}");
-            changes.push(Change { what, before: shown(old), after: shown(new), when, queue: Some(name.clone()) });
+            changes.push(Change { what, before: shown(old), after: shown(new), when, queue: Some((*name).clone()) });
         }
     }
 }
