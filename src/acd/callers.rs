@@ -119,6 +119,7 @@ impl Floor {
         self.deadlines.set(caller.remind_at, Due::Remind(call));
         let is_announced = caller.announce_at.is_some() && asks_until.is_none();
         self.callers.insert(call, caller);
+        self.pass_over_engaged(now, call);
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.order.insert(place);
             queue.kept += usize::from(callback);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::agent::{OwnCall, State};
-use super::deadline::Slot;
+use super::deadline::{Due, Slot};
 use super::floor::Floor;
 use super::matching::{ms, whole_ms};
 use super::{PAUSE_RNA, Wish, wrap_up};
@@ -107,6 +107,7 @@ impl Floor {
             self.stop_ringing(now, slot);
         }
         self.engaged.insert((call, slot));
+        self.pass_over_engaged(now, call);
         self.refresh(now, slot, StateCause::Call);
     }
 
@@ -214,5 +215,10 @@ impl Floor {
     /// A call no longer occupies an agent in any way.
     fn disengage(&mut self, call: CallId, slot: Slot) {
         self.engaged.remove(&(call, slot));
+        let until = self.agents.get(slot).and_then(|agent| agent.excluded.get(&call).copied());
+        if until.is_some() {
+            self.deadlines.clear(until, Due::Exclusion(slot, call));
+            self.exclusion_over(slot, call);
+        }
     }
 }

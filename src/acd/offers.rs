@@ -185,6 +185,15 @@ impl Floor {
         self.deadlines.set(Some(until), Due::Exclusion(slot, call));
     }
 
+    /// Who has part in this call already is not offered it while he has: an agent with room for one more transfers a caller, and
+    /// has him until somebody takes him.
+    pub(super) fn pass_over_engaged(&mut self, now: Instant, call: CallId) {
+        let engaged: Vec<Slot> = self.engaged.range((call, 0)..=(call, Slot::MAX)).map(|(_, slot)| *slot).collect();
+        for slot in engaged {
+            self.exclude(now, slot, call, Duration::MAX);
+        }
+    }
+
     /// The agent may be offered this caller again.
     pub(super) fn exclusion_over(&mut self, slot: Slot, call: CallId) {
         if let Some(agent) = self.agents.get_mut(slot) {

@@ -498,3 +498,18 @@ fn an_estimate_counts_one_agent_for_each_call_he_may_have() {
     let (one, two) = (wait(1).as_secs_f64(), wait(2).as_secs_f64());
     assert!((one / two - 2.0).abs() < 1e-9, "{one} against {two}");
 }
+
+/// Transfer × room for one more: he has the caller until somebody takes him, and may not be the one.
+#[test]
+fn who_transfers_a_caller_is_not_offered_him_while_he_has_him() {
+    let mut w = able(&[("101", 2)]);
+    w.talk(1);
+    let transferred = Some(w.now);
+    let arrival = Arrival { transferred, ..Arrival::new(call(1), SUPPORT.into()) };
+    assert_eq!(offers(&w.arrives(arrival)), [], "he talks with this very caller");
+    assert_eq!(offers(&w.enqueue(2)).len(), 1, "another caller is offered, although the first one waits longer");
+    w.input(Input::Leave { call: call(2) });
+    w.talk_ended("101", 1);
+    let out: Vec<Output> = w.pass(10.0).into_iter().map(|(_, o)| o).collect();
+    assert_eq!(offers(&out).len(), 1, "after the talk and its wrap-up he may have him");
+}

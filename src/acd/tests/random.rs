@@ -520,6 +520,7 @@ impl Model {
         let Some(config) = self.config.agents.get(agent) else { return false };
         let caller = &self.callers[call];
         self.is_free(now, config, is_sure)
+            && !self.calls.has_part(agent, *call)
             && self.excluded.get(&(*call, agent.clone())).is_none_or(|until| over(*until))
             && self.pool(call, caller, config).is_some()
     }

@@ -69,6 +69,12 @@ impl Calls {
         }
     }
 
+    /// He talks in this call already.
+    pub fn has_part(&self, agent: &AgentId, call: CallId) -> bool {
+        let is_in = |of: &Of| of.talks.iter().any(|(talk, _)| *talk == call) || of.own.contains_key(&call);
+        self.of.get(agent).is_some_and(is_in)
+    }
+
     pub fn talk(&mut self, agent: &AgentId, call: CallId) {
         let of = self.of.entry(agent.clone()).or_default();
         assert!(of.talks.iter().all(|(talk, _)| *talk != call), "{agent} talks twice in {call}");

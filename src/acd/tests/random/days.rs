@@ -264,6 +264,10 @@ fn random_days_break_no_rule() {
     let seeds = seeds.end - seeds.start;
     eprintln!("{seeds} days: {sum:?}");
     // The days must have been full of life, or they prove nothing.
+    // A few days may lack what seldom happens: a broken rule is all they are played for.
+    if seeds < SEEDS {
+        return;
+    }
     let least = |each: u64| u32::try_from(each * seeds).unwrap();
     assert!(sum.offers > least(150) && sum.connects > least(50) && sum.withdrawals > least(50), "{sum:?}");
     assert!(sum.discards > least(50) && sum.left > least(50) && sum.moved > least(3), "{sum:?}");
