@@ -15,6 +15,7 @@ mod call_out;
 mod callbacks;
 mod caps;
 mod conference;
+mod edits;
 mod guards;
 mod help;
 mod hours;

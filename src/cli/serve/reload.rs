@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -84,7 +83,8 @@ impl Reloader {
         }
         let told = changes.iter().map(|change| [change.what.clone(), change.before.clone(), change.after.clone()]);
         let (told, by) = (told.collect(), edit.by);
-        driver::ask(&self.inbox, Duration::from_secs(1), move |engine, now| engine.note_edits(now, told, &by));
+        // Behind the reload in the same inbox; however busy the engine is, it is written.
+        self.inbox.ask(Box::new(move |engine, now| engine.note_edits(now, told, &by)));
         Ok(changes)
     }
 
