@@ -21,8 +21,8 @@ pub use callback::Booking;
 pub use hours::Hours;
 pub use places::{Binding, DialogSeed, Hop, OpenLeg};
 pub use words::{
-    AgentAction, AgentStateName, CallbackResult, DispatchResult, EndReason, FlowOutcome, InputResult, LegRole,
-    OfferResult, Origin, Party, Purpose, QueueOutcome, StateCause, SupervisionMode, Whom,
+    AgentAction, AgentStateName, CallbackResult, DispatchResult, EndReason, FlowFault, FlowOutcome, InputResult,
+    LegRole, OfferResult, Origin, Party, Purpose, QueueOutcome, StateCause, SupervisionMode, Whom,
 };
 
 /// Who is offline for this long begins a new shift: a pause over noon does not make him the one with fewest calls.
@@ -614,6 +614,19 @@ pub enum Kind {
         code: String,
         /// What and what to do.
         detail: String,
+    },
+    /// The caller's flow could not go on.
+    FlowFailed {
+        /// Which.
+        flow: String,
+        /// Where in it.
+        node: String,
+        /// Why.
+        cause: FlowFault,
+        /// What happened, without anything the caller pressed.
+        detail: String,
+        /// The queue that takes him over; without one he hears an apology and the call ends.
+        fallback: Option<QueueName>,
     },
     /// One side said why it hangs up (RFC 3326).
     ReasonGiven {

@@ -151,6 +151,7 @@ pub struct Metrics {
     ivr_sessions: IntCounterVec,
     ivr_visits: IntCounterVec,
     ivr_input: IntCounterVec,
+    ivr_failures: IntCounterVec,
     survey: HistogramVec,
     rtp_streams: IntGauge,
     media_overloaded: IntGauge,
@@ -353,6 +354,7 @@ impl Metrics {
             ivr_active: m.gauges("ivr_sessions_active", "Callers in a flow now", &["flow"]),
             ivr_sessions: m.counters("ivr_sessions_total", "Flows left", &["flow", "outcome"]),
             ivr_visits: m.counters("ivr_node_visits_total", "Nodes reached", &["flow", "node"]),
+            ivr_failures: m.counters("ivr_failures_total", "Flows that could not go on", &["flow", "node", "cause"]),
             ivr_input: m.counters("ivr_input_total", "Answers of callers", &["flow", "node", "result"]),
             survey: m.histogram("survey_score", "Survey answers", &["queue", "kind"], SCORE),
             rtp_streams: m.gauge("rtp_streams_active", "Legs with open media ports"),
@@ -458,6 +460,9 @@ impl Metrics {
                 if wait_ms <= service_level_ms {
                     self.queue_within.with_label_values(&[queue.as_str()]).inc();
                 }
+            }
+            Kind::FlowFailed { flow, node, cause, .. } => {
+                self.ivr_failures.with_label_values(&[flow.as_str(), node.as_str(), word(cause).as_str()]).inc();
             }
             Kind::Trouble { code, .. } => {
                 if let Some(reason @ ("denied" | "cap" | "max_call")) = code.strip_prefix("outbound_") {

@@ -40,6 +40,8 @@ pub struct CallConfig {
     pub callbacks: BTreeMap<QueueName, CallbackConfig>,
     /// The service that is asked who shall serve a queue's callers; queues that are not here ask nobody.
     pub dispatch: BTreeMap<QueueName, DispatchConfig>,
+    /// The queue that takes over callers whose flow failed.
+    pub fallback: Option<QueueName>,
     /// The boxes of queues that take messages.
     pub voicemail: BTreeMap<QueueName, VoicemailConfig>,
 }

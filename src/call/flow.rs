@@ -9,7 +9,7 @@ use super::transfer::Turn;
 use super::{Action, Call, Context, Phase, Switch};
 use crate::id::LegId;
 use crate::ivr;
-use crate::journal::{EndReason, Kind, Party, QueueOutcome};
+use crate::journal::{EndReason, FlowFault, Kind, Party, QueueOutcome};
 use crate::media;
 use crate::sip::SessionId;
 
@@ -47,14 +47,28 @@ impl Call {
                 self.run = Some(run);
                 self.follow_run(context);
             }
-            Err(error) => self.flow_failed(context, error.to_string()),
+            Err(error) => self.flow_failed(context, FlowFault::NotThere, error.to_string()),
         }
     }
 
-    fn flow_failed(&mut self, context: &Context<'_>, detail: String) {
-        self.journal(Kind::Trouble { code: "flow_failed".into(), detail });
-        self.run = None;
-        self.say_and_end(context, "sorry_error", EndReason::FlowError);
+    /// The flow cannot go on: the fallback queue takes the caller over; where there is none, or it had him already, the call
+    /// ends with an apology.
+    fn flow_failed(&mut self, context: &Context<'_>, cause: FlowFault, detail: String) {
+        let fallback = context.fallback.filter(|_| !self.fell_back).cloned();
+        let (flow, node) = match (self.run.take(), &self.route) {
+            (Some(run), _) => (run.place().0.to_owned(), run.place().1.to_owned()),
+            (None, Route::Flow(flow)) => (flow.clone(), String::new()),
+            (None, _) => (String::new(), String::new()),
+        };
+        self.journal(Kind::FlowFailed { flow, node, cause, detail, fallback: fallback.clone() });
+        match fallback {
+            Some(queue) => {
+                self.fell_back = true;
+                self.enter_queue(context, Turn::begin(context.now, queue), None);
+                self.tell(context, vec!["sorry_fallback".to_owned()]);
+            }
+            None => self.say_and_end(context, "sorry_error", EndReason::FlowError),
+        }
     }
 
     /// Does what the flow asks, until it waits for something.
@@ -91,7 +105,7 @@ impl Call {
                 }
                 ivr::Output::Journal(kind) => self.journal(kind),
                 ivr::Output::Hangup => self.end(context, Party::System, EndReason::Normal, 200),
-                ivr::Output::Failed { detail } => self.flow_failed(context, detail),
+                ivr::Output::Failed { cause, detail } => self.flow_failed(context, cause, detail),
             }
         }
     }

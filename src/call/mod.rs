@@ -306,6 +306,8 @@ pub struct Context<'a> {
     pub pauses: &'a BTreeMap<QueueName, Duration>,
     /// The boxes of queues.
     pub voicemail: &'a BTreeMap<QueueName, VoicemailConfig>,
+    /// The queue of callers whose flow failed.
+    pub fallback: Option<&'a QueueName>,
 }
 
 /// What a call is made of.
@@ -397,6 +399,8 @@ pub struct Call {
     /// What rings, waits or talks began with the flow's `transfer`: the flow wants to hear how that ends.
     in_transfer: bool,
     transfers: u32,
+    /// A flow failed and the fallback queue took the caller over.
+    fell_back: bool,
     /// Who else is in the talk: a conference.
     guests: Vec<Peer>,
     /// Who is being rung for the talk that goes on.
@@ -467,6 +471,7 @@ impl Call {
             last_agent: None,
             in_transfer: false,
             transfers: 0,
+            fell_back: false,
             guests: Vec::new(),
             invited: None,
             away: None,

@@ -133,7 +133,7 @@ fn call(languages: Vec<String>) -> CallConfig {
             number("600", NumberAction::Queue(QueueName::from("support"))),
             number("601", NumberAction::Queue(QueueName::from("vip"))),
         ],
-
+        fallback: Some(QueueName::from("support")),
         supervisors: BTreeMap::from([(supervisor.id.clone(), supervisor)]),
         public_tests: true,
         recording: BTreeMap::from(["support", "vip"].map(|queue| (QueueName::from(queue), RecordPolicy::Always))),

@@ -371,6 +371,12 @@ pub const SECTIONS: &[Section] = &[
                 "Its `*.toml` files are the flows; `prompts.toml` in it holds the words of each prompt. A folder without flows: the shipped ones, `main` and `survey`.",
             ),
             key("prompts", "folder", "`\"prompts\"`", "Recordings as `LANGUAGE/ID.wav`."),
+            key(
+                "fallback",
+                "queue",
+                "none",
+                "Takes over callers whose flow cannot go on, after an apology. Without one the apology is the end of the call.",
+            ),
         ],
         not_built: &["tts"],
     },

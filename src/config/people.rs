@@ -92,6 +92,10 @@ pub fn read(root: &[Entry], centre: &CentreConfig, flows: &BTreeSet<String>, pro
     for reader in &tables("supervisor") {
         supervisor(reader, &names, &mut people, &mut seen);
     }
+    let ivr = Reader::table(root, known("ivr"), problems);
+    if let Some(queue) = ivr.text("fallback").filter(|queue| queue_exists(&ivr, &names, queue)) {
+        people.call.fallback = Some(QueueName::from(queue.text));
+    }
     people.call.numbers = numbers::read(&tables("number"), &names);
     let known_services = services::read(&tables("service"), &mut seen);
     for reader in &queues {

@@ -54,6 +54,7 @@ pub(super) fn context<'a>(now: Instant, clock: Clock, settings: &'a Settings, wo
         address: settings.media.address,
         pauses: &settings.call.record_pauses,
         voicemail: &settings.call.voicemail,
+        fallback: settings.call.fallback.as_ref(),
     }
 }
 

@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 44] = [
+pub const OWN: [&str; 45] = [
     "position_1",
     "position_2",
     "position_3",
@@ -48,6 +48,7 @@ pub const OWN: [&str; 44] = [
     "sorry_no_agents",
     "sorry_closed",
     "sorry_error",
+    "sorry_fallback",
     "callback_booked",
     "callback_hello",
     "voicemail_greeting",

@@ -20,7 +20,7 @@ use super::flow::{Destination, Edge, Library, Node, NodeKind, Program};
 use super::value::dialled_key;
 use crate::clock::Wall;
 use crate::id::QueueName;
-use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
+use crate::journal::{FlowFault, FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
 mod http;
@@ -191,6 +191,8 @@ pub enum Output {
     Journal(Kind),
     /// The flow cannot go on: apologise, then hang up or queue the caller.
     Failed {
+        /// Why.
+        cause: FlowFault,
         /// What happened, without anything the caller pressed.
         detail: String,
     },
@@ -423,13 +425,13 @@ impl Run {
                 (since, visits + 1)
             };
             if self.visits.1 > VISITS_PER_SECOND {
-                return self.fail(format!("more than {VISITS_PER_SECOND} nodes within a second"));
+                return self.fail(FlowFault::Circle, format!("more than {VISITS_PER_SECOND} nodes within a second"));
             }
             match step {
                 Next::Node(name) => self.node = name,
                 Next::Flow(name) => {
                     let Some(program) = self.library.flows.get(&name).cloned() else {
-                        return self.fail(UnknownFlow(name).to_string());
+                        return self.fail(FlowFault::NotThere, UnknownFlow(name).to_string());
                     };
                     self.leave_flow(self.outcome);
                     self.node = program.start.name.clone();
@@ -439,7 +441,7 @@ impl Run {
             }
             let program = Arc::clone(&self.program);
             let Some(node) = program.nodes.get(&self.node) else {
-                return self.fail(format!("no node \"{}\"", self.node));
+                return self.fail(FlowFault::NotThere, format!("no node \"{}\"", self.node));
             };
             let visited = Kind::NodeVisited { flow: program.name.clone(), node: self.node.clone() };
             self.outputs.push_back(Output::Journal(visited));
@@ -451,7 +453,7 @@ impl Run {
                     self.outputs.push_back(Output::Journal(trouble));
                     match node.on.get(&Edge::Error) {
                         Some(target) => Some(Next::Node(target.name.clone())),
-                        None => return self.fail(detail),
+                        None => return self.fail(FlowFault::Expression, detail),
                     }
                 }
             };
@@ -574,7 +576,7 @@ impl Run {
         match target {
             Some(target) => Some(Next::Node(target.name.clone())),
             None => {
-                self.fail(format!("node {} has no edge \"{}\"", self.node, edge.as_str()));
+                self.fail(FlowFault::NoEdge, format!("node {} has no edge \"{}\"", self.node, edge.as_str()));
                 None
             }
         }
@@ -640,9 +642,9 @@ impl Run {
         self.state = State::Done;
     }
 
-    fn fail(&mut self, detail: String) {
+    fn fail(&mut self, cause: FlowFault, detail: String) {
         self.leave_flow(FlowOutcome::Error);
         self.state = State::Done;
-        self.outputs.push_back(Output::Failed { detail });
+        self.outputs.push_back(Output::Failed { cause, detail });
     }
 }

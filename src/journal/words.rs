@@ -68,6 +68,20 @@ pub enum FlowOutcome {
     Error,
 }
 
+/// Why a flow could not go on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowFault {
+    /// An expression could not be worked out, and its node has no `error` edge.
+    Expression,
+    /// Something happened for which the node has no edge.
+    NoEdge,
+    /// A circle that never waits.
+    Circle,
+    /// It led to a flow or node that is not there (any more).
+    NotThere,
+}
+
 /// How the ring at one agent ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -132,6 +132,7 @@ enum Event {
     Transferred { by: AgentId, to: String },
     TransferFailed { by: AgentId, to: String, sip_code: u16 },
     TakenOver { by: AgentId, agent: AgentId },
+    FlowFailed { flow: String, node: String, detail: String, fallback: Option<QueueName> },
     Trouble { code: String, detail: String },
     Restarted,
     Ended { by: Party, reason: EndReason, sip_code: u16 },
@@ -293,6 +294,7 @@ impl Story {
             Kind::Transferred { by, to, .. } => Event::Transferred { by, to },
             Kind::TransferFailed { by, to, sip_code, .. } => Event::TransferFailed { by, to, sip_code },
             Kind::TakenOver { by, agent } => Event::TakenOver { by, agent },
+            Kind::FlowFailed { flow, node, detail, fallback, .. } => Event::FlowFailed { flow, node, detail, fallback },
             Kind::Trouble { code, detail } => Event::Trouble { code, detail },
             Kind::CallEnded { by, reason, sip_code } => Event::Ended { by, reason, sip_code },
             // Not of the floor: the record has them.
@@ -419,6 +421,7 @@ impl Event {
             Self::Transferred { .. } => "transferred",
             Self::TransferFailed { .. } => "transfer_failed",
             Self::TakenOver { .. } => "taken_over",
+            Self::FlowFailed { .. } => "flow_failed",
             Self::Trouble { .. } => "trouble",
             Self::Restarted => "restarted",
             Self::Ended { .. } => "ended",

@@ -380,6 +380,12 @@ impl Tracked {
                 step(&mut self.record, at, format!("{user} did not come back ({sip_code})"));
             }
             Kind::LegQuality { leg, quality } => *self.record.quality.of(*leg) = Some(quality.into()),
+            Kind::FlowFailed { flow, node, detail, fallback, .. } => {
+                let detail = format!("flow {flow} node {node}: {detail}");
+                let then = fallback.as_ref().map_or("an apology".to_owned(), |queue| format!("queue {queue}"));
+                step(&mut self.record, at, format!("the flow failed ({detail}), then {then}"));
+                push(&mut self.record.trouble, Trouble { at, code: "flow_failed".to_owned(), detail });
+            }
             Kind::Trouble { code, detail } => {
                 push(&mut self.record.trouble, Trouble { at, code: code.clone(), detail: detail.clone() });
                 step(&mut self.record, at, format!("trouble {code}: {detail}"));

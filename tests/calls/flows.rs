@@ -1,7 +1,9 @@
 //! Callers in flows: keys, survey, transfers, missing sounds.
 
+use hatif::call::config::NumberAction;
 use hatif::call::prompts::Prompts;
-use hatif::journal::{AgentStateName, EndReason, FlowOutcome, Kind, QueueOutcome};
+use hatif::id::QueueName;
+use hatif::journal::{AgentStateName, EndReason, FlowFault, FlowOutcome, Kind, QueueOutcome};
 use hatif::media::{Clip, Command as Media};
 
 use crate::centre::*;
@@ -212,4 +214,58 @@ fn a_missing_prompt_is_a_tone_and_told_once() {
     let troubles = &centre.record(0).trouble;
     assert_eq!(troubles.len(), 1);
     assert!(troubles[0].code == "prompt_missing" && troubles[0].detail.contains("prompts/en/"), "{troubles:?}");
+}
+
+/// A flow that is not there: what every failure of a flow comes to.
+fn with_a_failing_flow(fallback: Option<&str>) -> Centre {
+    Centre::with(|settings| {
+        let number = settings.call.numbers.iter_mut().find(|number| number.pattern == "500").expect("500");
+        number.action = NumberAction::Flow("gone".to_owned());
+        settings.call.fallback = fallback.map(QueueName::from);
+    })
+}
+
+#[test]
+fn the_fallback_queue_takes_over_a_caller_whose_flow_fails() {
+    let mut centre = with_a_failing_flow(Some("support"));
+    let mut customer = centre.connect(stranger(1), "1", "500");
+    let agent = centre.rung(desk(101));
+    centre.pass(seconds(1));
+    let failed = centre.told(|kind| match kind {
+        Kind::FlowFailed { flow, cause, fallback, .. } => Some((flow.clone(), *cause, fallback.clone())),
+        _ => None,
+    });
+    assert_eq!(failed, [("gone".to_owned(), FlowFault::NotThere, Some(QueueName::from("support")))]);
+    centre.picks_up(&agent);
+    centre.pass(seconds(30));
+    centre.bye(&mut customer);
+    centre.ended(&agent);
+    centre.nothing_is_left();
+    let record = centre.record(0);
+    assert_eq!(record.end.map(|end| end.reason), Some(EndReason::Normal));
+    assert_eq!(record.trouble.iter().map(|trouble| trouble.code.as_str()).collect::<Vec<_>>(), ["flow_failed"]);
+}
+
+#[test]
+fn without_a_fallback_an_apology_is_the_end() {
+    let mut centre = with_a_failing_flow(None);
+    let customer = centre.connect(stranger(1), "1", "500");
+    centre.pass(seconds(30));
+    centre.ended(&customer);
+    centre.nothing_is_left();
+    assert_eq!(centre.record(0).end.map(|end| end.reason), Some(EndReason::FlowError));
+}
+
+#[test]
+fn a_fallback_queue_that_serves_nobody_is_the_last_station() {
+    let mut centre = Centre::with(|settings| {
+        let number = settings.call.numbers.iter_mut().find(|number| number.pattern == "500").expect("500");
+        number.action = NumberAction::Flow("gone".to_owned());
+        settings.call.fallback = Some(QueueName::from("support"));
+        settings.floor.agents.clear();
+    });
+    let customer = centre.connect(stranger(1), "1", "500");
+    centre.pass(seconds(3_600));
+    centre.ended(&customer);
+    centre.nothing_is_left();
 }

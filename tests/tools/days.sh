@@ -11,7 +11,7 @@ export PATH="$PWD/target/tools/bin:$HOME/.cargo/bin:$PATH"
 days=${1:-10000}
 bundle=100
 
-tests=$(cargo test --release --lib --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
+tests=$(cargo test --release --lib --no-run 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 export tests logs bundle days

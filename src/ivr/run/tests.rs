@@ -85,7 +85,7 @@ impl Call {
                 Output::Transfer { to } => format!("transfer {to}"),
                 Output::Hangup => "hangup".to_owned(),
                 Output::Language(language) => format!("language {language}"),
-                Output::Failed { detail } => format!("failed {detail}"),
+                Output::Failed { detail, .. } => format!("failed {detail}"),
                 Output::Journal(Kind::FlowEntered { flow, version }) => {
                     assert_eq!(version.len(), 64);
                     format!("[enter {flow}]")

@@ -142,6 +142,13 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             plain(format!("حاول {} تحويله إلى {} فلم ينجح ({}).", who(by), isolated(to), status(*sip_code)))
         }
         Event::TakenOver { by, agent } => plain(format!("تولّى {} المكالمة بدلًا من {}.", who(by), who(agent))),
+        Event::FlowFailed { flow, node, detail, fallback } => {
+            let then = match fallback {
+                Some(queue) => format!("تولّته قائمة الانتظار {}.", isolated(queue.as_str())),
+                None => "سمع اعتذارًا وانتهت المكالمة.".to_owned(),
+            };
+            plain(format!("تعطّل المسار {} عند العقدة {}: {}. {then}", isolated(flow), isolated(node), isolated(detail)))
+        }
         Event::Trouble { code, detail } => plain(format!("خلل: {} ({}).", isolated(detail), isolated(code))),
         Event::Restarted => plain("أُعيد تشغيل هاتف أثناء المكالمة.".to_owned()),
         Event::Ended { by, reason, sip_code } => {

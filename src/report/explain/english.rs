@@ -136,6 +136,13 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             plain(format!("{} tried to send him on to {}, in vain (SIP status {sip_code}).", who(by), id(to)))
         }
         Event::TakenOver { by, agent } => plain(format!("{} took the call over from {}.", who(by), who(agent))),
+        Event::FlowFailed { flow, node, detail, fallback } => {
+            let then = match fallback {
+                Some(queue) => format!("Queue {} took him over.", id(queue.as_str())),
+                None => "He heard an apology and the call ended.".to_owned(),
+            };
+            plain(format!("Flow {} failed at node {}: {}. {then}", id(flow), id(node), id(detail)))
+        }
         Event::Trouble { code, detail } => plain(format!("Trouble: {} ({}).", id(detail), id(code))),
         Event::Restarted => plain("Hatif was started anew while the call was up.".to_owned()),
         Event::Ended { by, reason, sip_code } => {
