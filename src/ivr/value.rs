@@ -24,6 +24,8 @@ pub(super) struct Reader<'a> {
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
     /// Variables declared so far.
     pub(super) vars: BTreeMap<String, Value>,
+    /// Languages the flow speaks.
+    pub(super) languages: Vec<String>,
     /// Nodes that have a fault: edges to them are not dangling.
     pub(super) broken: BTreeSet<String>,
 }
