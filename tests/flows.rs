@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -174,7 +173,7 @@ fn the_documentation_lists_every_code() {
     for (_, expected, _) in corpus() {
         codes.extend(expected.split(' ').next().and_then(|code| code.strip_prefix("ivr::")).map(str::to_owned));
     }
-    for path in sources(&root().join("src/ivr")) {
+    for path in sources(&root().join("src/ivr")).into_iter().chain([root().join("src/cli/offline.rs")]) {
         let text = read(&path);
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         for opening in ["\"ivr::", "error(", "warning(", "fault(", "whole(", "code: "] {
@@ -214,15 +213,17 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn recordings_are_judged_where_they_are_first_said() {
     let good = Sound { rate_hz: 16_000, lufs: Some(-19.0), clipped: 0 };
+    let (_, _, text) = corpus().into_iter().find(|(file, ..)| file == "sound.toml").expect("the sound one");
+    let (line, said) = text.lines().enumerate().find(|(_, line)| line.contains("\"goodbye\"")).expect("it is said");
+    let (line, column) = (line + 1, said.find("\"goodbye\"").expect("it is said") + 1);
     let judged = |sound: Sound| {
         let mut declared = declared();
         declared.sounds = [("en".to_owned(), [("goodbye".to_owned(), sound)].into())].into();
-        let (_, _, text) = corpus().into_iter().find(|(file, ..)| file == "sound.toml").expect("the sound one");
-        let (library, found) = ivr::load(&[("x.toml".to_owned(), text)], &declared);
+        let (library, found) = ivr::load(&[("x.toml".to_owned(), text.clone())], &declared);
         assert!(library.is_some() && found.iter().all(|fault| !fault.is_error()));
         found.iter().map(|f| format!("{} {}:{} {}", f.code, f.line, f.column, f.message)).collect::<Vec<_>>()
     };
-    let at = |code: &str, what: &str| vec![format!("ivr::{code} 50:19 prompt \"goodbye\" in \"en\" {what}")];
+    let at = |code: &str, what: &str| vec![format!("ivr::{code} {line}:{column} prompt \"goodbye\" in \"en\" {what}")];
     assert_eq!(judged(good), Vec::<String>::new());
     for lufs in [-23.0, -16.0] {
         assert_eq!(judged(Sound { lufs: Some(lufs), ..good }), Vec::<String>::new());
@@ -267,6 +268,64 @@ fn the_longest_path_is_told() {
     let crowded = summary(goes("a", &["n0"]) + &keyed + end);
     let longest = crowded.split("longest path ").nth(1).and_then(|rest| rest.split('+').next()).unwrap_or_default();
     assert!(longest.parse::<usize>().is_ok_and(|longest| (30..=62).contains(&longest)), "{crowded}");
+}
+
+/// However many warnings there are, an error behind them is found.
+#[test]
+fn warnings_never_hide_an_error() {
+    let mut text = "flow = 1\nname = \"x\"\nlanguages = [\"ar\"]\nstart = \"z\"\n[vars]\na = { type = \"text\", default = \"\" }\n\
+                    [node]\nz = { kind = \"hangup\" }\n"
+        .to_owned();
+    for n in 0..400 {
+        text += &format!(
+            "n{n} = {{ kind = \"collect\", say = [{{ prompt = \"x\" }}], into = \"a\", max = 4, terminator = \"5\", next = \"z\", \
+             on = {{ no_input = \"z\", invalid = \"z\" }} }}\n"
+        );
+    }
+    let (library, found) = check(&text);
+    assert!(library.is_some() && found.len() >= 100, "{}", found.len());
+    for (bad, code) in [
+        ("zz = { kind = \"goto\", node = \"zz\" }\n", "ivr::busy-loop"),
+        ("zz = { kind = \"goto\", node = \"nowhere\" }\n", "ivr::unknown-node"),
+        ("zz = { kind = \"goto\", nodes = \"z\" }\n", "ivr::unknown-key"),
+    ] {
+        let (library, found) = check(&(text.clone() + bad));
+        assert!(library.is_none() && found.iter().any(|fault| fault.code == code), "{code}");
+    }
+}
+
+/// Twice the nodes, twice the work, circles and warnings included; CPU time of this thread, the best of five.
+#[test]
+fn the_check_grows_with_the_flow_and_no_faster() {
+    let flow = |nodes: usize| {
+        let mut text = "flow = 1\nname = \"x\"\nlanguages = [\"ar\"]\nstart = \"n0\"\n[node]\n".to_owned();
+        for n in 0..nodes {
+            // Long chains of nodes that do not wait, the last of them back to the first: one circle of half of all nodes.
+            let next = if n + 1 == nodes / 2 { 0 } else { (n + 1) % nodes };
+            text += &format!("n{n} = {{ kind = \"goto\", node = \"n{next}\" }}\n");
+        }
+        text
+    };
+    let spent = |nodes: usize| {
+        let text = flow(nodes);
+        let now = || {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+            time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+        };
+        let once = || {
+            let begin = now();
+            let (library, found) = check(&text);
+            assert!(
+                library.is_none()
+                    && found.iter().any(|fault| fault.code == "ivr::busy-loop" || fault.code == "ivr::never-ends")
+            );
+            now() - begin
+        };
+        (0..5).map(|_| once()).fold(f64::MAX, f64::min)
+    };
+    let (small, large) = (spent(120), spent(960));
+    // Eight times the nodes: 64 times the work would be quadratic.
+    assert!(large < small * 24.0, "120 nodes {small} s, 960 nodes {large} s");
 }
 
 /// A flow with everything of the format that the shipped ones do not have.

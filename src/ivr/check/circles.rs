@@ -70,7 +70,7 @@ impl Checker<'_> {
     /// Reports each circle once, at its node that is written first.
     pub(super) fn busy_loops(&mut self) {
         let mut ways = Ways::new(self.ways(true));
-        while self.diagnostics.len() < FAULTS {
+        for _ in 0..FAULTS {
             let Some(path) = ways.circle() else { return };
             let Some(place) = path.iter().copied().min_by_key(|place| self.written_at(*place)) else { return };
             let mut names = String::new();

@@ -20,7 +20,8 @@ const RETURN: &str = "return";
 
 impl Reader<'_> {
     fn warning(&mut self, code: &str, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        if self.diagnostics.len() < FAULTS {
+        // Half of the room is kept for errors: warnings must not hide them.
+        if self.diagnostics.len() < FAULTS / 2 {
             let found = Diagnostic::warning(format!("ivr::{code}"), self.file, self.text, span, message).help(help);
             self.diagnostics.push(found);
         }
