@@ -541,6 +541,7 @@ impl Schema {
                     true
                 }
                 "anyOf" => items().iter().any(|rule| self.fits(rule, instance)),
+                "not" => !self.fits(rule, instance),
                 "oneOf" => items().iter().filter(|rule| self.fits(rule, instance)).count() == 1,
                 "if" => {
                     if self.fits(rule, instance) {

@@ -84,8 +84,8 @@ pub fn load(files: &[(String, String)], declared: &Declared) -> (Option<Library>
     // A missing edge would make ways look endless that are not: shapes are judged when all edges are there.
     if !checker.diagnostics.iter().any(Diagnostic::is_error) {
         checker.unreachable();
-        checker.never_ending();
-        checker.busy_loops();
+        let in_circles = checker.busy_loops();
+        checker.never_ending(&in_circles);
     }
     let mut diagnostics = checker.diagnostics;
     let order: BTreeMap<&str, usize> = files.iter().enumerate().map(|(at, (file, _))| (file.as_str(), at)).collect();
@@ -220,8 +220,8 @@ impl<'a> Checker<'a> {
         self.diagnostics.push(found.help(Some(help)));
     }
 
-    /// From every node a way leads to the end of the call.
-    fn never_ending(&mut self) {
+    /// From every node a way leads to the end of the call. Flows with circles that never wait are told of these first.
+    fn never_ending(&mut self, in_circles: &BTreeSet<&str>) {
         let ways = self.ways(false);
         let mut back: BTreeMap<Place<'_>, Vec<Place<'_>>> = BTreeMap::new();
         for (from, targets) in &ways {
@@ -237,7 +237,7 @@ impl<'a> Checker<'a> {
                 next.extend(back.get(&place).into_iter().flatten());
             }
         }
-        for flow in self.flows.values() {
+        for flow in self.flows.values().filter(|flow| !in_circles.contains(flow.name.as_str())) {
             let endless = flow.nodes.iter().filter(|(name, _)| !ending.contains(&(flow.name.as_str(), name.as_str())));
             if let Some((name, _)) = endless.min_by_key(|(_, node)| node.span.start) {
                 let message = format!("from node {name} no way leads to the end of the call");

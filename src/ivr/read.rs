@@ -236,6 +236,7 @@ impl Reader<'_> {
         let Some(table) = self.table(value) else { return nodes };
         if table.entries.len() > NODES {
             self.error("too-large", value.span(), format!("a flow has at most {NODES} nodes"), None);
+            self.broken.extend(table.entries.iter().map(|entry| entry.key.to_owned()));
             return nodes;
         }
         for entry in &table.entries {

@@ -6,10 +6,11 @@ mod kinds;
 
 use serde_json::{Map, Value, json};
 
-use super::expr::{EXPRESSION_BYTES, Type};
+use super::expr::{EXPRESSION_BYTES, Type, reserved_names};
 use super::flow::Edge;
 use super::prompts::PROMPT_CHARS;
 use super::read::NODES;
+use super::value::CEL_WORDS;
 use kinds::{DEFAULTS, KINDS, Key, Kind, Shape};
 
 /// Keys of a telephone as a class of a pattern; digits may be Arabic or Persian.
@@ -255,8 +256,11 @@ fn noun() -> Value {
     } })
 }
 
+/// A table whose keys are variables: no words of CEL, no names of ours.
 fn by_name(does: &str, of: Value) -> Value {
-    json!({ "description": does, "type": "object", "propertyNames": reference("identifier"), "additionalProperties": of })
+    let taken: Vec<&str> = reserved_names().chain(CEL_WORDS).collect();
+    json!({ "description": does, "type": "object", "additionalProperties": of,
+        "propertyNames": { "$ref": "#/$defs/identifier", "not": { "enum": taken } } })
 }
 
 fn texts() -> Value {

@@ -3,7 +3,7 @@
 //! What has no way out is in no circle; when it is gone, every place that is left leads into one. Each place is taken
 //! away once, so the work grows with the number of ways.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Checker, FAULTS, Place};
@@ -66,13 +66,14 @@ impl<'a> Ways<'a> {
     }
 }
 
-impl Checker<'_> {
-    /// Reports each circle once, at its node that is written first.
-    pub(super) fn busy_loops(&mut self) {
+impl<'a> Checker<'a> {
+    /// Reports each circle once, at its node that is written first; returns the flows that have one.
+    pub(super) fn busy_loops(&mut self) -> BTreeSet<&'a str> {
         let mut ways = Ways::new(self.ways(true));
+        let mut flows = BTreeSet::new();
         for _ in 0..FAULTS {
-            let Some(path) = ways.circle() else { return };
-            let Some(place) = path.iter().copied().min_by_key(|place| self.written_at(*place)) else { return };
+            let Some(path) = ways.circle() else { break };
+            let Some(place) = path.iter().copied().min_by_key(|place| self.written_at(*place)) else { break };
             let mut names = String::new();
             let begin = path.iter().position(|other| *other == place).unwrap_or(0);
             for (_, name) in path.iter().cycle().skip(begin).take(path.len()) {
@@ -80,8 +81,10 @@ impl Checker<'_> {
             }
             let message = format!("{names}{} is a circle that never waits for the caller", place.1);
             self.report("ivr::busy-loop", place, message, "let it pass a play, menu or collect node");
+            flows.extend(path.iter().map(|(flow, _)| *flow));
             ways.take_away(path);
         }
+        flows
     }
 
     fn written_at<'p>(&self, place: Place<'p>) -> (&'p str, usize) {
