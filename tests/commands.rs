@@ -120,7 +120,8 @@ fn recordings_are_measured_and_editors_are_told() {
     let last = strict.stderr.lines().last().unwrap_or_default();
     assert_eq!(last, format!("0 errors, {} warnings", found.len()), "{strict:?}");
     let schema = run(&["ivr", "schema"], &[]);
-    assert_eq!(schema.stdout, fs::read_to_string(root().join("ivr-scripts/flow.schema.json")).expect("the schema"));
+    let committed = fs::read_to_string(root().join("ivr-scripts/flow.schema.json")).expect("the schema");
+    assert!(schema.code == Some(0) && schema.stdout == committed, "what is printed is what is committed");
     let _ = fs::remove_dir_all(folder);
 }
 

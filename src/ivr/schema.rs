@@ -135,8 +135,9 @@ fn object(does: &str, keys: &[Key], edges: Option<&[Edge]>) -> Value {
         properties.insert("on".to_owned(), on);
     }
     let required: Vec<&str> = keys.iter().filter(|key| key.is_required).map(|key| key.name).collect();
-    json!({ "description": does, "type": "object", "properties": properties, "required": required,
-        "additionalProperties": false })
+    let table =
+        json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
+    described(does, table)
 }
 
 fn shape(shape: Shape) -> Value {
@@ -156,6 +157,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Say => reference("say"),
         Shape::Keys => json!({ "type": "object", "minProperties": 1,
             "propertyNames": { "pattern": format!("^{DIALLED}$") }, "additionalProperties": name() }),
+        Shape::Dialled => json!({ "type": "string", "pattern": format!("^{DIALLED}$") }),
         Shape::Terminator => json!({ "type": "string", "pattern": format!("^({DIALLED})?$") }),
         Shape::Range => json!({ "type": "array", "minItems": 2, "maxItems": 2,
             "items": { "type": "integer", "minimum": 0, "maximum": u32::MAX } }),
@@ -169,22 +171,18 @@ fn shape(shape: Shape) -> Value {
         Shape::Relax => {
             let after = required("after", Shape::Duration, "From the beginning of the wait.");
             let skills = required("skills", Shape::Templates, "What is asked from then on.");
-            json!({ "type": "array", "items": object("", &[after, skills], None) })
+            json!({ "type": "array", "minItems": 1, "items": object("", &[after, skills], None) })
         }
         Shape::OfferCallback => {
-            let every = optional("every", Shape::Duration, "How often it is offered.");
-            let key = required("key", Shape::Terminator, "The key that takes the offer.");
-            object("", &[Key { is_required: false, ..when() }, every, key, next("Where the key leads.")], None)
+            let every = required("every", Shape::Duration, "How often it is offered: 10s to 1h.");
+            let key = required("key", Shape::Dialled, "The key that takes the offer.");
+            object("", &[when(), every, key, next("Where the key leads.")], None)
         }
     }
 }
 
 const fn required(name: &'static str, shape: Shape, does: &'static str) -> Key {
     Key { name, shape, is_required: true, does }
-}
-
-const fn optional(name: &'static str, shape: Shape, does: &'static str) -> Key {
-    Key { name, shape, is_required: false, does }
 }
 
 const fn when() -> Key {

@@ -41,6 +41,8 @@ pub(super) enum Shape {
     Say,
     /// Telephone keys to nodes.
     Keys,
+    /// A telephone key.
+    Dialled,
     /// A telephone key, or nothing.
     Terminator,
     /// The least and the greatest number.
@@ -81,7 +83,7 @@ pub(super) const DEFAULTS: [Key; 6] = [TIMEOUT, INTER_DIGIT, MAX_WAIT, TRIES, BA
 
 /// All kinds.
 pub(super) const KINDS: [Kind; 16] = [
-    Kind { name: "play", does: "Says something.", keys: &[SAY, BARGE_IN, NEXT], edges: &[] },
+    Kind { name: "play", does: "Says something.", keys: &[SAY, BARGE_IN, NEXT], edges: &[Edge::Error] },
     Kind {
         name: "menu",
         does: "Asks for one key.",
@@ -96,7 +98,7 @@ pub(super) const KINDS: [Kind; 16] = [
             BARGE_IN,
             TYPE_AHEAD,
         ],
-        edges: &[Edge::NoInput, Edge::Invalid],
+        edges: &[Edge::NoInput, Edge::Invalid, Edge::Error],
     },
     Kind {
         name: "collect",
@@ -120,7 +122,7 @@ pub(super) const KINDS: [Kind; 16] = [
             BARGE_IN,
             TYPE_AHEAD,
         ],
-        edges: &[Edge::NoInput, Edge::Invalid],
+        edges: &[Edge::NoInput, Edge::Invalid, Edge::Error],
     },
     Kind {
         name: "set",
