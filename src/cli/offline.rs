@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Failure, prompts};
+use super::{Failure, flow_files, prompts, versions};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::ivr::{self, Declared, Library};
@@ -31,6 +31,8 @@ pub enum Ivr {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Live(versions::Versions),
 }
 
 /// Reads a configuration file and the environment.
@@ -49,23 +51,14 @@ pub fn environment() -> Vec<(String, String)> {
 
 /// Reads and checks the flows of a configuration: its folder, or what comes with the program when there is none.
 pub fn read_flows(config: &Config) -> (Option<Library>, Vec<Diagnostic>) {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&config.flows_dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "toml") && !path.ends_with("prompts.toml"))
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        let shipped = ivr::SHIPPED_FLOWS.map(|(path, text)| (path.to_owned(), text.to_owned()));
-        return ivr::load(&shipped, &declared(config, prompts::SHIPPED.to_owned(), false));
+    match flow_files::read(config) {
+        Ok(texts) => flow_files::check(config, &texts, &config.flows_dir),
+        Err(unreadable) => (None, unreadable),
     }
-    let manifest = std::fs::read_to_string(config.flows_dir.join("prompts.toml")).unwrap_or_default();
-    check_files(&files, &declared(config, manifest, true))
 }
 
-fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
+/// What the flows of a configuration may name.
+pub(super) fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let languages = config.centre.languages.clone();
     let prompts = with_prompts.then(|| prompts::ids(&config.prompts_dir, &languages));
     // A folder without any prompt is not made yet: the stand-in says so at run time.
@@ -136,7 +129,10 @@ fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure>
 
 /// `hatif ivr check`.
 pub fn ivr(what: &Ivr) -> Result<(), Failure> {
-    let Ivr::Check { files, config, strict, json } = what;
+    let (files, config, strict, json) = match what {
+        Ivr::Check { files, config, strict, json } => (files, config, strict, json),
+        Ivr::Live(what) => return versions::run(what),
+    };
     let named = config.clone().or_else(|| Path::new("hatif.toml").exists().then(|| PathBuf::from("hatif.toml")));
     let config = match named {
         Some(path) => match read_config(&[path]) {
@@ -147,10 +143,7 @@ pub fn ivr(what: &Ivr) -> Result<(), Failure> {
     };
     let (library, found) = match files.is_empty() {
         true => read_flows(&config),
-        false => {
-            let manifest = std::fs::read_to_string(config.flows_dir.join("prompts.toml")).unwrap_or_default();
-            check_files(files, &declared(&config, manifest, true))
-        }
+        false => check_files(files, &declared(&config, flow_files::manifest(&config), true)),
     };
     report(&found, *strict, *json)?;
     if let (Some(library), false) = (library, *json) {
