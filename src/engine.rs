@@ -176,6 +176,10 @@ pub enum Command {
     },
     /// Take a new configuration, whole; addresses and ports stay as they are.
     Reload(Box<Settings>),
+    /// New callers walk through these flows; who is in one goes on in his own.
+    Flows(Arc<ivr::Library>),
+    /// New plays have these sounds.
+    Prompts(Arc<Prompts>),
     /// Take no new calls; [`Output::Drained`] comes when the last one is over.
     Drain,
     /// End a call.
@@ -737,6 +741,8 @@ impl Engine {
                 self.tell_trunks(now);
                 self.seek_callbacks(now);
             }
+            Command::Flows(flows) => self.settings.flows = flows,
+            Command::Prompts(prompts) => self.settings.prompts = prompts,
             Command::Drain => {
                 self.draining = true;
                 self.seek_callbacks(now);

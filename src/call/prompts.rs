@@ -19,6 +19,12 @@ pub struct Prompts {
     beep: Arc<Clip>,
 }
 
+impl std::fmt::Debug for Prompts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prompts(…)")
+    }
+}
+
 impl Prompts {
     /// Takes the recorded clips, `language → id → clip`, and the hold music (8 kHz, looped).
     pub fn new(clips: BTreeMap<String, BTreeMap<String, Arc<Clip>>>, music: Clip) -> Self {

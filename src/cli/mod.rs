@@ -12,6 +12,7 @@ mod client;
 mod edits;
 mod erlang;
 mod explain;
+mod flow_files;
 mod live;
 mod offline;
 mod preview;
@@ -21,6 +22,7 @@ mod say;
 mod serve;
 mod trace;
 mod twin;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Failure, prompts};
+use super::{Failure, flow_files, prompts, versions};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::ivr::{self, Declared, Library, Sounds};
@@ -33,6 +33,8 @@ pub enum Ivr {
     },
     /// Print the JSON Schema of flow files, for editors.
     Schema,
+    #[command(flatten)]
+    Live(versions::Versions),
 }
 
 /// Reads a configuration file and the environment.
@@ -56,20 +58,10 @@ pub fn read_flows(config: &Config) -> (Option<Library>, Vec<Diagnostic>) {
 
 /// As [`read_flows`], with what was measured in recordings.
 fn flows_of(config: &Config, sounds: Sounds) -> (Option<Library>, Vec<Diagnostic>) {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&config.flows_dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "toml") && !path.ends_with("prompts.toml"))
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        let shipped = ivr::SHIPPED_FLOWS.map(|(path, text)| (path.to_owned(), text.to_owned()));
-        return ivr::load(&shipped, &declared(config, prompts::SHIPPED.to_owned(), false));
+    match flow_files::read(config) {
+        Ok(texts) => flow_files::check(config, &texts, &config.flows_dir, sounds),
+        Err(unreadable) => (None, unreadable),
     }
-    let manifest = std::fs::read_to_string(config.flows_dir.join("prompts.toml")).unwrap_or_default();
-    check_files(&files, &Declared { sounds, ..declared(config, manifest, true) })
 }
 
 /// Measures the recordings; those that cannot be read are faults.
@@ -79,7 +71,8 @@ fn measured(config: &Config) -> (Sounds, Vec<Diagnostic>) {
     (sounds, unreadable.iter().map(fault).collect())
 }
 
-fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
+/// What the flows of a configuration may name.
+pub(super) fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let languages = config.centre.languages.clone();
     let prompts = with_prompts.then(|| prompts::ids(&config.prompts_dir, &languages));
     // A folder without any prompt is not made yet: the stand-in says so at run time.
@@ -174,6 +167,7 @@ pub fn ivr(what: &Ivr) -> Result<(), Failure> {
             say!("{}", ivr::schema::text().trim_end());
             return Ok(());
         }
+        Ivr::Live(what) => return versions::run(what),
     };
     let named = config.clone().or_else(|| Path::new("hatif.toml").exists().then(|| PathBuf::from("hatif.toml")));
     let config = match named {
@@ -186,10 +180,7 @@ pub fn ivr(what: &Ivr) -> Result<(), Failure> {
     let (sounds, unreadable) = measured(&config);
     let (library, mut found) = match files.is_empty() {
         true => flows_of(&config, sounds),
-        false => {
-            let manifest = std::fs::read_to_string(config.flows_dir.join("prompts.toml")).unwrap_or_default();
-            check_files(files, &Declared { sounds, ..declared(&config, manifest, true) })
-        }
+        false => check_files(files, &Declared { sounds, ..declared(&config, flow_files::manifest(&config), true) }),
     };
     found.extend(unreadable);
     report(&found, *strict, *json)?;

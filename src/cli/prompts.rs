@@ -1,5 +1,10 @@
 //! Prompts: reading the recorded ones, and making spoken stand-ins with espeak-ng for tests and the demo.
 
+pub(super) mod import;
+mod report;
+mod script;
+pub(super) mod shelf;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,11 +38,20 @@ pub enum Prompts {
         #[arg(long)]
         manifest: Option<PathBuf>,
     },
+    /// What a speaker is to read, as a list.
+    Script(script::Options),
+    /// Take a speaker's recordings: cut their silence, bring them to one level, check and store them.
+    Import(import::Options),
+    /// What is recorded, missing or not used in each language, and how loud it is.
+    Report(report::Options),
 }
 
 /// Runs `hatif prompts …`.
 pub fn run(what: &Prompts) -> Result<(), Failure> {
     match what {
+        Prompts::Script(options) => script::run(options),
+        Prompts::Import(options) => import::run(options),
+        Prompts::Report(options) => report::run(options),
         Prompts::Make { dir, manifest } => {
             let (name, text) = match manifest {
                 Some(path) => {
@@ -179,8 +193,8 @@ fn sound(path: &Path) -> Result<Sound, String> {
                 .count()
         })
         .sum();
-    let mono: Vec<f64> = mono(&all, channels).iter().map(|sample| sample / 32_768.0).collect();
-    Ok(Sound { rate_hz: spec.sample_rate, lufs: loudness::integrated(&mono, spec.sample_rate), clipped })
+    let mono: Vec<f32> = mono(&all, channels).iter().map(|sample| (sample / 32_768.0) as f32).collect();
+    Ok(Sound { rate_hz: spec.sample_rate, lufs: loudness::loudness(&mono, spec.sample_rate), clipped })
 }
 
 /// One WAV file as 8 kHz mono samples.

@@ -2,8 +2,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it reads the clock and opens the listeners")]
 
+mod flows;
 mod reload;
+mod sounds;
 mod sources;
+mod versions;
 
 use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
@@ -39,6 +42,7 @@ use crate::storage::recordings::{self, Recorder};
 use crate::storage::records::Records;
 use crate::storage::{self, DataDirLock};
 
+use flows::{Chosen, Flows, Moment};
 use reload::{Reloader, lay_edits};
 use sources::Sources;
 
@@ -191,15 +195,12 @@ fn wall_now() -> Wall {
     Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// The settings of the engine from a configuration: flows checked, prompts read.
+/// The settings of the engine from a configuration and checked flows: prompts are read.
 ///
 /// Returns what is to be looked at beside them.
-fn settings(config: &Config) -> Result<(Settings, Vec<String>), Vec<String>> {
-    let (flows, found) = offline::read_flows(config);
-    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    let Some(flows) = flows else { return Err(found) };
+fn settings(config: &Config, flows: &Chosen) -> (Settings, Vec<String>) {
     let (sounds, faults) = prompts::read(&config.prompts_dir, &config.centre.languages, &config.call.music);
-    let mut notes = found;
+    let mut notes = flows.notes.clone();
     notes.extend(faults);
     if sounds.is_empty() {
         let dir = config.prompts_dir.display();
@@ -213,10 +214,10 @@ fn settings(config: &Config) -> Result<(Settings, Vec<String>), Vec<String>> {
         floor: config.floor.clone(),
         call: config.call.clone(),
         utc_offset_minutes: 0,
-        flows: Arc::new(flows),
+        flows: Arc::clone(&flows.library),
         prompts: Arc::new(sounds),
     };
-    Ok((settings, notes))
+    (settings, notes)
 }
 
 async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Result<Node, Failure> {
@@ -225,7 +226,9 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         make_demo_prompts(&config);
     }
     let (udp, tcp) = bind_sip(&mut config)?;
-    let (mut settings, notes) = settings(&config).map_err(|faults| Failure::new(3, faults.join("\n")))?;
+    let flows = Flows::new(&config.data_dir);
+    let chosen = flows.choose(&config, Moment::Start).map_err(|faults| Failure::new(3, faults.join("\n")))?;
+    let (mut settings, notes) = settings(&config, &chosen);
     for note in notes {
         tracing::warn!("{note}");
     }
@@ -294,8 +297,11 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         services,
         level,
         outcome: Arc::clone(&readings.reload),
+        flows,
         editing: Mutex::default(),
+        reloading: Mutex::default(),
     });
+    reload.put_in_force(&chosen, "start", "", None);
     let shared = Arc::new(Shared {
         inbox: inbox.clone(),
         present,
@@ -316,6 +322,8 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
             let reload = Arc::clone(&reload);
             Box::new(move || reload.edits())
         },
+        flows: Arc::<Reloader>::clone(&reload),
+        prompts: Arc::<Reloader>::clone(&reload),
         reload: Box::new(move || reload.reload()),
         ready: Arc::new(AtomicBool::new(true)),
         wall: Box::new(move || clock.wall(Instant::now())),

@@ -102,5 +102,8 @@ pub async fn list(State(app): State<App>) -> Answer<Json<Value>> {
     let edits = Edits::parse(&text).map_err(Problem::unavailable)?;
     let items =
         edits.iter().map(|(kind, name, key, value)| json!({ "kind": kind, "name": name, "key": key, "value": value }));
-    Ok(Json(json!({ "items": items.collect::<Vec<_>>() })))
+    // Flows that are not those of the files are an edit too.
+    let version =
+        app.flows.pinned().map(|version| json!({ "kind": "ivr", "name": "", "key": "version", "value": version }));
+    Ok(Json(json!({ "items": items.chain(version).collect::<Vec<_>>() })))
 }

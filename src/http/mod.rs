@@ -12,8 +12,10 @@ mod callbacks;
 mod conference;
 pub use api::random_word;
 pub mod edits;
+pub mod flows;
 mod preview;
 mod problem;
+pub mod prompts;
 mod recordings;
 mod sip;
 mod supervise;
@@ -123,6 +125,10 @@ pub struct Shared {
     pub edit: Box<dyn Fn(Edit) -> Result<Vec<Change>, EditFault> + Send + Sync>,
     /// What is edited, as text.
     pub edits: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// The flows in force and those that were.
+    pub flows: Arc<dyn flows::Flows>,
+    /// What callers hear.
+    pub prompts: Arc<dyn prompts::Prompts>,
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Reloaded + Send + Sync>,
     /// The key that `serve --dev` prints.
@@ -226,6 +232,8 @@ fn routes() -> Router<App> {
         .route("/api/v1/recordings/{id}", get(recordings::one))
         .route("/api/v1/recordings/{id}/audio", get(recordings::audio))
         .route("/api/v1/recordings/{id}/sidecar", get(recordings::sidecar))
+        .merge(flows::routes())
+        .merge(prompts::routes())
         .route("/api/v1/keys", get(api::keys).post(api::add_key))
         .route("/api/v1/keys/{id}", delete(api::revoke_key))
         .route("/api/v1/admin/reload", post(api::reload))

@@ -81,6 +81,17 @@ impl Program {
         used
     }
 
+    /// Where each prompt is said: its id, and all nodes that say it, as `flow.node`.
+    pub fn places(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (name, node) in &self.nodes {
+            for say in node.says() {
+                places.entry(say.prompt.clone()).or_default().insert(format!("{}.{name}", self.name));
+            }
+        }
+        places
+    }
+
     /// Names of the flows this one can go on to.
     pub fn sub_flows(&self) -> BTreeSet<&str> {
         let ways = self.nodes.values().flat_map(Node::ways);

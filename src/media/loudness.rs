@@ -1,175 +1,203 @@
-//! How loud a recording is: ITU-R BS.1770-5, integrated loudness of one channel.
+//! How loud sound is to the ear, and how high its true peak is: ITU-R BS.1770-5.
 //!
 //! ```text
-//! samples ──> shelf (+4 dB above 2 kHz) ──> high pass (38 Hz) ──> power of blocks of 400 ms, a new one every 100 ms
-//!         ──> blocks over −70 LUFS ──> of these, blocks over their mean − 10 LU ──> their mean
+//!   samples -> K-weighting (a shelf for the head, a high-pass) -> blocks of 400 ms every 100 ms -> gates -> LUFS
 //! ```
 //!
-//! The standard lists its two filters for 48 kHz; here they are made anew for any rate from the analogue filters
-//! behind them, and are the listed ones at 48 kHz.
+//! One channel only: what callers hear is mono. Pure; the filters are made for any rate.
 
-/// Least rate that is measured, in Hz: the shelf must lie below half of it.
-pub const RATE_LEAST: u32 = 4_000;
-/// Blocks quieter than this, in LUFS, are silence (BS.1770-5, annex 1).
-const SILENCE: f64 = -70.0;
-/// Blocks quieter than the mean by this, in LU, are pauses.
-const PAUSE: f64 = -10.0;
-/// Of the standard: makes a 997 Hz sine at full scale read −3.01.
+/// Length of a block.
+const BLOCK_MS: usize = 400;
+/// From one block to the next.
+const HOP_MS: usize = 100;
+/// Quieter blocks are silence.
+const ABSOLUTE_GATE: f64 = -70.0;
+/// Blocks so far below all that is not silence do not count.
+const RELATIVE_GATE: f64 = -10.0;
+/// Between the power of the weighted signal and LUFS.
 const OFFSET: f64 = -0.691;
-/// Steps of 100 ms in a block.
-const STEPS: usize = 4;
+/// Points looked at for each sample in search of the true peak.
+const PHASES: usize = 4;
+/// Samples to each side that shape such a point.
+const REACH: usize = 12;
 
-/// Integrated loudness in LUFS of one channel at `rate_hz`; full scale is ±1.
+/// The integrated loudness of mono samples (full scale = 1.0) in LUFS.
 ///
-/// A recording shorter than a block of 400 ms is measured as one block of its own length.
-///
-/// Returns `None` when it is silent from beginning to end, or recorded below [`RATE_LEAST`].
-pub fn integrated(samples: &[f64], rate_hz: u32) -> Option<f64> {
-    if rate_hz < RATE_LEAST || samples.is_empty() {
+/// `rate` is in Hz. `None` when all is silence (below −70 LUFS), or there is nothing. Sound shorter than a block of 400 ms,
+/// as a single spoken word, is judged as one block of its own length: the standard says nothing of it.
+pub fn loudness(samples: &[f32], rate: u32) -> Option<f64> {
+    if samples.is_empty() || rate == 0 {
         return None;
     }
-    let (mut shelf, mut high_pass) = (shelf(f64::from(rate_hz)), high_pass(f64::from(rate_hz)));
-    let step = (rate_hz / 10) as usize;
-    let mut weighted = |sample: &f64| high_pass.filter(shelf.filter(*sample)).powi(2);
-    let steps: Vec<f64> = samples
-        .chunks(step)
-        .filter(|chunk| chunk.len() == step || samples.len() < step * STEPS)
-        .map(|chunk| chunk.iter().map(&mut weighted).sum())
+    let weighted = weighted(samples, f64::from(rate));
+    let rate = rate as usize;
+    let (block, hop) = ((rate * BLOCK_MS / 1_000).clamp(1, weighted.len()), (rate * HOP_MS / 1_000).max(1));
+    let powers: Vec<f64> = (0..)
+        .map_while(|n: usize| weighted.get(n * hop..n * hop + block))
+        .map(|piece| piece.iter().map(|s| s * s).sum::<f64>() / block as f64)
         .collect();
-    let blocks: Vec<f64> = match steps.len() {
-        _ if samples.len() < step * STEPS => vec![steps.iter().sum::<f64>() / samples.len() as f64],
-        _ => steps.windows(STEPS).map(|block| block.iter().sum::<f64>() / (step * STEPS) as f64).collect(),
+    let loud = gated(&powers, ABSOLUTE_GATE)?;
+    gated(&powers, level(loud) + RELATIVE_GATE).map(level)
+}
+
+/// The highest point of the sound between samples too, in dB below full scale (dBTP); `−∞` for silence.
+pub fn peak(samples: &[f32]) -> f64 {
+    20.0 * envelope(samples).into_iter().fold(0.0, f64::max).log10()
+}
+
+/// For each sample the highest point from halfway after the one before to halfway before the next, without sign.
+pub fn envelope(samples: &[f32]) -> Vec<f64> {
+    let taps: Vec<Vec<f64>> = (1..PHASES).map(|phase| between(phase as f64 / PHASES as f64)).collect();
+    let highest = |at: usize| {
+        let own = samples.get(at).map_or(0.0, |s| f64::from(*s).abs());
+        // Points after this sample up to the half, and after the one before it from the half on.
+        let points = (1..PHASES).map(|phase| (phase, if 2 * phase <= PHASES { Some(at) } else { at.checked_sub(1) }));
+        let heights = points.filter_map(|(phase, base)| Some(point(samples, base?, taps.get(phase - 1)?).abs()));
+        heights.fold(own, f64::max)
     };
-    let audible = mean_over(&blocks, SILENCE)?;
-    mean_over(&blocks, lufs(audible) + PAUSE).map(lufs)
+    (0..samples.len()).map(highest).collect()
 }
 
-/// Mean power of the blocks that are louder than `gate`.
-fn mean_over(blocks: &[f64], gate: f64) -> Option<f64> {
-    let (mut sum, mut count) = (0.0, 0_u32);
-    for power in blocks.iter().filter(|power| lufs(**power) > gate) {
-        sum += power;
-        count += 1;
-    }
-    (count > 0).then(|| sum / f64::from(count))
+/// The value at a place after sample `base`.
+fn point(samples: &[f32], base: usize, taps: &[f64]) -> f64 {
+    let sample = |tap: usize| (base + tap + 1).checked_sub(REACH).and_then(|at| samples.get(at));
+    taps.iter().enumerate().map(|(tap, weight)| weight * sample(tap).map_or(0.0, |s| f64::from(*s))).sum()
 }
 
-fn lufs(power: f64) -> f64 {
+/// The weights of `2 · REACH` samples around a point `part` of the way from one to the next: a windowed sinc.
+fn between(part: f64) -> Vec<f64> {
+    let weight = |tap: usize| {
+        let x = tap as f64 - (REACH as f64 - 1.0) - part;
+        let sinc = (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x);
+        sinc * (0.5 + 0.5 * (std::f64::consts::PI * x / (REACH as f64 + 0.5)).cos())
+    };
+    (0..2 * REACH).map(weight).collect()
+}
+
+/// The mean power of those above a level; `None` when there are none.
+fn gated(powers: &[f64], gate: f64) -> Option<f64> {
+    let loud: Vec<f64> = powers.iter().copied().filter(|power| level(*power) > gate).collect();
+    (!loud.is_empty()).then(|| loud.iter().sum::<f64>() / loud.len() as f64)
+}
+
+fn level(power: f64) -> f64 {
     OFFSET + 10.0 * power.log10()
+}
+
+/// The signal as the ear weighs it: BS.1770 annex 1, with the analogue prototype of its two filters.
+fn weighted(samples: &[f32], rate: f64) -> Vec<f64> {
+    let (shelf, high_pass) = (shelf(rate), high_pass(rate));
+    let mut states = [[0.0; 2]; 2];
+    let through = |sample: &f32| {
+        [&shelf, &high_pass]
+            .into_iter()
+            .zip(&mut states)
+            .fold(f64::from(*sample), |x, (filter, state)| filter.step(x, state))
+    };
+    samples.iter().map(through).collect()
 }
 
 /// A filter of second order.
 struct Biquad {
     b: [f64; 3],
     a: [f64; 2],
-    state: [f64; 2],
 }
 
 impl Biquad {
-    fn filter(&mut self, input: f64) -> f64 {
-        let ([b0, b1, b2], [a1, a2], [one, two]) = (self.b, self.a, self.state);
-        let output = b0 * input + one;
-        self.state = [b1 * input - a1 * output + two, b2 * input - a2 * output];
-        output
+    /// One sample, in transposed direct form II.
+    fn step(&self, x: f64, [first, second]: &mut [f64; 2]) -> f64 {
+        let ([b0, b1, b2], [a1, a2]) = (self.b, self.a);
+        let y = b0 * x + *first;
+        *first = b1 * x - a1 * y + *second;
+        *second = b2 * x - a2 * y;
+        y
     }
 }
 
-/// Stage 1: what the head does to sound.
-fn shelf(rate_hz: f64) -> Biquad {
-    const HZ: f64 = 1_681.974_450_955_533;
-    const GAIN_DB: f64 = 3.999_843_853_973_347;
-    const Q: f64 = 0.707_175_236_955_419_6;
-    let k = (std::f64::consts::PI * HZ / rate_hz).tan();
-    let high = 10_f64.powf(GAIN_DB / 20.0);
+/// What a head does to sound: 4 dB more above 1.7 kHz.
+fn shelf(rate: f64) -> Biquad {
+    let (hz, gain_db, q) = (1_681.974_450_955_533, 3.999_843_853_973_347, 0.707_175_236_955_419_6);
+    let k = (std::f64::consts::PI * hz / rate).tan();
+    let high = 10f64.powf(gain_db / 20.0);
     let band = high.powf(0.499_666_774_154_541_6);
-    let a0 = 1.0 + k / Q + k * k;
+    let a0 = 1.0 + k / q + k * k;
     Biquad {
-        b: [(high + band * k / Q + k * k) / a0, 2.0 * (k * k - high) / a0, (high - band * k / Q + k * k) / a0],
-        a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / Q + k * k) / a0],
-        state: [0.0; 2],
+        b: [(high + band * k / q + k * k) / a0, 2.0 * (k * k - high) / a0, (high - band * k / q + k * k) / a0],
+        a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
     }
 }
 
-/// Stage 2: what lies too low to be heard.
-fn high_pass(rate_hz: f64) -> Biquad {
-    const HZ: f64 = 38.135_470_876_024_44;
-    const Q: f64 = 0.500_327_037_323_877_3;
-    let k = (std::f64::consts::PI * HZ / rate_hz).tan();
-    let a0 = 1.0 + k / Q + k * k;
-    Biquad { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / Q + k * k) / a0], state: [0.0; 2] }
+/// What is below hearing does not count.
+fn high_pass(rate: f64) -> Biquad {
+    let (hz, q) = (38.135_470_876_024_44, 0.500_327_037_323_877_3);
+    let k = (std::f64::consts::PI * hz / rate).tan();
+    let a0 = 1.0 + k / q + k * k;
+    Biquad { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0] }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tone(hz: f64, dbfs: f64, seconds: f64, rate_hz: u32) -> Vec<f64> {
-        let amplitude = 10_f64.powf(dbfs / 20.0);
-        let count = (seconds * f64::from(rate_hz)) as u32;
-        (0..count).map(|n| amplitude * (std::f64::consts::TAU * hz * f64::from(n) / f64::from(rate_hz)).sin()).collect()
+    fn tone(rate: u32, hz: f64, dbfs: f64, seconds: f64) -> Vec<f32> {
+        let amplitude = 10f64.powf(dbfs / 20.0);
+        let step = std::f64::consts::TAU * hz / f64::from(rate);
+        (0..(f64::from(rate) * seconds) as usize).map(|n| (amplitude * (step * n as f64).sin()) as f32).collect()
     }
 
-    fn reads(samples: &[f64], rate_hz: u32, expected: f64, within: f64) {
-        let found = integrated(samples, rate_hz);
-        assert!(found.is_some_and(|found| (found - expected).abs() <= within), "{found:?}, expected {expected}");
-    }
-
-    /// BS.1770-5, tables 1 and 2.
+    /// BS.1770-5 annex 1: a sine of 997 Hz at full scale in one channel is −3.01 LKFS.
     #[test]
-    fn the_filters_are_the_listed_ones_at_48_khz() {
-        let (shelf, high_pass) = (shelf(48_000.0), high_pass(48_000.0));
-        let found = [shelf.b.as_slice(), &shelf.a, &high_pass.b, &high_pass.a].concat();
-        let listed = [
-            1.53512485958697,
-            -2.69169618940638,
-            1.19839281085285,
-            -1.69065929318241,
-            0.73248077421585,
-            1.0,
-            -2.0,
-            1.0,
-            -1.99004745483398,
-            0.99007225036621,
+    fn a_sine_of_full_scale_is_3_lufs_below_zero_at_every_rate() {
+        for rate in [8_000, 16_000, 44_100, 48_000] {
+            let measured = loudness(&tone(rate, 997.0, 0.0, 5.0), rate).unwrap();
+            assert!((measured + 3.01).abs() < 0.1, "{rate} Hz: {measured:.2}");
+        }
+    }
+
+    /// EBU Tech 3341, cases 1 to 3, for one channel: 3 dB less than in two.
+    #[test]
+    fn what_is_much_quieter_than_the_rest_does_not_count() {
+        let steady = loudness(&tone(48_000, 1_000.0, -23.0, 20.0), 48_000).unwrap();
+        assert!((steady + 26.0).abs() < 0.1, "{steady:.2}");
+        let parts = [
+            tone(48_000, 1_000.0, -36.0, 10.0),
+            tone(48_000, 1_000.0, -23.0, 60.0),
+            tone(48_000, 1_000.0, -36.0, 10.0),
         ];
-        for (found, listed) in found.iter().zip(listed) {
-            assert!((found - listed).abs() < 1e-6, "{found} {listed}");
-        }
+        let gated = loudness(&parts.concat(), 48_000).unwrap();
+        assert!((gated + 26.0).abs() < 0.1, "{gated:.2}");
     }
 
-    /// BS.1770-5, annex 1: a 997 Hz sine at 0 dBFS in one channel reads −3.01 LUFS.
+    /// BS.1770-5 annex 1, figure 4: 100 Hz is about 1 dB below, 4 kHz about 4 dB above what it is at 1 kHz less 0.7.
     #[test]
-    fn a_sine_at_full_scale_reads_3_01_below() {
-        reads(&tone(997.0, 0.0, 5.0, 48_000), 48_000, -3.01, 0.02);
-        reads(&tone(997.0, -20.0, 5.0, 48_000), 48_000, -23.01, 0.02);
-        for rate_hz in [8_000, 16_000, 22_050, 44_100] {
-            reads(&tone(997.0, 0.0, 5.0, rate_hz), rate_hz, -3.01, 0.1);
-        }
-        reads(&tone(997.0, 0.0, 0.2, 48_000), 48_000, -3.01, 0.2);
-    }
-
-    /// At 100 Hz the two filters together take about 1.1 dB less than at 997 Hz, where they give 0.69.
-    #[test]
-    fn low_sounds_count_for_less_and_high_ones_for_more() {
-        let at = |hz: f64| integrated(&tone(hz, -20.0, 2.0, 48_000), 48_000).unwrap_or_default();
-        assert!((at(100.0) - (-23.01 - 1.8)).abs() < 0.2, "{}", at(100.0));
-        assert!((at(8_000.0) - (-23.01 + 3.3)).abs() < 0.1, "{}", at(8_000.0));
-    }
-
-    /// EBU Tech 3341, case 3, for one channel: what is 13 dB quieter than the rest is a pause and does not count.
-    #[test]
-    fn pauses_and_silence_do_not_count() {
-        let parts = [(-36.0, 10.0), (-23.0, 60.0), (-36.0, 10.0)];
-        let signal = parts.map(|(dbfs, seconds)| tone(1_000.0, dbfs, seconds, 48_000)).concat();
-        reads(&signal, 48_000, -26.0, 0.1);
-        let spoken = [tone(1_000.0, -17.0, 4.0, 8_000), vec![0.0; 8_000 * 20]].concat();
-        reads(&spoken, 8_000, -20.0, 0.2);
+    fn low_tones_count_less_and_high_ones_more() {
+        let at = |hz: f64| loudness(&tone(48_000, hz, -20.0, 3.0), 48_000).unwrap();
+        assert!((at(100.0) - at(997.0) + 1.8).abs() < 0.3, "{:.2}", at(100.0) - at(997.0));
+        assert!((at(4_000.0) - at(997.0) - 3.1).abs() < 0.4, "{:.2}", at(4_000.0) - at(997.0));
+        assert!(at(20.0) < at(997.0) - 10.0);
     }
 
     #[test]
-    fn what_is_silent_or_recorded_too_low_has_no_loudness() {
-        assert_eq!(integrated(&[0.0; 48_000], 48_000), None);
-        assert_eq!(integrated(&tone(997.0, -80.0, 1.0, 8_000), 8_000), None);
-        assert_eq!(integrated(&[], 8_000), None);
-        assert_eq!(integrated(&[1.0; 100], 100), None);
+    fn silence_has_no_loudness_and_a_word_has() {
+        assert_eq!(loudness(&[], 8_000), None);
+        assert_eq!(loudness(&[0.0; 8_000], 8_000), None);
+        assert_eq!(loudness(&[0.5; 100], 0), None);
+        assert_eq!(peak(&[0.0; 10]), f64::NEG_INFINITY);
+        let word = loudness(&tone(8_000, 997.0, -20.0, 0.2), 8_000).unwrap();
+        assert!((word + 23.0).abs() < 0.3, "{word:.2}");
+    }
+
+    /// BS.1770-5 annex 2: a tone of a quarter of the rate, 45° off, has its peaks between the samples, 3 dB above them.
+    #[test]
+    fn the_true_peak_lies_between_samples() {
+        let samples: Vec<f32> = (0..4_000)
+            .map(|n| (std::f64::consts::FRAC_PI_2 * f64::from(n) + std::f64::consts::FRAC_PI_4).sin() as f32 * 0.5)
+            .collect();
+        let highest = samples.iter().fold(0f32, |high, s| high.max(s.abs()));
+        assert!((f64::from(highest) - 0.5 * 0.5f64.sqrt()).abs() < 1e-3);
+        let measured = peak(samples.get(500..3_500).unwrap());
+        assert!((measured + 6.02).abs() < 0.4, "{measured:.2}");
+        let plain = peak(&tone(8_000, 440.0, -6.0, 1.0));
+        assert!((plain + 6.0).abs() < 0.2, "{plain:.2}");
     }
 }

@@ -34,6 +34,7 @@ pub mod paths;
 pub mod plc;
 pub mod port;
 pub mod press;
+pub mod prompt;
 pub mod punctual;
 pub mod reception;
 pub mod recorder;

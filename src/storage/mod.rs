@@ -5,6 +5,7 @@
 //! journal/00000000000000000001.jnl    all that happened; the name is the first entry's number
 //! hatif.sqlite                        call records and API keys; records are rebuilt from the journal
 //! recordings/2026/11/22/rec_….wav     audio; `.wav.part` while it is being written
+//! flows/3f2a….json                    flow libraries that were in force; `active.json` says which one is
 //! ```
 //!
 //! The journal is the truth. [`records`] follows its files and applies only what is safely on disk, so a slow or
@@ -12,6 +13,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it times the disk")]
 
+pub mod flows;
 pub mod journal;
 pub mod recordings;
 pub mod records;

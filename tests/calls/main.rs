@@ -36,6 +36,7 @@ mod supervision;
 mod talks;
 mod transfers;
 mod trunks;
+mod versions;
 mod voicemail;
 mod waits;
 mod why;

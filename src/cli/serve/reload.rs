@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 
 use super::super::{Failure, edits, offline};
+use super::flows::{Chosen, Flows, Moment};
 use super::{LevelHandle, Options, filter_of, load, settings, wall_now};
 use crate::clock::Wall;
 use crate::config::Config;
@@ -20,6 +21,7 @@ use crate::io::driver;
 use crate::io::resolve::Names;
 use crate::io::services::Services;
 use crate::io::stream::Streams;
+use crate::storage::flows::short;
 
 /// Reads the configuration again, whole or not at all.
 pub(super) struct Reloader {
@@ -31,8 +33,12 @@ pub(super) struct Reloader {
     pub services: Services,
     pub level: LevelHandle,
     pub outcome: Arc<Mutex<(bool, Wall)>>,
+    /// Which flows are in force.
+    pub flows: Flows,
     /// One edit after the other.
     pub editing: Mutex<()>,
+    /// One change of what is in force after the other; taken after `editing`.
+    pub reloading: Mutex<()>,
 }
 
 impl Reloader {
@@ -69,7 +75,7 @@ impl Reloader {
         let mut edited = Edits::parse(before.as_deref().unwrap_or_default()).map_err(refused)?;
         edited.patch(edit.kind, &edit.name, &edit.changes).map_err(|error| refused(error.to_string()))?;
         let new = load_edited(&self.options, Some(edited.text())).map_err(|failure| refused(failure.message))?;
-        settings(&new).map_err(EditFault::Refused)?;
+        self.flows.choose(&new, Moment::Reload).map_err(EditFault::Refused)?;
         let changes = old.plan(&new);
         if edit.dry_run {
             return Ok(changes);
@@ -95,16 +101,37 @@ impl Reloader {
 
     /// What a reload would change now.
     pub fn plan(&self) -> Result<Vec<Change>, String> {
-        if self.options.dev {
-            // The demo tenant has no file.
-            return Ok(Vec::new());
+        let old = self.config.load_full();
+        // The demo tenant has no file but those of its flows.
+        let new = match self.options.dev {
+            true => (*old).clone(),
+            false => load_edited(&self.options, None).map_err(|failure| failure.message)?,
+        };
+        let chosen = self.flows.choose(&new, Moment::Reload).map_err(|errors| errors.join("\n"))?;
+        let mut changes = old.plan(&new);
+        changes.extend(self.flows.plan(&chosen));
+        Ok(changes)
+    }
+
+    /// These flows are in force from now on: written down, in the journal when they are others. What could not be written
+    /// down comes back.
+    pub fn put_in_force(&self, chosen: &Chosen, by: &str, note: &str, before: Option<Vec<String>>) -> Vec<String> {
+        let taken = self.flows.take(chosen, wall_now(), by, note, before);
+        // The first ever change nothing.
+        if let Some(old) = taken.before.filter(|old| !old.is_empty()) {
+            let after = match note {
+                "" => short(&chosen.id).to_owned(),
+                note => format!("{}: {note}", short(&chosen.id)),
+            };
+            let (edit, by) = (["ivr.version".to_owned(), short(&old).to_owned(), after], by.to_owned());
+            // Behind what changed them in the same inbox.
+            self.inbox.ask(Box::new(move |engine, now| engine.note_edits(now, vec![edit], &by)));
         }
-        let new = load_edited(&self.options, None).map_err(|failure| failure.message)?;
-        settings(&new).map_err(|errors| errors.join("\n"))?;
-        Ok(self.config.load().plan(&new))
+        taken.faults
     }
 
     fn try_reload(&self) -> Reloaded {
+        let _one = self.reloading.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let old = self.config.load_full();
         let refused = |errors: Vec<String>| Reloaded { accepted: false, warnings: Vec::new(), errors };
         // The demo tenant has no file: its flows and prompts are read again.
@@ -120,10 +147,11 @@ impl Reloader {
         new.sip.listeners = old.sip.listeners.clone();
         new.media = crate::media::config::MediaConfig { codecs: new.media.codecs.clone(), ..old.media.clone() };
         new.data_dir = old.data_dir.clone();
-        let (settings, mut warnings) = match settings(&new) {
-            Ok(settings) => settings,
+        let chosen = match self.flows.choose(&new, Moment::Reload) {
+            Ok(chosen) => chosen,
             Err(errors) => return refused(errors),
         };
+        let (settings, mut warnings) = settings(&new, &chosen);
         if let Err(error) = self.streams.reload(&new.sip, &new.streams) {
             return refused(vec![error]);
         }
@@ -135,6 +163,7 @@ impl Reloader {
         let level = self.options.log_level.clone().unwrap_or_else(|| new.log.level.to_owned());
         let _ = self.level.reload(filter_of(&level));
         self.inbox.send(Input::Command(Command::Reload(Box::new(settings))));
+        warnings.extend(self.put_in_force(&chosen, "reload", "", None));
         self.config.store(Arc::new(new));
         Reloaded { accepted: true, warnings, errors: Vec::new() }
     }
