@@ -341,6 +341,7 @@ impl House {
             stream: Box::new(|_, _| false),
             link: Box::new(|_| {}),
             fetch: Box::new(|_| {}),
+            speak: Box::new(|_| {}),
             load: Box::new(|_, _| {}),
             drained: Box::new(|| {}),
         };
@@ -498,7 +499,7 @@ impl Phones {
             Output::Media { .. }
             | Output::Journal(_)
             | Output::Link(_)
-            | Output::Fetch(_)
+            | Output::Fetch(_) | Output::Synthesize(_)
             | Output::LoadSound { .. }
             | Output::Drained => None,
         }

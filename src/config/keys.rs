@@ -372,8 +372,9 @@ pub const SECTIONS: &[Section] = &[
             ),
             key("prompts", "folder", "`\"prompts\"`", "Recordings as `LANGUAGE/ID.wav`."),
         ],
-        not_built: &["tts"],
+        not_built: &[],
     },
+    services::TTS,
     Section {
         name: "recording",
         list: false,

@@ -54,7 +54,7 @@ impl Life {
                 Output::Media { .. }
                 | Output::Commit(_)
                 | Output::Link(_)
-                | Output::Fetch(_)
+                | Output::Fetch(_) | Output::Synthesize(_)
                 | Output::LoadSound { .. }
                 | Output::Drained => {}
             }
