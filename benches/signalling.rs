@@ -499,7 +499,8 @@ impl Phones {
             Output::Media { .. }
             | Output::Journal(_)
             | Output::Link(_)
-            | Output::Fetch(_) | Output::Synthesize(_)
+            | Output::Fetch(_)
+            | Output::Synthesize(_)
             | Output::LoadSound { .. }
             | Output::Drained => None,
         }

@@ -29,9 +29,9 @@ pub mod services;
 mod speech;
 mod supervise;
 mod survival;
+mod synthesis;
 #[cfg(test)]
 mod tests;
-mod synthesis;
 mod trace;
 mod transfer;
 mod trunk_view;

@@ -54,7 +54,8 @@ impl Life {
                 Output::Media { .. }
                 | Output::Commit(_)
                 | Output::Link(_)
-                | Output::Fetch(_) | Output::Synthesize(_)
+                | Output::Fetch(_)
+                | Output::Synthesize(_)
                 | Output::LoadSound { .. }
                 | Output::Drained => {}
             }

@@ -445,10 +445,10 @@ mod tests {
 
     /// A flow that counts cases.
     fn counting() -> (String, String) {
-        let text = SHIPPED_FLOWS[1].1.replace("name = \"survey\"", "name = \"count\"").replace(
-            "say = [{ prompt = \"goodbye\" }]",
-            "say = [{ count = '3', noun = \"case\" }]",
-        );
+        let text = SHIPPED_FLOWS[1]
+            .1
+            .replace("name = \"survey\"", "name = \"count\"")
+            .replace("say = [{ prompt = \"goodbye\" }]", "say = [{ count = '3', noun = \"case\" }]");
         assert!(text.contains("noun"), "the shipped flow says goodbye");
         ("count.toml".to_owned(), text)
     }
@@ -469,7 +469,8 @@ mod tests {
         assert_ne!(library.flows["count"].version, changed.flows["count"].version);
         assert_eq!(library.flows["main"].version, changed.flows["main"].version);
 
-        let twice = [with(&format!("{other}\n{NOUN}")), vec![("zz.toml".into(), other.replace("other", "third") + NOUN)]];
+        let twice =
+            [with(&format!("{other}\n{NOUN}")), vec![("zz.toml".into(), other.replace("other", "third") + NOUN)]];
         let (library, diagnostics) = load(&twice.concat(), &declared());
         assert!(library.is_none());
         let found: Vec<_> = diagnostics.iter().map(|d| (d.code.as_str(), d.file.as_str())).collect();

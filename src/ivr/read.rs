@@ -97,7 +97,11 @@ struct Defaults {
 
 impl Reader<'_> {
     fn program(&mut self, top: &Table<'_>) -> Option<Program> {
-        self.only_keys(top, &["flow", "name", "title", "languages", "start", "vars", "noun", "defaults", "node"], "a flow");
+        self.only_keys(
+            top,
+            &["flow", "name", "title", "languages", "start", "vars", "noun", "defaults", "node"],
+            "a flow",
+        );
         match self.required(top, "flow", "a flow").and_then(|value| self.integer(value, 1, i64::MAX)) {
             Some(1) | None => {}
             Some(other) => {

@@ -26,7 +26,9 @@ pub fn prose(language: Language, written: &str) -> String {
             spoken.push(' ');
         }
         match number {
-            Some(value) => push(&mut spoken, language, &nouns, Kind::Number { value, gender: super::Gender::Masculine }),
+            Some(value) => {
+                push(&mut spoken, language, &nouns, Kind::Number { value, gender: super::Gender::Masculine })
+            }
             None => {
                 // Longer runs than can be said at once: in parts.
                 for (n, digit) in digits.char_indices() {

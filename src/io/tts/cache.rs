@@ -36,7 +36,9 @@ impl Cache {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let (Ok(name), Ok(meta)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
             match name.strip_suffix(".wav") {
-                Some(key) => files.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), key.to_owned(), meta.len())),
+                Some(key) => {
+                    files.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), key.to_owned(), meta.len()))
+                }
                 // Left by a process that ended while it wrote.
                 None => _ = fs::remove_file(entry.path()),
             }

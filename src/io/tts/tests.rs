@@ -64,7 +64,8 @@ async fn a_sentence_is_spoken_once_and_kept_in_memory_and_on_disk() {
 #[tokio::test]
 async fn a_voice_that_fails_says_so() {
     let folder = folder("fails");
-    let failed = async |script: &str| speak(state(shell(script), &folder), &sentence("x")).await.unwrap_err().to_string();
+    let failed =
+        async |script: &str| speak(state(shell(script), &folder), &sentence("x")).await.unwrap_err().to_string();
     assert_eq!(failed("exit 3").await, "sh failed");
     assert_eq!(failed("echo sorry").await, "what it says: it is no WAV file");
     assert_eq!(failed("yes").await, format!("sh says more than {SOUND_BYTES} bytes"));

@@ -12,9 +12,8 @@ use crate::diagnostic::suggestion;
 use crate::say::{Case, Currency, Gender, Language, SayError, Style};
 
 /// What can stand in a `say` list.
-const KINDS: [&str; 12] = [
-    "prompt", "text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "phone", "spell",
-];
+const KINDS: [&str; 12] =
+    ["prompt", "text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "phone", "spell"];
 const CASES: [(&str, Case); 2] = [("nominative", Case::Nominative), ("oblique", Case::Oblique)];
 const OWNER: &str = "something to say";
 
@@ -204,12 +203,7 @@ impl Reader<'_> {
     }
 
     /// What one of these words stands for.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        value: &Spanned<DeValue<'_>>,
-        words: &[(&str, T)],
-        what: &str,
-    ) -> Option<T> {
+    pub(super) fn word<T: Copy>(&mut self, value: &Spanned<DeValue<'_>>, words: &[(&str, T)], what: &str) -> Option<T> {
         let word = self.string(value)?;
         let found = words.iter().find(|(known, _)| *known == word).map(|(_, meant)| *meant);
         if found.is_none() {

@@ -30,7 +30,10 @@ fn every_kind_of_value_is_said_in_the_callers_language() {
         ("{ time = '\"14:30\"' }", "say «الساعة الثانية والنصف مساءً»/ar/4"),
         ("{ duration = '65', lang = \"en\" }", "say «one minute and five seconds»/en/5"),
         ("{ digits = '\"٤٢\"', lang = \"en\" }", "say «four two»/en/2"),
-        ("{ phone = '\"0501234567\"', lang = \"en\" }", "say «zero five zero , one two three , four five six seven»/en/12"),
+        (
+            "{ phone = '\"0501234567\"', lang = \"en\" }",
+            "say «zero five zero , one two three , four five six seven»/en/12",
+        ),
         ("{ spell = '\"AB\"', lang = \"en\" }", "say «A B»/en/2"),
         ("{ text = { ar = \"رقم {number + 21}\", en = \"No.\" } }", "say «رقم واحد وعشرون»/ar/0"),
         ("{ text = \"{text}\" }, { prompt = \"hello\" }", "say hello/ar"),
@@ -90,8 +93,7 @@ fn a_question_that_cannot_be_repeated_takes_the_error_edge() {
     let mut call = Call::with(menu);
     call.drain();
     let words = call.press("5");
-    let expected =
-        ["stop", "[input \"5\" Invalid]", "[trouble flow_expression]", "[wrong]", "say invalid_key/ar"];
+    let expected = ["stop", "[input \"5\" Invalid]", "[trouble flow_expression]", "[wrong]", "say invalid_key/ar"];
     assert_eq!(words, expected);
 }
 
