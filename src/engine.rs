@@ -29,6 +29,7 @@ pub mod services;
 mod speech;
 mod supervise;
 mod survival;
+mod synthesis;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -75,6 +76,8 @@ use supervise::Hearing;
 pub use supervise::{SuperviseError, Supervised};
 pub use survival::Remains;
 use survival::Survival;
+use synthesis::Sentences;
+pub use synthesis::{Synthesis, SynthesisError};
 pub use trace::{Kept, Ladder, Rung};
 pub use trunk_view::TrunkStatus;
 use trunks::TrunkLoad;
@@ -158,6 +161,13 @@ pub enum Input {
         /// What came of it.
         answer: Result<Reply, FetchError>,
     },
+    /// A voice spoke a sentence, or did not.
+    Synthesized {
+        /// The number of the sentence.
+        id: u64,
+        /// Its sound.
+        sound: Result<Arc<media::Clip>, SynthesisError>,
+    },
     /// Somebody with the right to it wants something.
     Command(Command),
 }
@@ -229,6 +239,8 @@ pub enum Output {
     },
     /// Ask an HTTP service. Owes [`Input::Fetched`].
     Fetch(Fetch),
+    /// Have a sentence spoken. Owes [`Input::Synthesized`].
+    Synthesize(Synthesis),
     /// The last call ended after [`Command::Drain`].
     Drained,
 }
@@ -302,6 +314,8 @@ pub struct Engine {
     voicemails: Voicemails,
     /// What services were asked and have not answered.
     fetches: Fetches,
+    /// Sentences that a voice was asked to speak.
+    sentences: Sentences,
     /// Who is to be called back.
     callbacks: Callbacks,
     /// Agents who asked for help, by the line to the supervisor who is rung.
@@ -379,6 +393,7 @@ impl Engine {
             rejoins: Rejoins::default(),
             voicemails: Voicemails::default(),
             fetches: Fetches::default(),
+            sentences: Sentences::default(),
             callbacks: Callbacks::default(),
             hands: BTreeMap::new(),
             errands: VecDeque::new(),
@@ -456,6 +471,7 @@ impl Engine {
             }
             Input::SoundLoaded { call, recording, clip } => self.sound_loaded(now, call, recording, clip),
             Input::Fetched { id, answer } => self.fetched(now, id, answer),
+            Input::Synthesized { id, sound } => self.synthesized(now, id, sound),
             Input::Command(command) => self.handle_command(now, command),
         }
         self.pump(now);

@@ -6,7 +6,7 @@
 //! [`diagnostic`] (how a mistake in a file is told).
 //!
 //! **Cores**, pure: bytes and events in, bytes and events out; no socket, file, thread, clock or random source.
-//! They do not know each other:
+//! They do not know each other, but that [`ivr`] speaks by [`say`], a pure function:
 //!
 //! | room | what it holds |
 //! |---|---|

@@ -74,8 +74,12 @@ impl Call {
     /// Does what the flow asks, until it waits for something.
     pub(super) fn follow_run(&mut self, context: &Context<'_>) {
         while let Some(output) = self.run.as_mut().and_then(ivr::Run::poll_output) {
+            if !matches!(output, ivr::Output::Journal(_) | ivr::Output::Language(_)) {
+                // Whatever comes takes the place of a play that is still waited for.
+                self.speech.forget();
+            }
             match output {
-                ivr::Output::Play { play, prompts } => self.play(context, play, &prompts),
+                ivr::Output::Play { play, said } => self.say(context, play, &said),
                 ivr::Output::StopPlay => self.media(media::Command::Silence { leg: self.customer.id }),
                 ivr::Output::Queue { queue, skills, priority, segment, max_wait } => {
                     self.in_transfer = false;

@@ -28,6 +28,7 @@ mod rejoin;
 mod replace;
 pub mod route;
 pub mod secret;
+mod spoken;
 mod talk;
 mod told;
 mod transfer;
@@ -58,6 +59,7 @@ pub use offers::warning;
 use recording::Recorded;
 pub use recording::RecordingFault;
 use rejoin::Away;
+use spoken::Speech;
 pub use talk::Early;
 use talk::Talk;
 use told::Told;
@@ -248,6 +250,17 @@ pub enum Action {
         /// How long the answer is waited for.
         timeout: Duration,
     },
+    /// A sentence is to be spoken by a voice. Owes [`Call::handle_speech`], in time or not at all.
+    Synthesize {
+        /// Numbers the sentences of the call.
+        speech: u64,
+        /// In which language.
+        language: String,
+        /// The sentence.
+        text: String,
+        /// Its sound is not kept on disk.
+        is_private: bool,
+    },
     /// The caller is about to leave a message. Owes [`Call::handle_message`].
     TakeMessage,
     /// The sound of a message is wanted. Owes [`Call::handle_sound`].
@@ -430,6 +443,8 @@ pub struct Call {
     record: RecordPolicy,
     plays: u64,
     missing_told: bool,
+    /// What is spoken by a voice.
+    speech: Speech,
     /// The leg that rings and whose sounds the caller hears already.
     early: Option<LegId>,
     /// The caller was told that it rings.
@@ -490,6 +505,7 @@ impl Call {
             record: setup.record,
             plays: 0,
             missing_told: false,
+            speech: Speech::default(),
             early: None,
             rung: false,
             reason: None,
@@ -754,7 +770,10 @@ impl Call {
     /// When to call [`Call::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::InFlow => self.run.as_ref().and_then(ivr::Run::poll_timeout),
+            Phase::InFlow => {
+                let run = self.run.as_ref().and_then(ivr::Run::poll_timeout);
+                run.into_iter().chain(self.speech.deadline()).min()
+            }
             Phase::Closing { give_up_at, .. } | Phase::Dialing { give_up_at, .. } => Some(*give_up_at),
             Phase::Starting => self.calls_out,
             Phase::Talking(_) => self.invited.as_ref().map(|invited| invited.give_up_at),
@@ -773,6 +792,7 @@ impl Call {
         self.away_due(context);
         match &self.phase {
             Phase::InFlow => {
+                self.speech_due(context);
                 if let Some(run) = &mut self.run {
                     run.handle_timeout(context.now, context.world);
                     self.follow_run(context);

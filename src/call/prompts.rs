@@ -55,6 +55,17 @@ impl Prompts {
         }
     }
 
+    /// The recordings of a spoken sentence, in order: all of them, or none when one is missing.
+    pub fn units<'u>(&self, language: &str, clips: impl Iterator<Item = &'u str>) -> Option<Vec<Arc<Clip>>> {
+        let ids = self.clips.get(language)?;
+        clips.map(|id| ids.get(id).map(Arc::clone)).collect()
+    }
+
+    /// What is heard where something cannot be said.
+    pub fn stand_in(&self) -> Arc<Clip> {
+        Arc::clone(&self.stand_in)
+    }
+
     /// The hold music of a queue, or of the centre.
     pub fn music(&self, queue: Option<&QueueName>) -> Arc<Clip> {
         let own = queue.and_then(|queue| self.queue_music.get(queue));

@@ -17,6 +17,7 @@ use crate::call::prompts::Prompts as Sounds;
 use crate::id::QueueName;
 use crate::ivr::prompts::{self, PromptText};
 use crate::ivr::{Sound, Sounds as Sounded};
+use crate::media::wave::to_8khz;
 use crate::media::{Clip, loudness};
 
 /// The manifest that comes with the program.
@@ -200,7 +201,7 @@ fn sound(path: &Path) -> Result<Sound, String> {
 /// One WAV file as 8 kHz mono samples.
 fn read_wav(path: &Path) -> Result<Vec<i16>, String> {
     let (all, spec) = read_samples(path)?;
-    Ok(resample(&mono(&all, usize::from(spec.channels.max(1))), spec.sample_rate))
+    Ok(to_8khz(&mono(&all, usize::from(spec.channels.max(1))), spec.sample_rate))
 }
 
 fn mono(all: &[i16], channels: usize) -> Vec<f64> {
@@ -217,34 +218,6 @@ fn read_samples(path: &Path) -> Result<(Vec<i16>, hound::WavSpec), String> {
     }
     let all = reader.samples::<i16>().collect::<Result<Vec<i16>, _>>().map_err(explain)?;
     Ok((all, spec))
-}
-
-/// To 8 kHz by a windowed sinc: offline, so plain and exact rather than fast.
-fn resample(samples: &[f64], rate: u32) -> Vec<i16> {
-    if rate == RATE || rate == 0 {
-        return samples.iter().map(|s| clip16(*s)).collect();
-    }
-    let step = f64::from(rate) / f64::from(RATE);
-    // Above half of the lower rate nothing may pass.
-    let cutoff = (1.0 / step).min(1.0) * 0.95;
-    let reach = (16.0 * step.max(1.0)).ceil() as i64;
-    let length = (samples.len() as f64 / step) as usize;
-    let at = |n: usize| {
-        let centre = n as f64 * step;
-        let first = centre as i64 - reach;
-        let taps = (first..=first + 2 * reach).map(|k| {
-            let x = k as f64 - centre;
-            let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach as f64 + 1.0)).cos();
-            let sinc = match (x * cutoff * std::f64::consts::PI).abs() {
-                small if small < 1e-9 => 1.0,
-                _ => (x * cutoff * std::f64::consts::PI).sin() / (x * cutoff * std::f64::consts::PI),
-            };
-            let sample = usize::try_from(k).ok().and_then(|k| samples.get(k)).copied().unwrap_or(0.0);
-            sample * sinc * window * cutoff
-        });
-        clip16(taps.sum())
-    };
-    (0..length).map(at).collect()
 }
 
 fn clip16(sample: f64) -> i16 {
@@ -295,7 +268,7 @@ mod tests {
     fn a_tone_keeps_its_pitch_and_level_when_resampled() {
         let tone: Vec<f64> =
             (0..22_050).map(|n| (f64::from(n) * 1_000.0 * std::f64::consts::TAU / 22_050.0).sin() * 8_000.0).collect();
-        let low = resample(&tone, 22_050);
+        let low = to_8khz(&tone, 22_050);
         assert_eq!(low.len(), 8_000);
         let middle = &low[1_000..7_000];
         let power = |hz: f64| {

@@ -186,8 +186,7 @@ impl Sentence {
                 let day: civil::Date = value
                     .parse()
                     .map_err(|_| wrong("write year, month and day of one that there is, as 2026-11-22"))?;
-                let levantine = self.style.is_some_and(|style| style.name == Style::LEVANTINE.name);
-                let usual = if levantine { MonthNames::Levant } else { MonthNames::Egypt };
+                let usual = self.style.unwrap_or(Style::MSA).months();
                 let date = Date::on(day, self.months.unwrap_or(usual));
                 Kind::Date(date.ok_or_else(|| wrong("its year is not 1 to 9999 in this calendar"))?)
             }

@@ -31,6 +31,8 @@ use crate::io::media::{MediaLines, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::services::Services;
 use crate::io::stream::Streams;
+use crate::io::tts::Tts;
+use crate::ivr::prompts::letter_by_letter;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::media::dtls::Identity;
 use crate::robot::demo::{Demo, DemoOptions};
@@ -274,8 +276,10 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let drained = Arc::new(tokio::sync::Notify::new());
     let services = Services::new(tokio::runtime::Handle::current(), inbox.clone());
     services.set(&config.services).map_err(|error| Failure::new(3, error))?;
+    let tts = Tts::new(tokio::runtime::Handle::current(), inbox.clone(), &config.data_dir, letter_by_letter);
+    tts.set(&config.tts).map_err(|error| Failure::new(3, error))?;
     let sounds = (config.data_dir.clone(), inbox.clone());
-    let outlets = outlets(lines, &journal, entries, &streams, &services, sounds, &drained);
+    let outlets = outlets(lines, &journal, entries, &streams, (&services, &tts), sounds, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));
@@ -295,6 +299,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         streams: streams.clone(),
         names,
         services,
+        tts,
         level,
         outcome: Arc::clone(&readings.reload),
         flows,
@@ -479,14 +484,14 @@ fn outlets(
     journal: &Arc<Journal>,
     entries: crossbeam_channel::Sender<Entry>,
     streams: &Streams,
-    services: &Services,
+    (services, tts): (&Services, &Tts),
     sounds: (PathBuf, driver::Inbox),
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
     let (writer, commits) = (Arc::clone(journal), Arc::clone(journal));
     let drained = Arc::clone(drained);
     let (stream, orders) = (streams.clone(), streams.clone());
-    let services = services.clone();
+    let (services, tts) = (services.clone(), tts.clone());
     let (runtime, sounds) = (tokio::runtime::Handle::current(), sounds);
     Outlets {
         media,
@@ -499,6 +504,7 @@ fn outlets(
         link: Box::new(move |order| orders.order(order)),
         load: Box::new(move |call, recording| load_sound(&runtime, sounds.clone(), call, recording)),
         fetch: Box::new(move |fetch| services.fetch(fetch)),
+        speak: Box::new(move |sentence| tts.speak(sentence)),
         drained: Box::new(move || drained.notify_waiters()),
     }
 }

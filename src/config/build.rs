@@ -19,6 +19,7 @@ use super::people;
 use super::reader::{Reader, Text, check_top};
 use super::source::{Document, Entry, Layer, Place, Problems, merge};
 use super::streams::{self, StreamConfig};
+use super::tts;
 use super::values::{ip, is_name, ports, socket};
 use super::{ArchiveFormat, CentreConfig, Config, LogConfig, Machine, RecordingConfig};
 
@@ -81,6 +82,7 @@ fn whole(root: &[Entry], machine: &Machine, problems: &Problems) -> Config {
         floor: people.floor,
         call: people.call,
         services: people.services,
+        tts: tts::read(&table("tts")),
     };
     config.add_http_listener();
     config

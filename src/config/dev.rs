@@ -70,6 +70,7 @@ impl Config {
             },
             streams: super::StreamConfig::default(),
             services: std::collections::BTreeMap::new(),
+            tts: super::tts::TtsConfig::espeak(),
             media: MediaConfig {
                 address: loopback,
                 bind: loopback,

@@ -378,8 +378,9 @@ pub const SECTIONS: &[Section] = &[
                 "Takes over callers whose flow cannot go on, after an apology. Without one the apology is the end of the call.",
             ),
         ],
-        not_built: &["tts"],
+        not_built: &[],
     },
+    services::TTS,
     Section {
         name: "recording",
         list: false,

@@ -37,6 +37,7 @@ mod streams;
 mod tests;
 pub mod tls;
 mod trunks;
+pub mod tts;
 pub mod values;
 mod voicemail;
 mod waiting;
@@ -88,6 +89,8 @@ pub struct Config {
     pub call: CallConfig,
     /// HTTP services by name.
     pub services: BTreeMap<String, services::ServiceConfig>,
+    /// Who speaks what is not recorded.
+    pub tts: tts::TtsConfig,
 }
 
 /// The `[centre]` table.

@@ -88,6 +88,7 @@ impl Config {
                 changes.push(unsaid(format!("authorization of {name}"), When::Now));
             }
         }
+        tell(&mut changes, "tts", &self.tts, &new.tts, When::Now);
         tell(&mut changes, "outbound", &self.call.outbound, &new.call.outbound, When::NextCall);
         tell(&mut changes, "centre", &self.centre, &new.centre, When::NextCall);
         tell(&mut changes, "log", &self.log.level, &new.log.level, When::Now);

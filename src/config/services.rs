@@ -91,16 +91,21 @@ pub fn read(readers: &[Reader], seen: &mut Seen) -> BTreeMap<String, ServiceConf
 
 fn base_url(reader: &Reader) -> Option<String> {
     let text = reader.required_text("base_url")?;
-    let uri = text.text.parse::<Uri>().ok().filter(|uri| {
-        let is_http = uri.scheme_str().is_some_and(|scheme| scheme == "http" || scheme == "https");
-        is_http && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
-    });
-    if uri.is_none() || text.text.contains('@') {
+    if !is_address(&text.text) {
         let help = "write https://HOST[:PORT][/PATH], without a query and without a password".to_owned();
         reader.bad(text.place, format!("\"{}\" is not the address of a service", text.text), help);
         return None;
     }
     Some(text.text)
+}
+
+/// Whether this is where something can be asked over HTTP.
+pub(super) fn is_address(text: &str) -> bool {
+    let uri = text.parse::<Uri>().ok().filter(|uri| {
+        let is_http = uri.scheme_str().is_some_and(|scheme| scheme == "http" || scheme == "https");
+        is_http && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
+    });
+    uri.is_some() && !text.contains('@')
 }
 
 fn authorization(reader: &Reader) -> Option<Authorization> {

@@ -15,6 +15,7 @@ use crate::journal::{About, EndReason, Hours, Kind, Origin, Party, StateCause};
 use crate::sip::{Rejection, SessionId};
 
 use super::services::{Fetch, For, Method};
+use super::synthesis::Synthesis;
 use super::{Engine, Owner, RECORDINGS_MAX, Settings};
 
 /// The floor as expressions in flows see it.
@@ -145,6 +146,9 @@ impl Engine {
                 let request = Fetch { id: 0, service, method, path, body, timeout };
                 self.ask_service(now, id, For::Flow(fetch), request);
             }
+            Action::Synthesize { speech, language, text, is_private } => {
+                self.synthesize(id, speech, Synthesis { id: 0, language, text, is_private });
+            }
             Action::TakeMessage => {
                 let fresh = self.new_recording_id(now);
                 self.with_call(now, id, |call, context| call.handle_message(context, fresh));
@@ -243,6 +247,7 @@ impl Engine {
         self.rejoins.forget(id);
         self.callback_call_ended(now, id);
         self.fetches.forget(id);
+        self.sentences.forget(id);
         self.helper_gone(now, id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));

@@ -6,6 +6,7 @@
 //! - [`tls`]: certificates, ours and theirs.
 //! - [`resolve`]: host names to addresses (RFC 3263).
 //! - [`services`]: HTTP services of the house.
+//! - [`tts`]: the voice that speaks what is not recorded.
 //! - [`media`]: the media threads and their RTP sockets.
 //! - [`bell`]: how those threads wake one another.
 
@@ -18,4 +19,5 @@ mod san;
 pub mod services;
 pub mod stream;
 pub mod tls;
+pub mod tts;
 pub mod ws;

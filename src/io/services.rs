@@ -42,8 +42,10 @@ pub struct Services {
     list: Arc<ArcSwap<BTreeMap<String, Arc<Service>>>>,
 }
 
-struct Service {
+pub(super) struct Service {
     config: ServiceConfig,
+    /// What kind of answer is wanted.
+    accept: HeaderValue,
     client: Client<HttpsConnector<HttpConnector>, Body>,
     places: Semaphore,
     breaker: Mutex<Breaker>,
@@ -89,7 +91,7 @@ impl Services {
 }
 
 impl Service {
-    fn new(config: ServiceConfig) -> Result<Self, String> {
+    pub(super) fn new(config: ServiceConfig) -> Result<Self, String> {
         let tls = Tls::load(&TlsFiles { ca: config.ca.clone(), ..TlsFiles::default() })?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls.client.as_ref().clone())
@@ -101,14 +103,20 @@ impl Service {
             .pool_max_idle_per_host(config.max_concurrency)
             .build(connector);
         let breaker = Mutex::new(Breaker::new(config.breaker_failures, config.breaker_open));
-        Ok(Self { places: Semaphore::new(config.max_concurrency), client, breaker, config })
+        let accept = HeaderValue::from_static("application/json");
+        Ok(Self { places: Semaphore::new(config.max_concurrency), client, accept, breaker, config })
+    }
+
+    /// The same, for answers of another kind.
+    pub(super) fn accepts(self, kind: &'static str) -> Self {
+        Self { accept: HeaderValue::from_static(kind), ..self }
     }
 
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask(&self, fetch: &Fetch) -> Result<Reply, FetchError> {
+    pub(super) async fn ask(&self, fetch: &Fetch) -> Result<Reply, FetchError> {
         let Ok(_place) = self.places.try_acquire() else { return Err(FetchError::Busy) };
         if !self.breaker().may_try(Instant::now()) {
             return Err(FetchError::BreakerOpen);
@@ -149,7 +157,7 @@ impl Service {
         let failed = |error: &dyn Error| FetchError::Failed(causes(error));
         let uri = format!("{}{}", self.config.base_url, fetch.path);
         let uri = uri.parse::<Uri>().map_err(|error| failed(&error))?;
-        let mut request = Request::builder().uri(uri).header(ACCEPT, "application/json");
+        let mut request = Request::builder().uri(uri).header(ACCEPT, self.accept.clone());
         request = match fetch.method {
             Method::Get => request.method("GET"),
             Method::Post => request.method("POST"),

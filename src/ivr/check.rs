@@ -19,6 +19,7 @@ use super::flow::{Library, Program};
 use super::read;
 use super::value::FAULTS;
 use crate::diagnostic::{Diagnostic, suggestion};
+use crate::say::Nouns;
 
 pub use longest::longest_path;
 pub use sound::{Sound, Sounds};
@@ -64,8 +65,9 @@ pub fn load(files: &[(String, String)], declared: &Declared) -> (Option<Library>
         let message = format!("a library has at most {FLOWS} flows");
         return (None, vec![Diagnostic::whole_file("ivr::too-large", "", message)]);
     }
+    let nouns = read::nouns(files, declared, &compiler, &mut diagnostics);
     for (file, text) in files {
-        let Some(read) = read::read(file, text, declared, &compiler, &mut diagnostics) else { continue };
+        let Some(read) = read::read(file, text, declared, &compiler, &nouns, &mut diagnostics) else { continue };
         let (program, broken_nodes) = read;
         if let Some(first) = flows.get(&program.name) {
             let message = format!("flow \"{}\" is already in {}", program.name, first.file);
@@ -100,13 +102,13 @@ pub fn load(files: &[(String, String)], declared: &Declared) -> (Option<Library>
     if diagnostics.iter().any(Diagnostic::is_error) {
         return (None, diagnostics);
     }
-    let versions = versions(&flows, &texts, &declared.manifest);
+    let versions = versions(&flows, &texts, &nouns, &declared.manifest);
     let finish = |(mut program, version): (Program, String)| {
         program.version = version;
         (program.name.clone(), Arc::new(program))
     };
     let flows = flows.into_values().zip(versions).map(finish).collect();
-    (Some(Library { flows }), diagnostics)
+    (Some(Library { flows, nouns }), diagnostics)
 }
 
 struct Checker<'a> {
@@ -247,9 +249,14 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The version of each flow, in the order of the map: the hash of its text, of the texts of all flows it can reach
-/// and of the prompts manifest, each with its length before it.
-fn versions(flows: &BTreeMap<String, Program>, texts: &BTreeMap<&str, &str>, manifest: &str) -> Vec<String> {
+/// The version of each flow, in the order of the map: the hash of its text, of the texts of all flows it can reach,
+/// of the prompts manifest and of the declared nouns they count, each with its length before it.
+fn versions(
+    flows: &BTreeMap<String, Program>,
+    texts: &BTreeMap<&str, &str>,
+    nouns: &Nouns,
+    manifest: &str,
+) -> Vec<String> {
     let version = |name: &String| {
         let mut reached: BTreeSet<&str> = BTreeSet::new();
         let mut next = vec![name.as_str()];
@@ -258,11 +265,14 @@ fn versions(flows: &BTreeMap<String, Program>, texts: &BTreeMap<&str, &str>, man
                 next.extend(flow.sub_flows());
             }
         }
+        let counted: BTreeSet<&str> =
+            reached.iter().filter_map(|name| flows.get(*name)).flat_map(Program::nouns).collect();
+        let counted: Vec<String> = counted.into_iter().filter_map(|noun| nouns.declared(noun)).collect();
         let mut hash = Sha256::new();
         let others = reached.iter().copied().filter(|other| other != name);
         let ordered = std::iter::once(name.as_str()).chain(others);
         let files = ordered.filter_map(|name| texts.get(flows.get(name)?.file.as_str()).copied());
-        for text in files.chain([manifest]) {
+        for text in files.chain([manifest]).chain(counted.iter().map(String::as_str)) {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         }
@@ -409,6 +419,56 @@ mod tests {
         assert!(library.is_none());
         let found: Vec<_> = diagnostics.iter().map(|d| (d.code.as_str(), d.file.as_str(), d.line)).collect();
         assert_eq!(found, [("ivr::duplicate-flow", "copy.toml", 3)]);
+    }
+
+    const NOUN: &str = "[noun.case]\nen = { one = \"case\", other = \"cases\" }\n\
+                        ar = { gender = \"f\", one = \"قضية\", two = \"قضيتان\", two_oblique = \"قضيتين\", few = \"قضايا\", \
+                        many = \"قضيةً\", other = \"قضية\" }\n";
+
+    /// A flow that counts cases.
+    fn counting() -> (String, String) {
+        let text = SHIPPED_FLOWS[1]
+            .1
+            .replace("name = \"survey\"", "name = \"count\"")
+            .replace("say = [{ prompt = \"goodbye\" }]", "say = [{ count = '3', noun = \"case\" }]");
+        assert!(text.contains("noun"), "the shipped flow says goodbye");
+        ("count.toml".to_owned(), text)
+    }
+
+    #[test]
+    fn a_noun_is_declared_once_for_all_flows_and_is_part_of_the_versions_of_those_that_count_it() {
+        let with = |first: &str| [shipped(), vec![counting()], vec![("z.toml".into(), first.to_owned())]].concat();
+        let (library, diagnostics) = load(&[shipped(), vec![counting()]].concat(), &declared());
+        assert!(library.is_none());
+        assert!(shown(&diagnostics).contains("error[ivr::unknown-noun]: no noun \"case\""), "{}", shown(&diagnostics));
+        let other = SHIPPED_FLOWS[1].1.replace("name = \"survey\"", "name = \"other\"");
+        let load_noun = |noun: &str| load(&with(&format!("{other}\n{noun}")), &declared());
+        let (library, diagnostics) = load_noun(NOUN);
+        assert_eq!(shown(&diagnostics), "");
+        let library = library.unwrap();
+        assert_eq!(library.nouns.form(crate::say::Language::En, "case", crate::say::Form::Other), Ok("cases"));
+        let changed = load_noun(&NOUN.replace("cases", "matters")).0.unwrap();
+        assert_ne!(library.flows["count"].version, changed.flows["count"].version);
+        assert_eq!(library.flows["main"].version, changed.flows["main"].version);
+
+        let twice =
+            [with(&format!("{other}\n{NOUN}")), vec![("zz.toml".into(), other.replace("other", "third") + NOUN)]];
+        let (library, diagnostics) = load(&twice.concat(), &declared());
+        assert!(library.is_none());
+        let found: Vec<_> = diagnostics.iter().map(|d| (d.code.as_str(), d.file.as_str())).collect();
+        assert_eq!(found, [("ivr::duplicate-noun", "zz.toml")], "{}", shown(&diagnostics));
+        assert!(shown(&diagnostics).contains("noun \"case\" is already declared in z.toml"));
+    }
+
+    #[test]
+    fn values_are_said_in_languages_that_can_be_spoken() {
+        let declared = Declared { languages: vec!["ar".into(), "en".into(), "ur".into()], prompts: None, ..declared() };
+        let (file, text) = counting();
+        let text = text.replace("languages = [\"ar\", \"en\"]", "languages = [\"ar\", \"ur\"]") + NOUN;
+        let (library, diagnostics) = load(&[(file, text)], &declared);
+        assert!(library.is_none());
+        let found: Vec<_> = diagnostics.iter().map(|d| d.code.as_str()).collect();
+        assert_eq!(found, ["ivr::say-language"], "{}", shown(&diagnostics));
     }
 
     #[test]

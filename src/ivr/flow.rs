@@ -10,12 +10,19 @@ use std::time::Duration;
 
 use super::expr::{Expression, Template, Value};
 use crate::id::QueueName;
+use crate::say::Nouns;
+
+mod say;
+
+pub use say::{Say, Spoken, SpokenKind, Unsaid, What};
 
 /// All flows that are in force together; taken whole, so that a call never sees half of a change.
 #[derive(Debug, Default)]
 pub struct Library {
     /// Flows by name.
     pub flows: BTreeMap<String, Arc<Program>>,
+    /// What can be counted in all of them.
+    pub nouns: Nouns,
 }
 
 /// One flow.
@@ -66,13 +73,14 @@ impl Program {
     /// Prompts by id and language, for every language each may be said in, with the place where it is first used.
     pub fn prompts(&self) -> BTreeMap<(String, String), Range<usize>> {
         let mut used: BTreeMap<(String, String), Range<usize>> = BTreeMap::new();
-        for say in self.nodes.values().flat_map(Node::says) {
+        for say in self.nodes.values().flat_map(|node| node.kind.says()) {
+            let Some(prompt) = say.prompt() else { continue };
             let languages = match &say.language {
                 Some(language) => std::slice::from_ref(language),
                 None => &self.languages,
             };
             for language in languages {
-                let span = used.entry((say.prompt.clone(), language.clone())).or_insert_with(|| say.span.clone());
+                let span = used.entry((prompt.to_owned(), language.clone())).or_insert_with(|| say.span.clone());
                 if say.span.start < span.start {
                     *span = say.span.clone();
                 }
@@ -85,11 +93,16 @@ impl Program {
     pub fn places(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (name, node) in &self.nodes {
-            for say in node.says() {
-                places.entry(say.prompt.clone()).or_default().insert(format!("{}.{name}", self.name));
+            for prompt in node.kind.says().into_iter().filter_map(Say::prompt) {
+                places.entry(prompt.to_owned()).or_default().insert(format!("{}.{name}", self.name));
             }
         }
         places
+    }
+
+    /// What it counts aloud.
+    pub fn nouns(&self) -> BTreeSet<&str> {
+        self.nodes.values().flat_map(|node| node.kind.says()).filter_map(Say::noun).collect()
     }
 
     /// Names of the flows this one can go on to.
@@ -259,14 +272,14 @@ impl Node {
     }
 }
 
-impl Node {
+impl NodeKind {
     /// Everything it may say.
-    fn says(&self) -> Vec<&Say> {
+    pub fn says(&self) -> Vec<&Say> {
         fn of_ask(ask: &Ask) -> Vec<&Say> {
             let Ask { say, say_again, say_no_input, say_invalid, .. } = ask;
             say.iter().chain(say_again).chain(say_no_input).chain(say_invalid).collect()
         }
-        match &self.kind {
+        match self {
             NodeKind::Play { say, .. } => say.iter().collect(),
             NodeKind::Menu { ask, .. } => of_ask(ask),
             NodeKind::Collect(collect) => of_ask(&collect.ask),
@@ -423,17 +436,6 @@ pub struct Ask {
     pub barge_in: bool,
     /// Keys pressed before the question count; otherwise they are dropped.
     pub type_ahead: bool,
-}
-
-/// One thing to say.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Say {
-    /// Names the recording.
-    pub prompt: String,
-    /// The language; the caller's when absent.
-    pub language: Option<String>,
-    /// Where it is written.
-    pub span: Range<usize>,
 }
 
 /// Where a `goto` leads.

@@ -5,6 +5,8 @@
 
 mod http;
 mod lint;
+mod noun;
+mod say;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -15,10 +17,13 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::Declared;
 use super::expr::{Compiler, TEXT_BYTES, Type, Value, reserved_names};
-use super::flow::{Ask, Collect, Destination, Edge, Node, NodeKind, Program, Say, Target};
+use super::flow::{Ask, Collect, Destination, Edge, Node, NodeKind, Program, Target};
 use super::value::{Reader, Table, dialled_key, is_identifier, is_name};
 use crate::diagnostic::{Diagnostic, suggestion};
 use crate::id::QueueName;
+use crate::say::Nouns;
+
+pub(super) use noun::nouns;
 
 /// Largest flow file, in bytes.
 pub const FILE_BYTES: usize = 1 << 20;
@@ -41,15 +46,13 @@ const KINDS: [&str; 13] = [
     "hangup",
 ];
 const KINDS_NOT_BUILT: [&str; 3] = ["fork", "record", "flow"];
-const SAY_NOT_BUILT: [&str; 10] =
-    ["text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "spell"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
 const DEFAULT_INTER_DIGIT: Duration = Duration::from_secs(3);
 const DEFAULT_TRIES: u32 = 3;
 const ASK_KEYS: [&str; 8] =
     ["say", "say_again", "say_no_input", "say_invalid", "timeout", "tries", "barge_in", "type_ahead"];
 
-/// Reads `text`, the content of `file`; faults are added to `diagnostics`.
+/// Reads `text`, the content of `file`, which may count `nouns`; faults are added to `diagnostics`.
 ///
 /// Returns what could be read, which is complete only when no error was added, and the names of nodes that could not.
 pub(super) fn read(
@@ -57,10 +60,10 @@ pub(super) fn read(
     text: &str,
     declared: &Declared,
     compiler: &Compiler,
+    nouns: &Nouns,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<(Program, BTreeSet<String>)> {
-    let (vars, broken) = (BTreeMap::new(), BTreeSet::new());
-    let mut reader = Reader { file, text, declared, compiler, diagnostics, vars, languages: Vec::new(), broken };
+    let mut reader = Reader::new((file, text), declared, compiler, nouns, diagnostics);
     if text.len() > FILE_BYTES {
         let message = "a flow file has at most 1 MiB";
         reader.diagnostics.push(Diagnostic::whole_file("ivr::too-large", file, message));
@@ -95,7 +98,11 @@ struct Defaults {
 
 impl Reader<'_> {
     fn program(&mut self, top: &Table<'_>) -> Option<Program> {
-        self.only_keys(top, &["flow", "name", "title", "languages", "start", "vars", "defaults", "node"], "a flow");
+        self.only_keys(
+            top,
+            &["flow", "name", "title", "languages", "start", "vars", "noun", "defaults", "node"],
+            "a flow",
+        );
         match self.required(top, "flow", "a flow").and_then(|value| self.integer(value, 1, i64::MAX)) {
             Some(1) | None => {}
             Some(other) => {
@@ -105,7 +112,7 @@ impl Reader<'_> {
         }
         let name = self.required(top, "name", "a flow").and_then(|value| self.name(value));
         let title = top.find("title").map(|value| self.title(value)).unwrap_or_default();
-        self.languages = self.languages(top);
+        self.languages = self.read_languages(top);
         if let Some(titles) =
             top.find("title").filter(|value| value.get_ref().is_table()).and_then(|value| self.table(value))
         {
@@ -145,7 +152,7 @@ impl Reader<'_> {
         title
     }
 
-    fn languages(&mut self, top: &Table<'_>) -> Vec<String> {
+    fn read_languages(&mut self, top: &Table<'_>) -> Vec<String> {
         let mut languages: Vec<String> = Vec::new();
         let Some(value) = self.required(top, "languages", "a flow") else { return languages };
         for item in self.array(value) {
@@ -299,6 +306,10 @@ impl Reader<'_> {
                 return None;
             }
         };
+        let mut edges = edges;
+        if kind.as_ref().is_some_and(|kind| kind.says().iter().any(|say| say.can_fail)) {
+            edges.push(Edge::Error);
+        }
         let on = self.edges(name, table, &edges, word, defaults);
         Some(Node { kind: kind?, on, span: table.span.clone() })
     }
@@ -315,6 +326,9 @@ impl Reader<'_> {
     ) -> BTreeMap<Edge, Target> {
         let mut allowed = needed.to_vec();
         if matches!(word, "set" | "switch" | "queue" | "callback" | "transfer") && !allowed.contains(&Edge::Error) {
+            allowed.push(Edge::Error);
+        }
+        if matches!(word, "play" | "menu" | "collect") && !allowed.contains(&Edge::Error) {
             allowed.push(Edge::Error);
         }
         match word {
@@ -366,7 +380,7 @@ impl Reader<'_> {
     }
 
     fn play(&mut self, table: &Table<'_>, owner: &str, defaults: &Defaults) -> Option<NodeKind> {
-        self.only_keys(table, &["kind", "say", "barge_in", "next"], owner);
+        self.only_keys(table, &["kind", "say", "barge_in", "next", "on"], owner);
         let say = self.required(table, "say", owner).map(|value| self.say(value));
         let barge_in = self.key_boolean(table, "barge_in").or(defaults.barge_in).unwrap_or(true);
         let next = self.required_target(table, "next", owner);
@@ -705,30 +719,5 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    fn say(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Say> {
-        let mut say = Vec::new();
-        for item in self.array(value) {
-            let Some(table) = self.table(item) else { continue };
-            if let Some(entry) = table.entries.iter().find(|entry| SAY_NOT_BUILT.contains(&entry.key)) {
-                let message = format!("saying a \"{}\" is not built yet", entry.key);
-                self.error("not-built", entry.key_span.clone(), message, Some("use { prompt = \"…\" }".to_owned()));
-                continue;
-            }
-            self.only_keys(&table, &["prompt", "lang"], "something to say");
-            let Some(prompt) = self.required(&table, "prompt", "something to say") else { continue };
-            let Some(id) = self.string(prompt) else { continue };
-            let language = table.find("lang").and_then(|value| Some((self.string(value)?, value.span())));
-            if let Some((language, span)) = &language {
-                self.known_language(language, span.clone());
-            }
-            let language = language.map(|(language, _)| language.to_owned());
-            say.push(Say { prompt: id.to_owned(), language, span: prompt.span() });
-        }
-        if say.is_empty() && value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
-            self.error("bad-value", value.span(), "there must be something to say", None);
-        }
-        say
     }
 }

@@ -24,8 +24,11 @@ use crate::journal::{FlowFault, FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
 mod http;
+mod say;
 #[cfg(test)]
 mod tests;
+
+pub use say::{Prompt, Said};
 
 /// Most keys kept that were pressed before their question.
 pub const TYPED_KEYS: usize = 32;
@@ -131,8 +134,8 @@ pub enum Output {
     Play {
         /// Numbers the plays of this run, from 1.
         play: u64,
-        /// At least one.
-        prompts: Vec<Prompt>,
+        /// What, in order; empty when a text turned out to be.
+        said: Vec<Said>,
     },
     /// Be silent.
     StopPlay,
@@ -196,15 +199,6 @@ pub enum Output {
         /// What happened, without anything the caller pressed.
         detail: String,
     },
-}
-
-/// One recording to be said.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Prompt {
-    /// Names it.
-    pub id: String,
-    /// In which language.
-    pub language: String,
 }
 
 /// There is no flow of this name.
@@ -308,10 +302,10 @@ impl Run {
     pub fn handle(&mut self, now: Instant, input: Input, world: &dyn World) {
         let next = match input {
             Input::Digit(key) => match dialled_key(key) {
-                Some(key) => self.key(now, key),
+                Some(key) => self.key(now, key, world),
                 None => None,
             },
-            Input::PlayDone { play } => self.play_done(now, play),
+            Input::PlayDone { play } => self.play_done(now, play, world),
             Input::QueueLeft { outcome } => self.queue_left(outcome),
             Input::TransferEnded { outcome } => self.transfer_ended(outcome),
             Input::Booked { ok } => self.booked(ok),
@@ -327,14 +321,16 @@ impl Run {
     /// A deadline has come; calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant, world: &dyn World) {
         let next = match &self.state {
-            State::Playing { play, until } if *until <= now => self.play_done(now, *play),
-            State::Asking { phase: Phase::Speaking { play, until }, .. } if *until <= now => self.play_done(now, *play),
+            State::Playing { play, until } if *until <= now => self.play_done(now, *play, world),
+            State::Asking { phase: Phase::Speaking { play, until }, .. } if *until <= now => {
+                self.play_done(now, *play, world)
+            }
             State::Asking { phase: Phase::Waiting { until }, digits, .. } if *until <= now => {
                 if digits.is_empty() {
                     self.journal_input("", InputResult::NoInput);
-                    self.ask_again(now, Edge::NoInput)
+                    self.ask_again(now, Edge::NoInput, world)
                 } else {
-                    self.finish_answer(now)
+                    self.finish_answer(now, world)
                 }
             }
             State::Fetching(_) => self.fetch_due(now),
@@ -447,28 +443,33 @@ impl Run {
             self.outputs.push_back(Output::Journal(visited));
             next = match self.enter(now, node, world) {
                 Ok(next) => next,
-                Err(detail) => {
-                    let detail = format!("flow {} node {}: {detail}", program.name, self.node);
-                    let trouble = Kind::Trouble { code: "flow_expression".to_owned(), detail: detail.clone() };
-                    self.outputs.push_back(Output::Journal(trouble));
-                    match node.on.get(&Edge::Error) {
-                        Some(target) => Some(Next::Node(target.name.clone())),
-                        None => return self.fail(FlowFault::Expression, detail),
-                    }
-                }
+                Err(detail) => self.stumbled(&detail),
             };
         }
+    }
+
+    /// Something of the present node could not be worked out: its `error` edge is taken.
+    fn stumbled(&mut self, detail: &str) -> Option<Next> {
+        let detail = format!("flow {} node {}: {detail}", self.program.name, self.node);
+        let trouble = Kind::Trouble { code: "flow_expression".to_owned(), detail: detail.clone() };
+        self.outputs.push_back(Output::Journal(trouble));
+        let target = self.program.nodes.get(&self.node).and_then(|node| node.on.get(&Edge::Error));
+        let next = target.map(|target| Next::Node(target.name.clone()));
+        if next.is_none() {
+            self.fail(FlowFault::Expression, detail);
+        }
+        next
     }
 
     /// Does what the node says; `Some` when the run goes on at once, an error when an expression failed.
     fn enter(&mut self, now: Instant, node: &Node, world: &dyn World) -> Result<Option<Next>, String> {
         match &node.kind {
             NodeKind::Play { say, .. } => {
-                let play = self.play(say.iter());
+                let play = self.play(now, say.iter(), world)?;
                 self.state = State::Playing { play, until: now + PLAY_LIMIT };
             }
-            NodeKind::Menu { ask, .. } => return Ok(self.begin_question(now, ask)),
-            NodeKind::Collect(collect) => return Ok(self.begin_question(now, &collect.ask)),
+            NodeKind::Menu { ask, .. } => return self.begin_question(now, ask, world),
+            NodeKind::Collect(collect) => return self.begin_question(now, &collect.ask, world),
             NodeKind::Set { set, next } => {
                 for (name, expression) in set {
                     let value = expression.evaluate(&self.scene(now, world))?;

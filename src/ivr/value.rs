@@ -11,6 +11,7 @@ use super::check::Declared;
 use super::expr::{Compiler, Expression, Fault, Names, Template, Value};
 use super::flow::Target;
 use crate::diagnostic::{Diagnostic, suggestion};
+use crate::say::{Language, Nouns};
 
 /// Most faults reported of all files together.
 pub(super) const FAULTS: usize = 200;
@@ -28,6 +29,12 @@ pub(super) struct Reader<'a> {
     pub(super) languages: Vec<String>,
     /// Nodes that have a fault: edges to them are not dangling.
     pub(super) broken: BTreeSet<String>,
+    /// Languages the flow speaks.
+    pub(super) languages: Vec<String>,
+    /// What can be counted.
+    pub(super) nouns: &'a Nouns,
+    /// Nouns, each with the language it lacks something in, that were warned of.
+    pub(super) lacking: BTreeSet<(String, Language)>,
 }
 
 /// A TOML table in the order of the file.
@@ -59,6 +66,20 @@ impl<'t> Table<'t> {
     }
 }
 
+impl<'a> Reader<'a> {
+    /// Before anything of the file is read.
+    pub(super) fn new(
+        (file, text): (&'a str, &'a str),
+        declared: &'a Declared,
+        compiler: &'a Compiler,
+        nouns: &'a Nouns,
+        diagnostics: &'a mut Vec<Diagnostic>,
+    ) -> Self {
+        let (vars, broken, lacking) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { file, text, declared, compiler, diagnostics, vars, broken, languages: Vec::new(), nouns, lacking }
+    }
+}
+
 impl Reader<'_> {
     /// Adds a fault; after [`FAULTS`] of them the rest is not worth reading.
     pub(super) fn error(&mut self, code: &str, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
@@ -67,6 +88,14 @@ impl Reader<'_> {
         }
         let found = Diagnostic::error(format!("ivr::{code}"), self.file, self.text, span, message).help(help);
         self.diagnostics.push(found);
+    }
+
+    /// Adds something that is no error.
+    pub(super) fn warning(&mut self, code: &str, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
+        if self.diagnostics.len() < FAULTS {
+            let found = Diagnostic::warning(format!("ivr::{code}"), self.file, self.text, span, message);
+            self.diagnostics.push(found.help(help));
+        }
     }
 
     pub(super) fn faults(&mut self, value: &Spanned<DeValue<'_>>, source: &str, faults: Vec<Fault>) {

@@ -51,6 +51,7 @@ pub mod terms;
 pub mod timeline;
 pub mod tones;
 pub mod voice;
+pub mod wave;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

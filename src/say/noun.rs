@@ -179,6 +179,13 @@ impl Nouns {
         built_in.filter(move |noun| !self.is_own(language, &noun.id)).chain(own)
     }
 
+    /// What a user declared under this name, in all languages, as one text that changes with it; `None` when he did not.
+    #[must_use]
+    pub fn declared(&self, id: &str) -> Option<String> {
+        let own: Vec<_> = self.own.iter().filter(|((_, name), _)| name == id).collect();
+        if own.is_empty() { None } else { Some(format!("{own:?}")) }
+    }
+
     /// Whether a user declared this noun, so that the dialects' words for the built-in one do not apply.
     pub(super) fn is_own(&self, language: Language, id: &str) -> bool {
         self.find_own(language, id).is_some()

@@ -2,7 +2,7 @@
 
 use super::arabic::dialect::{EGYPTIAN, GULF, LEVANTINE};
 use super::arabic::word::{Place, Word};
-use super::{Case, Language};
+use super::{Case, Language, MonthNames};
 
 /// A kind of Arabic: the standard language, or a dialect as a table of the words it says otherwise.
 ///
@@ -50,6 +50,12 @@ impl Style {
             Language::Ar => &Self::ALL,
             Language::En | Language::Fr => &[],
         }
+    }
+
+    /// How the months of a date are called where this is spoken and nobody says otherwise.
+    #[must_use]
+    pub fn months(&self) -> MonthNames {
+        if self.name == Self::LEVANTINE.name { MonthNames::Levant } else { MonthNames::Egypt }
     }
 
     const fn dialect(name: &'static str, replacements: &'static [Replacement]) -> Self {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hatif::acd::Wish;
 use hatif::call::Switch;
 use hatif::clock::{Clock, Wall};
-use hatif::engine::{Command, Engine, Fetch, Input, Output, Settings, SuperviseError, Supervised};
+use hatif::engine::{Command, Engine, Fetch, Input, Output, Settings, SuperviseError, Supervised, Synthesis};
 use hatif::id::{AgentId, CallId, LegId, RecordingId};
 use hatif::journal::{About, AgentStateName, Entry, Kind, Quality, StateCause};
 use hatif::media::{Clip, Command as Media, Event};
@@ -66,6 +66,8 @@ pub struct Centre {
     pub drained: u32,
     /// What services were asked.
     pub fetches: Vec<Fetch>,
+    /// What a voice was asked to speak.
+    pub sentences: Vec<Synthesis>,
     /// What the disk has of recordings.
     pub sounds: BTreeMap<RecordingId, Arc<Clip>>,
     /// Who signals over TLS, by the second listener; everybody else over UDP.
@@ -109,6 +111,7 @@ impl Centre {
             media: Vec::new(),
             drained: 0,
             fetches: Vec::new(),
+            sentences: Vec::new(),
             sounds: BTreeMap::new(),
             tls: BTreeSet::new(),
             pages: BTreeMap::new(),
@@ -213,6 +216,7 @@ impl Centre {
                     Output::Commit(_) => {}
                     Output::Link(_) => {}
                     Output::Fetch(fetch) => self.fetches.push(fetch),
+                    Output::Synthesize(sentence) => self.sentences.push(sentence),
                     Output::LoadSound { call, recording } => {
                         let clip = self.sounds.get(&recording).cloned();
                         inputs.push_back(Input::SoundLoaded { call, recording, clip });

@@ -29,6 +29,7 @@ mod queues;
 mod recordings;
 mod reload;
 mod rounds;
+mod say;
 mod secure;
 mod settings;
 mod storms;

@@ -21,6 +21,7 @@ use crate::io::driver;
 use crate::io::resolve::Names;
 use crate::io::services::Services;
 use crate::io::stream::Streams;
+use crate::io::tts::Tts;
 use crate::storage::flows::short;
 
 /// Reads the configuration again, whole or not at all.
@@ -31,6 +32,7 @@ pub(super) struct Reloader {
     pub streams: Streams,
     pub names: Names,
     pub services: Services,
+    pub tts: Tts,
     pub level: LevelHandle,
     pub outcome: Arc<Mutex<(bool, Wall)>>,
     /// Which flows are in force.
@@ -156,6 +158,9 @@ impl Reloader {
             return refused(vec![error]);
         }
         if let Err(error) = self.services.set(&new.services) {
+            return refused(vec![error]);
+        }
+        if let Err(error) = self.tts.set(&new.tts) {
             return refused(vec![error]);
         }
         self.names.set(&new.sip, &new.streams.dns);

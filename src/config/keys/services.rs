@@ -47,6 +47,41 @@ pub const SERVICE: Section = Section {
     not_built: &[],
 };
 
+/// `[tts]`.
+pub const TTS: Section = Section {
+    name: "tts",
+    list: false,
+    about: "The voice that speaks what flows say and nobody recorded; [flows](flows.md#numbers-dates-and-money) explains it. Without `exec` or `url` there is none, and a tone stands in.",
+    keys: &[
+        key(
+            "exec",
+            "list of texts: program and arguments",
+            "none",
+            "Run for each sentence, without a shell: the sentence comes on stdin as UTF-8, a WAV file (16 bit PCM, any rate) is expected on stdout. `{language}` in an argument is the language, as `ar`. It is killed after 3 s. `[\"espeak-ng\", \"-v\", \"{language}\", \"--stdin\", \"--stdout\"]` is good for tests.",
+        ),
+        key(
+            "url",
+            "`http://` or `https://HOST[:PORT][/PATH]`",
+            "none",
+            "In place of `exec`: gets a POST of `{\"language\": \"ar\", \"text\": \"…\"}` and answers a WAV file within 3 s.",
+        ),
+        key(
+            "letter_by_letter",
+            "true or false",
+            "`false`",
+            "The voice reads Arabic letter by letter, as espeak-ng does: what readers know by themselves is spelled out for it.",
+        ),
+        key("parallel", "whole number 1–64", "`2`", "Most sentences spoken at once; up to 64 more wait."),
+        key(
+            "cache_mb",
+            "whole number 0–100000",
+            "`256`",
+            "Sentences are kept in `tts/` of the data folder, so that they are spoken once; beyond this many MB the oldest go. Codes, numbers and names that are read out, and texts with values in them, are never written there.",
+        ),
+    ],
+    not_built: &[],
+};
+
 /// A queue's `dispatch`.
 pub const DISPATCH: Section = Section {
     name: "queue.dispatch",

@@ -6,21 +6,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Next, Output, PLAY_LIMIT, Phase, Prompt, Run, State, TYPED_KEYS};
-use crate::ivr::expr::{Type, Value};
+use super::{Next, Output, PLAY_LIMIT, Phase, Run, State, TYPED_KEYS};
+use crate::ivr::expr::{Type, Value, World};
 use crate::ivr::flow::{Ask, Collect, Edge, Node, NodeKind, Say};
 use crate::journal::{InputResult, Kind};
 
 impl Run {
-    pub(super) fn play<'s>(&mut self, say: impl Iterator<Item = &'s Say>) -> u64 {
-        self.plays += 1;
-        let language = |say: &Say| say.language.clone().unwrap_or_else(|| self.language.clone());
-        let prompts = say.map(|say| Prompt { id: say.prompt.clone(), language: language(say) }).collect();
-        self.outputs.push_back(Output::Play { play: self.plays, prompts });
-        self.plays
-    }
-
-    pub(super) fn play_done(&mut self, now: Instant, done: u64) -> Option<Next> {
+    pub(super) fn play_done(&mut self, now: Instant, done: u64, world: &dyn World) -> Option<Next> {
         let program = Arc::clone(&self.program);
         let node = program.nodes.get(&self.node)?;
         match &mut self.state {
@@ -35,7 +27,7 @@ impl Run {
             State::Asking { phase, .. } => match *phase {
                 Phase::Speaking { play, .. } if play == done => {
                     *phase = Phase::Waiting { until: now + ask_of(node)?.timeout };
-                    self.take_typed(now)
+                    self.take_typed(now, world)
                 }
                 Phase::Speaking { .. } | Phase::Waiting { .. } => None,
             },
@@ -45,7 +37,7 @@ impl Run {
     }
 
     /// A key, wherever the caller is.
-    pub(super) fn key(&mut self, now: Instant, key: char) -> Option<Next> {
+    pub(super) fn key(&mut self, now: Instant, key: char, world: &dyn World) -> Option<Next> {
         if let Some((terminator, until)) = self.late_terminator.take()
             && terminator == key
             && now <= until
@@ -70,9 +62,9 @@ impl Run {
                     return None;
                 }
                 self.outputs.push_back(Output::StopPlay);
-                self.answer_key(now, key)
+                self.answer_key(now, key, world)
             }
-            State::Asking { phase: Phase::Waiting { .. }, .. } => self.answer_key(now, key),
+            State::Asking { phase: Phase::Waiting { .. }, .. } => self.answer_key(now, key, world),
             State::Fetching(_) => {
                 self.keep_typed(key);
                 None
@@ -88,30 +80,41 @@ impl Run {
         }
     }
 
-    pub(super) fn begin_question(&mut self, now: Instant, ask: &Ask) -> Option<Next> {
+    pub(super) fn begin_question(
+        &mut self,
+        now: Instant,
+        ask: &Ask,
+        world: &dyn World,
+    ) -> Result<Option<Next>, String> {
         if !ask.type_ahead {
             self.typed.clear();
         }
         let phase = Phase::Waiting { until: now + ask.timeout };
         self.state = State::Asking { attempt: 1, digits: String::new(), phase };
         if !self.typed.is_empty() {
-            return self.take_typed(now);
+            return Ok(self.take_typed(now, world));
         }
-        self.speak_question(now, ask.say.iter());
-        None
+        self.speak_question(now, ask.say.iter(), world)?;
+        Ok(None)
     }
 
-    fn speak_question<'s>(&mut self, now: Instant, say: impl Iterator<Item = &'s Say>) {
-        let speaking = self.play(say);
+    fn speak_question<'s>(
+        &mut self,
+        now: Instant,
+        say: impl Iterator<Item = &'s Say>,
+        world: &dyn World,
+    ) -> Result<(), String> {
+        let speaking = self.play(now, say, world)?;
         if let State::Asking { phase, .. } = &mut self.state {
             *phase = Phase::Speaking { play: speaking, until: now + PLAY_LIMIT };
         }
+        Ok(())
     }
 
     /// Feeds keys pressed earlier to the question, until it is answered or asked again.
-    fn take_typed(&mut self, now: Instant) -> Option<Next> {
+    fn take_typed(&mut self, now: Instant, world: &dyn World) -> Option<Next> {
         while let Some(key) = self.typed.pop_front() {
-            if let Some(next) = self.answer_key(now, key) {
+            if let Some(next) = self.answer_key(now, key, world) {
                 return Some(next);
             }
         }
@@ -119,7 +122,7 @@ impl Run {
     }
 
     /// A key for the question that is being asked.
-    fn answer_key(&mut self, now: Instant, key: char) -> Option<Next> {
+    fn answer_key(&mut self, now: Instant, key: char, world: &dyn World) -> Option<Next> {
         let program = Arc::clone(&self.program);
         match &program.nodes.get(&self.node)?.kind {
             NodeKind::Menu { keys, .. } => {
@@ -128,13 +131,13 @@ impl Run {
                 self.journal_input(key.encode_utf8(&mut [0; 4]), result);
                 match target {
                     Some(target) => Some(Next::Node(target.name.clone())),
-                    None => self.ask_again(now, Edge::Invalid),
+                    None => self.ask_again(now, Edge::Invalid, world),
                 }
             }
             NodeKind::Collect(collect) => {
                 let State::Asking { digits, phase, .. } = &mut self.state else { return None };
                 if collect.terminator == Some(key) {
-                    return self.finish_answer(now);
+                    return self.finish_answer(now, world);
                 }
                 digits.push(key);
                 *phase = Phase::Waiting { until: now + collect.inter_digit };
@@ -149,7 +152,7 @@ impl Run {
                         self.late_terminator = Some((terminator, now + collect.inter_digit));
                     }
                 }
-                self.finish_answer(now)
+                self.finish_answer(now, world)
             }
             NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
             NodeKind::Hours { .. }
@@ -162,7 +165,7 @@ impl Run {
     }
 
     /// The answer to a `collect` node is complete: judges and keeps it.
-    pub(super) fn finish_answer(&mut self, now: Instant) -> Option<Next> {
+    pub(super) fn finish_answer(&mut self, now: Instant, world: &dyn World) -> Option<Next> {
         let program = Arc::clone(&self.program);
         let NodeKind::Collect(collect) = &program.nodes.get(&self.node)?.kind else { return None };
         let State::Asking { digits, .. } = &mut self.state else { return None };
@@ -170,7 +173,7 @@ impl Run {
         let shown = if collect.mask { "*".repeat(digits.len()) } else { digits.clone() };
         if !self.accept(collect, &digits) {
             self.journal_input(&shown, InputResult::Invalid);
-            return self.ask_again(now, Edge::Invalid);
+            return self.ask_again(now, Edge::Invalid, world);
         }
         self.journal_input(&shown, InputResult::Matched);
         if let (Some(survey), Ok(score)) = (&collect.survey, digits.parse()) {
@@ -198,7 +201,7 @@ impl Run {
     }
 
     /// Repeats the question while tries are left, else takes the edge `why`.
-    pub(super) fn ask_again(&mut self, now: Instant, why: Edge) -> Option<Next> {
+    pub(super) fn ask_again(&mut self, now: Instant, why: Edge, world: &dyn World) -> Option<Next> {
         let program = Arc::clone(&self.program);
         let ask = ask_of(program.nodes.get(&self.node)?)?;
         self.typed.clear();
@@ -210,8 +213,10 @@ impl Run {
         digits.clear();
         let before = if why == Edge::NoInput { &ask.say_no_input } else { &ask.say_invalid };
         let question = if ask.say_again.is_empty() { &ask.say } else { &ask.say_again };
-        self.speak_question(now, before.iter().chain(question));
-        None
+        match self.speak_question(now, before.iter().chain(question), world) {
+            Ok(()) => None,
+            Err(detail) => self.stumbled(&detail),
+        }
     }
 
     pub(super) fn journal_input(&mut self, digits: &str, result: InputResult) {

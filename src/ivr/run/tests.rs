@@ -65,10 +65,13 @@ impl Call {
         let mut words = Vec::new();
         while let Some(output) = self.run.poll_output() {
             words.push(match output {
-                Output::Play { play, prompts } => {
+                Output::Play { play, said } => {
                     self.playing = play;
-                    let ids: Vec<String> = prompts.iter().map(|p| format!("{}/{}", p.id, p.language)).collect();
-                    format!("say {}", ids.join(" "))
+                    let word = |said: &Said| match said {
+                        Said::Prompt(prompt) => format!("{}/{}", prompt.id, prompt.language),
+                        Said::Spoken { language, text, units, .. } => format!("«{text}»/{language}/{}", units.len()),
+                    };
+                    format!("say {}", said.iter().map(word).collect::<Vec<_>>().join(" "))
                 }
                 Output::StopPlay => "stop".to_owned(),
                 Output::Queue { queue, skills, priority, segment, max_wait } => {
@@ -146,6 +149,8 @@ fn declared() -> Declared {
         ..Declared::default()
     }
 }
+
+mod say;
 
 const MENU: &str = "[node.start]\nkind = \"menu\"\nsay = [{ prompt = \"topic_menu\" }]\nsay_again = [{ prompt = \"again\" }]\n\
                     say_no_input = [{ prompt = \"no_key\" }]\ntries = 2\ntimeout = \"4s\"\nkeys = { \"1\" = \"code\", \"#\" = \"end\" }\n";
