@@ -29,8 +29,6 @@ pub(super) struct Reader<'a> {
     pub(super) languages: Vec<String>,
     /// Nodes that have a fault: edges to them are not dangling.
     pub(super) broken: BTreeSet<String>,
-    /// Languages the flow speaks.
-    pub(super) languages: Vec<String>,
     /// What can be counted.
     pub(super) nouns: &'a Nouns,
     /// Nouns, each with the language it lacks something in, that were warned of.
@@ -92,7 +90,8 @@ impl Reader<'_> {
 
     /// Adds something that is no error.
     pub(super) fn warning(&mut self, code: &str, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        if self.diagnostics.len() < FAULTS {
+        // Half of the room is kept for errors: warnings must not hide them.
+        if self.diagnostics.len() < FAULTS / 2 {
             let found = Diagnostic::warning(format!("ivr::{code}"), self.file, self.text, span, message);
             self.diagnostics.push(found.help(help));
         }

@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::super::expr::{Expression, Type, Value};
 use super::super::flow::{Edge, Target};
-use super::super::value::{FAULTS, Reader, Table};
-use crate::diagnostic::{Diagnostic, suggestion};
+use super::super::value::{Reader, Table};
+use crate::diagnostic::suggestion;
 
 /// Digits every whole number of 64 bits can hold.
 const NUMBER_DIGITS: i64 = 18;
@@ -19,14 +19,6 @@ const RANGE_LOOK: usize = 10_000;
 const RETURN: &str = "return";
 
 impl Reader<'_> {
-    fn warning(&mut self, code: &str, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        // Half of the room is kept for errors: warnings must not hide them.
-        if self.diagnostics.len() < FAULTS / 2 {
-            let found = Diagnostic::warning(format!("ivr::{code}"), self.file, self.text, span, message).help(help);
-            self.diagnostics.push(found);
-        }
-    }
-
     /// The answers a `collect` node wants can be typed.
     pub(super) fn typeable(
         &mut self,
