@@ -75,7 +75,8 @@ fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let calendars = config.floor.calendars.keys().cloned().collect();
     let voicemails = config.call.voicemail.keys().map(ToString::to_string).collect();
     let services = config.services.keys().cloned().collect();
-    Declared { queues, callbacks, voicemails, services, calendars, languages, prompts, manifest }
+    let entered = config.flows();
+    Declared { queues, callbacks, voicemails, services, calendars, entered, languages, prompts, manifest }
 }
 
 fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {

@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 44] = [
+pub const OWN: [&str; 45] = [
     "position_1",
     "position_2",
     "position_3",
@@ -49,6 +49,7 @@ pub const OWN: [&str; 44] = [
     "sorry_closed",
     "sorry_error",
     "callback_booked",
+    "callback_offer",
     "callback_hello",
     "voicemail_greeting",
     "voicemail_thanks",
