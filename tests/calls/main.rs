@@ -31,6 +31,7 @@ mod reload;
 mod rounds;
 mod secure;
 mod settings;
+mod spoken;
 mod storms;
 mod supervision;
 mod talks;
