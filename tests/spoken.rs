@@ -97,7 +97,8 @@ fn what_a_caller_says_is_listed_with_its_call_and_silence_is_nothing() {
     let sidecar = || server.json(&format!("/api/v1/recordings/{id}/sidecar"));
     wait_until(seconds(20), "it is filed", || sidecar()["state"] == "filed");
     assert_eq!((&sidecar()["node"], &sidecar()["survey"]), (&json!("comment/speak"), &json!("csat")));
-    let audio = hatif::robot::audio::read_wav(&server.data.join(sidecar()["files"][0]["file"].as_str().expect("a file")));
+    let audio =
+        hatif::robot::audio::read_wav(&server.data.join(sidecar()["files"][0]["file"].as_str().expect("a file")));
     let (sides, _) = audio.expect("a file of two sides");
     let left = &sides[0];
     assert!(left.len() > 16_000 && level_db(&left[8_000..16_000], CUSTOMER_HZ) > -30.0, "{} samples", left.len());

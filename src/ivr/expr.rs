@@ -707,10 +707,7 @@ fn execution_reason(error: &cel::ExecutionError) -> &'static str {
 }
 
 /// The fields of a map variable, by name. Each is a variable of its own, as `customer.tier`.
-pub(super) fn fields<'v>(
-    vars: &'v BTreeMap<String, Value>,
-    name: &str,
-) -> impl Iterator<Item = (&'v str, &'v Value)> {
+pub(super) fn fields<'v>(vars: &'v BTreeMap<String, Value>, name: &str) -> impl Iterator<Item = (&'v str, &'v Value)> {
     let prefix = format!("{name}.");
     let from = vars.range(prefix.clone()..);
     from.map_while(move |(name, value)| Some((name.strip_prefix(&prefix)?, value)))

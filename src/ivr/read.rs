@@ -100,8 +100,7 @@ struct Defaults {
 
 impl Reader<'_> {
     fn program(&mut self, top: &Table<'_>) -> Option<Program> {
-        let keys =
-            ["flow", "name", "title", "languages", "start", "vars", "params", "returns", "defaults", "node"];
+        let keys = ["flow", "name", "title", "languages", "start", "vars", "params", "returns", "defaults", "node"];
         self.only_keys(top, &keys, "a flow");
         match self.required(top, "flow", "a flow").and_then(|value| self.integer(value, 1, i64::MAX)) {
             Some(1) | None => {}
@@ -279,7 +278,9 @@ impl Reader<'_> {
         defaults: &Defaults,
     ) -> BTreeMap<Edge, Target> {
         let mut allowed = needed.to_vec();
-        if matches!(word, "set" | "switch" | "queue" | "callback" | "transfer" | "flow") && !allowed.contains(&Edge::Error) {
+        if matches!(word, "set" | "switch" | "queue" | "callback" | "transfer" | "flow")
+            && !allowed.contains(&Edge::Error)
+        {
             allowed.push(Edge::Error);
         }
         match word {

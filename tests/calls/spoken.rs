@@ -151,7 +151,10 @@ fn a_comment_ends_by_its_key_and_belongs_to_call_and_survey() {
 
     let record = centre.record(0);
     let [kept] = record.recordings.as_slice() else { panic!("{:?}", record.recordings) };
-    assert_eq!((kept.id, kept.node.as_deref(), kept.survey.as_deref()), (recording, Some("comment/speak"), Some("csat")));
+    assert_eq!(
+        (kept.id, kept.node.as_deref(), kept.survey.as_deref()),
+        (recording, Some("comment/speak"), Some("csat"))
+    );
     let ivr = record.ivr.as_ref().expect("a flow");
     assert_eq!(ivr.path, ["ask", "comment/speak", "which", "thanks", "end"]);
     assert_eq!((ivr.flow.as_str(), ivr.outcome), ("speak", Some(FlowOutcome::Contained)));

@@ -51,7 +51,11 @@ impl<'a> Checker<'a> {
             NodeKind::Flow(sub) => Some((program, sub.as_ref(), node.span.clone())),
             _ => None,
         };
-        flows.values().flat_map(|program| program.nodes.values().map(move |node| (program, node))).filter_map(call).collect()
+        flows
+            .values()
+            .flat_map(|program| program.nodes.values().map(move |node| (program, node)))
+            .filter_map(call)
+            .collect()
     }
 
     /// What flows want is given to them, what is taken from them is there, and all of it has the right type.
@@ -86,8 +90,9 @@ impl<'a> Checker<'a> {
                 let (name, span) = (&taken.returned.name, taken.returned.span.clone());
                 if !called.returns.contains(name) {
                     let message = format!("flow {} does not return \"{name}\"", called.name);
-                    let help = suggestion(name, &called.returns)
-                        .or_else(|| Some(format!("it returns what its `returns` lists: {}", called.returns.join(", "))));
+                    let help = suggestion(name, &called.returns).or_else(|| {
+                        Some(format!("it returns what its `returns` lists: {}", called.returns.join(", ")))
+                    });
                     self.at("ivr::unknown-return", program, span, message, help);
                     continue;
                 }
@@ -121,7 +126,8 @@ impl<'a> Checker<'a> {
                 continue;
             }
             if let Some((name, param)) = program.required_params().next() {
-                let message = format!("a number or a queue leads to flow {}, and nobody gives it \"{name}\"", program.name);
+                let message =
+                    format!("a number or a queue leads to flow {}, and nobody gives it \"{name}\"", program.name);
                 let help = Some("give the parameter a default".to_owned());
                 self.at("ivr::missing-param", program, param.span.clone(), message, help);
             }
@@ -189,7 +195,8 @@ impl<'a> Checker<'a> {
         }
         let mut ends = Ends::default();
         while let Some(place) = next.pop() {
-            let Some((program, node)) = flows.get(place.0).and_then(|flow| Some((flow, flow.nodes.get(place.1)?))) else {
+            let Some((program, node)) = flows.get(place.0).and_then(|flow| Some((flow, flow.nodes.get(place.1)?)))
+            else {
                 continue;
             };
             let (mut hangs_up, mut returns) = (matches!(node.kind, NodeKind::Hangup), false);

@@ -43,7 +43,8 @@ fn fault(source: &str) -> (&'static str, String) {
 
 #[test]
 fn a_misspelt_map_or_field_is_told_with_what_was_meant() {
-    for (source, help) in [("customer.teir", "did you mean \"tier\"?"), ("costumer.tier", "did you mean \"customer\"?")] {
+    for (source, help) in [("customer.teir", "did you mean \"tier\"?"), ("costumer.tier", "did you mean \"customer\"?")]
+    {
         let faults = compile(source).map(|expression| expression.ty()).unwrap_err();
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert_eq!(faults[0].help.as_deref(), Some(help));
@@ -148,7 +149,8 @@ fn templates_hold_expressions_in_braces() {
     let (vars, queues) = (vars(), BTreeSet::new());
     let names = Names { vars: &vars, queues: &queues };
     let compiler = Compiler::default();
-    let template = compiler.template("a{{b}}:{count + 1}:{topic}:{customer.tier}", names).unwrap_or_else(|f| panic!("{f:?}"));
+    let template =
+        compiler.template("a{{b}}:{count + 1}:{topic}:{customer.tier}", names).unwrap_or_else(|f| panic!("{f:?}"));
     let scene = Scene { vars: &vars, language: "ar", facts: &Facts::default(), wall: Wall(0), world: &Floor };
     assert_eq!(template.fill(&scene).as_deref(), Ok("a{b}:8:مرحباً:gold"));
     assert!(!template.is_constant() && compiler.template("x}}", names).is_ok_and(|t| t.is_constant()));

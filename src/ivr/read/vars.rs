@@ -75,8 +75,7 @@ impl Reader<'_> {
             }
             Some((map, field)) if is_map(&self.vars, map) => {
                 let fields: Vec<&str> = fields(&self.vars, map).map(|(field, _)| field).collect();
-                let help =
-                    suggestion(field, &fields).unwrap_or_else(|| format!("possible: {}", listed(map, &fields)));
+                let help = suggestion(field, &fields).unwrap_or_else(|| format!("possible: {}", listed(map, &fields)));
                 (format!("no field \"{field}\" in {map}"), Some(help))
             }
             _ => {

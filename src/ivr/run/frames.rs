@@ -34,7 +34,8 @@ pub(super) struct Frame {
 impl Run {
     /// What the node gives the flow that it calls.
     pub(super) fn give(&self, sub: &SubFlow, scene: &Scene<'_>) -> Result<Next, String> {
-        let program = self.library.flows.get(&sub.flow.name).ok_or_else(|| UnknownFlow(sub.flow.name.clone()).to_string())?;
+        let program =
+            self.library.flows.get(&sub.flow.name).ok_or_else(|| UnknownFlow(sub.flow.name.clone()).to_string())?;
         let mut given = Vec::new();
         for with in &sub.with {
             let (name, value) = (&with.param.name, with.value.evaluate(scene)?);

@@ -82,11 +82,9 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             isolated(queue.as_str()),
             length_ms / 1_000
         )),
-        Event::Said { node, length_ms } => plain(format!(
-            "سُجّل كلامه كما طلبت العقدة {} ومدته بالثواني {}.",
-            isolated(node),
-            length_ms / 1_000
-        )),
+        Event::Said { node, length_ms } => {
+            plain(format!("سُجّل كلامه كما طلبت العقدة {} ومدته بالثواني {}.", isolated(node), length_ms / 1_000))
+        }
         Event::Dispatched { service, result, took_ms, agents, detail } => {
             let said = match result {
                 DispatchResult::Decided if agents.is_empty() => "قرّرت".to_owned(),

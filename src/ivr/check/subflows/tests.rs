@@ -97,7 +97,9 @@ fn circles_through_a_called_flow_are_found() {
     let main = flow("main", &call("start", "sub", "start"));
     assert_eq!(found(&[main, sub]), ["main.toml ivr::never-ends 5:7"]);
     let choose = |next: &str| {
-        format!("[node.which]\nkind = \"switch\"\ncase = [{{ when = 'false', next = \"end\" }}]\nelse = \"{next}\"\n{END}")
+        format!(
+            "[node.which]\nkind = \"switch\"\ncase = [{{ when = 'false', next = \"end\" }}]\nelse = \"{next}\"\n{END}"
+        )
     };
     let main = flow("main", &(call("start", "sub", "which") + &choose("start")));
     let waits = flow("sub", &play("start", "return"));
@@ -110,7 +112,9 @@ fn circles_through_a_called_flow_are_found() {
 
 #[test]
 fn flows_that_are_entered_without_a_caller_need_no_parameter() {
-    let wants = |default: &str| flow("sub", &format!("[params]\nwho = {{ type = \"text\"{default} }}\n{}", play("start", "return")));
+    let wants = |default: &str| {
+        flow("sub", &format!("[params]\nwho = {{ type = \"text\"{default} }}\n{}", play("start", "return")))
+    };
     let goto = flow("main", "[node.start]\nkind = \"goto\"\nflow = \"sub\"\n");
     assert_eq!(found(&[goto.clone(), wants("")]), ["main.toml ivr::missing-param 7:8"]);
     assert_eq!(found(&[goto, wants(", default = \"x\"")]), [""; 0]);

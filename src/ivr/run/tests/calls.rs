@@ -38,7 +38,10 @@ fn the_end_of_the_call_inside_leaves_every_flow() {
     let mut call = Call::among(CALL, &[RATE]);
     call.drain();
     let words = call.press("7");
-    assert_eq!(words[1..], ["[input \"7\" Invalid]", "[bye]", "[leave rate Contained]", "[leave t Contained]", "hangup"]);
+    assert_eq!(
+        words[1..],
+        ["[input \"7\" Invalid]", "[bye]", "[leave rate Contained]", "[leave t Contained]", "hangup"]
+    );
     let mut call = Call::among(CALL, &[RATE]);
     call.drain();
     assert_eq!(call.give(Input::CallerGone), ["[leave rate Abandoned]", "[leave t Abandoned]"]);
@@ -90,7 +93,8 @@ fn a_called_flow_may_change_the_language_and_lends_its_own() {
     let set = flow("[\"ar\", \"en\"]", "[node.start]\nkind = \"set\"\nset = { lang = '\"en\"' }\nnext = \"return\"\n");
     let words = Call::among(nodes, &[&set]).drain();
     assert_eq!(words.last().map(String::as_str), Some("say no_key/en"), "{words:?}");
-    let english = flow("[\"en\"]", "[node.start]\nkind = \"play\"\nsay = [{ prompt = \"hello\" }]\nnext = \"return\"\n");
+    let english =
+        flow("[\"en\"]", "[node.start]\nkind = \"play\"\nsay = [{ prompt = \"hello\" }]\nnext = \"return\"\n");
     let mut call = Call::among(nodes, &[&english]);
     assert_eq!(call.drain()[2..], ["[enter other]", "language en", "[start]", "say hello/en"]);
     assert_eq!(call.heard(), ["[leave other Returned]", "language ar", "[silent]", "say no_key/ar"]);

@@ -2,14 +2,16 @@
 
 use super::*;
 
-const MAP: &str = "customer = { type = \"map\", default = { tier = \"none\", name = \"\", visits = 0, has_overdue_case = false } }\n";
+const MAP: &str =
+    "customer = { type = \"map\", default = { tier = \"none\", name = \"\", visits = 0, has_overdue_case = false } }\n";
 const SHOW: &str = "[node.show]\nkind = \"queue\"\nqueue = \"support\"\n\
                     skills = [\"{customer.tier}:{customer.visits}:{customer.has_overdue_case}:{customer.name}\"]\n\
                     on = { ended = \"end\", timeout = \"end\", full = \"end\", no_agents = \"end\" }\n";
 
 /// Asks for the customer, and shows what is known of him.
 fn look_up(body: &str) -> Vec<String> {
-    let nodes = "[node.start]\nkind = \"http\"\nservice = \"crm\"\nget = \"/customer\"\ninto = \"customer\"\nnext = \"show\"\n";
+    let nodes =
+        "[node.start]\nkind = \"http\"\nservice = \"crm\"\nget = \"/customer\"\ninto = \"customer\"\nnext = \"show\"\n";
     let mut call = Call::among(&format!("{MAP}{nodes}{SHOW}"), &[]);
     call.drain();
     call.answers(200, body)
@@ -42,7 +44,8 @@ fn an_object_is_laid_over_a_map() {
 /// One field of a wrong type, and nothing is taken.
 #[test]
 fn what_does_not_fit_the_map_is_an_error_and_changes_nothing() {
-    let bodies = [r#"{"tier": "gold", "visits": "many"}"#, r#"{"has_overdue_case": 1}"#, "[]", "5", r#""gold""#, "null", "{"];
+    let bodies =
+        [r#"{"tier": "gold", "visits": "many"}"#, r#"{"has_overdue_case": 1}"#, "[]", "5", r#""gold""#, "null", "{"];
     for body in bodies {
         assert_eq!(look_up(body)[..2], ["[crm invalid 0]", "[wrong]"], "{body}");
     }
