@@ -82,7 +82,8 @@ fn what_a_caller_says_is_listed_with_its_call_and_silence_is_nothing() {
     assert!(call.press("#"), "a key skips the question");
     // The tone, then more than the silence that would end it.
     std::thread::sleep(seconds(4));
-    assert!(call.press("#"), "a key ends it");
+    // The call ends with it, before the phone has said all of the key.
+    call.press("#");
     assert!(call.ended(seconds(20)), "the flow ends the call\n{}", customer.trace());
     let record = server.ended_call(SPEAKER);
     let (id, call_id) = (&record["recordings"][0]["id"], record["call_id"].as_str().expect("a call"));

@@ -268,7 +268,7 @@ impl Config {
 
     /// Names of all flows that a `[[number]]` runs or a rule of a queue leads to.
     pub fn flows(&self) -> BTreeSet<String> {
-        use crate::acd::Way;
+        use crate::acd::config::Way;
         use crate::call::config::NumberAction;
         let number = |n: &crate::call::config::NumberConfig| match &n.action {
             NumberAction::Flow(flow) => Some(flow.clone()),
