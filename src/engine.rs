@@ -690,6 +690,9 @@ impl Engine {
                 call.handle_play_done(context, play);
             }),
             media::Event::Quality { leg, quality } => self.quality_told(now, leg, quality),
+            media::Event::Quiet { leg, recording, spoke } => self.with_customer(now, leg, |call, context| {
+                call.handle_quiet(context, recording, spoke);
+            }),
             media::Event::OneWay { leg, silent } => self.one_way(now, leg, silent),
             media::Event::Closed { leg, quality } => {
                 self.qualities.remove(&leg);

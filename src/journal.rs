@@ -206,6 +206,15 @@ pub enum Kind {
         /// The step's name; none when a new configuration puts him before the first one.
         step: Option<String>,
     },
+    /// He has waited so long that the flow which queued him asks for other skills.
+    Relaxed {
+        /// The queue.
+        queue: QueueName,
+        /// All that he asks for from now on, beside what the queue asks for.
+        skills: Vec<String>,
+        /// How long he has waited in it.
+        wait_ms: u64,
+    },
     /// The caller waits for somebody before all others who may serve him, or for those no more.
     Sticky {
         /// The queue.
@@ -334,6 +343,20 @@ pub enum Kind {
         from: String,
         /// Its length.
         length_ms: u64,
+    },
+    /// The caller said something that a flow asked him for.
+    CallerRecorded {
+        /// The flow.
+        flow: String,
+        /// The node that asked.
+        node: String,
+        /// What he said.
+        recording: RecordingId,
+        /// Its length.
+        length_ms: u64,
+        /// The survey whose answer it belongs to, e.g. `csat`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        survey: Option<String>,
     },
     /// Somebody listened to a message for the first time.
     VoicemailHeard {

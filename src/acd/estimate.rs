@@ -91,7 +91,13 @@ impl Floor {
         self.estimate_at(before, lane, self.pace(queue, lane)?)
     }
 
-    /// The same for all queues, without priority.
+    /// Somebody works who serves this queue, whatever his skills; false for an unknown queue.
+    pub fn has_somebody(&self, name: &QueueName) -> bool {
+        let base = self.queues.get(name).and_then(|queue| self.lanes.get(queue.base));
+        base.is_some_and(|lane| !lane.present.is_empty())
+    }
+
+    /// The estimates of all queues, without priority.
     pub fn estimates(&self, now: Instant) -> BTreeMap<QueueName, Estimate> {
         self.queues.keys().filter_map(|name| Some((name.clone(), self.estimate(now, name, 0)?))).collect()
     }

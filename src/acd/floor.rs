@@ -98,6 +98,7 @@ impl Floor {
                 self.refuse(call, &queue, outcome);
             }
             Input::Key { call, digit } => self.key(now, call, digit),
+            Input::Relax { call, skills } => self.relax(now, call, skills),
             Input::Leave { call } => self.leave(now, call, QueueOutcome::Abandoned),
             Input::LeaveAs { call, outcome } => self.leave(now, call, outcome),
             Input::Answered { offer } => self.answered(now, offer),

@@ -38,6 +38,7 @@ mod phone;
 mod pool;
 pub mod preview;
 mod ranked;
+mod relax;
 mod reload;
 mod remind;
 mod restore;
@@ -185,6 +186,13 @@ pub enum Input {
         call: CallId,
         /// What it said.
         choice: Choice,
+    },
+    /// The caller asks for these skills in place of those he came with; nothing when he is in no queue, or is called back.
+    Relax {
+        /// The caller.
+        call: CallId,
+        /// All of them, beside the queue's own.
+        skills: Vec<String>,
     },
     /// The caller pressed a key while he waited; nothing when it is none of the queue's `exit_keys`.
     Key {

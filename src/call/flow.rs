@@ -99,6 +99,22 @@ impl Call {
                     self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(None) });
                 }
                 ivr::Output::Voicemail { queue } => self.leave_message(context, queue),
+                ivr::Output::Relax { skills } => {
+                    if let Some(turn) = &mut self.turn {
+                        turn.skills.clone_from(&skills);
+                    }
+                    self.outputs.push_back(Action::Relax { skills });
+                }
+                ivr::Output::Tell { prompt } => self.tell(context, vec![prompt]),
+                ivr::Output::LeaveQueue { to_callback } => {
+                    self.phase = Phase::InFlow;
+                    self.media(media::Command::Silence { leg: self.customer.id });
+                    let outcome = if to_callback { QueueOutcome::Callback } else { QueueOutcome::Key };
+                    self.outputs.push_back(Action::LeaveQueue { outcome });
+                }
+                ivr::Output::Record { max, silence, terminator, survey } => {
+                    self.hear_caller(context, (max, silence), terminator, survey);
+                }
                 ivr::Output::Language(language) => {
                     self.language = language.clone();
                     self.journal(Kind::Language { language });
@@ -162,6 +178,7 @@ impl Call {
         }
         self.media(media::Command::Silence { leg: self.customer.id });
         self.stop_recording();
+        self.leave_line();
         self.in_transfer = false;
         match to {
             Onward::Voicemail => {
@@ -202,6 +219,18 @@ impl Call {
         } else {
             self.say_and_end(context, "sorry_no_agents", reason);
         }
+    }
+
+    /// He waits no more by the rules of the flow that queued him.
+    pub(super) fn leave_line(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.leave_line();
+        }
+    }
+
+    /// While he waits he heard from the flow what this key does.
+    fn takes_offer(&self, digit: char) -> bool {
+        self.run.as_ref().is_some_and(|run| run.takes_key(digit))
     }
 
     /// The flow learns that the caller is gone and writes how it ended.
@@ -267,6 +296,9 @@ impl Call {
             (Phase::InFlow, _) if counts => self.drive_run(context, ivr::Input::Digit(digit)),
             (Phase::Leaving(_), _) if counts => self.leaving_key(context, digit),
             (Phase::Listening(_), _) if counts => self.listening_key(context, digit),
+            (Phase::Waiting { .. }, _) if counts && self.takes_offer(digit) => {
+                self.drive_run(context, ivr::Input::Digit(digit));
+            }
             (Phase::Waiting { .. }, _) if counts => self.outputs.push_back(Action::QueueKey(digit)),
             (Phase::Talking(_), _) if counts && self.user.is_some() => {
                 self.agent_key(context.now, self.customer.id, digit);

@@ -28,6 +28,7 @@ mod rejoin;
 mod replace;
 pub mod route;
 pub mod secret;
+mod speech;
 mod spoken;
 mod talk;
 mod told;
@@ -59,7 +60,7 @@ pub use offers::warning;
 use recording::Recorded;
 pub use recording::RecordingFault;
 use rejoin::Away;
-use spoken::Speech;
+use speech::Speech;
 pub use talk::Early;
 use talk::Talk;
 use told::Told;
@@ -150,6 +151,11 @@ pub enum Action {
         max_wait: Option<Duration>,
         /// Since when he has waited, when he is transferred there. Owes [`Call::handle_queued`] once he is in it.
         transferred: Option<Instant>,
+    },
+    /// The caller asks for these skills from now on, in the queue he waits in.
+    Relax {
+        /// All of them.
+        skills: Vec<String>,
     },
     /// The caller pressed this key while he waits.
     QueueKey(char),
@@ -779,7 +785,7 @@ impl Call {
             Phase::Talking(_) => self.invited.as_ref().map(|invited| invited.give_up_at),
             Phase::Leaving(leaving) => Some(leaving.deadline()),
             Phase::Listening(listening) => Some(listening.deadline()),
-            Phase::Waiting { .. } => None,
+            Phase::Waiting { .. } => self.run.as_ref().and_then(ivr::Run::poll_timeout),
             Phase::Service | Phase::Ended => None,
         };
         let away = self.away.as_ref().map(Away::deadline);
@@ -791,7 +797,7 @@ impl Call {
         self.end_long_pause(context.now);
         self.away_due(context);
         match &self.phase {
-            Phase::InFlow => {
+            Phase::InFlow | Phase::Waiting { .. } => {
                 self.speech_due(context);
                 if let Some(run) = &mut self.run {
                     run.handle_timeout(context.now, context.world);
@@ -815,7 +821,7 @@ impl Call {
             }
             Phase::Leaving(_) => self.leaving_due(context),
             Phase::Listening(_) => self.listening_due(context),
-            Phase::Starting | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Talking(_) => {}
+            Phase::Starting | Phase::Dialing { .. } | Phase::Talking(_) => {}
             Phase::Service | Phase::Closing { .. } | Phase::Ended => {}
         }
     }

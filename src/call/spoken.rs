@@ -1,168 +1,90 @@
-//! Sentences that flows speak: by the recordings of all their pieces, or as a whole by one voice, never mixed.
+//! What a caller says when a node of a flow asks him: the tone, then a recording of his side.
 //!
 //! ```text
-//!   say --nothing to be synthesized--------------------------------> played
-//!    \--> Waiting --the last sentence is here, or its time is over--> played
-//!           |  0.7 s of silence, then music
-//!           \--key, another play, the caller hangs up--> forgotten
+//!   flow asked --tone--> Recording --its key, silence, or long enough--> the flow goes on with it
+//!                              \--hangs up--> it is kept
 //! ```
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Action, Call, Context, Phase};
-use crate::ivr::Said;
+use super::voicemail::{Leaving, Place, SAID_MAX, Stage};
+use super::{Call, Context, Phase};
+use crate::id::RecordingId;
+use crate::ivr;
 use crate::journal::Kind;
-use crate::media::{self, Clip};
+use crate::media;
 
-/// How long a sentence may take to be synthesized; then a tone stands in for it.
-const SPEECH: Duration = Duration::from_secs(3);
-/// How long a caller hears nothing meanwhile; then music.
-const SILENCE: Duration = Duration::from_millis(700);
-/// Samples in a millisecond of what is played.
-const SAMPLES_A_MS: usize = 8;
+/// What is shorter is nothing: he pressed the key at once.
+const LEAST: Duration = Duration::from_secs(1);
 
-/// What a call has spoken by a voice.
-#[derive(Debug, Default)]
-pub(super) struct Speech {
-    /// Sentences asked for so far.
-    asked: u64,
-    /// The journal was told that one failed.
-    told: bool,
-    waiting: Option<Waiting>,
-}
-
-/// A play that begins when its last sentence is here.
+/// What a node of a flow records.
 #[derive(Debug)]
-struct Waiting {
-    play: u64,
-    pieces: Vec<Piece>,
-    /// When the music begins; `None` once it plays.
-    comfort_at: Option<Instant>,
-    until: Instant,
+pub(super) struct Spoken {
+    flow: String,
+    node: String,
+    survey: Option<String>,
+    /// The longest recording.
+    pub max: Duration,
+    /// So much silence ends it.
+    pub silence: Option<Duration>,
+    /// This key does.
+    pub terminator: Option<char>,
+    /// Nothing was said until silence ended it.
+    is_empty: bool,
 }
 
-#[derive(Debug)]
-enum Piece {
-    Here(Vec<Arc<Clip>>),
-    /// This sentence, in this language.
-    Asked(u64, String),
-}
-
-impl Speech {
-    /// The play that is waited for is wanted no more.
-    pub(super) fn forget(&mut self) {
-        self.waiting = None;
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let waiting = self.waiting.as_ref()?;
-        Some(waiting.comfort_at.map_or(waiting.until, |at| at.min(waiting.until)))
+impl Spoken {
+    /// What the journal tells of a recording of this length; nothing when it is none.
+    pub(super) fn told(self, recording: RecordingId, length: Duration) -> Option<Kind> {
+        if length < LEAST || self.is_empty {
+            return None;
+        }
+        let Self { flow, node, survey, .. } = self;
+        let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        Some(Kind::CallerRecorded { flow, node, recording, length_ms, survey })
     }
 }
 
 impl Call {
-    /// Says these in order, in place of what is being said.
-    pub(super) fn say(&mut self, context: &Context<'_>, play: u64, said: &[Said]) {
-        let pieces: Vec<Piece> = said.iter().map(|said| self.piece(context, said)).collect();
-        let (comfort_at, until) = (Some(context.now + SILENCE), context.now + SPEECH);
-        let waiting = Waiting { play, pieces, comfort_at, until };
-        if waiting.is_whole() {
-            return self.play_all(waiting);
-        }
-        self.media(media::Command::Silence { leg: self.customer.id });
-        self.speech.waiting = Some(waiting);
-    }
-
-    /// The sound of one thing, or the question for it.
-    fn piece(&mut self, context: &Context<'_>, said: &Said) -> Piece {
-        let (language, text, units, is_private) = match said {
-            Said::Prompt(prompt) => return Piece::Here(self.clips(context, std::slice::from_ref(prompt))),
-            Said::Spoken { language, text, units, is_private } => (language, text, units, *is_private),
+    /// The flow asked him to speak: he does after the tone.
+    pub(super) fn hear_caller(
+        &mut self,
+        context: &Context<'_>,
+        (max, silence): (Duration, Option<Duration>),
+        terminator: Option<char>,
+        survey: Option<String>,
+    ) {
+        let place = self.run.as_ref().map(|run| run.place());
+        let Some((flow, node)) = place.filter(|_| self.customer.port.is_some()) else {
+            return self.drive_run(context, ivr::Input::Recorded(ivr::Recorded::Failed));
         };
-        let recorded = units.iter().filter(|unit| !unit.is_pause()).map(|unit| &*unit.clip);
-        let recorded = if units.is_empty() { None } else { context.prompts.units(language, recorded) };
-        if let Some(clips) = recorded {
-            let mut clips = clips.into_iter();
-            let sound = units.iter().filter_map(|unit| match unit.is_pause() {
-                true => Some(Arc::new(Clip::from_pcm16(&vec![0; unit.pause_ms as usize * SAMPLES_A_MS]))),
-                false => clips.next(),
-            });
-            return Piece::Here(sound.collect());
-        }
-        self.speech.asked += 1;
-        let speech = self.speech.asked;
-        let (language, text) = (language.clone(), text.clone());
-        self.outputs.push_back(Action::Synthesize { speech, language: language.clone(), text, is_private });
-        Piece::Asked(speech, language)
+        let (flow, node) = (flow.to_owned(), node.to_owned());
+        self.stop_recording();
+        let (play, until) = (self.own_play(), context.now + SAID_MAX);
+        let spoken = Spoken { flow, node, survey, max, silence, terminator, is_empty: false };
+        let leaving = Leaving { place: Place::Node(spoken), stage: Stage::Greeting { play, until } };
+        self.phase = Phase::Leaving(Box::new(leaving));
+        let clips = vec![context.prompts.beep()];
+        self.media(media::Command::Play { leg: self.customer.id, play, clips });
     }
 
-    /// A sentence is spoken, or cannot be. One that is waited for no more is ignored.
-    pub fn handle_speech(&mut self, context: &Context<'_>, speech: u64, sound: Result<Arc<Clip>, String>) {
-        if !matches!(self.phase, Phase::InFlow) {
-            return;
-        }
-        let Some(mut waiting) = self.speech.waiting.take() else { return };
-        let asked = waiting.pieces.iter_mut().find(|piece| matches!(piece, Piece::Asked(n, _) if *n == speech));
-        if let Some(piece) = asked {
-            let sound = match (sound, &*piece) {
-                (Ok(clip), _) => clip,
-                (Err(why), Piece::Asked(_, language)) => self.unspoken(context, language, &why),
-                (Err(_), Piece::Here(_)) => context.prompts.stand_in(),
-            };
-            *piece = Piece::Here(vec![sound]);
-        }
-        if waiting.is_whole() {
-            self.play_all(waiting);
-        } else {
-            self.speech.waiting = Some(waiting);
+    /// He has said nothing for so long that what he says is over; `spoke`: he said something before.
+    pub fn handle_quiet(&mut self, context: &Context<'_>, recording: RecordingId, spoke: bool) {
+        let Phase::Leaving(leaving) = &mut self.phase else { return };
+        let (Stage::Recording { id, .. }, Place::Node(spoken)) = (&leaving.stage, &mut leaving.place) else { return };
+        if *id == recording {
+            spoken.is_empty = !spoke;
+            self.end_message(context);
         }
     }
 
-    /// What is due while a play is waited for.
-    pub(super) fn speech_due(&mut self, context: &Context<'_>) {
-        let Some(waiting) = &mut self.speech.waiting else { return };
-        if waiting.until > context.now {
-            if waiting.comfort_at.is_some_and(|at| at <= context.now) {
-                waiting.comfort_at = None;
-                self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(None) });
-            }
-            return;
-        }
-        let Some(mut waiting) = self.speech.waiting.take() else { return };
-        for piece in &mut waiting.pieces {
-            if let Piece::Asked(_, language) = piece {
-                let sound = self.unspoken(context, language, "not in time");
-                *piece = Piece::Here(vec![sound]);
-            }
-        }
-        self.play_all(waiting);
-    }
-
-    /// What is heard in place of a sentence; who operates the centre is told once a call.
-    fn unspoken(&mut self, context: &Context<'_>, language: &str, why: &str) -> Arc<Clip> {
-        if !std::mem::replace(&mut self.speech.told, true) {
-            let detail = format!(
-                "a sentence in {language} cannot be spoken: {why}; record what `hatif say clips {language}` lists, or \
-                 set [tts]"
-            );
-            self.journal(Kind::Trouble { code: "speech_failed".into(), detail });
-        }
-        context.prompts.stand_in()
-    }
-
-    fn play_all(&mut self, waiting: Waiting) {
-        let sounds = waiting.pieces.into_iter().flat_map(|piece| match piece {
-            Piece::Here(clips) => clips,
-            Piece::Asked(..) => Vec::new(),
-        });
-        let clips = sounds.collect();
-        self.media(media::Command::Play { leg: self.customer.id, play: waiting.play, clips });
-    }
-}
-
-impl Waiting {
-    fn is_whole(&self) -> bool {
-        self.pieces.iter().all(|piece| matches!(piece, Piece::Here(_)))
+    /// The flow goes on with what he said, or with nothing.
+    pub(super) fn spoken(&mut self, context: &Context<'_>, kept: Option<RecordingId>) {
+        self.phase = Phase::InFlow;
+        let recorded = match kept {
+            Some(recording) => ivr::Recorded::Kept { recording },
+            None => ivr::Recorded::Nothing,
+        };
+        self.drive_run(context, ivr::Input::Recorded(recorded));
     }
 }

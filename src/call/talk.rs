@@ -117,6 +117,7 @@ impl Call {
             return self.absent_connected(context, peer, record, recording);
         }
         self.complete_transfer(context);
+        self.leave_line();
         self.served = true;
         self.talk = Talk::begin(context.now);
         self.early = None;

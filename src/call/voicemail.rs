@@ -7,13 +7,15 @@
 //!   agent    *17 --> told that there are some --> Loading --> Playing --1 again, 2 next, 3 delete, * end--> … --> the end
 //! ```
 //!
-//! A message is a recording of the call in which it was left; the box only says which, and who has heard it.
+//! A message is a recording of the call in which it was left; the box only says which, and who has heard it. What a node of a
+//! flow records goes the same way, without greeting and box: see [`super::spoken`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::RECORD_PAUSE_MAX;
 use super::recording::Recorded;
+use super::spoken::Spoken;
 use super::{Action, Call, Context, Phase};
 use crate::id::{QueueName, RecordingId};
 use crate::ivr;
@@ -21,7 +23,7 @@ use crate::journal::{EndReason, Kind};
 use crate::media::{self, Clip};
 
 /// No sentence is longer; then it counts as said.
-const SAID_MAX: Duration = Duration::from_secs(60);
+pub(super) const SAID_MAX: Duration = Duration::from_secs(60);
 /// How long a message that is played may be, with room for the sentence after it.
 const PLAYED_MAX: Duration = Duration::from_secs(1_800);
 /// How long an agent has for a key after a message; then the next one follows.
@@ -32,12 +34,21 @@ const LOAD: Duration = Duration::from_secs(5);
 /// A caller who leaves a message.
 #[derive(Debug)]
 pub(super) struct Leaving {
-    queue: QueueName,
-    stage: Stage,
+    pub place: Place,
+    pub stage: Stage,
+}
+
+/// For whom the message is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// For the box of this queue.
+    Box(QueueName),
+    /// For the flow that asked for it.
+    Node(Spoken),
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// He hears what to do.
     Greeting { play: u64, until: Instant },
     /// He speaks.
@@ -92,9 +103,9 @@ impl Call {
             return self.message_done(context, false);
         };
         self.stop_recording();
-        let play = self.own_play();
-        self.phase =
-            Phase::Leaving(Box::new(Leaving { queue, stage: Stage::Greeting { play, until: context.now + SAID_MAX } }));
+        let (play, until) = (self.own_play(), context.now + SAID_MAX);
+        let leaving = Leaving { place: Place::Box(queue), stage: Stage::Greeting { play, until } };
+        self.phase = Phase::Leaving(Box::new(leaving));
         let greeting = ivr::Prompt { id: config.greeting.clone(), language: self.language.clone() };
         let mut clips = self.clips(context, &[greeting]);
         clips.push(context.prompts.beep());
@@ -107,24 +118,35 @@ impl Call {
         if !matches!(leaving.stage, Stage::Greeting { .. }) {
             return;
         }
-        let max = context.voicemail.get(&leaving.queue).map_or(Duration::ZERO, |config| config.max);
+        let (max, silence) = match &leaving.place {
+            Place::Box(queue) => (context.voicemail.get(queue).map_or(Duration::ZERO, |config| config.max), None),
+            Place::Node(spoken) => (spoken.max, spoken.silence),
+        };
+        // Who only said something to a flow has not got what he called for.
+        self.served |= matches!(leaving.place, Place::Box(_));
         leaving.stage = Stage::Recording { id: fresh, began: context.now, until: context.now + max };
-        self.served = true;
         self.recording = Some(Recorded::new(fresh, RECORD_PAUSE_MAX));
         self.order_sides(None);
+        if let Some(silence) = silence {
+            self.media(media::Command::AwaitQuiet { recording: fresh, silence });
+        }
         self.journal(Kind::RecordingStarted { recording: fresh, file: fresh.file() });
         self.tell_customer();
     }
 
-    /// A key while he leaves a message: `#` ends what goes on.
+    /// A key while he leaves a message: `#`, or the one that the flow names, ends what goes on.
     pub(super) fn leaving_key(&mut self, context: &Context<'_>, digit: char) {
         let Phase::Leaving(leaving) = &self.phase else { return };
+        let ends = match &leaving.place {
+            Place::Box(_) => digit == '#',
+            Place::Node(spoken) => spoken.terminator == Some(digit),
+        };
         match leaving.stage {
-            Stage::Greeting { .. } if digit == '#' => {
+            Stage::Greeting { .. } if ends => {
                 self.media(media::Command::Silence { leg: self.customer.id });
                 self.outputs.push_back(Action::TakeMessage);
             }
-            Stage::Recording { .. } if digit == '#' => self.end_message(context),
+            Stage::Recording { .. } if ends => self.end_message(context),
             Stage::Greeting { .. } | Stage::Recording { .. } => {}
         }
     }
@@ -151,25 +173,34 @@ impl Call {
         }
     }
 
-    fn end_message(&mut self, context: &Context<'_>) {
+    pub(super) fn end_message(&mut self, context: &Context<'_>) {
         let Phase::Leaving(leaving) = std::mem::replace(&mut self.phase, Phase::InFlow) else { return };
-        let is_kept = self.keep_message(context, *leaving);
-        self.message_done(context, is_kept);
+        let is_asked_for = matches!(leaving.place, Place::Node(_));
+        let kept = self.keep_message(context, *leaving);
+        match is_asked_for {
+            true => self.spoken(context, kept),
+            false => self.message_done(context, kept.is_some()),
+        }
     }
 
-    /// The message is complete; true when it is long enough to be one.
-    pub(super) fn keep_message(&mut self, context: &Context<'_>, leaving: Leaving) -> bool {
+    /// The message is complete; `None` when it is too short to be one.
+    pub(super) fn keep_message(&mut self, context: &Context<'_>, leaving: Leaving) -> Option<RecordingId> {
         self.stop_recording();
-        let Stage::Recording { id, began, .. } = leaving.stage else { return false };
+        let Stage::Recording { id, began, .. } = leaving.stage else { return None };
         let length = context.now.saturating_duration_since(began);
-        let min = context.voicemail.get(&leaving.queue).map_or(Duration::ZERO, |config| config.min);
-        if length < min {
-            return false;
-        }
         let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        let from = self.shown_number().unwrap_or_default().to_owned();
-        self.journal(Kind::VoicemailLeft { queue: leaving.queue, recording: id, from, length_ms });
-        true
+        match leaving.place {
+            Place::Box(queue) => {
+                let min = context.voicemail.get(&queue).map_or(Duration::ZERO, |config| config.min);
+                if length < min {
+                    return None;
+                }
+                let from = self.shown_number().unwrap_or_default().to_owned();
+                self.journal(Kind::VoicemailLeft { queue, recording: id, from, length_ms });
+            }
+            Place::Node(spoken) => self.journal(spoken.told(id, length)?),
+        }
+        Some(id)
     }
 
     fn message_done(&mut self, context: &Context<'_>, is_kept: bool) {

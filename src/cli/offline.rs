@@ -82,12 +82,14 @@ pub(super) fn declared(config: &Config, manifest: String, with_prompts: bool) ->
     let calendars = config.floor.calendars.keys().cloned().collect();
     let voicemails = config.call.voicemail.keys().map(ToString::to_string).collect();
     let services = config.services.keys().cloned().collect();
+    let entered = config.flows();
     Declared {
         queues,
         callbacks,
         voicemails,
         services,
         calendars,
+        entered,
         languages,
         prompts,
         sounds: Sounds::default(),

@@ -73,7 +73,11 @@ pub fn recordings(what: &Recordings) -> Result<(), Failure> {
     match what {
         Recordings::List { limit, target } => {
             let answer = target.get(&format!("/api/v1/recordings?limit={limit}"))?;
-            live::list(&answer, &["id", "call_id", "started_at", "seconds", "lost_seconds", "file"], target.json);
+            live::list(
+                &answer,
+                &["id", "call_id", "started_at", "seconds", "lost_seconds", "file", "node"],
+                target.json,
+            );
             Ok(())
         }
         Recordings::Verify { ids, place, json } => verify(&place.data_dir()?, ids, *json),

@@ -269,13 +269,24 @@ impl Config {
         changed.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 
-    /// Names of all flows that a `[[number]]` runs.
+    /// Names of all flows that a `[[number]]` runs or a rule of a queue leads to.
     pub fn flows(&self) -> BTreeSet<String> {
-        let flow = |n: &crate::call::config::NumberConfig| match &n.action {
-            crate::call::config::NumberAction::Flow(flow) => Some(flow.clone()),
+        use crate::acd::config::Way;
+        use crate::call::config::NumberAction;
+        let number = |n: &crate::call::config::NumberConfig| match &n.action {
+            NumberAction::Flow(flow) => Some(flow.clone()),
             _ => None,
         };
-        self.call.numbers.iter().filter_map(flow).collect()
+        let flow = |way: &Way| match way {
+            Way::Flow(flow) => Some(flow.clone()),
+            _ => None,
+        };
+        let ways = self.floor.queues.values().flat_map(|queue| {
+            let rules = &queue.no_agents;
+            let rules = [&rules.none_logged_in.way, &rules.none_skilled.way, &rules.all_paused.way];
+            queue.exit_keys.values().chain([&queue.overflow.way]).chain(rules)
+        });
+        self.call.numbers.iter().filter_map(number).chain(ways.filter_map(flow)).collect()
     }
 }
 

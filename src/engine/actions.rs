@@ -29,13 +29,16 @@ pub(super) struct FloorWorld<'a> {
 
 impl World for FloorWorld<'_> {
     fn queue(&self, name: &str) -> Option<QueueFacts> {
-        let view = self.floor.queue(self.now, &QueueName::from(name))?;
+        let name = QueueName::from(name);
+        let view = self.floor.queue(self.now, &name)?;
         let longest = view.longest_wait.map_or(0, |wait| wait.as_secs());
-        Some(QueueFacts {
-            waiting: view.waiting,
-            agents_ready: view.available,
-            longest_wait_s: u32::try_from(longest).unwrap_or(u32::MAX),
-        })
+        let longest_wait_s = u32::try_from(longest).unwrap_or(u32::MAX);
+        let ewt = match self.floor.estimate(self.now, &name, 0) {
+            Some(estimate) => u32::try_from(estimate.p80.as_secs()).unwrap_or(QueueFacts::NOBODY),
+            None if !self.floor.has_somebody(&name) => QueueFacts::NOBODY,
+            None => longest_wait_s,
+        };
+        Some(QueueFacts { waiting: view.waiting, agents_ready: view.available, longest_wait_s, ewt })
     }
 
     fn hours(&self, calendar: &str) -> Option<Hours> {
@@ -120,6 +123,7 @@ impl Engine {
                     self.with_call(now, id, Call::handle_queued);
                 }
             }
+            Action::Relax { skills } => self.tell_floor(now, acd::Input::Relax { call: id, skills }),
             Action::QueueKey(digit) => self.tell_floor(now, acd::Input::Key { call: id, digit }),
             Action::LeaveQueue { outcome } => self.tell_floor(now, acd::Input::LeaveAs { call: id, outcome }),
             Action::TalkEnded { agent, own } => self.talk_ended(now, id, agent, own),

@@ -7,6 +7,7 @@ mod circles;
 mod keys;
 mod longest;
 mod sound;
+mod subflows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::expr::Compiler;
-use super::flow::{Library, Program};
+use super::flow::{Library, NodeKind, Program, RETURN};
 use super::read;
 use super::value::FAULTS;
 use crate::diagnostic::{Diagnostic, suggestion};
@@ -40,6 +41,8 @@ pub struct Declared {
     pub services: BTreeSet<String>,
     /// Calendars.
     pub calendars: BTreeSet<String>,
+    /// Flows that begin by a number or a rule of a queue: nobody gives them parameters.
+    pub entered: BTreeSet<String>,
     /// Languages of the centre.
     pub languages: Vec<String>,
     /// Prompt ids by language; `None`: prompts are not checked.
@@ -80,14 +83,17 @@ pub fn load(files: &[(String, String)], declared: &Declared) -> (Option<Library>
     let texts: BTreeMap<&str, &str> = files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
     let mut checker = Checker { flows: &flows, broken: &broken, texts: &texts, declared, diagnostics };
     checker.targets();
+    checker.parameters();
     checker.prompts();
     checker.sounds();
     checker.key_clashes();
     // A missing edge would make ways look endless that are not: shapes are judged when all edges are there.
-    if !checker.diagnostics.iter().any(Diagnostic::is_error) {
+    if !checker.diagnostics.iter().any(Diagnostic::is_error) && checker.recursion() {
+        let ends = checker.ends(false);
         checker.unreachable();
+        checker.never_returning(&ends);
         let in_circles = checker.busy_loops();
-        checker.never_ending(&in_circles);
+        checker.never_ending(&ends, &in_circles);
     }
     let mut diagnostics = checker.diagnostics;
     let order: BTreeMap<&str, usize> = files.iter().enumerate().map(|(at, (file, _))| (file.as_str(), at)).collect();
@@ -130,6 +136,7 @@ impl<'a> Checker<'a> {
         for program in self.flows.values() {
             let start = [(&program.start, false)];
             let ways = program.nodes.values().flat_map(|node| node.ways());
+            let ways = ways.filter(|way| way.to_flow || way.target.name != RETURN);
             for (target, to_flow) in start.into_iter().chain(ways.map(|way| (way.target, way.to_flow))) {
                 if self.diagnostics.len() >= FAULTS {
                     return;
@@ -195,20 +202,33 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// All ways as pairs of places; only those that never wait when `immediate`.
-    fn ways(&self, immediate: bool) -> BTreeMap<Place<'a>, Vec<Place<'a>>> {
+    /// All ways that never wait, as pairs of places.
+    fn immediate_ways(&self) -> BTreeMap<Place<'a>, Vec<Place<'a>>> {
+        let ends = self.ends(true);
         let mut ways = BTreeMap::new();
         for program in self.flows.values() {
             for (name, node) in &program.nodes {
-                let place = |way: &super::flow::Way<'a>| -> Option<Place<'a>> {
-                    if way.to_flow {
-                        let flow = self.flows.get(&way.target.name)?;
-                        return Some((&flow.name, &flow.start.name));
+                // After a flow that waits for the caller, or does not come back, nothing follows at once.
+                let waits = match &node.kind {
+                    NodeKind::Flow(sub) => {
+                        let called = self.flows.get(&sub.flow.name);
+                        called.is_none_or(|called| !ends.comes_back((&called.name, &called.start.name)))
                     }
-                    Some((&program.name, &way.target.name))
+                    _ => false,
+                };
+                let place = |way: &super::flow::Way<'a>| -> Option<Place<'a>> {
+                    match &node.kind {
+                        _ if way.to_flow => {
+                            let flow = self.flows.get(&way.target.name)?;
+                            Some((&flow.name, &flow.start.name))
+                        }
+                        NodeKind::Flow(sub) if waits && std::ptr::eq(way.target, &sub.next) => None,
+                        _ if way.target.name == RETURN => None,
+                        _ => Some((&program.name, &way.target.name)),
+                    }
                 };
                 let out = node.ways();
-                let out = out.iter().filter(|way| way.immediate || !immediate).filter_map(place).collect();
+                let out = out.iter().filter(|way| way.immediate).filter_map(place).collect();
                 ways.insert((program.name.as_str(), name.as_str()), out);
             }
         }
@@ -223,24 +243,9 @@ impl<'a> Checker<'a> {
     }
 
     /// From every node a way leads to the end of the call. Flows with circles that never wait are told of these first.
-    fn never_ending(&mut self, in_circles: &BTreeSet<&str>) {
-        let ways = self.ways(false);
-        let mut back: BTreeMap<Place<'_>, Vec<Place<'_>>> = BTreeMap::new();
-        for (from, targets) in &ways {
-            for target in targets {
-                back.entry(*target).or_default().push(*from);
-            }
-        }
-        // Only hangup has no way out.
-        let mut next: Vec<Place<'_>> = ways.iter().filter(|(_, out)| out.is_empty()).map(|(place, _)| *place).collect();
-        let mut ending = BTreeSet::new();
-        while let Some(place) = next.pop() {
-            if ending.insert(place) {
-                next.extend(back.get(&place).into_iter().flatten());
-            }
-        }
+    fn never_ending(&mut self, ends: &subflows::Ends<'a>, in_circles: &BTreeSet<&str>) {
         for flow in self.flows.values().filter(|flow| !in_circles.contains(flow.name.as_str())) {
-            let endless = flow.nodes.iter().filter(|(name, _)| !ending.contains(&(flow.name.as_str(), name.as_str())));
+            let endless = flow.nodes.iter().filter(|(name, _)| !ends.any((flow.name.as_str(), name.as_str())));
             if let Some((name, _)) = endless.min_by_key(|(_, node)| node.span.start) {
                 let message = format!("from node {name} no way leads to the end of the call");
                 self.report("ivr::never-ends", (&flow.name, name), message, "let a way lead to a hangup node");
@@ -300,6 +305,7 @@ mod tests {
             callbacks: BTreeSet::from(["support".to_owned()]),
             voicemails: BTreeSet::from(["support".to_owned()]),
             services: BTreeSet::from(["crm".to_owned()]),
+            entered: BTreeSet::from(["main".to_owned()]),
             calendars: BTreeSet::from(["main".to_owned()]),
             languages,
             prompts: Some(prompts::ids(&prompts)),

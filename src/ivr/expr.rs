@@ -1,6 +1,6 @@
 //! Expressions: CEL, checked when the flow is loaded, worked out while it runs.
 //!
-//! An expression sees the flow's variables, `lang`, and the fields listed in [`field_type`]: `caller.number`,
+//! An expression sees the flow's variables (of a map its fields: `customer.tier`), `lang`, and the fields listed in [`field_type`]: `caller.number`,
 //! `call.number`, `now.hour`, `queue.NAME.waiting` and so on. Lists may stand in it (`topic in ["a", "b"]`), but
 //! nothing walks over them (`all`, `map`, …), so the work is bounded by the length of the text.
 //!
@@ -114,6 +114,14 @@ pub struct QueueFacts {
     pub agents_ready: u32,
     /// How long the first of the line has waited, in seconds.
     pub longest_wait_s: u32,
+    /// How long a caller would wait who came now, in seconds: four of five do not for longer. [`QueueFacts::NOBODY`] while
+    /// nobody is there, the longest wait while too few were served to say more.
+    pub ewt: u32,
+}
+
+impl QueueFacts {
+    /// The expected wait where nobody is there to serve: a day, which is as good as for ever.
+    pub const NOBODY: u32 = 86_400;
 }
 
 /// The world outside the flow, asked when an expression needs it.
@@ -204,7 +212,15 @@ const FIELDS: [(&str, &[(&str, Type)]); 4] = [
     ("caller", &[("number", Type::Text)]),
     ("call", &[("number", Type::Text), ("diverted_from", Type::Text)]),
     ("now", &[("hour", Type::Number), ("minute", Type::Number), ("weekday", Type::Number), ("date", Type::Text)]),
-    ("queue", &[("waiting", Type::Number), ("agents_ready", Type::Number), ("longest_wait_s", Type::Number)]),
+    (
+        "queue",
+        &[
+            ("waiting", Type::Number),
+            ("agents_ready", Type::Number),
+            ("longest_wait_s", Type::Number),
+            ("ewt", Type::Number),
+        ],
+    ),
 ];
 
 /// The variable that holds the caller's language.
@@ -469,7 +485,14 @@ impl Checker<'_> {
             let message = format!("\"{object}\" has fields and is no value itself");
             return self.fault("unknown-field", span, message, Some(format!("possible: {}", list.join(", "))));
         }
-        let known = self.names.vars.keys().cloned().chain(reserved_names().map(str::to_owned));
+        let fields: Vec<String> = fields(self.names.vars, name).map(|(field, _)| format!("{name}.{field}")).collect();
+        if !fields.is_empty() {
+            let message = format!("\"{name}\" is a map and no value itself");
+            let help = format!("possible: {}", fields.join(", "));
+            return self.fault("unknown-field", span, message, Some(help));
+        }
+        let is_map = |name: &str| name.split_once('.').map_or(name, |(map, _)| map).to_owned();
+        let known = self.names.vars.keys().map(|name| is_map(name)).chain(reserved_names().map(str::to_owned));
         let help = suggestion(name, known).unwrap_or_else(|| "declare it under [vars]".to_owned());
         self.fault("unknown-variable", span, format!("no variable \"{name}\""), Some(help))
     }
@@ -479,6 +502,9 @@ impl Checker<'_> {
         let field_span = dot + 1..dot + 1 + select.field.len();
         let object = match &select.operand.expr {
             Expr::Ident(name) if name == "queue" => return self.check_name(select.operand.id, name),
+            Expr::Ident(name) if fields(self.names.vars, name).next().is_some() => {
+                return self.check_field(name, select, field_span);
+            }
             Expr::Ident(name) => FIELDS.into_iter().find(|(object, _)| object == name).map(|(object, _)| object),
             _ => match queue_name(&select.operand) {
                 Some((name, name_span)) => {
@@ -489,7 +515,11 @@ impl Checker<'_> {
             },
         };
         let Some(object) = object else {
+            let before = self.faults.len();
             self.check(&select.operand);
+            if self.faults.len() > before {
+                return None;
+            }
             let message = format!("there is no field \"{}\" here", select.field);
             return self.fault("unknown-field", field_span, message, None);
         };
@@ -506,6 +536,16 @@ impl Checker<'_> {
             );
         }
         if select.test { Some(Type::Bool) } else { ty }
+    }
+
+    /// `customer.tier`, where `customer` is a map of the flow.
+    fn check_field(&mut self, name: &str, select: &SelectExpr, span: Range<usize>) -> Option<Type> {
+        if let Some(value) = self.names.vars.get(&format!("{name}.{}", select.field)) {
+            return Some(if select.test { Type::Bool } else { value.ty() });
+        }
+        let fields: Vec<&str> = fields(self.names.vars, name).map(|(field, _)| field).collect();
+        let help = suggestion(&select.field, &fields).unwrap_or_else(|| format!("possible: {}", fields.join(", ")));
+        self.fault("unknown-field", span, format!("no field \"{}\" in {name}", select.field), Some(help))
     }
 
     fn queue_span(&self, id: u64, name: &str) -> Range<usize> {
@@ -624,4 +664,11 @@ fn execution_reason(error: &cel::ExecutionError) -> &'static str {
         E::NoSuchKey(_) | E::IndexOutOfBounds(_) => "nothing there",
         _ => "it cannot be worked out",
     }
+}
+
+/// The fields of a map variable, by name. Each is a variable of its own, as `customer.tier`.
+pub(super) fn fields<'v>(vars: &'v BTreeMap<String, Value>, name: &str) -> impl Iterator<Item = (&'v str, &'v Value)> {
+    let prefix = format!("{name}.");
+    let from = vars.range(prefix.clone()..);
+    from.map_while(move |(name, value)| Some((name.strip_prefix(&prefix)?, value)))
 }

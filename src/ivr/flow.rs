@@ -40,8 +40,12 @@ pub struct Program {
     pub title: BTreeMap<String, String>,
     /// Languages it speaks; the first is the default.
     pub languages: Vec<String>,
-    /// Variables and the values they begin with.
+    /// Variables and the values they begin with; of a map one for each field, as `customer.tier`.
     pub vars: BTreeMap<String, Value>,
+    /// Those of the variables to which a flow that calls this one gives values.
+    pub params: BTreeMap<String, Param>,
+    /// Those that it may take over when this one comes back.
+    pub returns: Vec<String>,
     /// The node a run begins with.
     pub start: Target,
     /// Nodes by name.
@@ -105,12 +109,29 @@ impl Program {
         self.nodes.values().flat_map(|node| node.kind.says()).filter_map(Say::noun).collect()
     }
 
+    /// Parameters without which this flow cannot begin.
+    pub fn required_params(&self) -> impl Iterator<Item = (&String, &Param)> {
+        self.params.iter().filter(|(_, param)| param.is_required)
+    }
+
     /// Names of the flows this one can go on to.
     pub fn sub_flows(&self) -> BTreeSet<&str> {
         let ways = self.nodes.values().flat_map(Node::ways);
         ways.filter(|way| way.to_flow).map(|way| way.target.name.as_str()).collect()
     }
 }
+
+/// A parameter of a flow: one of its variables.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Param {
+    /// It has no default: who calls the flow must give it.
+    pub is_required: bool,
+    /// Where its name is written.
+    pub span: Range<usize>,
+}
+
+/// The target that leads out of a flow: to the flow that called it, and where none did to the end of the call.
+pub const RETURN: &str = "return";
 
 /// A name in the file that stands for a node or a flow.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -258,11 +279,16 @@ impl Node {
             NodeKind::Set { next, .. } | NodeKind::Callback { next, .. } => vec![way(next, true)],
             NodeKind::Voicemail { next, .. } => vec![way(next, false)],
             NodeKind::Http(http) => vec![way(&http.next, false)],
+            NodeKind::Record(record) => vec![way(&record.next, false)],
+            NodeKind::Flow(sub) => {
+                vec![Way { target: &sub.flow, to_flow: true, immediate: true }, way(&sub.next, true)]
+            }
             NodeKind::Switch { cases, otherwise } => {
                 cases.iter().map(|(_, target)| target).chain([otherwise]).map(|target| way(target, true)).collect()
             }
             NodeKind::Goto(Destination::Node(target)) => vec![way(target, true)],
             NodeKind::Goto(Destination::Flow(target)) => vec![Way { target, to_flow: true, immediate: true }],
+            NodeKind::Queue { offer: Some(offer), .. } => vec![way(&offer.next, false)],
             NodeKind::Queue { .. } | NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Hangup => {
                 Vec::new()
             }
@@ -283,9 +309,10 @@ impl NodeKind {
             NodeKind::Play { say, .. } => say.iter().collect(),
             NodeKind::Menu { ask, .. } => of_ask(ask),
             NodeKind::Collect(collect) => of_ask(&collect.ask),
+            NodeKind::Record(record) => record.say.iter().collect(),
             NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
             NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => Vec::new(),
-            NodeKind::Hours { .. } | NodeKind::Transfer { .. } => Vec::new(),
+            NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Flow(_) => Vec::new(),
             NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
         }
     }
@@ -345,6 +372,10 @@ pub enum NodeKind {
         segment: Option<Template>,
         /// Longest wait; the queue's own when absent.
         max_wait: Option<Duration>,
+        /// Other skills that are asked for after so long, in the order of their times.
+        relax: Vec<Relax>,
+        /// He is offered to be called back.
+        offer: Option<Box<CallbackOffer>>,
     },
     /// Books a call back: the caller's place in a queue is kept.
     Callback {
@@ -362,6 +393,10 @@ pub enum NodeKind {
         /// Once it is left.
         next: Target,
     },
+    /// Records what the caller says.
+    Record(Box<Record>),
+    /// Another flow serves the caller, and comes back.
+    Flow(Box<SubFlow>),
     /// Connects the caller to a number or address outside the queues.
     Transfer {
         /// Whom.
@@ -371,6 +406,80 @@ pub enum NodeKind {
     Goto(Destination),
     /// Ends the call.
     Hangup,
+}
+
+/// After so long in a queue other skills are asked for.
+#[derive(Debug)]
+pub struct Relax {
+    /// From when he entered it.
+    pub after: Duration,
+    /// All that are asked for from then on.
+    pub skills: Vec<Template>,
+}
+
+/// While he waits the caller hears that he may be called back.
+#[derive(Debug)]
+pub struct CallbackOffer {
+    /// Only while this holds.
+    pub when: Expression,
+    /// How often.
+    pub every: Duration,
+    /// The key that takes it.
+    pub key: char,
+    /// Where it leads, out of the queue.
+    pub next: Target,
+}
+
+/// What the caller says is kept.
+#[derive(Debug)]
+pub struct Record {
+    /// What he is asked for; the tone follows.
+    pub say: Vec<Say>,
+    /// The longest recording.
+    pub max: Duration,
+    /// So much silence ends it.
+    pub silence: Option<Duration>,
+    /// The key that ends it, and cuts short what is said before it.
+    pub terminator: Option<char>,
+    /// The variable that receives the recording's id.
+    pub into: Option<String>,
+    /// The survey whose answer it belongs to, e.g. `csat`.
+    pub survey: Option<String>,
+    /// Once something is recorded.
+    pub next: Target,
+}
+
+/// A flow that serves the caller for a while, between two nodes of another.
+#[derive(Debug)]
+pub struct SubFlow {
+    /// Which.
+    pub flow: Target,
+    /// Its parameters and what they are given.
+    pub with: Vec<Given>,
+    /// What is taken over when it comes back.
+    pub into: Vec<Taken>,
+    /// Where it comes back to.
+    pub next: Target,
+}
+
+/// A parameter of another flow and its value.
+#[derive(Debug)]
+pub struct Given {
+    /// The parameter, and where it is written.
+    pub param: Target,
+    /// What it is given.
+    pub value: Expression,
+    /// Where that is written.
+    pub value_span: Range<usize>,
+}
+
+/// A variable, and the one of another flow that it takes over.
+#[derive(Debug)]
+pub struct Taken {
+    /// Ours.
+    pub variable: String,
+    /// The other flow's, and where it is written.
+    pub returned: Target,
 }
 
 /// A question to a service.
@@ -386,7 +495,8 @@ pub struct Http {
     pub body: Vec<(String, Template)>,
     /// Longest time for the whole answer.
     pub timeout: Duration,
-    /// Variables, and where in the answer their values stand (RFC 6901).
+    /// Variables, and where in the answer their values stand (RFC 6901). With the empty pointer the name is that of a map: the
+    /// answer must be an object, and its fields follow.
     pub into: Vec<(String, String)>,
     /// Once there is an answer.
     pub next: Target,

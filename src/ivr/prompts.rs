@@ -20,7 +20,7 @@ pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 pub const PROMPT_CHARS: usize = 1_000;
 
 /// Prompts the engine says itself, whatever the flows are; every language needs them.
-pub const OWN: [&str; 45] = [
+pub const OWN: [&str; 46] = [
     "position_1",
     "position_2",
     "position_3",
@@ -50,6 +50,7 @@ pub const OWN: [&str; 45] = [
     "sorry_error",
     "sorry_fallback",
     "callback_booked",
+    "callback_offer",
     "callback_hello",
     "voicemail_greeting",
     "voicemail_thanks",

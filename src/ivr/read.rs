@@ -4,9 +4,13 @@
 //! each other, circles) is the business of `check`.
 
 mod http;
+mod line;
 mod lint;
 mod noun;
+mod record;
 mod say;
+mod subflow;
+mod vars;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -16,9 +20,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check::Declared;
-use super::expr::{Compiler, TEXT_BYTES, Type, Value, reserved_names};
-use super::flow::{Ask, Collect, Destination, Edge, Node, NodeKind, Program, Target};
-use super::value::{Reader, Table, dialled_key, is_identifier, is_name};
+use super::expr::{Compiler, LANGUAGE_VARIABLE, Type, Value};
+use super::flow::{Ask, Collect, Destination, Edge, Node, NodeKind, Program, RETURN, Target};
+use super::value::{Reader, Table, dialled_key, is_name};
 use crate::diagnostic::{Diagnostic, suggestion};
 use crate::id::QueueName;
 use crate::say::Nouns;
@@ -30,7 +34,7 @@ pub const FILE_BYTES: usize = 1 << 20;
 /// Most nodes in one flow.
 pub const NODES: usize = 1_000;
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 15] = [
     "play",
     "menu",
     "collect",
@@ -41,11 +45,13 @@ const KINDS: [&str; 13] = [
     "queue",
     "callback",
     "voicemail",
+    "record",
     "transfer",
+    "flow",
     "goto",
     "hangup",
 ];
-const KINDS_NOT_BUILT: [&str; 3] = ["fork", "record", "flow"];
+const KINDS_NOT_BUILT: [&str; 1] = ["fork"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
 const DEFAULT_INTER_DIGIT: Duration = Duration::from_secs(3);
 const DEFAULT_TRIES: u32 = 3;
@@ -98,11 +104,9 @@ struct Defaults {
 
 impl Reader<'_> {
     fn program(&mut self, top: &Table<'_>) -> Option<Program> {
-        self.only_keys(
-            top,
-            &["flow", "name", "title", "languages", "start", "vars", "noun", "defaults", "node"],
-            "a flow",
-        );
+        let keys =
+            ["flow", "name", "title", "languages", "start", "vars", "params", "returns", "noun", "defaults", "node"];
+        self.only_keys(top, &keys, "a flow");
         match self.required(top, "flow", "a flow").and_then(|value| self.integer(value, 1, i64::MAX)) {
             Some(1) | None => {}
             Some(other) => {
@@ -121,6 +125,8 @@ impl Reader<'_> {
         if let Some(vars) = self.table_at(top, "vars") {
             self.vars(&vars);
         }
+        let params = self.table_at(top, "params").map(|params| self.params(&params)).unwrap_or_default();
+        let returns = top.find("returns").map(|value| self.returns(value)).unwrap_or_default();
         let defaults = self.table_at(top, "defaults").map(|table| self.defaults(&table)).unwrap_or_default();
         let start = self.required_target(top, "start", "a flow");
         let nodes = self.nodes(top, &defaults);
@@ -135,6 +141,8 @@ impl Reader<'_> {
             title,
             languages: std::mem::take(&mut self.languages),
             vars: std::mem::take(&mut self.vars),
+            params,
+            returns,
             start: start?,
             nodes,
         })
@@ -183,46 +191,6 @@ impl Reader<'_> {
         }
     }
 
-    fn vars(&mut self, vars: &Table<'_>) {
-        for entry in &vars.entries {
-            let reserved = reserved_names().any(|name| name == entry.key);
-            if reserved || !is_identifier(entry.key) {
-                let message = format!("\"{}\" cannot be the name of a variable", entry.key);
-                let help = if reserved { "it is taken" } else { "letters, digits and _, beginning with a letter" };
-                self.error("bad-name", entry.key_span.clone(), message, Some(help.to_owned()));
-                continue;
-            }
-            let Some(table) = self.table(entry.value) else { continue };
-            self.only_keys(&table, &["type", "default"], "a variable");
-            let Some(ty) = self.required(&table, "type", "a variable") else { continue };
-            let Some(word) = self.string(ty) else { continue };
-            let Some(kind) = Type::parse(word) else {
-                let (code, help) = if word == "map" {
-                    ("not-built", Some("possible: text, number, bool".to_owned()))
-                } else {
-                    ("unknown-word", suggestion(word, ["text", "number", "bool"]))
-                };
-                let help = help.or(Some("possible: text, number, bool".to_owned()));
-                self.error(code, ty.span(), format!("no type \"{word}\""), help);
-                continue;
-            };
-            let Some(default) = self.required(&table, "default", "a variable") else { continue };
-            let value = match kind {
-                Type::Text => self.string(default).map(|text| Value::Text(text.to_owned())).inspect(|text| {
-                    if matches!(text, Value::Text(text) if text.len() > TEXT_BYTES) {
-                        let message = format!("a text has at most {TEXT_BYTES} bytes");
-                        self.error("bad-value", default.span(), message, None);
-                    }
-                }),
-                Type::Number => self.integer(default, i64::MIN, i64::MAX).map(Value::Number),
-                Type::Bool => self.boolean(default).map(Value::Bool),
-            };
-            if let Some(value) = value {
-                self.vars.insert(entry.key.to_owned(), value);
-            }
-        }
-    }
-
     fn defaults(&mut self, table: &Table<'_>) -> Defaults {
         let keys = ["timeout", "inter_digit", "max_wait", "tries", "barge_in", "type_ahead", "on"];
         self.only_keys(table, &keys, "[defaults]");
@@ -247,8 +215,13 @@ impl Reader<'_> {
             return nodes;
         }
         for entry in &table.entries {
-            if !is_name(entry.key) {
-                let help = Some("letters, digits, - and _, at most 64".to_owned());
+            if !is_name(entry.key) || entry.key == RETURN {
+                let help = if entry.key == RETURN {
+                    "it is the target that leads back to the flow that called this one"
+                } else {
+                    "letters, digits, - and _, at most 64"
+                };
+                let help = Some(help.to_owned());
                 let message = format!("\"{}\" cannot be the name of a node", entry.key);
                 self.error("bad-name", entry.key_span.clone(), message, help);
             }
@@ -283,7 +256,9 @@ impl Reader<'_> {
             "http" => self.http(table, &owner),
             "callback" => self.callback(table, &owner),
             "voicemail" => self.voicemail(table, &owner),
+            "record" => (self.record(table, &owner), vec![Edge::NoInput, Edge::Error]),
             "transfer" => self.transfer(table, &owner),
+            "flow" => self.sub_flow(table, &owner),
             "goto" => (self.goto(table, &owner), vec![]),
             "hangup" => {
                 self.only_keys(table, &["kind"], &owner);
@@ -292,13 +267,9 @@ impl Reader<'_> {
             other => {
                 let message = format!("no kind of node \"{other}\"");
                 if KINDS_NOT_BUILT.contains(&other) {
-                    let help = if other == "flow" { "use kind = \"goto\" with flow = …" } else { "not built yet" };
-                    self.error(
-                        "not-built",
-                        value.span(),
-                        format!("nodes of kind \"{other}\" are not built yet"),
-                        Some(help.to_owned()),
-                    );
+                    let help = Some("not built yet".to_owned());
+                    let message = format!("nodes of kind \"{other}\" are not built yet");
+                    self.error("not-built", value.span(), message, help);
                 } else {
                     let help = suggestion(other, KINDS).unwrap_or_else(|| format!("possible: {}", KINDS.join(", ")));
                     self.error("unknown-kind", value.span(), message, Some(help));
@@ -325,7 +296,9 @@ impl Reader<'_> {
         defaults: &Defaults,
     ) -> BTreeMap<Edge, Target> {
         let mut allowed = needed.to_vec();
-        if matches!(word, "set" | "switch" | "queue" | "callback" | "transfer") && !allowed.contains(&Edge::Error) {
+        if matches!(word, "set" | "switch" | "queue" | "callback" | "transfer" | "flow")
+            && !allowed.contains(&Edge::Error)
+        {
             allowed.push(Edge::Error);
         }
         if matches!(word, "play" | "menu" | "collect") && !allowed.contains(&Edge::Error) {
@@ -494,10 +467,7 @@ impl Reader<'_> {
                     None,
                 );
             }
-            None => {
-                let help = suggestion(name, self.vars.keys()).unwrap_or_else(|| "declare it under [vars]".to_owned());
-                self.error("unknown-variable", value.span(), format!("no variable \"{name}\""), Some(help));
-            }
+            None => _ = self.known_variable(name, value.span()),
         }
         None
     }
@@ -540,19 +510,18 @@ impl Reader<'_> {
         let mut set = Vec::new();
         let assignments = self.required(table, "set", owner).and_then(|value| self.table(value));
         for entry in assignments.iter().flat_map(|table| &table.entries) {
-            let Some(expression) = self.expression(entry.value) else { continue };
-            let wanted = if entry.key == "lang" { Some(Type::Text) } else { self.vars.get(entry.key).map(Value::ty) };
-            let Some(wanted) = wanted else {
-                let help =
-                    suggestion(entry.key, self.vars.keys()).unwrap_or_else(|| "declare it under [vars]".to_owned());
-                self.error(
-                    "unknown-variable",
-                    entry.key_span.clone(),
-                    format!("no variable \"{}\"", entry.key),
-                    Some(help),
-                );
+            let is_field = entry.value.get_ref().as_table().is_some() && vars::is_map(&self.vars, entry.key);
+            if is_field {
+                let help = format!("put its name into quotes: \"{}.FIELD\" = …", entry.key);
+                let message = format!("\"{}\" is a map: a field of it is set by its whole name", entry.key);
+                self.error("wrong-type", entry.key_span.clone(), message, Some(help));
                 continue;
-            };
+            }
+            let Some(expression) = self.expression(entry.value) else { continue };
+            if entry.key != LANGUAGE_VARIABLE && !self.known_variable(entry.key, entry.key_span.clone()) {
+                continue;
+            }
+            let wanted = self.vars.get(entry.key).map_or(Type::Text, Value::ty);
             if let Some(found) = expression.ty().filter(|found| *found != wanted) {
                 let message =
                     format!("\"{}\" is a {} and cannot hold a {}", entry.key, wanted.as_str(), found.as_str());
@@ -603,20 +572,18 @@ impl Reader<'_> {
     }
 
     fn queue(&mut self, table: &Table<'_>, owner: &str, defaults: &Defaults) -> (Option<NodeKind>, Vec<Edge>) {
-        let not_built = ["relax", "offer_callback"];
-        for entry in table.entries.iter().filter(|entry| not_built.contains(&entry.key)) {
-            let message = format!("key \"{}\" is not built yet", entry.key);
-            self.error("not-built", entry.key_span.clone(), message, None);
-        }
-        let keys = ["kind", "queue", "skills", "priority", "segment", "max_wait", "on"];
-        self.only_keys(table, &[&keys[..], &not_built].concat(), owner);
+        let keys = ["kind", "queue", "skills", "priority", "segment", "max_wait", "relax", "offer_callback", "on"];
+        self.only_keys(table, &keys, owner);
         let queue = self.required(table, "queue", owner).and_then(|value| self.queue_name(value));
         let mut skills = Vec::new();
         for item in table.find("skills").map(|value| self.array(value)).unwrap_or_default() {
             skills.extend(self.template(item));
         }
         let segment = table.find("segment").and_then(|value| self.template(value));
-        let can_fail = skills.iter().chain(&segment).any(|template| !template.is_constant());
+        let relax = self.relax(table);
+        let offer = self.offer_callback(table).map(Box::new);
+        let texts = skills.iter().chain(&segment).chain(relax.iter().flat_map(|step| &step.skills));
+        let can_fail = texts.into_iter().any(|template| !template.is_constant());
         let priority = self.key_integer(table, "priority", 0, 1_000).unwrap_or(0);
         let max_wait = self.max_wait(table).or(defaults.max_wait);
         let kind = queue.map(|queue| NodeKind::Queue {
@@ -625,6 +592,8 @@ impl Reader<'_> {
             priority: u32::try_from(priority).unwrap_or_default(),
             segment,
             max_wait,
+            relax,
+            offer,
         });
         let mut edges = vec![Edge::Ended, Edge::Timeout, Edge::Full, Edge::NoAgents];
         edges.extend(can_fail.then_some(Edge::Error));

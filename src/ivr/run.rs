@@ -7,7 +7,7 @@
 //!                                        +----> says it again
 //! ```
 //!
-//! `set`, `switch` and `goto` take no time: a run passes them on its way to the next node that waits. Nothing here
+//! `set`, `switch`, `goto` and `flow` take no time: a run passes them on its way to the next node that waits. Nothing here
 //! fails silently: where an expression cannot be worked out the node's `error` edge is taken, and what has no edge
 //! ends in [`Output::Failed`], upon which the engine apologises and hangs up or queues the caller.
 
@@ -16,18 +16,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::expr::{Facts, LANGUAGE_VARIABLE, Scene, Value, World};
-use super::flow::{Destination, Edge, Library, Node, NodeKind, Program};
+use super::flow::{Destination, Edge, Library, Node, NodeKind, Program, RETURN};
 use super::value::dialled_key;
 use crate::clock::Wall;
 use crate::id::QueueName;
 use crate::journal::{FlowFault, FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
+mod frames;
 mod http;
+mod line;
+mod record;
 mod say;
 #[cfg(test)]
 mod tests;
 
+pub use frames::DEPTH;
+pub use record::Recorded;
 pub use say::{Prompt, Said};
 
 /// Most keys kept that were pressed before their question.
@@ -76,6 +81,8 @@ pub enum Input {
         /// True: it is.
         ok: bool,
     },
+    /// What came of [`Output::Record`].
+    Recorded(Recorded),
     /// What came of [`Output::Fetch`]; of one that is waited for no more it is ignored.
     Fetched {
         /// Its number.
@@ -152,6 +159,21 @@ pub enum Output {
         /// Longest wait; the queue's own when absent.
         max_wait: Option<Duration>,
     },
+    /// He asks for these skills from now on, in the queue he waits in.
+    Relax {
+        /// All of them.
+        skills: Vec<String>,
+    },
+    /// Tell him this while he waits.
+    Tell {
+        /// The prompt.
+        prompt: String,
+    },
+    /// Out of the queue: he goes on in the flow.
+    LeaveQueue {
+        /// To be called back.
+        to_callback: bool,
+    },
     /// He wants to be called back. Owes [`Input::Booked`]. The number may hold keys the caller pressed: whether it may be
     /// called is for the receiver to judge.
     Book {
@@ -164,6 +186,17 @@ pub enum Output {
     Voicemail {
         /// Which.
         queue: QueueName,
+    },
+    /// Record what he says from a tone on. Owes [`Input::Recorded`].
+    Record {
+        /// The longest recording.
+        max: Duration,
+        /// So much silence ends it.
+        silence: Option<Duration>,
+        /// This key ends it.
+        terminator: Option<char>,
+        /// The survey whose answer it belongs to.
+        survey: Option<String>,
     },
     /// Ask a service: by POST with `body`, else by GET. Owes [`Input::Fetched`], in time or not at all.
     Fetch {
@@ -212,7 +245,11 @@ pub struct Run {
     library: Arc<Library>,
     program: Arc<Program>,
     node: String,
+    /// The flows that wait for this one, the first at the bottom.
+    frames: Vec<frames::Frame>,
     state: State,
+    /// What is to come while he waits in the present queue.
+    line: Option<Box<line::Line>>,
     facts: Facts,
     started: Instant,
     language: String,
@@ -240,6 +277,8 @@ enum State {
     Queued,
     /// A call back is being booked, or a message is being left.
     Booking,
+    /// What the caller says is recorded.
+    Recording,
     /// With somebody outside the queues.
     Transferring,
     /// Nothing follows.
@@ -259,6 +298,7 @@ enum Phase {
 enum Next {
     Node(String),
     Flow(String),
+    Call { flow: String, given: Vec<(String, Value)> },
 }
 
 impl Run {
@@ -277,7 +317,9 @@ impl Run {
         let program = library.flows.get(flow).cloned().ok_or_else(|| UnknownFlow(flow.to_owned()))?;
         let mut run = Self {
             node: String::new(),
+            frames: Vec::new(),
             state: State::Done,
+            line: None,
             started: now,
             language: facts.language.clone(),
             vars: BTreeMap::new(),
@@ -309,6 +351,7 @@ impl Run {
             Input::QueueLeft { outcome } => self.queue_left(outcome),
             Input::TransferEnded { outcome } => self.transfer_ended(outcome),
             Input::Booked { ok } => self.booked(ok),
+            Input::Recorded(recorded) => self.recorded(recorded),
             Input::Fetched { fetch, answer } => self.fetched(now, fetch, &answer),
             Input::CallerGone => {
                 self.caller_gone();
@@ -334,8 +377,12 @@ impl Run {
                 }
             }
             State::Fetching(_) => self.fetch_due(now),
+            State::Queued => {
+                self.line_due(now, world);
+                None
+            }
             State::Playing { .. } | State::Asking { .. } => None,
-            State::Queued | State::Booking | State::Transferring | State::Done => None,
+            State::Booking | State::Recording | State::Transferring | State::Done => None,
         };
         self.walk_on(now, next, world);
     }
@@ -346,7 +393,8 @@ impl Run {
             State::Playing { until, .. } => Some(*until),
             State::Asking { phase: Phase::Speaking { until, .. } | Phase::Waiting { until }, .. } => Some(*until),
             State::Fetching(waiting) => Some(waiting.comfort_at.map_or(waiting.until, |at| at.min(waiting.until))),
-            State::Queued | State::Booking | State::Transferring | State::Done => None,
+            State::Queued => self.line.as_ref().and_then(|line| line.deadline()),
+            State::Booking | State::Recording | State::Transferring | State::Done => None,
         }
     }
 
@@ -424,12 +472,21 @@ impl Run {
                 return self.fail(FlowFault::Circle, format!("more than {VISITS_PER_SECOND} nodes within a second"));
             }
             match step {
+                Next::Node(name) if name == RETURN => {
+                    next = self.come_back();
+                    continue;
+                }
                 Next::Node(name) => self.node = name,
+                Next::Call { flow, given } => {
+                    if let Err(detail) = self.call_flow(&flow, given) {
+                        return self.fail(FlowFault::NotThere, detail);
+                    }
+                }
                 Next::Flow(name) => {
                     let Some(program) = self.library.flows.get(&name).cloned() else {
                         return self.fail(FlowFault::NotThere, UnknownFlow(name).to_string());
                     };
-                    self.leave_flow(self.outcome);
+                    self.replace_flow();
                     self.node = program.start.name.clone();
                     self.program = program;
                     self.begin_flow();
@@ -500,10 +557,14 @@ impl Run {
                 return Ok(self.edge(edge));
             }
             NodeKind::Http(http) => self.ask_service(now, http, world)?,
-            NodeKind::Queue { queue, skills, priority, segment, max_wait } => {
+            NodeKind::Record(record) => self.begin_record(now, record, world)?,
+            NodeKind::Flow(sub) => return self.give(sub, &self.scene(now, world)).map(Some),
+            NodeKind::Queue { queue, skills, priority, segment, max_wait, relax, offer } => {
                 let scene = self.scene(now, world);
+                let line = line::Line::begin(now, relax, offer.as_deref(), &scene)?;
                 let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;
                 let segment = segment.as_ref().map(|segment| segment.fill(&scene)).transpose()?;
+                self.line = line;
                 self.typed.clear();
                 self.outcome = FlowOutcome::Queued;
                 self.served = Some(queue.clone());
@@ -530,11 +591,7 @@ impl Run {
             }
             NodeKind::Goto(Destination::Node(target)) => return Ok(Some(Next::Node(target.name.clone()))),
             NodeKind::Goto(Destination::Flow(target)) => return Ok(Some(Next::Flow(target.name.clone()))),
-            NodeKind::Hangup => {
-                self.leave_flow(self.outcome);
-                self.state = State::Done;
-                self.outputs.push_back(Output::Hangup);
-            }
+            NodeKind::Hangup => self.hang_up(),
         }
         Ok(None)
     }
@@ -587,6 +644,7 @@ impl Run {
         if !matches!(self.state, State::Queued) {
             return None;
         }
+        self.line = None;
         let edge = match outcome {
             QueueEnd::Ended => Edge::Ended,
             QueueEnd::Timeout => Edge::Timeout,
@@ -638,13 +696,16 @@ impl Run {
         if self.is_done() {
             return;
         }
-        let served_elsewhere = matches!(self.outcome, FlowOutcome::Queued | FlowOutcome::Transferred);
-        self.leave_flow(if served_elsewhere { self.outcome } else { FlowOutcome::Abandoned });
+        self.leave_all(|outcome| match outcome {
+            FlowOutcome::Queued | FlowOutcome::Transferred => outcome,
+            FlowOutcome::Contained | FlowOutcome::Returned => FlowOutcome::Abandoned,
+            FlowOutcome::Abandoned | FlowOutcome::Error => FlowOutcome::Abandoned,
+        });
         self.state = State::Done;
     }
 
     fn fail(&mut self, cause: FlowFault, detail: String) {
-        self.leave_flow(FlowOutcome::Error);
+        self.leave_all(|_| FlowOutcome::Error);
         self.state = State::Done;
         self.outputs.push_back(Output::Failed { cause, detail });
     }

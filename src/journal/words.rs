@@ -58,6 +58,8 @@ pub enum InputResult {
 pub enum FlowOutcome {
     /// Served by the flow alone.
     Contained,
+    /// It came back to the flow that called it.
+    Returned,
     /// It brought him to a queue.
     Queued,
     /// It transferred him.

@@ -150,6 +150,13 @@ pub enum Command {
         /// Right channel: all of these mixed, at most 32; silence while there is none.
         others: SmallVec<[LegId; 4]>,
     },
+    /// Tells once when the customer of a recording that runs has said nothing for so long: [`Event::Quiet`].
+    AwaitQuiet {
+        /// Which.
+        recording: RecordingId,
+        /// How long, in whole 20 ms.
+        silence: Duration,
+    },
     /// Nothing said from now on is in the recording, nor in its extra files: silence keeps its time.
     PauseRecord {
         /// Which.
@@ -263,6 +270,16 @@ pub enum Event {
         leg: LegId,
         /// False: it speaks again.
         silent: bool,
+    },
+    /// The customer of a recording has said nothing for as long as [`Command::AwaitQuiet`] said; told 0.3 to 0.5 s late, as
+    /// late packets count.
+    Quiet {
+        /// His leg.
+        leg: LegId,
+        /// Which recording.
+        recording: RecordingId,
+        /// He said something before.
+        spoke: bool,
     },
     /// Neither RTP nor RTCP came for too long; said once.
     MediaTimeout {

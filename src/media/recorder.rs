@@ -8,6 +8,7 @@
 //! in all files of the recording, whenever its packets come.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -27,6 +28,12 @@ const MARKS_MOST: usize = 64;
 /// Extra files that run at once for one recording.
 const TRACKS_MOST: usize = 8;
 
+/// Samples over which loudness is judged: 20 ms.
+const FRAME: usize = 160;
+/// The mean square of a frame in which somebody speaks: 43 dB below the loudest. Lines and rooms are quieter, telephones
+/// carry speech 10 to 30 dB above it.
+const SPEECH: u64 = 230 * 230;
+
 /// Gives what a leg said.
 pub type Voices<'a> = &'a dyn Fn(LegId) -> Option<&'a Timeline>;
 
@@ -45,6 +52,30 @@ pub struct Recording {
     begun: [u16; 2],
     /// What may not be read.
     muted: VecDeque<Span>,
+    quiet: Option<Quiet>,
+}
+
+/// Whether the customer still speaks, for who wants to know when he does no more.
+#[derive(Debug)]
+struct Quiet {
+    /// So much silence is told, in samples.
+    limit: usize,
+    /// So much of it there is.
+    silent: usize,
+    /// He said something.
+    spoke: bool,
+}
+
+impl Quiet {
+    fn hear(&mut self, samples: &[i16]) {
+        for frame in samples.chunks(FRAME) {
+            let square = |sample: &i16| u64::from(sample.unsigned_abs()).pow(2);
+            let mean = frame.iter().map(square).sum::<u64>() / frame.len().max(1) as u64;
+            let speaks = mean >= SPEECH;
+            self.spoke |= speaks;
+            self.silent = if speaks { 0 } else { self.silent + frame.len() };
+        }
+    }
 }
 
 /// From one position to another, or to the end.
@@ -87,7 +118,20 @@ impl Recording {
             extra: Vec::new(),
             begun: [0; 2],
             muted: VecDeque::new(),
+            quiet: None,
         }
+    }
+
+    /// So much silence of the customer shall be told, once.
+    pub fn await_quiet(&mut self, silence: Duration) {
+        let limit = usize::try_from(silence.as_millis()).unwrap_or(usize::MAX).saturating_mul(8);
+        self.quiet = Some(Quiet { limit, silent: 0, spoke: false });
+    }
+
+    /// The silence that was awaited, once it is there.
+    pub fn take_quiet(&mut self) -> Option<Event> {
+        let Quiet { spoke, .. } = self.quiet.take_if(|quiet| quiet.silent >= quiet.limit)?;
+        Some(Event::Quiet { leg: self.customer, recording: self.id(), spoke })
     }
 
     /// Its name.
@@ -188,12 +232,15 @@ impl Recording {
 
     /// Delivers up to `until`, in pieces of a chunk at most.
     fn advance(&mut self, until: u64, voices: Voices<'_>, io: &mut impl PacketIo) {
-        let Self { customer, others, main, extra, muted, .. } = self;
+        let Self { customer, others, main, extra, muted, quiet, .. } = self;
         let (mut one, mut other) = ([0; CHUNK], [0; CHUNK]);
         while let Some(count) = main.due(until) {
             let (Some(left), Some(right)) = (one.get_mut(..count), other.get_mut(..count)) else { break };
             let from = main.next;
             read(voices(*customer).into_iter(), from, left);
+            if let Some(quiet) = quiet {
+                quiet.hear(left);
+            }
             read(others.iter().filter_map(|leg| voices(*leg)), from, right);
             silence(muted, from, left);
             silence(muted, from, right);

@@ -412,6 +412,7 @@ impl Shard {
             if slow % CHUNK_STEPS == recording.turn % CHUNK_STEPS {
                 recording.tick(position, &|leg| timeline(&self.legs, &self.slots, leg), io);
                 self.stats.unrecorded += recording.take_lost();
+                self.events.extend(recording.take_quiet());
             }
             if recording.is_ended()
                 && finished.is_none()
@@ -485,6 +486,9 @@ impl Shard {
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Unbridge { a } => self.unbridge(now, a),
             Command::Record { recording, customer, others } => self.record(now, recording, customer, others, io),
+            Command::AwaitQuiet { recording, silence } => {
+                self.recordings.entry(recording).and_modify(|recording| recording.await_quiet(silence));
+            }
             Command::PauseRecord { recording } => self.pause_record(now, recording, true),
             Command::ResumeRecord { recording } => self.pause_record(now, recording, false),
             Command::RecordTrack { recording, kind, leg } => self.record_track(now, recording, kind, leg),

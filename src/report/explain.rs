@@ -103,6 +103,7 @@ type Scene = BTreeMap<AgentStateName, Vec<(AgentId, Option<String>)>>;
 #[derive(Clone, Debug, PartialEq)]
 enum Event {
     Message { queue: QueueName, length_ms: u64 },
+    Said { node: String, length_ms: u64 },
     Started { from: String, to: String },
     CallsBack { from: String, to: String },
     Booked { queue: QueueName, number: String },
@@ -113,6 +114,7 @@ enum Event {
     Flow { flow: String },
     Queued { queue: QueueName, position: u32, asks: Asks, scene: Scene },
     Escalated { queue: QueueName, step: Option<String> },
+    Relaxed { queue: QueueName, skills: Vec<String>, wait_ms: u64 },
     Sticky { queue: QueueName, whom: Option<Whom>, agent: Option<AgentId> },
     Dispatched { service: String, result: DispatchResult, took_ms: u64, agents: Vec<AgentId>, detail: Option<String> },
     Moved { queue: QueueName, position: u32 },
@@ -243,6 +245,7 @@ impl Story {
             Kind::CallStarted { from, to, .. } => Event::Started { from, to },
             Kind::CallbackBooked { booking } => Event::Booked { queue: booking.queue, number: booking.number },
             Kind::VoicemailLeft { queue, length_ms, .. } => Event::Message { queue, length_ms },
+            Kind::CallerRecorded { node, length_ms, .. } => Event::Said { node, length_ms },
             Kind::CallbackTried { tries, result, again_at, .. } => {
                 Event::Tried { tries, result, is_last: again_at.is_none() }
             }
@@ -260,6 +263,7 @@ impl Story {
                 }
             }
             Kind::Escalated { queue, step } => Event::Escalated { queue, step },
+            Kind::Relaxed { queue, skills, wait_ms } => Event::Relaxed { queue, skills, wait_ms },
             Kind::Sticky { queue, whom, agent } => Event::Sticky { queue, whom, agent },
             Kind::Dispatched { service, result, took_ms, agents, detail, .. } => {
                 Event::Dispatched { service, result, took_ms, agents, detail }
@@ -401,9 +405,11 @@ impl Event {
             Self::Flow { .. } => "flow",
             Self::Queued { .. } => "queued",
             Self::Escalated { .. } => "escalated",
+            Self::Relaxed { .. } => "relaxed",
             Self::Sticky { .. } => "sticky",
             Self::Dispatched { .. } => "dispatched",
             Self::Message { .. } => "voicemail_left",
+            Self::Said { .. } => "caller_recorded",
             Self::Moved { .. } => "moved",
             Self::Announced { .. } => "announced",
             Self::Reminded { .. } => "reminded",

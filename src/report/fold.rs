@@ -321,6 +321,7 @@ impl Tracked {
             Kind::Queued { .. }
             | Kind::Moved { .. }
             | Kind::Escalated { .. }
+            | Kind::Relaxed { .. }
             | Kind::Sticky { .. }
             | Kind::Announced { .. }
             | Kind::Reminded { .. }
@@ -341,6 +342,14 @@ impl Tracked {
             Kind::VoicemailLeft { queue, length_ms, .. } => {
                 let length = Seconds::from_ms(*length_ms);
                 step(&mut self.record, at, format!("left a message of {length} in the box of {queue}"));
+            }
+            Kind::CallerRecorded { flow, node, recording, length_ms, survey } => {
+                let length = Seconds::from_ms(*length_ms);
+                if let Some(known) = known(&mut self.record, *recording) {
+                    known.node = Some(format!("{flow}/{node}"));
+                    known.survey.clone_from(survey);
+                }
+                step(&mut self.record, at, format!("said something of {length} at {flow}/{node}"));
             }
             Kind::VoicemailHeard { .. } | Kind::VoicemailDeleted { .. } => {}
             Kind::CallbackBooked { .. } | Kind::CallbackTried { .. } | Kind::CallbackEnded { .. } => {
@@ -488,6 +497,10 @@ impl Tracked {
                     (false, false) => "",
                 };
                 step(&mut self.record, at, format!("queue {queue}, place {position}{again}"));
+            }
+            Kind::Relaxed { skills, .. } => {
+                let asks = if skills.is_empty() { "nothing".to_owned() } else { skills.join(", ") };
+                step(&mut self.record, at, format!("after his wait he asks for {asks}"));
             }
             Kind::Escalated { step: name, .. } => {
                 let name = name.as_deref().unwrap_or("none");
@@ -720,6 +733,8 @@ impl Tracked {
                     pauses: Vec::new(),
                     legs: Vec::new(),
                     sha256: None,
+                    node: None,
+                    survey: None,
                 };
                 push(&mut record.recordings, started);
                 step(record, at, format!("recording to {file}"));

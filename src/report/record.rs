@@ -395,6 +395,12 @@ pub struct Recording {
     /// Hash of the file in hexadecimal, once it is filed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The node of a flow that asked the caller to speak, as `FLOW/NODE`; none where a talk was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The survey whose answer it belongs to, e.g. `csat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survey: Option<String>,
 }
 
 /// A pause of a recording: a card number is read out.

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Wall;
 use crate::id::{AgentId, CallId, OfferId, QueueName, RecordingId};
+use crate::ivr::run::DEPTH;
 use crate::journal::{About, AgentStateName, EndReason, Entry, Kind, OfferResult, QueueOutcome};
 use crate::report::live::Live;
 use crate::report::places::Places;
@@ -51,7 +52,8 @@ struct Course {
     talk: Option<AgentId>,
     /// One entry for each line he listens on.
     hearing: Vec<AgentId>,
-    in_flow: bool,
+    /// Flows that serve the caller, those that wait for others included.
+    flows: usize,
     on_hold: bool,
 }
 
@@ -170,6 +172,10 @@ impl Ledger {
                 let before = course.queue.replace(queue.clone());
                 holds(before.is_none() && course.ended.is_none(), || "in two queues, or ended".into())
             }
+            Kind::Relaxed { queue, .. } => {
+                self.count("queue.relaxed");
+                holds(course.queue.as_ref() == Some(queue), || "asks for less in a queue he is not in".into())
+            }
             Kind::Escalated { queue, .. } | Kind::Sticky { queue, .. } => {
                 self.count(if matches!(kind, Kind::Sticky { .. }) { "queue.sticky" } else { "queue.escalated" });
                 holds(course.queue.as_ref() == Some(queue), || "a step of a queue he is not in".into())
@@ -217,8 +223,15 @@ impl Ledger {
                 let place = course.hearing.iter().position(|other| other == supervisor);
                 holds(place.map(|place| course.hearing.remove(place)).is_some(), || "he did not hear it".into())
             }
-            Kind::FlowEntered { .. } => holds(!std::mem::replace(&mut course.in_flow, true), || "in two flows".into()),
-            Kind::FlowLeft { .. } => holds(std::mem::take(&mut course.in_flow), || "leaves no flow".into()),
+            Kind::FlowEntered { .. } => {
+                course.flows += 1;
+                holds(course.flows <= DEPTH, || "more flows than may wait for each other".into())
+            }
+            Kind::FlowLeft { .. } => {
+                let before = course.flows;
+                course.flows = before.saturating_sub(1);
+                holds(before > 0, || "leaves no flow".into())
+            }
             Kind::Dialed { .. } => self.counted("dial.all"),
             Kind::Bridged { target } => {
                 self.count("dial.bridged");
@@ -261,7 +274,7 @@ impl Ledger {
                 ("an offer", !course.offers.is_empty()),
                 ("a talk", course.talk.is_some()),
                 ("a listener", !course.hearing.is_empty()),
-                ("a flow", course.in_flow),
+                ("a flow", course.flows > 0),
             ];
             if let Some((what, _)) = left.iter().find(|(_, open)| *open) {
                 return Err(format!("{call} ended and left {what} open"));

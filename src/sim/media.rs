@@ -87,6 +87,7 @@ impl Media {
             }
             Command::RecordTrack { leg, .. } => self.known(leg, "recorded beside a call")?,
             Command::PauseRecord { .. } | Command::ResumeRecord { .. } | Command::StopTrack { .. } => {}
+            Command::AwaitQuiet { .. } => {}
             Command::StopRecord { recording } => {
                 if self.recordings.remove(&recording).is_some() {
                     later.push((Duration::from_millis(dice.between(1, 50)), Later::Stored(recording)));

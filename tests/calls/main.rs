@@ -32,6 +32,7 @@ mod rounds;
 mod say;
 mod secure;
 mod settings;
+mod spoken;
 mod storms;
 mod supervision;
 mod talks;

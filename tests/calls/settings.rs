@@ -15,7 +15,7 @@ use hatif::sip::config::{Listener, SipConfig, Transport};
 
 use crate::centre::{CENTRE, FAR, addr, desk, seconds, trunk};
 
-fn number(pattern: &str, action: NumberAction, public: bool) -> NumberConfig {
+pub fn number(pattern: &str, action: NumberAction, public: bool) -> NumberConfig {
     NumberConfig {
         pattern: pattern.to_owned(),
         action,

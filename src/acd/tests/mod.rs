@@ -19,6 +19,7 @@ mod pauses;
 mod phones;
 mod preview;
 mod random;
+mod relax;
 mod remind;
 mod restore;
 mod rounds;

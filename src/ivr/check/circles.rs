@@ -69,7 +69,7 @@ impl<'a> Ways<'a> {
 impl<'a> Checker<'a> {
     /// Reports each circle once, at its node that is written first; returns the flows that have one.
     pub(super) fn busy_loops(&mut self) -> BTreeSet<&'a str> {
-        let mut ways = Ways::new(self.ways(true));
+        let mut ways = Ways::new(self.immediate_ways());
         let mut flows = BTreeSet::new();
         for _ in 0..FAULTS {
             let Some(path) = ways.circle() else { break };

@@ -9,7 +9,7 @@ use cel::common::types::{CelBool, CelInt, CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
-use super::{FIELDS, Facts, LANGUAGE_VARIABLE, QueueFacts, Scene, Uses, Value};
+use super::{FIELDS, Facts, LANGUAGE_VARIABLE, QueueFacts, Scene, Uses, Value, fields};
 use crate::clock::Wall;
 
 /// A [`Scene`] with the queues an expression names.
@@ -58,6 +58,7 @@ impl<'a> Sight<'a> {
             "waiting" => facts.waiting,
             "agents_ready" => facts.agents_ready,
             "longest_wait_s" => facts.longest_wait_s,
+            "ewt" => facts.ewt,
             _ => return None,
         };
         Some(CowVal::owned(CelInt::from(i64::from(number))))
@@ -65,7 +66,10 @@ impl<'a> Sight<'a> {
 
     /// An object with all its fields.
     fn whole<'b>(&'b self, object: &str) -> Option<CowVal<'b, 'b>> {
-        let (_, fields) = FIELDS.into_iter().find(|(known, _)| *known == object)?;
+        let Some((_, fields)) = FIELDS.into_iter().find(|(known, _)| *known == object) else {
+            let of_map: Vec<_> = fields(self.vars, object).map(|(field, value)| (field, sight_of(value))).collect();
+            return (!of_map.is_empty()).then(|| CowVal::owned(map(of_map.into_iter())));
+        };
         if object == "queue" {
             let of_queue = |name: &'b str| {
                 let field = |field: &'static str| Some((field, self.queue(name, field)?));
@@ -91,17 +95,22 @@ impl<'a> Sight<'a> {
 
 impl VariableResolver for Sight<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        match self.vars.get(name) {
-            Some(Value::Text(text)) => return Some(CowVal::owned(CelString::from(text.as_str()))),
-            Some(Value::Number(number)) => return Some(CowVal::owned(CelInt::from(*number))),
-            Some(Value::Bool(truth)) => return Some(CowVal::owned(CelBool::from(*truth))),
-            None => {}
+        if let Some(value) = self.vars.get(name) {
+            return Some(sight_of(value));
         }
         match name.rsplit_once('.') {
             Some((object, field)) => self.field(object, field),
             None if name == LANGUAGE_VARIABLE => Some(CowVal::owned(CelString::from(self.language))),
             None => self.whole(name),
         }
+    }
+}
+
+fn sight_of(value: &Value) -> CowVal<'_, '_> {
+    match value {
+        Value::Text(text) => CowVal::owned(CelString::from(text.as_str())),
+        Value::Number(number) => CowVal::owned(CelInt::from(*number)),
+        Value::Bool(truth) => CowVal::owned(CelBool::from(*truth)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::expr::LANGUAGE_VARIABLE;
 use super::super::flow::{Edge, Http, NodeKind};
 use super::super::value::{Reader, Table};
+use super::vars::{fields, is_map};
 use crate::diagnostic::suggestion;
 
 /// Least and greatest time-out: a caller waits for no answer longer.
@@ -72,18 +73,30 @@ impl Reader<'_> {
         None
     }
 
-    /// `into = { tier = "/customer/tier" }`: variables, and where in the answer their values stand (RFC 6901).
-    fn answers(&mut self, table: &Table<'_>) -> Vec<(String, String)> {
+    /// `into = { tier = "/customer/tier" }`: variables, and where in the answer their values stand (RFC 6901). With `into =
+    /// "customer"` the object that was answered is laid over a map: the whole of it, as the empty pointer says, and its fields.
+    pub(super) fn answers(&mut self, table: &Table<'_>) -> Vec<(String, String)> {
         let Some(value) = table.find("into") else { return Vec::new() };
         let mut into = Vec::new();
+        if let Some(map) = value.get_ref().as_str() {
+            if is_map(&self.vars, map) {
+                into.push((map.to_owned(), String::new()));
+                into.extend(fields(&self.vars, map).map(|(field, _)| (format!("{map}.{field}"), format!("/{field}"))));
+            } else if self.vars.contains_key(map) {
+                let help = Some(format!("write into = {{ {map} = \"/where/it/stands\" }}, or name a map"));
+                self.error("wrong-type", value.span(), format!("variable \"{map}\" is no map"), help);
+            } else {
+                self.known_variable(map, value.span());
+            }
+            return into;
+        }
         for entry in self.table(value).map(|table| table.entries).unwrap_or_default() {
-            if !self.vars.contains_key(entry.key) {
-                let help = match entry.key {
-                    LANGUAGE_VARIABLE => "the language is changed by a set node".to_owned(),
-                    name => suggestion(name, self.vars.keys()).unwrap_or_else(|| "declare it under [vars]".to_owned()),
-                };
+            if entry.key == LANGUAGE_VARIABLE {
+                let help = Some("the language is changed by a set node".to_owned());
                 let message = format!("no variable \"{}\"", entry.key);
-                self.error("unknown-variable", entry.key_span.clone(), message, Some(help));
+                self.error("unknown-variable", entry.key_span.clone(), message, help);
+            } else {
+                self.known_variable(entry.key, entry.key_span.clone());
             }
             let Some(pointer) = self.string(entry.value) else { continue };
             if !pointer.starts_with('/') {

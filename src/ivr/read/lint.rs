@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::super::expr::{Expression, Type, Value};
-use super::super::flow::{Edge, Target};
+use super::super::flow::{Edge, RETURN, Target};
 use super::super::value::{Reader, Table};
 use crate::diagnostic::suggestion;
 
@@ -15,8 +15,6 @@ use crate::diagnostic::suggestion;
 const NUMBER_DIGITS: i64 = 18;
 /// Most numbers of a range that are looked at one by one.
 const RANGE_LOOK: usize = 10_000;
-/// A target that is no node: back to the flow that called.
-const RETURN: &str = "return";
 
 impl Reader<'_> {
     /// The answers a `collect` node wants can be typed.

@@ -18,10 +18,14 @@ impl Run {
         match &mut self.state {
             State::Playing { play, .. } if *play == done => match &node.kind {
                 NodeKind::Play { next, .. } => Some(Next::Node(next.name.clone())),
+                NodeKind::Record(record) => {
+                    self.take_recording(record);
+                    None
+                }
                 NodeKind::Menu { .. } | NodeKind::Collect(_) | NodeKind::Set { .. } | NodeKind::Switch { .. } => None,
                 NodeKind::Hours { .. } | NodeKind::Queue { .. } => None,
                 NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => None,
-                NodeKind::Transfer { .. } => None,
+                NodeKind::Transfer { .. } | NodeKind::Flow(_) => None,
                 NodeKind::Goto(_) | NodeKind::Hangup => None,
             },
             State::Asking { phase, .. } => match *phase {
@@ -32,7 +36,7 @@ impl Run {
                 Phase::Speaking { .. } | Phase::Waiting { .. } => None,
             },
             State::Playing { .. } | State::Fetching(_) | State::Queued | State::Booking => None,
-            State::Transferring | State::Done => None,
+            State::Recording | State::Transferring | State::Done => None,
         }
     }
 
@@ -48,6 +52,13 @@ impl Run {
         let node = program.nodes.get(&self.node)?;
         match self.state {
             State::Playing { .. } => {
+                if let NodeKind::Record(record) = &node.kind {
+                    if record.terminator == Some(key) {
+                        self.outputs.push_back(Output::StopPlay);
+                        self.take_recording(record);
+                    }
+                    return None;
+                }
                 self.keep_typed(key);
                 let NodeKind::Play { barge_in: true, next, .. } = &node.kind else { return None };
                 self.outputs.push_back(Output::StopPlay);
@@ -69,8 +80,9 @@ impl Run {
                 self.keep_typed(key);
                 None
             }
-            // With an agent keys are his business, not the flow's.
-            State::Queued | State::Booking | State::Transferring | State::Done => None,
+            State::Queued => self.line_key(key),
+            // With an agent keys are his business, not the flow's; those that end a recording are the call's.
+            State::Booking | State::Recording | State::Transferring | State::Done => None,
         }
     }
 
@@ -160,6 +172,7 @@ impl Run {
             | NodeKind::Callback { .. }
             | NodeKind::Voicemail { .. }
             | NodeKind::Transfer { .. } => None,
+            NodeKind::Record(_) | NodeKind::Flow(_) => None,
             NodeKind::Goto(_) | NodeKind::Hangup => None,
         }
     }
@@ -235,6 +248,7 @@ fn ask_of(node: &Node) -> Option<&Ask> {
         | NodeKind::Callback { .. }
         | NodeKind::Voicemail { .. }
         | NodeKind::Transfer { .. } => None,
+        NodeKind::Record(_) | NodeKind::Flow(_) => None,
         NodeKind::Goto(_) | NodeKind::Hangup => None,
     }
 }

@@ -107,6 +107,9 @@ impl Run {
         let answer: Json = serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
         let mut found = Vec::new();
         for (name, pointer) in into {
+            if pointer.is_empty() && !answer.is_object() {
+                return Err(format!("the answer is no object that \"{name}\" can hold"));
+            }
             let Some(json) = answer.pointer(pointer).filter(|json| !json.is_null()) else { continue };
             let Some(variable) = self.vars.get(name) else { continue };
             let value = match (variable, json) {

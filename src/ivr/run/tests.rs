@@ -1,5 +1,9 @@
 //! Runs through the shipped flows and through small ones that show one rule each, on virtual time.
 
+mod calls;
+mod line;
+mod maps;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -21,7 +25,7 @@ impl World for Floor {
     }
 
     fn queue(&self, name: &str) -> Option<QueueFacts> {
-        (name != "vip").then_some(QueueFacts { waiting: 4, agents_ready: 0, longest_wait_s: 60 })
+        (name != "vip").then_some(QueueFacts { waiting: 4, agents_ready: 0, longest_wait_s: 60, ewt: 240 })
     }
 }
 
@@ -49,14 +53,23 @@ impl Call {
 
     /// A flow of these nodes; `start` begins, `end` hangs up, errors lead to `wrong`, which says so.
     fn with(nodes: &str) -> Self {
+        Self::among(nodes, &[])
+    }
+
+    /// As `with`, among other flows; what stands before the first node is the flow's own too.
+    fn among(nodes: &str, others: &[&str]) -> Self {
+        let (own, nodes) = nodes.split_at(nodes.find("[node.").unwrap_or(0));
         let text = format!(
             "flow = 1\nname = \"t\"\nlanguages = [\"ar\", \"en\"]\nstart = \"start\"\n\
-             [vars]\ntext = {{ type = \"text\", default = \"\" }}\nnumber = {{ type = \"number\", default = 0 }}\n\
+             [vars]\ntext = {{ type = \"text\", default = \"\" }}\nnumber = {{ type = \"number\", default = 0 }}\n{own}\
              [defaults]\non = {{ no_input = \"silent\", invalid = \"wrong\", error = \"wrong\" }}\n\
              [node.end]\nkind = \"hangup\"\n[node.silent]\nkind = \"play\"\nsay = [{{ prompt = \"no_key\" }}]\nnext = \"end\"\n\
              [node.wrong]\nkind = \"play\"\nsay = [{{ prompt = \"invalid_key\" }}]\nnext = \"end\"\n{nodes}"
         );
-        let (library, faults) = load(&[("t.toml".to_owned(), text)], &declared());
+        let own = ("t.toml".to_owned(), text);
+        let others = others.iter().enumerate().map(|(n, text)| (format!("{n}.toml"), (*text).to_owned()));
+        let files: Vec<_> = std::iter::once(own).chain(others).collect();
+        let (library, faults) = load(&files, &declared());
         let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Self::to(&Arc::new(library.unwrap_or_else(|| panic!("{}", shown.join("\n")))), "t")
     }
@@ -83,6 +96,12 @@ impl Call {
                     format!("fetch {service} {path} {} {timeout:?}", body.unwrap_or_default())
                 }
                 Output::Comfort => "comfort".to_owned(),
+                Output::Relax { skills } => format!("relax {skills:?}"),
+                Output::Tell { prompt } => format!("tell {prompt}"),
+                Output::LeaveQueue { to_callback } => format!("out of the queue {to_callback}"),
+                Output::Record { max, silence, terminator, survey } => {
+                    format!("record {max:?} {silence:?} {terminator:?} {survey:?}")
+                }
                 Output::Voicemail { queue } => format!("voicemail {queue}"),
                 Output::Book { queue, number } => format!("book {queue} {}", number.unwrap_or_default()),
                 Output::Transfer { to } => format!("transfer {to}"),
@@ -142,6 +161,7 @@ fn declared() -> Declared {
         callbacks: ["support".to_owned()].into(),
         voicemails: ["support".to_owned()].into(),
         services: ["crm".to_owned()].into(),
+        entered: ["main".to_owned()].into(),
         calendars: Hours::WORDS.map(|(word, _)| word.to_owned()).into(),
         languages,
         prompts: None,

@@ -136,6 +136,43 @@ fn a_packet_100_ms_late_is_in_its_place() {
     assert_eq!((left.len(), silent), (920 * 8, 0));
 }
 
+/// Silence is told once, within half a second of when it was long enough, and with whether anything was said before it.
+#[test]
+fn silence_that_is_awaited_is_told_once() {
+    let quiet = |world: &World| -> Vec<(u64, bool)> {
+        let told = |(at, event): &(u64, Event)| match event {
+            Event::Quiet { spoke, .. } => Some((*at, *spoke)),
+            _ => None,
+        };
+        world.events.iter().filter_map(told).collect()
+    };
+    let mut world = World::new();
+    let mut caller = world.phone(Codec::Pcma, 1_004.0);
+    let silence = Duration::from_secs(2);
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![] });
+    world.command(Command::AwaitQuiet { recording: recording(), silence });
+    for _ in 0..3 {
+        world.talk(1_000, &mut [&mut caller]);
+        world.run(1_500);
+    }
+    assert_eq!(quiet(&world), [], "pauses of a speaker are shorter");
+    world.talk(1_000, &mut [&mut caller]);
+    let ended = world.ms;
+    world.run(5_000);
+    let [(at, spoke)] = quiet(&world).try_into().unwrap();
+    assert!(spoke && (ended + 2_000..=ended + 2_600).contains(&at), "{ended} {at}");
+
+    let mut world = World::new();
+    let caller = world.phone(Codec::Pcma, 1_004.0);
+    world.command(Command::Record { recording: recording(), customer: caller.leg, others: smallvec![] });
+    world.run(1_000);
+    assert_eq!(quiet(&world), []);
+    world.command(Command::AwaitQuiet { recording: recording(), silence });
+    world.run(3_000);
+    let [(_, spoke)] = quiet(&world).try_into().unwrap();
+    assert!(!spoke, "he never said a word");
+}
+
 #[test]
 fn what_storage_cannot_take_is_a_gap_and_the_end_waits_for_room() {
     let mut world = World::new();

@@ -48,6 +48,15 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         Event::Escalated { queue, step: None } => {
             plain(format!("أعاده إعداد جديد إلى ما قبل الدرجة الأولى من سُلَّم الطابور {}.", isolated(queue.as_str())))
         }
+        Event::Relaxed { queue, skills, wait_ms } => plain(format!(
+            "طال انتظاره في الطابور {} ومدته بالثواني {}، فصار المسار يطلب: {}.",
+            isolated(queue.as_str()),
+            wait_ms / 1_000,
+            match skills.is_empty() {
+                true => "بلا مهارة".to_owned(),
+                false => skills.iter().map(|skill| isolated(skill)).collect::<Vec<_>>().join("، "),
+            }
+        )),
         Event::Diverted { queue, to, rule, figures } => {
             let figures = figures.map(|(is, most)| format!(" ({is} من {most})")).unwrap_or_default();
             let (rule, queue, to) = (isolated(rule), isolated(queue.as_str()), isolated(to));
@@ -73,6 +82,9 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             isolated(queue.as_str()),
             length_ms / 1_000
         )),
+        Event::Said { node, length_ms } => {
+            plain(format!("سُجّل كلامه كما طلبت العقدة {} ومدته بالثواني {}.", isolated(node), length_ms / 1_000))
+        }
         Event::Dispatched { service, result, took_ms, agents, detail } => {
             let said = match result {
                 DispatchResult::Decided if agents.is_empty() => "قرّرت".to_owned(),

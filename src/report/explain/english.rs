@@ -48,6 +48,15 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
             "A new configuration put him before the first step of the ladder of queue {}.",
             id(queue.as_str())
         )),
+        Event::Relaxed { queue, skills, wait_ms } => plain(format!(
+            "He had waited {} s in queue {}, so the flow asks for less: {}.",
+            wait_ms / 1_000,
+            id(queue.as_str()),
+            match skills.is_empty() {
+                true => "no skill".to_owned(),
+                false => skills.iter().map(|skill| id(skill)).collect::<Vec<_>>().join(", "),
+            }
+        )),
         Event::Sticky { queue, whom, agent } => plain(match (whom, agent) {
             (Some(Whom::LastAgent), Some(agent)) => format!(
                 "In queue {} he waits first for {}, who talked with him last.",
@@ -67,6 +76,9 @@ pub(super) fn tell(event: &Event, roster: &Roster) -> (String, Vec<String>) {
         }),
         Event::Message { queue, length_ms } => {
             plain(format!("He left a message of {} s in the box of queue {}.", length_ms / 1_000, id(queue.as_str())))
+        }
+        Event::Said { node, length_ms } => {
+            plain(format!("He was recorded for {} s, as node {} asked.", length_ms / 1_000, id(node)))
         }
         Event::Dispatched { service, result, took_ms, agents, detail } => {
             let said = match result {

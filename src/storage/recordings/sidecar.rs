@@ -35,6 +35,12 @@ pub struct Sidecar {
     pub call_id: Option<CallId>,
     /// The last queue that brought the customer to an agent in it.
     pub queue: Option<QueueName>,
+    /// The node of a flow that asked the customer to speak, as `FLOW/NODE`; none where a talk was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The survey whose answer it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survey: Option<String>,
     /// The customer's number: who called, or who was called by one of ours.
     pub customer: Option<String>,
     /// Who of ours talked, and when.
@@ -203,6 +209,8 @@ impl Sidecar {
             partial: false,
             call_id: None,
             queue: None,
+            node: None,
+            survey: None,
             customer: None,
             agents: Vec::new(),
             legs: Vec::new(),
@@ -263,6 +271,8 @@ impl Sidecar {
         };
         self.call_id = Some(record.call_id);
         self.customer = Some(record.customer().to_owned());
+        self.node.clone_from(&own.node);
+        self.survey.clone_from(&own.survey);
         self.started_at = own.started_at;
         self.ended_at = after(own.started_at, self.seconds);
         self.partial = own.partial;
