@@ -290,7 +290,7 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
         recorder: Arc::clone(recorder.stats()),
         config: Arc::clone(&config),
         streams: streams.clone(),
-        reload: Arc::new(Mutex::new((true, wall_now()))),
+        reload: Arc::new(Mutex::new((!chosen.refused, wall_now()))),
     };
     let reload = Arc::new(Reloader {
         options: options.clone(),

@@ -50,6 +50,8 @@ pub(super) struct Chosen {
     pub library: Arc<Library>,
     /// What is to be looked at.
     pub notes: Vec<String>,
+    /// The files are not taken, as they have faults.
+    pub refused: bool,
     /// What it is made of; `None`: it is kept already.
     texts: Option<Texts>,
     /// What the files hold now, when they are taken by this.
@@ -130,18 +132,17 @@ impl Flows {
             }
         }
         let checked = read.map_err(told).and_then(|(id, texts)| {
-            let (library, mut notes) = checked(config, &texts, &config.flows_dir)?;
+            let (library, notes) = checked(config, &texts, &config.flows_dir)?;
             let (texts, files) = (Some(texts), Some(id.clone()));
-            notes.retain(|note| !note.is_empty());
-            Ok(Chosen { id, library, notes, texts, files })
+            Ok(Chosen { id, library, notes, refused: false, texts, files })
         });
         match checked {
             Err(faults) if moment == Moment::Start && !active.active.is_empty() => {
                 let mut chosen = self.stored(config, &active.active).map_err(|_| faults.clone())?;
                 let id = short(&active.active);
-                chosen
-                    .notes
-                    .push(format!("{}\nthe flow files are refused; version {id} stays active", faults.join("\n")));
+                let told = format!("{}\nthe flow files are refused; version {id} stays active", faults.join("\n"));
+                chosen.notes.push(told);
+                chosen.refused = true;
                 Ok(chosen)
             }
             other => other,
@@ -156,7 +157,7 @@ impl Flows {
     pub fn stored(&self, config: &Config, id: &str) -> Result<Chosen, Vec<String>> {
         let version = self.store.version(id).map_err(|error| vec![error.to_string()])?;
         let (library, notes) = checked(config, &version.texts, &PathBuf::from(format!("version {}", short(id))))?;
-        Ok(Chosen { id: id.to_owned(), library, notes, texts: None, files: None })
+        Ok(Chosen { id: id.to_owned(), library, notes, refused: false, texts: None, files: None })
     }
 
     /// The id that begins so.
