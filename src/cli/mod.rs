@@ -12,6 +12,7 @@ mod client;
 mod edits;
 mod erlang;
 mod explain;
+mod ivr;
 mod live;
 mod offline;
 mod preview;
@@ -166,10 +167,10 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
-    /// Flows.
+    /// Flows: check them, try them without a phone, draw them, lay them out.
     Ivr {
         #[command(subcommand)]
-        what: offline::Ivr,
+        what: ivr::Ivr,
     },
     /// Prompts.
     Prompts {
@@ -223,7 +224,7 @@ pub fn main() -> ExitCode {
         Command::Reload { dry_run: true, target } => live::reload_plan(&target),
         Command::Reload { dry_run: false, target } => live::reload(&target),
         Command::Key { what, target } => live::keys(&what, &target),
-        Command::Ivr { what } => offline::ivr(&what),
+        Command::Ivr { what } => ivr::run(&what),
         Command::Prompts { what } => prompts::run(&what),
         Command::Erlang(options) => erlang::run(&options),
         Command::Say(options) => say::run(&options),

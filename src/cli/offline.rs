@@ -1,11 +1,10 @@
-//! Commands that need no running engine: checks and the simulation.
+//! Commands that need no running engine: the check of a configuration, and the simulation.
 
 #![allow(clippy::disallowed_methods, reason = "the simulation's zero of time and its CPU figures come from here")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Subcommand;
 use serde_json::json;
 
 use super::{Failure, prompts};
@@ -13,25 +12,6 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::ivr::{self, Declared, Library};
 use crate::sim;
-
-/// `hatif ivr …`
-#[derive(Subcommand)]
-pub enum Ivr {
-    /// Check flow files; none named: all of ivr-scripts/.
-    Check {
-        /// The flow files.
-        files: Vec<PathBuf>,
-        /// Where queues and languages are declared; default ./hatif.toml, else the demo tenant.
-        #[arg(long, short)]
-        config: Option<PathBuf>,
-        /// Warnings count as failure (exit code 6).
-        #[arg(long)]
-        strict: bool,
-        /// One JSON object per finding.
-        #[arg(long)]
-        json: bool,
-    },
-}
 
 /// Reads a configuration file and the environment.
 ///
@@ -65,7 +45,8 @@ pub fn read_flows(config: &Config) -> (Option<Library>, Vec<Diagnostic>) {
     check_files(&files, &declared(config, manifest, true))
 }
 
-fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
+/// What flows may name under this configuration; prompts that lack a recording are told `with_prompts`.
+pub fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let languages = config.centre.languages.clone();
     let prompts = with_prompts.then(|| prompts::ids(&config.prompts_dir, &languages));
     // A folder without any prompt is not made yet: the stand-in says so at run time.
@@ -78,7 +59,8 @@ fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     Declared { queues, callbacks, voicemails, services, calendars, languages, prompts, manifest }
 }
 
-fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {
+/// Reads and checks these flow files.
+pub fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {
     let mut texts = Vec::new();
     let mut unreadable = Vec::new();
     for path in files {
@@ -118,7 +100,7 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
 }
 
 /// Prints findings; fails by the worst of them.
-fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure> {
+pub fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure> {
     for finding in found {
         match json {
             true => say!("{}", serde_json::to_string(finding).unwrap_or_default()),
@@ -132,33 +114,6 @@ fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure>
         (0, warnings) => Err(Failure::new(6, format!("{warnings} warnings"))),
         (errors, all) => Err(Failure::new(3, format!("{errors} errors, {} warnings", all - errors))),
     }
-}
-
-/// `hatif ivr check`.
-pub fn ivr(what: &Ivr) -> Result<(), Failure> {
-    let Ivr::Check { files, config, strict, json } = what;
-    let named = config.clone().or_else(|| Path::new("hatif.toml").exists().then(|| PathBuf::from("hatif.toml")));
-    let config = match named {
-        Some(path) => match read_config(&[path]) {
-            Ok((config, _)) => config,
-            Err(faults) => return report(&faults, *strict, *json),
-        },
-        None => Config::dev(crate::config::DevOptions::new(String::new())),
-    };
-    let (library, found) = match files.is_empty() {
-        true => read_flows(&config),
-        false => {
-            let manifest = std::fs::read_to_string(config.flows_dir.join("prompts.toml")).unwrap_or_default();
-            check_files(files, &declared(&config, manifest, true))
-        }
-    };
-    report(&found, *strict, *json)?;
-    if let (Some(library), false) = (library, *json) {
-        for program in library.flows.values() {
-            say!("{}", program.summary());
-        }
-    }
-    Ok(())
 }
 
 /// `hatif sim`.

@@ -18,8 +18,11 @@ use crate::clock::Wall;
 use crate::diagnostic::suggestion;
 use crate::journal::Hours;
 
+mod guess;
 #[cfg(test)]
 mod tests;
+
+pub use guess::Supposition;
 
 /// Longest expression or template, in bytes.
 pub const EXPRESSION_BYTES: usize = 1_000;

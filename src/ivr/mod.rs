@@ -11,12 +11,15 @@
 //! - [`prompts`] is the manifest of what the prompts say.
 
 pub mod check;
+pub mod draw;
 pub mod expr;
 pub mod flow;
+pub mod fmt;
 pub mod prompts;
 mod read;
 pub mod run;
 mod value;
+pub mod walk;
 
 pub use check::{Declared, load};
 pub use expr::{Facts, QueueFacts, World};

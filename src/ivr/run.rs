@@ -22,8 +22,11 @@ use crate::clock::Wall;
 use crate::id::QueueName;
 use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
 
+pub use steps::Waits;
+
 mod ask;
 mod http;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -211,7 +214,7 @@ pub struct Prompt {
 pub struct UnknownFlow(pub String);
 
 /// One caller in a flow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     library: Arc<Library>,
     program: Arc<Program>,
@@ -230,9 +233,10 @@ pub struct Run {
     served: Option<QueueName>,
     visits: (Instant, u32),
     outputs: VecDeque<Output>,
+    steps: steps::Steps,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     /// A `play` node speaks.
     Playing { play: u64, until: Instant },
@@ -259,7 +263,7 @@ enum Phase {
 }
 
 /// Where to go on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Next {
     Node(String),
     Flow(String),
@@ -278,6 +282,12 @@ impl Run {
         facts: Facts,
         world: &dyn World,
     ) -> Result<Self, UnknownFlow> {
+        let mut run = Self::before_start(now, library, flow, facts)?;
+        run.walk(now, Next::Node(run.program.start.name.clone()), world);
+        Ok(run)
+    }
+
+    fn before_start(now: Instant, library: Arc<Library>, flow: &str, facts: Facts) -> Result<Self, UnknownFlow> {
         let program = library.flows.get(flow).cloned().ok_or_else(|| UnknownFlow(flow.to_owned()))?;
         let mut run = Self {
             node: String::new(),
@@ -293,12 +303,12 @@ impl Run {
             served: None,
             visits: (now, 0),
             outputs: VecDeque::new(),
+            steps: steps::Steps::default(),
             library,
             program,
             facts,
         };
         run.begin_flow();
-        run.walk(now, Next::Node(run.program.start.name.clone()), world);
         Ok(run)
     }
 
@@ -416,6 +426,7 @@ impl Run {
     fn walk(&mut self, now: Instant, next: Next, world: &dyn World) {
         let mut next = Some(next);
         while let Some(step) = next.take() {
+            let Some(step) = self.steps.let_pass(step) else { return };
             let (since, visits) = self.visits;
             self.visits = if now.saturating_duration_since(since) >= Duration::from_secs(1) {
                 (now, 1)
