@@ -47,7 +47,9 @@ fn a_flow_is_tried_without_a_phone() {
     let (end, visits) = told.split_last().expect("lines");
     assert_eq!(end["end"]["outcome"], "queued", "{end}");
     assert_eq!(visits[0]["node"], "language", "{visits:?}");
-    assert!(end["end"]["heard"].as_array().is_some_and(|heard| heard.iter().any(|said| said["prompt"] == "sorry_full")));
+    assert!(
+        end["end"]["heard"].as_array().is_some_and(|heard| heard.iter().any(|said| said["prompt"] == "sorry_full"))
+    );
     let here = visits.iter().find(|visit| visit["node"] == "support").expect("the queue");
     assert!(here["events"].as_array().is_some_and(|events| events.iter().any(|e| e["event"] == "queue")), "{here}");
 }
@@ -105,7 +107,16 @@ fn tests_that_fail_say_why() {
     fs::write(&file, test).expect("written");
     let got = run(&["ivr", "test", &name], &[]);
     assert_eq!(got.code, Some(1), "{got:?}");
-    for part in ["t.toml:3: wrong", "queue", "expected  vip", "found     support", "said", "sorry_full", "step \"busy\" (line 8) at node topic", "1 passed, 2 failed"] {
+    for part in [
+        "t.toml:3: wrong",
+        "queue",
+        "expected  vip",
+        "found     support",
+        "said",
+        "sorry_full",
+        "step \"busy\" (line 8) at node topic",
+        "1 passed, 2 failed",
+    ] {
         assert!(got.stdout.contains(part), "{part:?} is not in\n{}", got.stdout);
     }
     let told = run(&["ivr", "test", &name, "--json"], &[]).lines();
@@ -166,7 +177,8 @@ fn flow_files_are_laid_out() {
     let file = folder.join("main.toml");
     let name = file.display().to_string();
     let tidy = fs::read_to_string(root().join("ivr-scripts/main.toml")).expect("the shipped flow");
-    let untidy = tidy.replace("kind = \"queue\"\nqueue = \"support\"", "queue=\"support\"   # the large one\nkind = \"queue\"");
+    let untidy =
+        tidy.replace("kind = \"queue\"\nqueue = \"support\"", "queue=\"support\"   # the large one\nkind = \"queue\"");
     assert_ne!(tidy, untidy);
     fs::write(&file, &untidy).expect("written");
     let checked = run(&["ivr", "fmt", "--check", &name], &[]);
@@ -174,7 +186,10 @@ fn flow_files_are_laid_out() {
     assert_eq!(fs::read_to_string(&file).expect("read"), untidy);
     assert_eq!(run(&["ivr", "fmt", &name], &[]).code, Some(0));
     let formatted = fs::read_to_string(&file).expect("read");
-    assert!(formatted.contains("kind = \"queue\"\nqueue = \"support\"                          # the large one"), "{formatted}");
+    assert!(
+        formatted.contains("kind = \"queue\"\nqueue = \"support\"                          # the large one"),
+        "{formatted}"
+    );
     assert_eq!(run(&["ivr", "fmt", "--check", &name], &[]).code, Some(0));
     fs::write(&file, "flow = [").expect("written");
     let broken = run(&["ivr", "fmt", &name], &[]);

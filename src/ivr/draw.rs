@@ -112,7 +112,8 @@ impl Graph {
             let arrows: Vec<Arrow> = labels
                 .iter()
                 .map(|(to, labels)| {
-                    let words: Vec<&str> = labels.iter().map(String::as_str).filter(|label| !label.is_empty()).collect();
+                    let words: Vec<&str> =
+                        labels.iter().map(String::as_str).filter(|label| !label.is_empty()).collect();
                     let share = |count: u64| (count, percent(count, all));
                     Arrow { from, to: *to, label: short(&words.join(", ")), traffic: gone(*to).map(share) }
                 })
@@ -127,8 +128,7 @@ impl Graph {
         if let Some(at) = self.figures.iter().position(|figure| figure.name == name) {
             return at;
         }
-        let figure =
-            Figure { name: name.to_owned(), kind: "return", object: String::new(), flow: None, visits: None };
+        let figure = Figure { name: name.to_owned(), kind: "return", object: String::new(), flow: None, visits: None };
         self.figures.push(figure);
         self.figures.len() - 1
     }
@@ -159,7 +159,11 @@ impl Graph {
     /// Text for Graphviz.
     pub fn dot(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-        let mut text = format!("digraph {} {{\n  label={};\n  node [shape=box, style=rounded];\n", quoted(&self.name), quoted(&self.title));
+        let mut text = format!(
+            "digraph {} {{\n  label={};\n  node [shape=box, style=rounded];\n",
+            quoted(&self.name),
+            quoted(&self.title)
+        );
         for (at, figure) in self.figures.iter().enumerate() {
             let shape = match figure.kind {
                 "menu" | "collect" => ", shape=hexagon",

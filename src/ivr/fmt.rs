@@ -87,6 +87,11 @@ fn written(sections: Vec<Section>) -> String {
             lines(&mut out, &section.leading, is_first);
             statement(&mut out, header, section.comment.as_deref());
         }
+        // No empty line behind the header, whatever comes to stand there.
+        if let Some(first) = section.entries.first_mut() {
+            let blank = first.leading.iter().take_while(|line| **line == Line::Blank).count();
+            first.leading.drain(..blank);
+        }
         let kind = section.header.as_deref().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let is_node = kind == "defaults" || (kind.starts_with("node.") && kind.matches('.').count() == 1);
         if section.header.is_none() {
@@ -166,7 +171,7 @@ mod tests {
     fn lists_over_lines_have_one_item_on_each() {
         let untidy = "case = [ { when = 'a # b', next = \"x\" }, # first\n  # then\n { when = \"\"\"c\n,\"\"\", next = \"y\" } ]\nempty = [ ]\nnone = { }\n\
                       date = 2026-11-22 10:00:00\n[[a.\"b c\"]]\nx.y . \"z\" = [[1,2],\n[3]]\n";
-        let tidy = "case = [\n    { when = 'a # b', next = \"x\" },           # first\n    # then\n    { when = \"\"\"c\n,\"\"\", next = \"y\" },\n]\nempty = []\nnone = {}\n\
+        let tidy = "case = [\n    { when = 'a # b', next = \"x\" },        # first\n    # then\n    { when = \"\"\"c\n,\"\"\", next = \"y\" },\n]\nempty = []\nnone = {}\n\
                     date = 2026-11-22 10:00:00\n\n[[a.\"b c\"]]\nx.y.\"z\" = [\n    [1, 2],\n    [3],\n]\n";
         assert_eq!(formatted(untidy), tidy);
         assert_eq!(formatted(tidy), tidy);

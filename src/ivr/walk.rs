@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::expr::{Facts, QueueFacts};
+use super::expr::{Facts, QueueFacts, Value};
 use super::flow::{Library, Program};
 use super::prompts::PromptText;
 use super::run::{Fetched, UnknownFlow, Waits};
@@ -203,6 +203,8 @@ pub struct Walk<'v> {
     asked: String,
     /// The longest wait of the queue he is in.
     max_wait: Option<Duration>,
+    /// The variables as they were told last.
+    vars: BTreeMap<String, Value>,
     trace: Trace,
 }
 
@@ -232,10 +234,9 @@ impl<'v> Walk<'v> {
             saying: Vec::new(),
             asked: String::new(),
             max_wait: None,
+            vars: BTreeMap::new(),
             trace: Trace::default(),
         };
-        let vars = walk.driver.run.vars().clone();
-        walk.note_vars(&vars);
         walk.go_on();
         Ok(walk)
     }
@@ -276,9 +277,11 @@ impl<'v> Walk<'v> {
     ///
     /// [`Misfit`] when this cannot happen here; nothing has happened then.
     pub fn take(&mut self, step: &Step) -> Result<(), Misfit> {
-        let end = step::fit(step, self.waits())?;
+        let has_offers = self.driver.run.poll_timeout().is_some();
+        let end = step::fit(step, self.waits(), has_offers)?;
         self.event(Event::Step { step: step.to_string() });
         match end {
+            step::Deed::Keys(keys) if self.waits() == Waits::Queue => self.take_offer(keys),
             step::Deed::Keys(keys) => self.press(keys),
             step::Deed::Time => self.let_time_pass(),
             step::Deed::HangUp => {
@@ -292,7 +295,7 @@ impl<'v> Walk<'v> {
                     super::QueueEnd::Timeout => self.max_wait.unwrap_or(Duration::from_secs(120)),
                     _ => Duration::ZERO,
                 };
-                self.sound(Sound::Music(wait));
+                self.wait_in_queue(wait);
                 if served {
                     self.sound(Sound::Talk(TALK));
                 }
@@ -316,6 +319,30 @@ impl<'v> Walk<'v> {
         self.drain();
         self.go_on();
         Ok(())
+    }
+
+    /// He waits; what is due meanwhile happens.
+    fn wait_in_queue(&mut self, time: Duration) {
+        let until = self.driver.now + time;
+        while let Some(at) = self.driver.run.poll_timeout().filter(|at| *at <= until) {
+            self.sound(Sound::Music(at.saturating_duration_since(self.driver.now)));
+            if !self.driver.time_out(&self.stage) || self.waits() != Waits::Queue {
+                break;
+            }
+            self.drain();
+        }
+        self.sound(Sound::Music(until.saturating_duration_since(self.driver.now)));
+    }
+
+    /// He waits for the next offer of the queue, and takes it by its key.
+    fn take_offer(&mut self, keys: &str) {
+        if let Some(at) = self.driver.run.poll_timeout() {
+            self.wait_in_queue(at.saturating_duration_since(self.driver.now));
+        }
+        for key in keys.chars() {
+            self.sound(Sound::Key(key));
+            self.driver.press(key, &self.stage);
+        }
     }
 
     fn is_leaving_message(&self) -> bool {
@@ -379,18 +406,14 @@ impl<'v> Walk<'v> {
     fn pass_nodes(&mut self) {
         while self.driver.run.before().is_some() && self.trace.visits.len() < VISITS {
             self.note_way();
-            let vars = self.driver.run.vars().clone();
-            let stage = self.stage.clone();
-            self.driver.run.step(self.driver.now, &stage);
+            self.driver.run.step(self.driver.now, &self.stage);
             self.drain();
-            self.note_changes(&vars);
         }
     }
 
     /// The service that is asked does what it is supposed to do.
     fn serve(&mut self) {
         let mock = self.mocks.get(&self.asked).cloned().unwrap_or(Mock::Error);
-        let vars = self.driver.run.vars().clone();
         match mock {
             Mock::Answer { status, body } => {
                 self.sound(Sound::Silence(SERVICE));
@@ -414,7 +437,6 @@ impl<'v> Walk<'v> {
             }
         }
         self.drain();
-        self.note_changes(&vars);
     }
 
     fn here(&self) -> Option<&Visit> {
@@ -425,6 +447,7 @@ impl<'v> Walk<'v> {
         while let Some(event) = self.driver.event() {
             self.note(event);
         }
+        self.note_changes();
     }
 
     fn note(&mut self, event: Event) {
@@ -463,8 +486,8 @@ impl<'v> Walk<'v> {
             // A flow is entered before its first node, which is the place to tell it.
             Event::Entered { .. } => {
                 self.trace.outcome = None;
-                let vars = self.driver.run.vars().clone();
-                self.note_vars(&vars);
+                self.vars.clone_from(self.driver.run.vars());
+                self.trace.vars.extend(self.vars.iter().map(|(name, value)| (name.clone(), value.to_string())));
             }
             Event::Failed { ref detail } => {
                 self.trace.failed = Some(detail.clone());
@@ -510,24 +533,21 @@ impl<'v> Walk<'v> {
         }
     }
 
-    fn note_changes(&mut self, before: &BTreeMap<String, super::expr::Value>) {
-        let changed: Vec<(String, String)> = self
-            .driver
-            .run
-            .vars()
+    /// Tells which variables have new values.
+    fn note_changes(&mut self) {
+        let now = self.driver.run.vars();
+        let changed: Vec<(String, Value)> = now
             .iter()
-            .filter(|(name, value)| before.get(*name) != Some(value))
-            .map(|(name, value)| (name.clone(), value.to_string()))
+            .filter(|(name, value)| self.vars.get(*name) != Some(value))
+            .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         for (name, value) in changed {
-            self.trace.vars.insert(name.clone(), value.clone());
-            let shown = if self.masked.contains(&name) { "*".repeat(value.chars().count()) } else { value };
+            let text = value.to_string();
+            self.trace.vars.insert(name.clone(), text.clone());
+            self.vars.insert(name.clone(), value);
+            let shown = if self.masked.contains(&name) { "*".repeat(text.chars().count()) } else { text };
             self.event(Event::Variable { name, value: shown });
         }
-    }
-
-    fn note_vars(&mut self, vars: &BTreeMap<String, super::expr::Value>) {
-        self.trace.vars.extend(vars.iter().map(|(name, value)| (name.clone(), value.to_string())));
     }
 
     /// Something is heard, and time passes with it.

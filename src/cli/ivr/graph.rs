@@ -103,11 +103,16 @@ fn counted(dir: &Path, flow: &str, back: Duration) -> Result<Traffic, Failure> {
     let micros = i64::try_from(back.as_micros()).unwrap_or(i64::MAX);
     let since = Wall(Timestamp::now().as_microsecond().saturating_sub(micros));
     let mut count = Count { flow, traffic: Traffic::default(), at: BTreeMap::new() };
-    let damaged = replay::read(dir, Some(since), |_, _| {}, |entry| {
-        if entry.at >= since {
-            count.note(entry);
-        }
-    });
+    let damaged = replay::read(
+        dir,
+        Some(since),
+        |_, _| {},
+        |entry| {
+            if entry.at >= since {
+                count.note(entry);
+            }
+        },
+    );
     let damaged = damaged.map_err(|error| {
         let what =
             format!("cannot read the journal in {}: {error}; name the data folder with --data-dir", dir.display());

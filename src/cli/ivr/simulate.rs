@@ -20,10 +20,12 @@ use crate::journal::Hours;
 
 /// `hatif ivr simulate …`
 #[derive(Args)]
-#[command(after_help = "Steps, one a line: 1 or 1234# keys · t the time passes · h the caller hangs up · in a queue answered, timeout, \
+#[command(
+    after_help = "Steps, one a line: 1 or 1234# keys · t the time passes · h the caller hangs up · in a queue answered, timeout, \
         full, no_agents, closed · in a transfer answered, busy, no_answer, failed · for a call back or a message ok, failed\n\n\
         Examples:\n\n  hatif ivr simulate main --from +966501234567 --at 2026-11-22T10:00\n  \
-        printf '1\\n1\\nanswered\\n5\\n' | hatif ivr simulate main --audio call.wav")]
+        printf '1\\n1\\nanswered\\n5\\n' | hatif ivr simulate main --audio call.wav"
+)]
 pub struct Options {
     /// The flow, by name or file.
     flow: String,
@@ -198,8 +200,9 @@ fn queue(given: &str, stock: &Stock) -> Result<(String, QueueFacts), Failure> {
 
 fn steps(options: &Options) -> Result<Steps, Failure> {
     let text = match &options.script {
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(|error| Failure::new(2, format!("{}: {error}", file.display())))?,
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|error| Failure::new(2, format!("{}: {error}", file.display())))?
+        }
         None if std::io::stdin().is_terminal() => return Ok(Steps::Terminal),
         None => std::io::read_to_string(std::io::stdin()).map_err(|error| Failure::new(1, error.to_string()))?,
     };
@@ -360,6 +363,7 @@ fn tell_json(trace: &Trace, over: bool) {
         say!("{}", serde_json::to_string(visit).unwrap_or_default());
     }
     let said: Vec<&Said> = trace.heard().collect();
-    let end = json!({ "over": over, "outcome": trace.outcome, "failed": trace.failed, "path": trace.path(), "heard": said });
+    let end =
+        json!({ "over": over, "outcome": trace.outcome, "failed": trace.failed, "path": trace.path(), "heard": said });
     say!("{}", json!({ "end": end }));
 }

@@ -54,7 +54,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let (mut passed, mut failed) = (0_usize, 0_usize);
     for (file, test) in tests {
         let (found, trace) = walked(&test, &stock)?;
-        if found.is_empty() { passed += 1 } else { failed += 1 }
+        if found.is_empty() {
+            passed += 1
+        } else {
+            failed += 1
+        }
         tell(&file, &test, &found, &trace, options.json);
     }
     if !options.json {
@@ -71,9 +75,8 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 
 fn read(path: &Path, stock: &Stock) -> Result<Vec<Scenario>, Vec<Diagnostic>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        vec![Diagnostic::whole_file("ivr::unreadable", &name, format!("cannot read it: {error}"))]
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![Diagnostic::whole_file("ivr::unreadable", &name, format!("cannot read it: {error}"))])?;
     let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
     let open = |file: &str| std::fs::read(beside.join(file)).map_err(|error| error.to_string());
     scenario::read(&name, &text, &stock.library, &stock.declared, &open)

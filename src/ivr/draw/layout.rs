@@ -173,7 +173,8 @@ fn order(points: &[Point], rows: &mut [Vec<usize>]) {
     let mut best = (crossings(points, rows), rows.to_vec());
     for sweep in 0..SWEEPS {
         let down = sweep % 2 == 0;
-        let numbers: Vec<usize> = if down { (1..rows.len()).collect() } else { (0..rows.len().saturating_sub(1)).rev().collect() };
+        let numbers: Vec<usize> =
+            if down { (1..rows.len()).collect() } else { (0..rows.len().saturating_sub(1)).rev().collect() };
         for number in numbers {
             let beside = if down { number - 1 } else { number + 1 };
             let places = places(points.len(), rows.get(beside).map_or(&[][..], Vec::as_slice));
@@ -214,8 +215,12 @@ fn crossings(points: &[Point], rows: &[Vec<usize>]) -> usize {
         let place = places(points.len(), lower);
         let mut ends: Vec<f64> = Vec::new();
         for point in upper {
-            let mut of_point: Vec<f64> =
-                points.get(*point).into_iter().flat_map(|p| &p.down).filter_map(|n| place.get(*n).copied().flatten()).collect();
+            let mut of_point: Vec<f64> = points
+                .get(*point)
+                .into_iter()
+                .flat_map(|p| &p.down)
+                .filter_map(|n| place.get(*n).copied().flatten())
+                .collect();
             of_point.sort_by(f64::total_cmp);
             let before = ends.len();
             for end in of_point {

@@ -75,7 +75,12 @@ pub fn svg(graph: &Graph, link: impl Fn(&str) -> String) -> String {
         escaped(&graph.title)
     );
     let mut labels = Vec::new();
-    draw_arrows(&mut out, &mut labels, &Scene { graph, layout: &layout, placed: &placed, tops: &tops, arrows: &arrows }, &across);
+    draw_arrows(
+        &mut out,
+        &mut labels,
+        &Scene { graph, layout: &layout, placed: &placed, tops: &tops, arrows: &arrows },
+        &across,
+    );
     for (at, figure) in graph.figures.iter().enumerate() {
         let (Some(place), Some(lines)) = (placed.get(at), texts.get(at)) else { continue };
         if let Some(arrow) = loops(at) {
@@ -223,7 +228,8 @@ fn draw_arrows(out: &mut String, labels: &mut Vec<Label>, scene: &Scene<'_>, acr
             };
             let tries: &[f64] =
                 if up { &[0.6, 0.75, 0.45, 0.85, 0.3, 0.2] } else { &[0.45, 0.3, 0.6, 0.75, 0.2, 0.85] };
-            let (x, y) = tries.iter().find_map(|t| free(*t)).unwrap_or((f64::midpoint(*x0, *x1), f64::midpoint(*y0, *y1)));
+            let (x, y) =
+                tries.iter().find_map(|t| free(*t)).unwrap_or((f64::midpoint(*x0, *x1), f64::midpoint(*y0, *y1)));
             labels.push(Label { text, x, y, width });
         }
     }
@@ -294,7 +300,8 @@ fn draw_figure(
     );
     let (text_x, direction) = if mirrored { (x + w - BAND - 2.0, " direction=\"rtl\"") } else { (x + BAND + 2.0, "") };
     for (at, line) in lines.iter().enumerate() {
-        let style = if at == 0 { "font-weight=\"600\" fill=\"#0f172a\"" } else { "font-size=\"11.5\" fill=\"#475569\"" };
+        let style =
+            if at == 0 { "font-weight=\"600\" fill=\"#0f172a\"" } else { "font-size=\"11.5\" fill=\"#475569\"" };
         let _ = writeln!(
             out,
             "<text x=\"{}\" y=\"{}\"{direction} {style}>{}</text>",
@@ -334,7 +341,10 @@ fn look(kind: &str) -> (&'static str, &'static str) {
         "flow" => ("#4f46e5", "M2 2h8v8h-8zM6 6h8v8h-8z"),
         "http" => ("#0891b2", "M8 1a7 7 0 1 0 .1 0zM1 8h14M8 1q-5 7 0 14q5-7 0-14"),
         "fork" => ("#0891b2", "M3 14v-3a5 5 0 0 1 10 0v3M8 2a3 3 0 1 0 .1 0z"),
-        "queue" => ("#059669", "M3 5a1.5 1.5 0 1 0 .1 0zM8 5a1.5 1.5 0 1 0 .1 0zM13 5a1.5 1.5 0 1 0 .1 0zM1 13v-2h4v2M6 13v-2h4v2M11 13v-2h4v2"),
+        "queue" => (
+            "#059669",
+            "M3 5a1.5 1.5 0 1 0 .1 0zM8 5a1.5 1.5 0 1 0 .1 0zM13 5a1.5 1.5 0 1 0 .1 0zM1 13v-2h4v2M6 13v-2h4v2M11 13v-2h4v2",
+        ),
         "callback" => ("#d97706", "M2 8a6 6 0 1 1 2 4.5M2 13v-1h2.5"),
         "voicemail" => ("#d97706", "M4 5a3 3 0 1 0 .1 0zM12 5a3 3 0 1 0 .1 0zM4 11h8"),
         "record" => ("#d97706", "M8 1a7 7 0 1 0 .1 0zM8 6a2 2 0 1 0 .1 0z"),

@@ -25,7 +25,12 @@ fn mermaid_and_dot_hold_every_node_and_way() {
     assert_eq!(names[..3], ["language", "arabic", "english"], "in the order of the file");
     let mermaid = graph.mermaid();
     assert!(mermaid.starts_with("flowchart TD\n  n0{{\"language<br>menu\"}}\n"), "{mermaid}");
-    for line in ["  n4[[\"support<br>queue: support\"]]", "  n0 -->|\"1\"| n1", "  n1 --> n3", "  n0 -->|\"no_input, invalid\"| n3"] {
+    for line in [
+        "  n4[[\"support<br>queue: support\"]]",
+        "  n0 -->|\"1\"| n1",
+        "  n1 --> n3",
+        "  n0 -->|\"no_input, invalid\"| n3",
+    ] {
         assert!(mermaid.lines().any(|found| found == line), "{line}\n{mermaid}");
     }
     let dot = graph.dot();
@@ -77,10 +82,8 @@ fn nothing_overlaps_however_the_arrows_go() {
         };
         let count = 2 + dice(40);
         let widths: Vec<f64> = (0..count).map(|_| 60.0 + dice(150) as f64).collect();
-        let arrows: Vec<(usize, usize)> = (0..count * 2)
-            .map(|_| (dice(count as u64), dice(count as u64)))
-            .filter(|(from, to)| from != to)
-            .collect();
+        let arrows: Vec<(usize, usize)> =
+            (0..count * 2).map(|_| (dice(count as u64), dice(count as u64))).filter(|(from, to)| from != to).collect();
         let layout = place(&Plan { widths: widths.clone(), arrows: arrows.clone(), gap: 20.0 });
         for a in 0..count {
             assert!(layout.x[a] - widths[a] / 2.0 >= -0.01 && layout.x[a] + widths[a] / 2.0 <= layout.width + 0.01);

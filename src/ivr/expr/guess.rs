@@ -50,10 +50,13 @@ impl Supposition {
         facts: &Facts,
     ) -> Option<Self> {
         let asked = cases.get(..=wanted).unwrap_or(cases);
-        let mut names: BTreeSet<String> = BTreeSet::new();
-        let mut literals: Vec<Value> = Vec::new();
-        for case in asked {
-            gather(case.program.expression(), &mut names, &mut literals);
+        let (mut names, mut literals): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
+        // What the wanted case itself names is tried first.
+        for case in cases.get(wanted).into_iter().chain(asked) {
+            let mut found = BTreeSet::new();
+            gather(case.program.expression(), &mut found, &mut literals);
+            found.retain(|name| !names.contains(name));
+            names.extend(found);
         }
         let mut tried: Vec<(String, Vec<Option<Value>>)> = Vec::new();
         for name in names {
@@ -273,8 +276,7 @@ mod tests {
             "now.hour < 8 || now.weekday in [5, 6]",
             "size(tier) > 3 && size(tier) < 3",
         ];
-        let cases: Vec<Expression> =
-            sources.iter().map(|source| compiler.expression(source, names).unwrap()).collect();
+        let cases: Vec<Expression> = sources.iter().map(|source| compiler.expression(source, names).unwrap()).collect();
         let cases: Vec<&Expression> = cases.iter().collect();
         let facts = Facts { wall: Wall(1_795_341_600_000_000), ..Facts::default() };
         let languages = ["ar".to_owned(), "en".to_owned()];

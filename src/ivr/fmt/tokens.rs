@@ -117,6 +117,18 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// Line ends and comments within an item; these go before it.
+    fn gap(&mut self, comments: &mut Vec<String>) {
+        loop {
+            self.spaces();
+            match self.comment() {
+                Some(comment) => comments.push(comment),
+                None if self.line_end() => {}
+                None => return,
+            }
+        }
+    }
+
     /// The comment behind a value, and the line's end.
     fn rest_of_line(&mut self) -> Option<Option<String>> {
         self.spaces();
@@ -226,7 +238,9 @@ impl<'t> Cursor<'t> {
             } else {
                 let text = if open == '{' {
                     let (key, _) = self.key()?;
+                    self.gap(&mut before);
                     self.expect('=')?;
+                    self.gap(&mut before);
                     format!("{key} = {}", self.value(depth + 1)?)
                 } else {
                     self.value(depth + 1)?
@@ -235,6 +249,7 @@ impl<'t> Cursor<'t> {
                 may_follow = false;
             }
         }
+        let over_lines = over_lines || items.iter().any(|item| !item.before.is_empty());
         if !over_lines {
             let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
             return Some(match (open, texts.is_empty()) {

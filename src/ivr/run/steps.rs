@@ -71,10 +71,10 @@ impl Run {
     pub fn before(&self) -> Option<(&str, &str)> {
         match self.steps.before.as_ref()? {
             Next::Node(node) => Some((&self.program.name, node)),
-            Next::Flow(flow) => {
-                let flow = self.library.flows.get(flow)?;
-                Some((&flow.name, &flow.start.name))
-            }
+            Next::Flow(name) => match self.library.flows.get(name) {
+                Some(flow) => Some((&flow.name, &flow.start.name)),
+                None => Some((name, "")),
+            },
         }
     }
 

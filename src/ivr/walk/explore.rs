@@ -27,6 +27,8 @@ pub const STEPS: usize = 2_000;
 pub const COMBINED: usize = 500;
 /// Most walks that wait for their turn.
 const WAITING: usize = 10_000;
+/// Longest part of a walk told of a fault, counted from its end.
+const TOLD: usize = 40;
 /// Most faults told of one flow.
 const FAULTS: usize = 20;
 /// Time between two things that happen.
@@ -116,6 +118,8 @@ struct Task {
     used: Option<BTreeSet<usize>>,
     /// The way it takes first.
     first: Option<usize>,
+    /// Places that called the flow it is in, the last on top.
+    callers: Vec<usize>,
 }
 
 /// Explores the flows of one library.
@@ -157,22 +161,27 @@ impl<'l> Explorer<'l> {
             }
         }
         let taken = vec![false; ways.len()];
-        let mut explorer = Self {
-            library,
-            origin,
-            places,
-            by_name,
-            ways,
-            taken,
-            stage: Stage::default(),
-            report: Report::default(),
-        };
+        let mut explorer =
+            Self { library, origin, places, by_name, ways, taken, stage: Stage::default(), report: Report::default() };
         explorer.measure();
         explorer
     }
 
     /// How far every place is from an end: a node without ways out, or a way that leads out of all flows.
+    ///
+    /// A node that calls a flow which may come back is as far from an end as the node behind it: within that flow the way
+    /// back counts as an end.
     fn measure(&mut self) {
+        let come_back: BTreeSet<&str> = self
+            .places
+            .iter()
+            .filter(|place| self.ways.get(place.ways.clone()).into_iter().flatten().any(|way| way.target.is_none()))
+            .map(|place| place.flow.as_str())
+            .collect();
+        let counts = |way: &&Way| match (way.cause, way.target.and_then(|target| self.places.get(target))) {
+            (Cause::Calls, Some(start)) => !come_back.contains(start.flow.as_str()),
+            _ => true,
+        };
         let mut back: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut next = VecDeque::new();
         for (at, place) in self.places.iter().enumerate() {
@@ -180,7 +189,7 @@ impl<'l> Explorer<'l> {
             if ways.is_empty() || ways.iter().any(|way| way.target.is_none()) {
                 next.push_back((at, 0));
             }
-            for target in ways.iter().filter_map(|way| way.target) {
+            for target in ways.iter().filter(counts).filter_map(|way| way.target) {
                 back.entry(target).or_default().push(at);
             }
         }
@@ -219,7 +228,7 @@ impl<'l> Explorer<'l> {
 
     fn start(&self, flow: &str, facts: &Facts) -> Result<Task, UnknownFlow> {
         let driver = Driver::new(self.origin, self.library, flow, facts.clone())?;
-        Ok(Task { driver, trail: Vec::new(), used: None, first: None })
+        Ok(Task { driver, trail: Vec::new(), used: None, first: None, callers: Vec::new() })
     }
 
     fn once(&mut self, flow: &str, facts: &Facts) -> Result<(), UnknownFlow> {
@@ -257,6 +266,7 @@ impl<'l> Explorer<'l> {
                     // A target that is no node (`return`): the run knows where it leads.
                     None => {
                         task.driver.run.step(task.driver.now, &self.stage);
+                        self.came_back(&mut task);
                         continue;
                     }
                     Some(_) => return self.fault(&task, "it waits where no node is".to_owned()),
@@ -286,11 +296,12 @@ impl<'l> Explorer<'l> {
     /// nearest to an end.
     fn choose(&mut self, at: usize, task: &mut Task, waiting: &mut Vec<Task>) -> Option<usize> {
         let ways = self.places.get(at)?.ways.clone();
+        let can_be_gone = |way: &usize| self.ways.get(*way).is_some_and(|way| way.cause != Cause::Returns);
         let is_fresh = |way: &usize| match &task.used {
             Some(used) => !used.contains(way),
             None => self.taken.get(*way) == Some(&false),
         };
-        let fresh: Vec<usize> = ways.clone().filter(is_fresh).collect();
+        let fresh: Vec<usize> = ways.clone().filter(can_be_gone).filter(is_fresh).collect();
         let Some((first, others)) = fresh.split_first() else {
             let far = |way: &usize| {
                 let way = self.ways.get(*way);
@@ -299,7 +310,7 @@ impl<'l> Explorer<'l> {
                 // What leads out of all flows, as `return`, is an end itself.
                 (to_end.map_or(0, |place| place.to_end.saturating_add(1)), forced)
             };
-            return ways.min_by_key(far).filter(|way| far(way).0 < usize::MAX);
+            return ways.filter(can_be_gone).min_by_key(far).filter(|way| far(way).0 < usize::MAX);
         };
         for other in others.iter().rev() {
             match &task.used {
@@ -327,6 +338,19 @@ impl<'l> Explorer<'l> {
             }
         }
         Some(*first)
+    }
+
+    /// The flow that was called has come back: the way on from there is gone too.
+    fn came_back(&mut self, task: &mut Task) {
+        let Some(caller) = task.callers.pop().and_then(|at| self.places.get(at)) else { return };
+        for way in caller.ways.clone() {
+            if self.ways.get(way).is_some_and(|way| way.cause == Cause::Returns) {
+                task.trail.push(way);
+                if let Some(taken) = self.taken.get_mut(way) {
+                    *taken = true;
+                }
+            }
+        }
     }
 
     /// The node the walk stands before or in.
@@ -359,7 +383,8 @@ impl<'l> Explorer<'l> {
             let label = self.ways.get(*way).map(|way| way.label.as_str()).unwrap_or_default();
             place.map(|place| format!("{} {label}", place.node))
         };
-        let path = task.trail.iter().filter_map(told).collect();
+        let skipped = task.trail.len().saturating_sub(TOLD);
+        let path = task.trail.iter().skip(skipped).filter_map(told).collect();
         self.report.faults.push(Fault { what, path });
     }
 
@@ -382,6 +407,9 @@ impl<'l> Explorer<'l> {
         let Some(way) = self.ways.get(number) else { return };
         let (cause, target, name, to_flow) = (way.cause, way.target, way.name.clone(), way.to_flow);
         let flow = task.driver.run.program().name.clone();
+        if cause == Cause::Calls {
+            task.callers.extend(self.place(task));
+        }
         self.act(&mut task.driver, cause, &means);
         // Where it should be now; a target that is no node (`return`) is believed.
         let arrived = match (target, self.place(task)) {
@@ -407,8 +435,7 @@ impl<'l> Explorer<'l> {
         let Some(node) = node else { return Means::Force };
         match way.cause {
             Cause::Answer | Cause::Wrong => {
-                let wanted =
-                    if way.cause == Cause::Answer { InputResult::Matched } else { InputResult::Invalid };
+                let wanted = if way.cause == Cause::Answer { InputResult::Matched } else { InputResult::Invalid };
                 let answers = kinds::answers(node, way.cause == Cause::Answer);
                 let fits = |answer: &String| {
                     let mut tried = task.driver.clone();
@@ -423,6 +450,7 @@ impl<'l> Explorer<'l> {
                 };
                 answers.into_iter().find(fits).map_or(Means::Force, Means::Press)
             }
+            Cause::Offer(_) => suppose(node, 0, task).map_or(Means::Force, Means::Suppose),
             Cause::Case(wanted) => suppose(node, wanted, task).map_or(Means::Force, Means::Suppose),
             Cause::Fails => Means::Force,
             _ => Means::Plain,
@@ -449,13 +477,20 @@ impl<'l> Explorer<'l> {
                 let mut queues = BTreeMap::new();
                 driver.run.suppose(supposed, &mut queues);
                 let usual = std::mem::replace(&mut stage.queues, queues);
-                driver.run.step(driver.now, stage);
+                match cause {
+                    Cause::Offer(key) => {
+                        driver.time_out(stage);
+                        driver.press(key, stage);
+                    }
+                    _ => driver.run.step(driver.now, stage),
+                }
                 stage.queues = usual;
                 return;
             }
             Means::Force => return,
         }
         match cause {
+            Cause::Calls => driver.run.step(driver.now, stage),
             Cause::Passes if driver.run.before().is_some() => driver.run.step(driver.now, stage),
             Cause::Passes => driver.heard(stage),
             Cause::Key(key) => {
@@ -483,7 +518,7 @@ impl<'l> Explorer<'l> {
             }
             Cause::NoAnswer => driver.answer(Fetched::Timeout, stage),
             Cause::Unreachable => driver.answer(Fetched::Failed { is_open: false }, stage),
-            Cause::Answer | Cause::Wrong | Cause::Case(_) | Cause::Fails => {}
+            Cause::Answer | Cause::Wrong | Cause::Case(_) | Cause::Offer(_) | Cause::Returns | Cause::Fails => {}
         }
     }
 }

@@ -75,7 +75,11 @@ pub fn differences(expect: &Expect, trace: &Trace) -> Vec<Difference> {
         let heard = heard.join(" ");
         let plain = unvowelled(&heard);
         for words in words.iter().filter(|words| !plain.contains(&unvowelled(words))) {
-            tell(&format!("said_{language}"), words.clone(), if heard.is_empty() { "nothing" } else { &heard }.to_owned());
+            tell(
+                &format!("said_{language}"),
+                words.clone(),
+                if heard.is_empty() { "nothing" } else { &heard }.to_owned(),
+            );
         }
     }
     for (name, value) in &expect.vars {

@@ -25,6 +25,12 @@ pub struct Exit<'n> {
 pub enum Cause {
     /// Nothing: it is the way on.
     Passes,
+    /// Nothing: another flow serves him, and may come back.
+    Calls,
+    /// That flow comes back.
+    Returns,
+    /// In a queue he takes what it offers, by this key.
+    Offer(char),
     /// He presses this key.
     Key(char),
     /// He presses something that is an answer.

@@ -40,8 +40,7 @@ pub const TO: &str = "500";
 const TOP: [&str; 2] = ["flow", "test"];
 const TEST: [&str; 12] =
     ["name", "flow", "from", "to", "at", "lang", "calendars", "queues", "mock", "steps", "diverted_from", "expect"];
-const EXPECT: [&str; 9] =
-    ["path", "path_ends", "queue", "outcome", "said", "not_said", "vars", "survey", "failed"];
+const EXPECT: [&str; 9] = ["path", "path_ends", "queue", "outcome", "said", "not_said", "vars", "survey", "failed"];
 const OUTCOMES: [&str; 5] = ["contained", "queued", "transferred", "abandoned", "error"];
 
 /// One test.
@@ -274,7 +273,8 @@ impl TestReader<'_> {
                 path => match (self.open)(path) {
                     Ok(body) => Some(Mock::Answer { status: 200, body: body.into() }),
                     Err(why) => {
-                        let help = Some("a file beside the test, \"timeout\", \"error\" or { status = 404 }".to_owned());
+                        let help =
+                            Some("a file beside the test, \"timeout\", \"error\" or { status = 404 }".to_owned());
                         self.reader.error("unreadable", value.span(), format!("cannot read {path}: {why}"), help);
                         None
                     }

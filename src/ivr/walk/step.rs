@@ -96,7 +96,8 @@ pub fn words(waits: Waits) -> Vec<&'static str> {
     }
 }
 
-pub(super) fn fit(step: &Step, waits: Waits) -> Result<Deed<'_>, Misfit> {
+/// What a step does where a run waits; keys mean something in a queue that `has_offers`.
+pub(super) fn fit(step: &Step, waits: Waits, has_offers: bool) -> Result<Deed<'_>, Misfit> {
     let find = |word: &str| match waits {
         Waits::Queue => QUEUE.iter().find(|(known, _)| *known == word).map(|(_, end)| Deed::Queue(*end)),
         Waits::Transfer => TRANSFER.iter().find(|(known, _)| *known == word).map(|(_, end)| Deed::Transfer(*end)),
@@ -107,6 +108,7 @@ pub(super) fn fit(step: &Step, waits: Waits) -> Result<Deed<'_>, Misfit> {
         (_, Waits::Nothing) => None,
         (Step::HangUp, _) => Some(Deed::HangUp),
         (Step::Keys(keys), Waits::Keys { .. }) => Some(Deed::Keys(keys)),
+        (Step::Keys(keys), Waits::Queue) if has_offers => Some(Deed::Keys(keys)),
         (Step::Time, Waits::Keys { .. }) => Some(Deed::Time),
         (Step::Time, Waits::Queue) => Some(Deed::Queue(QueueEnd::Timeout)),
         (Step::Word(word), _) => find(word),

@@ -53,7 +53,10 @@ fn small(nodes: &str) -> Arc<Library> {
 
 fn voice() -> Voice {
     let texts = prompts::parse("p", prompts::SHIPPED, &declared().languages).unwrap_or_default();
-    Voice::new(&texts, BTreeMap::from([("en".to_owned(), BTreeMap::from([("goodbye".to_owned(), Duration::from_secs(9))]))]))
+    Voice::new(
+        &texts,
+        BTreeMap::from([("en".to_owned(), BTreeMap::from([("goodbye".to_owned(), Duration::from_secs(9))]))]),
+    )
 }
 
 fn setting(flow: &str) -> Setting {
@@ -80,11 +83,15 @@ fn a_walk_tells_nodes_words_keys_queues_and_the_end() {
     assert_eq!(trace.outcome, Some(FlowOutcome::Contained));
     let said: Vec<(&str, &str)> =
         trace.heard().map(|said| (said.prompt.as_deref().unwrap_or(""), said.language.as_str())).collect();
-    assert_eq!(said[..4], [("welcome", "ar"), ("choose_language", "ar"), ("choose_language", "en"), ("topic_menu", "ar")]);
+    assert_eq!(
+        said[..4],
+        [("welcome", "ar"), ("choose_language", "ar"), ("choose_language", "en"), ("topic_menu", "ar")]
+    );
     assert!(trace.heard().all(|said| !said.text.is_empty()));
     let events: Vec<&Event> = trace.events().collect();
     assert!(events.contains(&&Event::Survey { survey: "csat".to_owned(), score: 5 }));
-    let queue = Event::Queue { queue: "support".to_owned(), skills: vec![], priority: 0, segment: None, max_wait_s: None };
+    let queue =
+        Event::Queue { queue: "support".to_owned(), skills: vec![], priority: 0, segment: None, max_wait_s: None };
     assert!(events.contains(&&queue), "{events:?}");
     let times: Vec<u64> = trace.visits.iter().map(|visit| visit.at_ms).collect();
     assert!(times.is_sorted() && times.last() > Some(&60_000), "{times:?}");
@@ -95,7 +102,11 @@ fn a_walk_tells_nodes_words_keys_queues_and_the_end() {
 /// A prompt takes as long as its recording; without one its text is counted.
 #[test]
 fn time_passes_with_what_is_said() {
-    let trace = walked(&library(&SHIPPED_FLOWS[1..]), Setting { facts: Facts { language: "en".into(), ..Facts::default() }, ..setting("survey") }, &["5"]);
+    let trace = walked(
+        &library(&SHIPPED_FLOWS[1..]),
+        Setting { facts: Facts { language: "en".into(), ..Facts::default() }, ..setting("survey") },
+        &["5"],
+    );
     let at = |node: &str| trace.visits.iter().find(|visit| visit.node == node).map(|visit| visit.at_ms).unwrap();
     assert_eq!(at("end") - at("goodbye"), 9_000);
     let letters = "Thank you for your rating.".len() as u64;
@@ -163,14 +174,19 @@ fn masked_answers_are_not_shown() {
     let nodes = "[node.start]\nkind = \"collect\"\nsay = [{ prompt = \"no_key\" }]\ninto = \"text\"\nmin = 2\nmax = 6\nmask = true\nnext = \"end\"\n";
     let trace = walked(&small(nodes), setting("t"), &["1234#"]);
     let shown = serde_json::to_string(&trace.visits[0].events[2..]).unwrap();
-    assert!(shown.contains("\"****\"") && !trace.visits.iter().any(|v| serde_json::to_string(v).unwrap().contains("\"1234\"")), "{shown}");
+    assert!(
+        shown.contains("\"****\"")
+            && !trace.visits.iter().any(|v| serde_json::to_string(v).unwrap().contains("\"1234\"")),
+        "{shown}"
+    );
     assert_eq!(trace.vars["text"], "1234");
 }
 
 /// An answer without its end is ended by the pause that follows.
 #[test]
 fn a_step_is_a_whole_answer() {
-    let nodes = "[node.start]\nkind = \"collect\"\nsay = [{ prompt = \"no_key\" }]\ninto = \"text\"\nmax = 6\nnext = \"end\"\n";
+    let nodes =
+        "[node.start]\nkind = \"collect\"\nsay = [{ prompt = \"no_key\" }]\ninto = \"text\"\nmax = 6\nnext = \"end\"\n";
     assert_eq!(walked(&small(nodes), setting("t"), &["12"]).vars["text"], "12");
 }
 
@@ -184,9 +200,8 @@ fn every_way_of_the_shipped_flows_is_gone_and_ends() {
     for (flow, nodes, edges) in [("main", 12, 24), ("survey", 4, 5)] {
         let report = explored(&shipped(), flow, 300);
         assert_eq!((report.nodes, report.edges), (nodes, edges));
-        let none: [&str; 0] = [];
         assert_eq!(report.faults, []);
-        assert_eq!((&report.forced[..], &report.unreached[..]), (&none[..], &none[..]));
+        assert!(report.forced.is_empty() && report.unreached.is_empty(), "{report:?}");
         assert!(report.walks > edges, "{report:?}");
         assert_eq!(report.summary(), format!("{flow}: {nodes} nodes, {edges} edges, {} walks, all end", report.walks));
         assert_eq!(report, explored(&shipped(), flow, 300), "the same each time");
@@ -253,12 +268,32 @@ fn faults_of_a_test_file_are_told_with_place_and_guess() {
     let cases = [
         ("flow = \"mian\"\n[[test]]\nname = \"x\"\n", "t.toml:1:8", "did you mean \"main\"?"),
         ("flow = \"main\"\n[[test]]\nname = \"x\"\nstepps = []\n", "t.toml:4:1", "did you mean \"steps\"?"),
-        ("flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { path_end = \"end\" }\n", "t.toml:4:12", "did you mean \"path_ends\"?"),
-        ("flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { path = [\"topik\"] }\n", "t.toml:4:20", "did you mean \"topic\"?"),
-        ("flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { queue = \"vib\" }\n", "t.toml:4:20", "did you mean \"vip\"?"),
-        ("flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { outcome = \"queue\" }\n", "t.toml:4:22", "did you mean \"queued\"?"),
+        (
+            "flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { path_end = \"end\" }\n",
+            "t.toml:4:12",
+            "did you mean \"path_ends\"?",
+        ),
+        (
+            "flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { path = [\"topik\"] }\n",
+            "t.toml:4:20",
+            "did you mean \"topic\"?",
+        ),
+        (
+            "flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { queue = \"vib\" }\n",
+            "t.toml:4:20",
+            "did you mean \"vip\"?",
+        ),
+        (
+            "flow = \"main\"\n[[test]]\nname = \"x\"\nexpect = { outcome = \"queue\" }\n",
+            "t.toml:4:22",
+            "did you mean \"queued\"?",
+        ),
         ("flow = \"main\"\n[[test]]\nname = \"x\"\nqueues = { support = { wait = 3 } }\n", "t.toml:4:24", "waiting"),
-        ("flow = \"main\"\n[[test]]\nname = \"x\"\nmock = { crm = \"none.json\" }\n", "t.toml:4:16", "a file beside the test"),
+        (
+            "flow = \"main\"\n[[test]]\nname = \"x\"\nmock = { crm = \"none.json\" }\n",
+            "t.toml:4:16",
+            "a file beside the test",
+        ),
         ("flow = \"main\"\n[[test]]\nname = \"x\"\nat = \"noon\"\n", "t.toml:4:6", "2026-11-22T10:00"),
         ("flow = \"main\"\n[[test]]\nname = \"x\"\ncalendars = { main = \"shut\" }\n", "t.toml:4:22", "possible: open"),
         ("[[test]]\nname = \"x\"\n", "t.toml:2:1", "name it here"),
@@ -318,7 +353,8 @@ proptest! {
         let mut walk = Walk::begin(origin(), &library, setting("main"), &voice).unwrap();
         for step in steps {
             let _ = walk.take(&Step::parse(&step).unwrap());
-            prop_assert!(matches!(walk.waits(), Waits::Keys { .. } | Waits::Queue | Waits::Nothing));
+            let stands = matches!(walk.waits(), Waits::Keys { .. } | Waits::Queue | Waits::Nothing);
+            prop_assert!(stands);
         }
         let _ = walk.take(&Step::HangUp);
         prop_assert!(walk.is_over() && walk.trace().failed.is_none());
