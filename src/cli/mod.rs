@@ -13,6 +13,7 @@ mod edits;
 mod erlang;
 mod explain;
 mod flow_files;
+mod ivr;
 mod live;
 mod offline;
 mod preview;
@@ -168,10 +169,10 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
-    /// Flows.
+    /// Flows: check them, try them without a phone, draw them, lay them out.
     Ivr {
         #[command(subcommand)]
-        what: offline::Ivr,
+        what: ivr::Ivr,
     },
     /// Prompts.
     Prompts {
@@ -225,7 +226,7 @@ pub fn main() -> ExitCode {
         Command::Reload { dry_run: true, target } => live::reload_plan(&target),
         Command::Reload { dry_run: false, target } => live::reload(&target),
         Command::Key { what, target } => live::keys(&what, &target),
-        Command::Ivr { what } => offline::ivr(&what),
+        Command::Ivr { what } => ivr::run(&what),
         Command::Prompts { what } => prompts::run(&what),
         Command::Erlang(options) => erlang::run(&options),
         Command::Say(options) => say::run(&options),

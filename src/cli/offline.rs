@@ -1,41 +1,17 @@
-//! Commands that need no running engine: checks and the simulation.
+//! Commands that need no running engine: the check of a configuration, and the simulation.
 
 #![allow(clippy::disallowed_methods, reason = "the simulation's zero of time and its CPU figures come from here")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Subcommand;
 use serde_json::json;
 
-use super::{Failure, flow_files, prompts, versions};
+use super::{Failure, flow_files, prompts};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::ivr::{self, Declared, Library, Sounds};
 use crate::sim;
-
-/// `hatif ivr …`
-#[derive(Subcommand)]
-pub enum Ivr {
-    /// Check flow files; none named: all of ivr-scripts/.
-    Check {
-        /// The flow files.
-        files: Vec<PathBuf>,
-        /// Where queues and languages are declared; default ./hatif.toml, else the demo tenant.
-        #[arg(long, short)]
-        config: Option<PathBuf>,
-        /// Warnings count as failure (exit code 6).
-        #[arg(long)]
-        strict: bool,
-        /// One JSON object per finding.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the JSON Schema of flow files, for editors.
-    Schema,
-    #[command(flatten)]
-    Live(versions::Versions),
-}
 
 /// Reads a configuration file and the environment.
 ///
@@ -57,7 +33,7 @@ pub fn read_flows(config: &Config) -> (Option<Library>, Vec<Diagnostic>) {
 }
 
 /// As [`read_flows`], with what was measured in recordings.
-fn flows_of(config: &Config, sounds: Sounds) -> (Option<Library>, Vec<Diagnostic>) {
+pub fn flows_of(config: &Config, sounds: Sounds) -> (Option<Library>, Vec<Diagnostic>) {
     match flow_files::read(config) {
         Ok(texts) => flow_files::check(config, &texts, &config.flows_dir, sounds),
         Err(unreadable) => (None, unreadable),
@@ -65,14 +41,14 @@ fn flows_of(config: &Config, sounds: Sounds) -> (Option<Library>, Vec<Diagnostic
 }
 
 /// Measures the recordings; those that cannot be read are faults.
-fn measured(config: &Config) -> (Sounds, Vec<Diagnostic>) {
+pub fn measured(config: &Config) -> (Sounds, Vec<Diagnostic>) {
     let (sounds, unreadable) = prompts::sounds(&config.prompts_dir, &config.centre.languages);
     let fault = |text: &String| Diagnostic::whole_file("prompts::unreadable", "prompts", text.clone());
     (sounds, unreadable.iter().map(fault).collect())
 }
 
-/// What the flows of a configuration may name.
-pub(super) fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
+/// What flows may name under this configuration; prompts that lack a recording are told `with_prompts`.
+pub fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let languages = config.centre.languages.clone();
     let prompts = with_prompts.then(|| prompts::ids(&config.prompts_dir, &languages));
     // A folder without any prompt is not made yet: the stand-in says so at run time.
@@ -97,7 +73,8 @@ pub(super) fn declared(config: &Config, manifest: String, with_prompts: bool) ->
     }
 }
 
-fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {
+/// Reads and checks these flow files.
+pub fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {
     let mut texts = Vec::new();
     let mut unreadable = Vec::new();
     for path in files {
@@ -138,7 +115,7 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
 }
 
 /// Prints findings; fails by the worst of them.
-fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure> {
+pub fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure> {
     for finding in found {
         match json {
             true => say!("{}", serde_json::to_string(finding).unwrap_or_default()),
@@ -156,45 +133,9 @@ fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure>
 }
 
 /// `1 error, 2 warnings`.
-fn tally(errors: usize, warnings: usize) -> String {
+pub fn tally(errors: usize, warnings: usize) -> String {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     format!("{errors} error{}, {warnings} warning{}", plural(errors), plural(warnings))
-}
-
-/// `hatif ivr check`.
-pub fn ivr(what: &Ivr) -> Result<(), Failure> {
-    let (files, config, strict, json) = match what {
-        Ivr::Check { files, config, strict, json } => (files, config, strict, json),
-        Ivr::Schema => {
-            say!("{}", ivr::schema::text().trim_end());
-            return Ok(());
-        }
-        Ivr::Live(what) => return versions::run(what),
-    };
-    let named = config.clone().or_else(|| Path::new("hatif.toml").exists().then(|| PathBuf::from("hatif.toml")));
-    let config = match named {
-        Some(path) => match read_config(&[path]) {
-            Ok((config, _)) => config,
-            Err(faults) => return report(&faults, *strict, *json),
-        },
-        None => Config::dev(crate::config::DevOptions::new(String::new())),
-    };
-    let (sounds, unreadable) = measured(&config);
-    let (library, mut found) = match files.is_empty() {
-        true => flows_of(&config, sounds),
-        false => check_files(files, &Declared { sounds, ..declared(&config, flow_files::manifest(&config), true) }),
-    };
-    found.extend(unreadable);
-    report(&found, *strict, *json)?;
-    if let (Some(library), false) = (library, *json) {
-        for program in library.flows.values() {
-            say!("{}", program.summary());
-        }
-        if !found.is_empty() {
-            eprintln!("{}", tally(0, found.len()));
-        }
-    }
-    Ok(())
 }
 
 /// `hatif sim`.

@@ -199,7 +199,7 @@ fn sound(path: &Path) -> Result<Sound, String> {
 }
 
 /// One WAV file as 8 kHz mono samples.
-fn read_wav(path: &Path) -> Result<Vec<i16>, String> {
+pub fn read_wav(path: &Path) -> Result<Vec<i16>, String> {
     let (all, spec) = read_samples(path)?;
     Ok(to_8khz(&mono(&all, usize::from(spec.channels.max(1))), spec.sample_rate))
 }
@@ -224,7 +224,8 @@ fn clip16(sample: f64) -> i16 {
     sample.round().clamp(-32_768.0, 32_767.0) as i16
 }
 
-fn write_wav(path: &Path, samples: &[i16]) -> Result<(), String> {
+/// Writes 8 kHz mono samples as a WAV file.
+pub fn write_wav(path: &Path, samples: &[i16]) -> Result<(), String> {
     let explain = |error: hound::Error| format!("{}: {error}", path.display());
     let spec =
         hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
@@ -236,7 +237,7 @@ fn write_wav(path: &Path, samples: &[i16]) -> Result<(), String> {
 }
 
 /// Hold music where none is given: eight soft chords, sixteen seconds, looped without a click.
-fn music() -> Vec<i16> {
+pub fn music() -> Vec<i16> {
     let chords: [[f64; 3]; 8] = [
         [261.63, 329.63, 392.0],
         [220.0, 261.63, 329.63],

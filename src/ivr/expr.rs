@@ -18,10 +18,12 @@ use crate::clock::Wall;
 use crate::diagnostic::suggestion;
 use crate::journal::Hours;
 
+mod guess;
 mod sight;
 #[cfg(test)]
 mod tests;
 
+pub use guess::Supposition;
 use sight::Sight;
 
 /// Longest expression or template, in bytes.

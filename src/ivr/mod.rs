@@ -11,13 +11,16 @@
 //! - [`prompts`] is the manifest of what the prompts say; [`schema`] is the flow format for editors.
 
 pub mod check;
+pub mod draw;
 pub mod expr;
 pub mod flow;
+pub mod fmt;
 pub mod prompts;
 mod read;
 pub mod run;
 pub mod schema;
 mod value;
+pub mod walk;
 
 pub use check::{Declared, Sound, Sounds, load};
 pub use expr::{Facts, QueueFacts, World};

@@ -22,12 +22,15 @@ use crate::clock::Wall;
 use crate::id::QueueName;
 use crate::journal::{FlowFault, FlowOutcome, Hours, InputResult, Kind};
 
+pub use steps::Waits;
+
 mod ask;
 mod frames;
 mod http;
 mod line;
 mod record;
 mod say;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -240,7 +243,7 @@ pub enum Output {
 pub struct UnknownFlow(pub String);
 
 /// One caller in a flow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     library: Arc<Library>,
     program: Arc<Program>,
@@ -263,9 +266,10 @@ pub struct Run {
     served: Option<QueueName>,
     visits: (Instant, u32),
     outputs: VecDeque<Output>,
+    steps: steps::Steps,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     /// A `play` node speaks.
     Playing { play: u64, until: Instant },
@@ -294,7 +298,7 @@ enum Phase {
 }
 
 /// Where to go on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Next {
     Node(String),
     Flow(String),
@@ -314,6 +318,12 @@ impl Run {
         facts: Facts,
         world: &dyn World,
     ) -> Result<Self, UnknownFlow> {
+        let mut run = Self::before_start(now, library, flow, facts)?;
+        run.walk(now, Next::Node(run.program.start.name.clone()), world);
+        Ok(run)
+    }
+
+    fn before_start(now: Instant, library: Arc<Library>, flow: &str, facts: Facts) -> Result<Self, UnknownFlow> {
         let program = library.flows.get(flow).cloned().ok_or_else(|| UnknownFlow(flow.to_owned()))?;
         let mut run = Self {
             node: String::new(),
@@ -331,12 +341,12 @@ impl Run {
             served: None,
             visits: (now, 0),
             outputs: VecDeque::new(),
+            steps: steps::Steps::default(),
             library,
             program,
             facts,
         };
         run.begin_flow();
-        run.walk(now, Next::Node(run.program.start.name.clone()), world);
         Ok(run)
     }
 
@@ -462,6 +472,7 @@ impl Run {
     fn walk(&mut self, now: Instant, next: Next, world: &dyn World) {
         let mut next = Some(next);
         while let Some(step) = next.take() {
+            let Some(step) = self.steps.let_pass(step) else { return };
             let (since, visits) = self.visits;
             self.visits = if now.saturating_duration_since(since) >= Duration::from_secs(1) {
                 (now, 1)

@@ -20,7 +20,7 @@ use crate::journal::{FlowFault, FlowOutcome, Kind};
 pub const DEPTH: usize = 8;
 
 /// A flow that waits for the one it called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Frame {
     program: Arc<Program>,
     /// The node that called.

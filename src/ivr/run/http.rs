@@ -13,7 +13,7 @@ use crate::journal::Kind;
 const SILENCE: Duration = Duration::from_millis(700);
 
 /// The answer that a run waits for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub fetch: u64,
     asked: Instant,

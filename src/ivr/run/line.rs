@@ -16,7 +16,7 @@ use crate::journal::{InputResult, Kind};
 const OFFER: &str = "callback_offer";
 
 /// What is still to come while the caller waits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Line {
     /// Skills, and from when on they are the ones asked for.
     steps: VecDeque<(Instant, Vec<String>)>,
