@@ -27,6 +27,7 @@ pub mod inband;
 pub mod jitter;
 pub mod latch;
 pub mod leg;
+pub mod loudness;
 pub mod mixer;
 pub mod mouth;
 pub mod paths;
