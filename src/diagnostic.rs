@@ -42,6 +42,15 @@ impl Severity {
     }
 }
 
+/// A place in a file, as editors count.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Position {
+    /// From 1; 0 when the place is the whole file.
+    pub line: usize,
+    /// In characters, from 1; 0 when `line` is 0.
+    pub column: usize,
+}
+
 /// One fault in one place of one file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Diagnostic {
@@ -55,6 +64,8 @@ pub struct Diagnostic {
     pub line: usize,
     /// Column in characters, from 1; 0 when `line` is 0.
     pub column: usize,
+    /// The first character behind what is marked: the place may go on over several lines.
+    pub end: Position,
     /// The source line, or the part of it around the mark.
     pub excerpt: String,
     /// Characters of `excerpt` before the mark.
@@ -100,6 +111,7 @@ impl Diagnostic {
             file: file.to_owned(),
             line: 0,
             column: 0,
+            end: Position::default(),
             excerpt: String::new(),
             caret: 0,
             length: 1,
@@ -171,6 +183,7 @@ impl Diagnostic {
             file: file.to_owned(),
             line: place.line,
             column: place.column,
+            end: place.end,
             excerpt: place.excerpt,
             caret: place.caret,
             length: place.length,
@@ -262,6 +275,7 @@ fn suggest_or_list(word: &str, expected: &[&str]) -> Option<String> {
 struct Place {
     line: usize,
     column: usize,
+    end: Position,
     excerpt: String,
     caret: usize,
     length: usize,
@@ -279,8 +293,16 @@ impl Place {
         let length = marked.trim_end().chars().count().clamp(1, EXCERPT_CHARS);
         let clean = |c: char| if is_hidden(c) { '\u{FFFD}' } else { c };
         let before = column - 1;
+        let end = match text.get(start..end).unwrap_or_default().trim_end() {
+            "" => Position { line, column: column + 1 },
+            marked => {
+                let lines = marked.matches('\n').count();
+                let last = marked.rsplit('\n').next().unwrap_or_default().chars().count();
+                Position { line: line + lines, column: if lines == 0 { column } else { 1 } + last }
+            }
+        };
         if whole.chars().count() <= EXCERPT_CHARS {
-            return Self { line, column, excerpt: whole.chars().map(clean).collect(), caret: before, length };
+            return Self { line, column, end, excerpt: whole.chars().map(clean).collect(), caret: before, length };
         }
         let skipped = before.saturating_sub(EXCERPT_LEAD);
         let mut excerpt = String::from(if skipped > 0 { "…" } else { "" });
@@ -289,7 +311,14 @@ impl Place {
         if whole.chars().count() > skipped + EXCERPT_CHARS {
             excerpt.push('…');
         }
-        Self { line, column, excerpt, caret: lead + before - skipped, length: length.min(EXCERPT_CHARS - EXCERPT_LEAD) }
+        Self {
+            line,
+            column,
+            end,
+            excerpt,
+            caret: lead + before - skipped,
+            length: length.min(EXCERPT_CHARS - EXCERPT_LEAD),
+        }
     }
 }
 
@@ -430,5 +459,21 @@ mod tests {
             assert_eq!(Diagnostic::error("a::b", "f", "é", start..end, "m").line, 1);
         }
         assert_eq!(line_column("a\nb\n", 4), (3, 1));
+    }
+
+    /// Editors underline from the place to its end; a mark in the terminal stays on the first line.
+    #[test]
+    fn the_end_of_a_place_is_told_for_editors() {
+        let text = "a = [\n  \"مرحبا\",\n  2 ]\nb = 1";
+        let end = |part: &str| {
+            let end = Diagnostic::error("a::b", "f", text, span_of(text, part), "m").end;
+            (end.line, end.column)
+        };
+        assert_eq!(end("\"مرحبا\""), (2, 10));
+        assert_eq!(end("[\n  \"مرحبا\",\n  2 ]"), (3, 6));
+        assert_eq!(Diagnostic::error("a::b", "f", text, 0..0, "m").end, Position { line: 1, column: 2 });
+        assert_eq!(Diagnostic::whole_file("a::b", "f", "m").end, Position::default());
+        let json = serde_json::to_value(Diagnostic::error("a::b", "f", text, span_of(text, "b = 1"), "m")).unwrap();
+        assert_eq!((&json["line"], &json["end"]["line"], &json["end"]["column"]), (&4.into(), &4.into(), &6.into()));
     }
 }
