@@ -6,7 +6,7 @@
 //!
 //! A template is text with expressions in braces: `lang:{lang}`; `{{` and `}}` stand for single braces.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,8 +18,11 @@ use crate::clock::Wall;
 use crate::diagnostic::suggestion;
 use crate::journal::Hours;
 
+mod sight;
 #[cfg(test)]
 mod tests;
+
+use sight::Sight;
 
 /// Longest expression or template, in bytes.
 pub const EXPRESSION_BYTES: usize = 1_000;
@@ -71,14 +74,6 @@ impl Value {
             Self::Text(_) => Type::Text,
             Self::Number(_) => Type::Number,
             Self::Bool(_) => Type::Bool,
-        }
-    }
-
-    fn to_cel(&self) -> cel::Value {
-        match self {
-            Self::Text(text) => text.as_str().into(),
-            Self::Number(number) => cel::Value::Int(*number),
-            Self::Bool(truth) => cel::Value::Bool(*truth),
         }
     }
 }
@@ -180,10 +175,9 @@ pub struct Expression {
     uses: Uses,
 }
 
-/// Names that occur in an expression, so that only these are looked up.
+/// What an expression needs of the outside.
 #[derive(Debug, Default)]
 struct Uses {
-    names: BTreeSet<String>,
     queues: BTreeSet<String>,
 }
 
@@ -341,21 +335,9 @@ impl Expression {
     /// Why there is no value: a division by zero, a number too large, a text that is no number, a text longer than
     /// [`TEXT_BYTES`], a queue that is gone. The sentence holds no values, since they may be secret.
     pub fn evaluate(&self, scene: &Scene<'_>) -> Result<Value, String> {
+        let sight = Sight::new(scene, &self.uses)?;
         let mut context = cel::Context::with_env(Arc::clone(&self.env));
-        for name in &self.uses.names {
-            let value = match name.as_str() {
-                LANGUAGE_VARIABLE => scene.language.into(),
-                "caller" => map([("number", scene.facts.caller.as_str().into())]),
-                "call" => map([
-                    ("number", scene.facts.called.as_str().into()),
-                    ("diverted_from", scene.facts.diverted_from.as_str().into()),
-                ]),
-                "now" => now_fields(scene.wall, scene.facts.utc_offset_minutes),
-                "queue" => self.queue_fields(scene.world)?,
-                name => scene.vars.get(name).ok_or_else(|| format!("no variable \"{name}\""))?.to_cel(),
-            };
-            context.add_variable_from_value(name.clone(), value);
-        }
+        context.set_variable_resolver(&sight);
         // As above: a panic in the evaluator costs this expression, not the engine.
         let result = catch_unwind(AssertUnwindSafe(|| self.program.execute(&context)));
         let cannot = |why: &str| Err(format!("expression `{}`: {why}", self.source));
@@ -368,20 +350,6 @@ impl Expression {
             Ok(Err(error)) => cannot(execution_reason(&error)),
             Err(_) => cannot("it cannot be worked out"),
         }
-    }
-
-    fn queue_fields(&self, world: &dyn World) -> Result<cel::Value, String> {
-        let mut queues = HashMap::new();
-        for name in &self.uses.queues {
-            let facts = world.queue(name).ok_or_else(|| format!("no queue \"{name}\""))?;
-            let fields = map([
-                ("waiting", cel::Value::Int(facts.waiting.into())),
-                ("agents_ready", cel::Value::Int(facts.agents_ready.into())),
-                ("longest_wait_s", cel::Value::Int(facts.longest_wait_s.into())),
-            ]);
-            queues.insert(name.clone(), fields);
-        }
-        Ok(queues.into())
     }
 }
 
@@ -489,11 +457,9 @@ impl Checker<'_> {
 
     fn check_name(&mut self, id: u64, name: &str) -> Option<Type> {
         if let Some(value) = self.names.vars.get(name) {
-            self.uses.names.insert(name.to_owned());
             return Some(value.ty());
         }
         if name == LANGUAGE_VARIABLE {
-            self.uses.names.insert(name.to_owned());
             return Some(Type::Text);
         }
         let span = self.span(id);
@@ -527,7 +493,6 @@ impl Checker<'_> {
             let message = format!("there is no field \"{}\" here", select.field);
             return self.fault("unknown-field", field_span, message, None);
         };
-        self.uses.names.insert(object.to_owned());
         let ty = field_type(object, &select.field);
         if ty.is_none() {
             let fields = FIELDS.into_iter().find(|(name, _)| *name == object).map_or(&[][..], |(_, fields)| fields);
@@ -659,22 +624,4 @@ fn execution_reason(error: &cel::ExecutionError) -> &'static str {
         E::NoSuchKey(_) | E::IndexOutOfBounds(_) => "nothing there",
         _ => "it cannot be worked out",
     }
-}
-
-fn map<const N: usize>(fields: [(&str, cel::Value); N]) -> cel::Value {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<HashMap<String, cel::Value>>().into()
-}
-
-fn now_fields(wall: Wall, utc_offset_minutes: i32) -> cel::Value {
-    let local = Wall(wall.0.saturating_add(i64::from(utc_offset_minutes).saturating_mul(60_000_000)));
-    let minutes = local.0.div_euclid(60_000_000);
-    let days = minutes.div_euclid(1_440);
-    let date: String = local.to_string().chars().take_while(|c| *c != 'T').collect();
-    map([
-        ("hour", cel::Value::Int(minutes.rem_euclid(1_440) / 60)),
-        ("minute", cel::Value::Int(minutes.rem_euclid(60))),
-        // The first of January 1970 was a Thursday.
-        ("weekday", cel::Value::Int((days + 3).rem_euclid(7) + 1)),
-        ("date", date.as_str().into()),
-    ])
 }
