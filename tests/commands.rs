@@ -59,6 +59,72 @@ fn flows_are_checked() {
     let _ = fs::remove_dir_all(folder);
 }
 
+/// What is wrong with a recording is told at the place where it is said, to people and to editors.
+#[test]
+fn recordings_are_measured_and_editors_are_told() {
+    let folder = temp_folder();
+    let file = folder.join("hatif.toml");
+    let text = config(free_ports(), &floor("")).replace(
+        &format!("prompts = \"{}/prompts\"", root().display()),
+        &format!("prompts = \"{}/prompts\"", folder.display()),
+    );
+    fs::write(&file, text).expect("written");
+    let square: Vec<i16> = (0..8_000).map(|n| if n / 8 % 2 == 0 { i16::MAX } else { i16::MIN }).collect();
+    for (language, rate, samples) in [("ar", 8_000, square), ("en", 6_000, vec![0; 6_000])] {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        fs::create_dir_all(folder.join("prompts").join(language)).expect("a folder");
+        let path = folder.join("prompts").join(language).join("welcome.wav");
+        let mut wav = hound::WavWriter::create(path, spec).expect("a file");
+        samples.iter().for_each(|sample| wav.write_sample(*sample).expect("written"));
+        wav.finalize().expect("written");
+    }
+    let path = file.display().to_string();
+    let checked = run(&["ivr", "check", "--config", &path, "--json"], &[]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let found = checked.lines();
+    let welcome: Vec<_> =
+        found.iter().filter(|f| f["message"].as_str().is_some_and(|m| m.contains("\"welcome\""))).collect();
+    let codes: Vec<_> = welcome.iter().filter_map(|f| f["code"].as_str()).collect();
+    assert_eq!(
+        codes,
+        ["ivr::prompt-clipped", "ivr::prompt-level", "ivr::prompt-rate", "ivr::prompt-silent"],
+        "{found:#?}"
+    );
+    let main = fs::read_to_string(root().join("ivr-scripts/main.toml")).expect("the shipped flow");
+    let line = main.lines().position(|l| l.contains("prompt = \"welcome\"")).expect("the line");
+    let column = main.lines().nth(line).and_then(|l| l.find("\"welcome\"")).expect("the place") + 1;
+    for fault in welcome {
+        assert_eq!(fault["severity"], "warning", "{fault}");
+        assert_eq!(
+            (fault["line"].as_u64(), fault["column"].as_u64()),
+            (Some(line as u64 + 1), Some(column as u64)),
+            "{fault}"
+        );
+        assert_eq!(
+            (fault["end"]["line"].as_u64(), fault["end"]["column"].as_u64()),
+            (Some(line as u64 + 1), Some(column as u64 + 9)),
+            "{fault}"
+        );
+        assert!(
+            fault["file"].as_str().is_some_and(|f| f.ends_with("main.toml")) && fault["help"].is_string(),
+            "{fault}"
+        );
+    }
+    let strict = run(&["ivr", "check", "--config", &path, "--strict"], &[]);
+    assert_eq!(strict.code, Some(6), "{strict:?}");
+    let last = strict.stderr.lines().last().unwrap_or_default();
+    assert_eq!(last, format!("0 errors, {} warnings", found.len()), "{strict:?}");
+    let schema = run(&["ivr", "schema"], &[]);
+    let committed = fs::read_to_string(root().join("ivr-scripts/flow.schema.json")).expect("the schema");
+    assert!(schema.code == Some(0) && schema.stdout == committed, "what is printed is what is committed");
+    let _ = fs::remove_dir_all(folder);
+}
+
 /// CONTRACT: 2 usage, 4 no server there, 5 no such thing; data on stdout, messages on stderr.
 #[test]
 fn exit_codes_are_the_promised_ones() {

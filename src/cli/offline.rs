@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Failure, prompts};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::ivr::{self, Declared, Library};
+use crate::ivr::{self, Declared, Library, Sounds};
 use crate::sim;
 
 /// `hatif ivr …`
@@ -31,6 +31,8 @@ pub enum Ivr {
         #[arg(long)]
         json: bool,
     },
+    /// Print the JSON Schema of flow files, for editors.
+    Schema,
 }
 
 /// Reads a configuration file and the environment.
@@ -49,6 +51,11 @@ pub fn environment() -> Vec<(String, String)> {
 
 /// Reads and checks the flows of a configuration: its folder, or what comes with the program when there is none.
 pub fn read_flows(config: &Config) -> (Option<Library>, Vec<Diagnostic>) {
+    flows_of(config, Sounds::default())
+}
+
+/// As [`read_flows`], with what was measured in recordings.
+fn flows_of(config: &Config, sounds: Sounds) -> (Option<Library>, Vec<Diagnostic>) {
     let mut files: Vec<PathBuf> = std::fs::read_dir(&config.flows_dir)
         .into_iter()
         .flatten()
@@ -62,7 +69,14 @@ pub fn read_flows(config: &Config) -> (Option<Library>, Vec<Diagnostic>) {
         return ivr::load(&shipped, &declared(config, prompts::SHIPPED.to_owned(), false));
     }
     let manifest = std::fs::read_to_string(config.flows_dir.join("prompts.toml")).unwrap_or_default();
-    check_files(&files, &declared(config, manifest, true))
+    check_files(&files, &Declared { sounds, ..declared(config, manifest, true) })
+}
+
+/// Measures the recordings; those that cannot be read are faults.
+fn measured(config: &Config) -> (Sounds, Vec<Diagnostic>) {
+    let (sounds, unreadable) = prompts::sounds(&config.prompts_dir, &config.centre.languages);
+    let fault = |text: &String| Diagnostic::whole_file("prompts::unreadable", "prompts", text.clone());
+    (sounds, unreadable.iter().map(fault).collect())
 }
 
 fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
@@ -75,7 +89,17 @@ fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declared {
     let calendars = config.floor.calendars.keys().cloned().collect();
     let voicemails = config.call.voicemail.keys().map(ToString::to_string).collect();
     let services = config.services.keys().cloned().collect();
-    Declared { queues, callbacks, voicemails, services, calendars, languages, prompts, manifest }
+    Declared {
+        queues,
+        callbacks,
+        voicemails,
+        services,
+        calendars,
+        languages,
+        prompts,
+        sounds: Sounds::default(),
+        manifest,
+    }
 }
 
 fn check_files(files: &[PathBuf], declared: &Declared) -> (Option<Library>, Vec<Diagnostic>) {
@@ -103,7 +127,7 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
         Ok(read) => read,
         Err(faults) => return report(&faults, strict, json),
     };
-    let (_, flow_faults) = read_flows(&config);
+    let (_, flow_faults) = flows_of(&config, measured(&config).0);
     found.extend(flow_faults);
     let (_, bad_prompts) = prompts::read(&config.prompts_dir, &config.centre.languages, &config.call.music);
     let fault = |text: &String| Diagnostic::whole_file("prompts::unreadable", "prompts", text.clone());
@@ -112,7 +136,8 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
     if !json {
         let (agents, queues, numbers) =
             (config.floor.agents.len(), config.floor.queues.len(), config.call.numbers.len());
-        say!("ok: {agents} agents · {queues} queues · {numbers} numbers · {} warnings", found.len());
+        let plural = if found.len() == 1 { "" } else { "s" };
+        say!("ok: {agents} agents · {queues} queues · {numbers} numbers · {} warning{plural}", found.len());
     }
     Ok(())
 }
@@ -126,17 +151,30 @@ fn report(found: &[Diagnostic], strict: bool, json: bool) -> Result<(), Failure>
         }
     }
     let errors = found.iter().filter(|finding| finding.is_error()).count();
+    let counts = || tally(errors, found.len() - errors);
     match (errors, found.len()) {
         (0, 0) => Ok(()),
         (0, _) if !strict => Ok(()),
-        (0, warnings) => Err(Failure::new(6, format!("{warnings} warnings"))),
-        (errors, all) => Err(Failure::new(3, format!("{errors} errors, {} warnings", all - errors))),
+        (0, _) => Err(Failure::new(6, counts())),
+        (_, _) => Err(Failure::new(3, counts())),
     }
+}
+
+/// `1 error, 2 warnings`.
+fn tally(errors: usize, warnings: usize) -> String {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    format!("{errors} error{}, {warnings} warning{}", plural(errors), plural(warnings))
 }
 
 /// `hatif ivr check`.
 pub fn ivr(what: &Ivr) -> Result<(), Failure> {
-    let Ivr::Check { files, config, strict, json } = what;
+    let (files, config, strict, json) = match what {
+        Ivr::Check { files, config, strict, json } => (files, config, strict, json),
+        Ivr::Schema => {
+            say!("{}", ivr::schema::text().trim_end());
+            return Ok(());
+        }
+    };
     let named = config.clone().or_else(|| Path::new("hatif.toml").exists().then(|| PathBuf::from("hatif.toml")));
     let config = match named {
         Some(path) => match read_config(&[path]) {
@@ -145,17 +183,22 @@ pub fn ivr(what: &Ivr) -> Result<(), Failure> {
         },
         None => Config::dev(crate::config::DevOptions::new(String::new())),
     };
-    let (library, found) = match files.is_empty() {
-        true => read_flows(&config),
+    let (sounds, unreadable) = measured(&config);
+    let (library, mut found) = match files.is_empty() {
+        true => flows_of(&config, sounds),
         false => {
             let manifest = std::fs::read_to_string(config.flows_dir.join("prompts.toml")).unwrap_or_default();
-            check_files(files, &declared(&config, manifest, true))
+            check_files(files, &Declared { sounds, ..declared(&config, manifest, true) })
         }
     };
+    found.extend(unreadable);
     report(&found, *strict, *json)?;
     if let (Some(library), false) = (library, *json) {
         for program in library.flows.values() {
             say!("{}", program.summary());
+        }
+        if !found.is_empty() {
+            eprintln!("{}", tally(0, found.len()));
         }
     }
     Ok(())

@@ -11,12 +11,15 @@ use super::Failure;
 use crate::call::prompts::Prompts as Sounds;
 use crate::id::QueueName;
 use crate::ivr::prompts::{self, PromptText};
-use crate::media::Clip;
+use crate::ivr::{Sound, Sounds as Sounded};
+use crate::media::{Clip, loudness};
 
 /// The manifest that comes with the program.
 pub const SHIPPED: &str = prompts::SHIPPED;
 /// Samples per second of everything we play.
 const RATE: u32 = 8_000;
+/// So many samples at full scale one after the other are a peak that was cut off.
+const CLIPPED: usize = 3;
 
 /// `hatif prompts …`
 #[derive(Subcommand)]
@@ -149,8 +152,49 @@ pub fn ids(dir: &Path, languages: &[String]) -> BTreeMap<String, std::collection
     languages.iter().map(of_language).collect()
 }
 
+/// What the recordings there are sound like, for the check of flows; those that cannot be read are in the second value.
+pub fn sounds(dir: &Path, languages: &[String]) -> (Sounded, Vec<String>) {
+    let (mut sounds, mut faults) = (Sounded::new(), Vec::new());
+    for (language, ids) in ids(dir, languages) {
+        for id in ids {
+            match sound(&dir.join(&language).join(format!("{id}.wav"))) {
+                Ok(sound) => _ = sounds.entry(language.clone()).or_default().insert(id, sound),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+    (sounds, faults)
+}
+
+fn sound(path: &Path) -> Result<Sound, String> {
+    let (all, spec) = read_samples(path)?;
+    let full_scale = |sample: &i16| *sample == i16::MAX || *sample == i16::MIN;
+    let channels = usize::from(spec.channels.max(1));
+    let clipped = (0..channels)
+        .map(|channel| {
+            let of_channel: Vec<bool> = all.iter().skip(channel).step_by(channels).map(full_scale).collect();
+            of_channel
+                .chunk_by(|one, next| one == next)
+                .filter(|run| run.len() >= CLIPPED && run.first() == Some(&true))
+                .count()
+        })
+        .sum();
+    let mono: Vec<f64> = mono(&all, channels).iter().map(|sample| sample / 32_768.0).collect();
+    Ok(Sound { rate_hz: spec.sample_rate, lufs: loudness::integrated(&mono, spec.sample_rate), clipped })
+}
+
 /// One WAV file as 8 kHz mono samples.
 fn read_wav(path: &Path) -> Result<Vec<i16>, String> {
+    let (all, spec) = read_samples(path)?;
+    Ok(resample(&mono(&all, usize::from(spec.channels.max(1))), spec.sample_rate))
+}
+
+fn mono(all: &[i16], channels: usize) -> Vec<f64> {
+    all.chunks(channels).map(|frame| frame.iter().map(|s| f64::from(*s)).sum::<f64>() / channels as f64).collect()
+}
+
+/// The samples of one WAV file, frame by frame.
+fn read_samples(path: &Path) -> Result<(Vec<i16>, hound::WavSpec), String> {
     let explain = |error: hound::Error| format!("{}: {error}", path.display());
     let mut reader = hound::WavReader::open(path).map_err(explain)?;
     let spec = reader.spec();
@@ -158,10 +202,7 @@ fn read_wav(path: &Path) -> Result<Vec<i16>, String> {
         return Err(format!("{}: {} bits a sample; store it with 16", path.display(), spec.bits_per_sample));
     }
     let all = reader.samples::<i16>().collect::<Result<Vec<i16>, _>>().map_err(explain)?;
-    let channels = usize::from(spec.channels.max(1));
-    let mono: Vec<f64> =
-        all.chunks(channels).map(|frame| frame.iter().map(|s| f64::from(*s)).sum::<f64>() / channels as f64).collect();
-    Ok(resample(&mono, spec.sample_rate))
+    Ok((all, spec))
 }
 
 /// To 8 kHz by a windowed sinc: offline, so plain and exact rather than fast.

@@ -3,6 +3,11 @@
 //! Dangling edges, nodes nobody reaches, ways that never end, circles that never wait for the caller, flows and
 //! prompts that are not there. Flows are taken whole or not at all.
 
+mod circles;
+mod keys;
+mod longest;
+mod sound;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,6 +19,9 @@ use super::flow::{Library, Program};
 use super::read;
 use super::value::FAULTS;
 use crate::diagnostic::{Diagnostic, suggestion};
+
+pub use longest::longest_path;
+pub use sound::{Sound, Sounds};
 
 /// Most flows in one library.
 pub const FLOWS: usize = 200;
@@ -35,6 +43,8 @@ pub struct Declared {
     pub languages: Vec<String>,
     /// Prompt ids by language; `None`: prompts are not checked.
     pub prompts: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// What was measured in recordings; those that are not here are not judged.
+    pub sounds: Sounds,
     /// Text of the prompts manifest: a part of every flow's version.
     pub manifest: String,
 }
@@ -69,17 +79,24 @@ pub fn load(files: &[(String, String)], declared: &Declared) -> (Option<Library>
     let mut checker = Checker { flows: &flows, broken: &broken, texts: &texts, declared, diagnostics };
     checker.targets();
     checker.prompts();
+    checker.sounds();
+    checker.key_clashes();
     // A missing edge would make ways look endless that are not: shapes are judged when all edges are there.
     if !checker.diagnostics.iter().any(Diagnostic::is_error) {
         checker.unreachable();
-        checker.never_ending();
-        checker.busy_loops();
+        let in_circles = checker.busy_loops();
+        checker.never_ending(&in_circles);
     }
     let mut diagnostics = checker.diagnostics;
-    let order = |file: &str| files.iter().position(|(known, _)| known == file);
-    diagnostics
-        .sort_by_cached_key(|d| (order(&d.file), d.line, d.column, d.severity, d.code.clone(), d.message.clone()));
-    diagnostics.dedup();
+    let order: BTreeMap<&str, usize> = files.iter().enumerate().map(|(at, (file, _))| (file.as_str(), at)).collect();
+    diagnostics.sort_by_cached_key(|d| {
+        (order.get(d.file.as_str()).copied(), d.line, d.column, d.severity, d.code.clone(), d.message.clone())
+    });
+    // An edge of `[defaults]` is found at each node that takes it over.
+    diagnostics.dedup_by(|one, other| {
+        (&one.file, one.line, one.column, &one.code, &one.message)
+            == (&other.file, other.line, other.column, &other.code, &other.message)
+    });
     if diagnostics.iter().any(Diagnostic::is_error) {
         return (None, diagnostics);
     }
@@ -112,6 +129,9 @@ impl<'a> Checker<'a> {
             let start = [(&program.start, false)];
             let ways = program.nodes.values().flat_map(|node| node.ways());
             for (target, to_flow) in start.into_iter().chain(ways.map(|way| (way.target, way.to_flow))) {
+                if self.diagnostics.len() >= FAULTS {
+                    return;
+                }
                 let (code, message, help) = if to_flow && !self.flows.contains_key(&target.name) {
                     (
                         "ivr::unknown-flow",
@@ -161,6 +181,9 @@ impl<'a> Checker<'a> {
                 }
             }
             for (name, node) in program.nodes.iter().filter(|(name, _)| !reached.contains(name.as_str())) {
+                if self.diagnostics.len() >= FAULTS {
+                    return;
+                }
                 let message = format!("no way leads to node {name}");
                 let text = self.text(program);
                 let found =
@@ -197,8 +220,8 @@ impl<'a> Checker<'a> {
         self.diagnostics.push(found.help(Some(help)));
     }
 
-    /// From every node a way leads to the end of the call.
-    fn never_ending(&mut self) {
+    /// From every node a way leads to the end of the call. Flows with circles that never wait are told of these first.
+    fn never_ending(&mut self, in_circles: &BTreeSet<&str>) {
         let ways = self.ways(false);
         let mut back: BTreeMap<Place<'_>, Vec<Place<'_>>> = BTreeMap::new();
         for (from, targets) in &ways {
@@ -214,58 +237,13 @@ impl<'a> Checker<'a> {
                 next.extend(back.get(&place).into_iter().flatten());
             }
         }
-        for flow in self.flows.values() {
+        for flow in self.flows.values().filter(|flow| !in_circles.contains(flow.name.as_str())) {
             let endless = flow.nodes.iter().filter(|(name, _)| !ending.contains(&(flow.name.as_str(), name.as_str())));
             if let Some((name, _)) = endless.min_by_key(|(_, node)| node.span.start) {
                 let message = format!("from node {name} no way leads to the end of the call");
                 self.report("ivr::never-ends", (&flow.name, name), message, "let a way lead to a hangup node");
             }
         }
-    }
-
-    /// Circles in which nothing waits for the caller: the engine would run in them for ever.
-    fn busy_loops(&mut self) {
-        let mut ways = self.ways(true);
-        loop {
-            // What has no way out is in no circle; when it is gone, every node that is left leads into one.
-            loop {
-                let done: BTreeSet<Place<'_>> =
-                    ways.iter().filter(|(_, out)| out.is_empty()).map(|(place, _)| *place).collect();
-                if done.is_empty() {
-                    break;
-                }
-                ways.retain(|place, _| !done.contains(place));
-                for out in ways.values_mut() {
-                    out.retain(|place| !done.contains(place));
-                }
-            }
-            let Some((first, _)) = ways.first_key_value() else { return };
-            let mut path = vec![*first];
-            while let Some(next) = path.last().and_then(|place| ways.get(place)).and_then(|out| out.first()) {
-                if let Some(at) = path.iter().position(|place| place == next) {
-                    path.drain(..at);
-                    break;
-                }
-                path.push(*next);
-            }
-            let Some(place) = path.iter().copied().min_by_key(|place| self.written_at(*place)) else { return };
-            let mut names = String::new();
-            let begin = path.iter().position(|other| *other == place).unwrap_or(0);
-            for (_, name) in path.iter().cycle().skip(begin).take(path.len()) {
-                let _ = write!(names, "{name} → ");
-            }
-            let message = format!("{names}{} is a circle that never waits for the caller", place.1);
-            self.report("ivr::busy-loop", place, message, "let it pass a play, menu or collect node");
-            ways.retain(|place, _| !path.contains(place));
-            for out in ways.values_mut() {
-                out.retain(|place| !path.contains(place));
-            }
-        }
-    }
-
-    fn written_at(&self, place: Place<'_>) -> (&'a str, usize) {
-        let found = self.flows.get_key_value(place.0).and_then(|(name, flow)| Some((name, flow.nodes.get(place.1)?)));
-        found.map_or(("", 0), |(name, node)| (name.as_str(), node.span.start))
     }
 }
 
@@ -316,6 +294,7 @@ mod tests {
             languages,
             prompts: Some(prompts::ids(&prompts)),
             manifest: prompts::SHIPPED.to_owned(),
+            ..Declared::default()
         }
     }
 
@@ -336,7 +315,10 @@ mod tests {
         let (library, diagnostics) = load(&shipped(), &declared());
         assert_eq!(shown(&diagnostics), "");
         let library = library.unwrap();
-        assert_eq!(library.flows["main"].summary(), "main: 12 nodes · 24 edges · every path ends · 2 languages");
+        assert_eq!(
+            library.flows["main"].summary(),
+            "main: 12 nodes · 24 edges · longest path 8 · every path ends · 2 languages"
+        );
         assert_eq!(library.flows["main"].sub_flows(), ["survey"].into());
     }
 
@@ -359,7 +341,7 @@ mod tests {
             files += 1;
         }
         assert!(wrong.is_empty(), "\n{wrong}");
-        assert!(files >= 40, "the corpus is there");
+        assert!(files >= 75, "the corpus is there");
     }
 
     #[test]

@@ -47,15 +47,18 @@ impl Program {
         self.nodes.values().map(|node| node.ways().len()).sum()
     }
 
-    /// One line for `hatif ivr check`, e.g. `main: 9 nodes · 17 edges · every path ends · 2 languages`.
+    /// One line for `hatif ivr check`, e.g. `main: 9 nodes · 17 edges · longest path 6 · every path ends · 2 languages`;
+    /// `longest path 40+` where the search for a longer one was given up.
     pub fn summary(&self) -> String {
         let (nodes, edges, languages) = (self.nodes.len(), self.edges(), self.languages.len());
+        let (longest, more) = super::check::longest_path(self);
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         format!(
-            "{}: {nodes} node{} · {edges} edge{} · every path ends · {languages} language{}",
+            "{}: {nodes} node{} · {edges} edge{} · longest path {longest}{} · every path ends · {languages} language{}",
             self.name,
             plural(nodes),
             plural(edges),
+            if more { "+" } else { "" },
             plural(languages)
         )
     }

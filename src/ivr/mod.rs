@@ -8,7 +8,7 @@
 //! - [`expr`] is CEL: pure, bounded, checked at load.
 //! - [`run::Run`] reads no clock and plays nothing: prompts, queues and transfers are asked for by
 //!   [`run::Output`] and answered by [`run::Input`].
-//! - [`prompts`] is the manifest of what the prompts say.
+//! - [`prompts`] is the manifest of what the prompts say; [`schema`] is the flow format for editors.
 
 pub mod check;
 pub mod expr;
@@ -16,9 +16,10 @@ pub mod flow;
 pub mod prompts;
 mod read;
 pub mod run;
+pub mod schema;
 mod value;
 
-pub use check::{Declared, load};
+pub use check::{Declared, Sound, Sounds, load};
 pub use expr::{Facts, QueueFacts, World};
 pub use flow::{Library, Program};
 pub use run::{Fetched, Input, Output, Prompt, QueueEnd, Run, TransferEnd, UnknownFlow};

@@ -4,6 +4,7 @@
 //! each other, circles) is the business of `check`.
 
 mod http;
+mod lint;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check::Declared;
-use super::expr::{Compiler, Type, Value, reserved_names};
+use super::expr::{Compiler, TEXT_BYTES, Type, Value, reserved_names};
 use super::flow::{Ask, Collect, Destination, Edge, Node, NodeKind, Program, Say, Target};
 use super::value::{Reader, Table, dialled_key, is_identifier, is_name};
 use crate::diagnostic::{Diagnostic, suggestion};
@@ -59,7 +60,7 @@ pub(super) fn read(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<(Program, BTreeSet<String>)> {
     let (vars, broken) = (BTreeMap::new(), BTreeSet::new());
-    let mut reader = Reader { file, text, declared, compiler, diagnostics, vars, broken };
+    let mut reader = Reader { file, text, declared, compiler, diagnostics, vars, languages: Vec::new(), broken };
     if text.len() > FILE_BYTES {
         let message = "a flow file has at most 1 MiB";
         reader.diagnostics.push(Diagnostic::whole_file("ivr::too-large", file, message));
@@ -104,20 +105,28 @@ impl Reader<'_> {
         }
         let name = self.required(top, "name", "a flow").and_then(|value| self.name(value));
         let title = top.find("title").map(|value| self.title(value)).unwrap_or_default();
-        let languages = self.languages(top);
+        self.languages = self.languages(top);
+        if let Some(titles) =
+            top.find("title").filter(|value| value.get_ref().is_table()).and_then(|value| self.table(value))
+        {
+            self.spoken_titles(&titles);
+        }
         if let Some(vars) = self.table_at(top, "vars") {
             self.vars(&vars);
         }
         let defaults = self.table_at(top, "defaults").map(|table| self.defaults(&table)).unwrap_or_default();
         let start = self.required_target(top, "start", "a flow");
         let nodes = self.nodes(top, &defaults);
+        if let (Some(name), Some(table)) = (&name, top.find("node").and_then(|value| value.get_ref().as_table())) {
+            self.default_targets(name, &defaults.on, &Table::of(table, 0..1));
+        }
         Some(Program {
             name: name?,
             span: top.find("name").map_or(0..0, Spanned::span),
             file: self.file.to_owned(),
             version: String::new(),
             title,
-            languages,
+            languages: std::mem::take(&mut self.languages),
             vars: std::mem::take(&mut self.vars),
             start: start?,
             nodes,
@@ -192,7 +201,12 @@ impl Reader<'_> {
             };
             let Some(default) = self.required(&table, "default", "a variable") else { continue };
             let value = match kind {
-                Type::Text => self.string(default).map(|text| Value::Text(text.to_owned())),
+                Type::Text => self.string(default).map(|text| Value::Text(text.to_owned())).inspect(|text| {
+                    if matches!(text, Value::Text(text) if text.len() > TEXT_BYTES) {
+                        let message = format!("a text has at most {TEXT_BYTES} bytes");
+                        self.error("bad-value", default.span(), message, None);
+                    }
+                }),
                 Type::Number => self.integer(default, i64::MIN, i64::MAX).map(Value::Number),
                 Type::Bool => self.boolean(default).map(Value::Bool),
             };
@@ -222,6 +236,7 @@ impl Reader<'_> {
         let Some(table) = self.table(value) else { return nodes };
         if table.entries.len() > NODES {
             self.error("too-large", value.span(), format!("a flow has at most {NODES} nodes"), None);
+            self.broken.extend(table.entries.iter().map(|entry| entry.key.to_owned()));
             return nodes;
         }
         for entry in &table.entries {
@@ -395,12 +410,14 @@ impl Reader<'_> {
         let (say_again, say_no_input, say_invalid) =
             (optional("say_again"), optional("say_no_input"), optional("say_invalid"));
         let say = self.required(table, "say", owner).map(|value| self.say(value));
+        let tries = self.tries(table).or(defaults.tries).unwrap_or(DEFAULT_TRIES);
+        self.sayable(table, tries);
         Some(Ask {
             say_again,
             say_no_input,
             say_invalid,
             timeout: self.key_duration(table, "timeout").or(defaults.timeout).unwrap_or(DEFAULT_TIMEOUT),
-            tries: self.tries(table).or(defaults.tries).unwrap_or(DEFAULT_TRIES),
+            tries,
             barge_in: self.key_boolean(table, "barge_in").or(defaults.barge_in).unwrap_or(true),
             type_ahead: self.key_boolean(table, "type_ahead").or(defaults.type_ahead).unwrap_or(true),
             say: say?,
@@ -429,12 +446,16 @@ impl Reader<'_> {
             self.error("missing-key", table.span.clone(), format!("key \"into\" is missing in {owner}"), help);
         }
         let next = self.required_target(table, "next", owner);
+        let terminator = self.terminator(table, Some(min) == max);
+        if let Some(max) = max {
+            self.typeable(table, max, range, terminator);
+        }
         Some(NodeKind::Collect(Collect {
             ask: ask?,
             into,
             min: usize::try_from(min).ok()?,
             max: usize::try_from(max?).ok()?,
-            terminator: self.terminator(table, min == max?),
+            terminator,
             inter_digit: self
                 .key_duration(table, "inter_digit")
                 .or(defaults.inter_digit)
@@ -524,9 +545,12 @@ impl Reader<'_> {
                 self.error("expression-type", entry.value.span(), message, None);
             }
             if let (true, Some(Value::Text(language))) = (entry.key == "lang", expression.literal()) {
-                self.known_language(&language, entry.value.span());
+                self.spoken_language(&language, entry.value.span());
             }
             set.push((entry.key.to_owned(), expression));
+        }
+        if let Some(empty) = assignments.filter(|table| table.entries.is_empty()) {
+            self.error("bad-value", empty.span, "a set node gives at least one variable a value", None);
         }
         let can_fail = set.iter().any(|(_, expression)| expression.literal().is_none());
         let next = self.required_target(table, "next", owner);
@@ -536,7 +560,12 @@ impl Reader<'_> {
     fn switch(&mut self, table: &Table<'_>, owner: &str) -> (Option<NodeKind>, Vec<Edge>) {
         self.only_keys(table, &["kind", "case", "else", "on"], owner);
         let mut cases = Vec::new();
-        let items = self.required(table, "case", owner).map(|value| self.array(value)).unwrap_or_default();
+        let mut spans = Vec::new();
+        let value = self.required(table, "case", owner);
+        let items = value.map(|value| self.array(value)).unwrap_or_default();
+        if let Some(value) = value.filter(|value| value.get_ref().as_array().is_some_and(|cases| cases.is_empty())) {
+            self.error("bad-value", value.span(), "a switch needs at least one case", None);
+        }
         for item in items {
             let Some(case) = self.table(item) else { continue };
             self.only_keys(&case, &["when", "next"], "a case");
@@ -548,8 +577,11 @@ impl Reader<'_> {
             }
             if let Some(next) = self.required_target(&case, "next", "a case") {
                 cases.push((expression, next));
+                spans.push(when.span());
             }
         }
+        let written: Vec<_> = cases.iter().map(|(expression, _)| expression).zip(spans).collect();
+        self.takeable(&written);
         let can_fail = cases.iter().any(|(expression, _)| expression.literal().is_none());
         let otherwise = self.required_target(table, "else", owner);
         let kind = otherwise.map(|otherwise| NodeKind::Switch { cases, otherwise });

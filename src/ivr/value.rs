@@ -24,6 +24,8 @@ pub(super) struct Reader<'a> {
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
     /// Variables declared so far.
     pub(super) vars: BTreeMap<String, Value>,
+    /// Languages the flow speaks.
+    pub(super) languages: Vec<String>,
     /// Nodes that have a fault: edges to them are not dangling.
     pub(super) broken: BTreeSet<String>,
 }
@@ -284,8 +286,13 @@ pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
 
+/// Words of CEL that are no names.
+pub(super) const CEL_WORDS: [&str; 5] = ["true", "false", "null", "in", "as"];
+
 /// A name that CEL reads as one word.
 pub(super) fn is_identifier(name: &str) -> bool {
-    const WORDS: [&str; 5] = ["true", "false", "null", "in", "as"];
-    is_name(name) && !name.contains('-') && !name.starts_with(|c: char| c.is_ascii_digit()) && !WORDS.contains(&name)
+    is_name(name)
+        && !name.contains('-')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !CEL_WORDS.contains(&name)
 }

@@ -143,6 +143,7 @@ fn declared() -> Declared {
         languages,
         prompts: None,
         manifest: String::new(),
+        ..Declared::default()
     }
 }
 
