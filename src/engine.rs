@@ -16,6 +16,7 @@ mod callbacks;
 mod caps;
 mod conference;
 mod edits;
+pub mod forks;
 mod guards;
 mod help;
 mod hours;
@@ -65,6 +66,8 @@ pub use crate::call::{Switch, Wanted};
 use callbacks::Callbacks;
 pub use callbacks::{BookError, CallbackView};
 use caps::{Account, OnTrunk};
+pub use forks::{ForkOpen, ForkOrder, Forked};
+use forks::Forks;
 use help::Help;
 use mix::Voices;
 use rejoin::Rejoins;
@@ -158,6 +161,13 @@ pub enum Input {
         /// What came of it.
         answer: Result<Reply, FetchError>,
     },
+    /// A bot outside did something.
+    Forked {
+        /// Its number.
+        id: u64,
+        /// What.
+        event: Forked,
+    },
     /// Somebody with the right to it wants something.
     Command(Command),
 }
@@ -225,6 +235,8 @@ pub enum Output {
     },
     /// Ask an HTTP service. Owes [`Input::Fetched`].
     Fetch(Fetch),
+    /// Reach a bot outside, tell it something, let it go.
+    Fork(ForkOrder),
     /// The last call ended after [`Command::Drain`].
     Drained,
 }
@@ -298,6 +310,8 @@ pub struct Engine {
     voicemails: Voicemails,
     /// What services were asked and have not answered.
     fetches: Fetches,
+    /// Bots that hear callers in flows.
+    forks: Forks,
     /// Who is to be called back.
     callbacks: Callbacks,
     /// Agents who asked for help, by the line to the supervisor who is rung.
@@ -375,6 +389,7 @@ impl Engine {
             rejoins: Rejoins::default(),
             voicemails: Voicemails::default(),
             fetches: Fetches::default(),
+            forks: Forks::default(),
             callbacks: Callbacks::default(),
             hands: BTreeMap::new(),
             errands: VecDeque::new(),
@@ -452,6 +467,7 @@ impl Engine {
             }
             Input::SoundLoaded { call, recording, clip } => self.sound_loaded(now, call, recording, clip),
             Input::Fetched { id, answer } => self.fetched(now, id, answer),
+            Input::Forked { id, event } => self.forked(now, id, event),
             Input::Command(command) => self.handle_command(now, command),
         }
         self.pump(now);

@@ -24,6 +24,7 @@ use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Shared};
 use crate::id::{CallId, RecordingId};
 use crate::io::driver::{self, Driver, Outlets};
+use crate::io::fork::Forks;
 use crate::io::media::{MediaLines, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::services::Services;
@@ -271,14 +272,17 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     let drained = Arc::new(tokio::sync::Notify::new());
     let services = Services::new(tokio::runtime::Handle::current(), inbox.clone());
     services.set(&config.services).map_err(|error| Failure::new(3, error))?;
+    let forks = Forks::new(services.clone());
+    let fork_stats = forks.stats();
     let sounds = (config.data_dir.clone(), inbox.clone());
-    let outlets = outlets(lines, &journal, entries, &streams, &services, sounds, &drained);
+    let outlets = outlets(lines, &journal, entries, &streams, (&services, forks), sounds, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));
     let readings = Sources {
         inbox: inbox.clone(),
         media: media.counters(),
+        forks: fork_stats,
         journal: Arc::clone(journal.stats()),
         recorder: Arc::clone(recorder.stats()),
         config: Arc::clone(&config),
@@ -471,7 +475,7 @@ fn outlets(
     journal: &Arc<Journal>,
     entries: crossbeam_channel::Sender<Entry>,
     streams: &Streams,
-    services: &Services,
+    (services, mut forks): (&Services, Forks),
     sounds: (PathBuf, driver::Inbox),
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
@@ -491,6 +495,7 @@ fn outlets(
         link: Box::new(move |order| orders.order(order)),
         load: Box::new(move |call, recording| load_sound(&runtime, sounds.clone(), call, recording)),
         fetch: Box::new(move |fetch| services.fetch(fetch)),
+        fork: Box::new(move |order| forks.order(order)),
         drained: Box::new(move || drained.notify_waiters()),
     }
 }

@@ -55,6 +55,7 @@ impl Life {
                 | Output::Commit(_)
                 | Output::Link(_)
                 | Output::Fetch(_)
+                | Output::Fork(_)
                 | Output::LoadSound { .. }
                 | Output::Drained => {}
             }

@@ -73,7 +73,8 @@ fn drain(engine: &mut Engine, now: Instant, journal: &mut Vec<Entry>) -> Vec<Str
             }
             Output::Commit(seq) => engine.handle(now, Input::Committed(seq)),
             Output::Journal(entry) => journal.push(entry),
-            Output::Media { .. } | Output::Link(_) | Output::Fetch(_) | Output::LoadSound { .. } | Output::Drained => {}
+            Output::Media { .. } | Output::Link(_) | Output::Fetch(_) | Output::Fork(_) => {}
+            Output::LoadSound { .. } | Output::Drained => {}
         }
     }
     sent

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::event::{Timespec, epoll};
 
-use crate::engine::{Engine, Fetch, Input, Output};
+use crate::engine::{Engine, Fetch, ForkOrder, Input, Output};
 use crate::id::{CallId, RecordingId};
 use crate::journal::Entry;
 use crate::sip::config::Transport;
@@ -55,6 +55,8 @@ pub struct Outlets {
     pub load: Box<dyn FnMut(CallId, RecordingId) + Send>,
     /// Requests to HTTP services.
     pub fetch: Box<dyn FnMut(Fetch) + Send>,
+    /// Bots that hear callers.
+    pub fork: Box<dyn FnMut(ForkOrder) + Send>,
     /// The last call is over after a drain.
     pub drained: Box<dyn FnMut() + Send>,
 }
@@ -309,6 +311,7 @@ impl Running {
                 Output::Link(order) => (self.outlets.link)(order),
                 Output::LoadSound { call, recording } => (self.outlets.load)(call, recording),
                 Output::Fetch(fetch) => (self.outlets.fetch)(fetch),
+                Output::Fork(order) => (self.outlets.fork)(order),
                 Output::Drained => (self.outlets.drained)(),
             }
         }

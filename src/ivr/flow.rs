@@ -114,7 +114,7 @@ pub enum Edge {
     Invalid,
     /// Queue, transfer: the talk is over and the caller is still there.
     Ended,
-    /// Queue: the longest wait passed. Http: no answer in time; without this edge it is `error`.
+    /// Queue: the longest wait passed. Http, fork: no answer in time; without this edge it is `error`.
     Timeout,
     /// Queue: no room.
     Full,
@@ -142,7 +142,7 @@ pub enum Edge {
     Failed,
     /// Http: the service knows nothing of that kind; without this edge it is `error`.
     NotFound,
-    /// An expression could not be worked out. Http: anything else than an answer.
+    /// An expression could not be worked out. Http: anything else than an answer. Fork: no bot, or one that fails.
     Error,
 }
 
@@ -231,6 +231,9 @@ impl Node {
             NodeKind::Set { next, .. } | NodeKind::Callback { next, .. } => vec![way(next, true)],
             NodeKind::Voicemail { next, .. } => vec![way(next, false)],
             NodeKind::Http(http) => vec![way(&http.next, false)],
+            NodeKind::Fork(fork) => {
+                fork.results.values().chain([&fork.next]).map(|target| way(target, false)).collect()
+            }
             NodeKind::Switch { cases, otherwise } => {
                 cases.iter().map(|(_, target)| target).chain([otherwise]).map(|target| way(target, true)).collect()
             }
@@ -258,6 +261,7 @@ impl Node {
             NodeKind::Collect(collect) => of_ask(&collect.ask),
             NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
             NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => Vec::new(),
+            NodeKind::Fork(_) => Vec::new(),
             NodeKind::Hours { .. } | NodeKind::Transfer { .. } => Vec::new(),
             NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
         }
@@ -306,6 +310,8 @@ pub enum NodeKind {
     },
     /// Asks a service of the house.
     Http(Box<Http>),
+    /// A bot outside hears the caller and speaks to him.
+    Fork(Box<Fork>),
     /// Waits in a queue and talks with an agent.
     Queue {
         /// Which.
@@ -362,6 +368,25 @@ pub struct Http {
     /// Variables, and where in the answer their values stand (RFC 6901).
     pub into: Vec<(String, String)>,
     /// Once there is an answer.
+    pub next: Target,
+}
+
+/// A talk with a bot on a WebSocket.
+#[derive(Debug)]
+pub struct Fork {
+    /// The service that it belongs to.
+    pub service: String,
+    /// Path and query, behind the service's address.
+    pub path: Template,
+    /// What it is told at the beginning.
+    pub send: Vec<(String, Template)>,
+    /// Longest talk.
+    pub timeout: Duration,
+    /// Variables, and where in the data of its last message their values stand (RFC 6901).
+    pub into: Vec<(String, String)>,
+    /// Where its last word leads.
+    pub results: BTreeMap<String, Target>,
+    /// Any other word, or none.
     pub next: Target,
 }
 

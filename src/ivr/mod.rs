@@ -21,7 +21,7 @@ mod value;
 pub use check::{Declared, load};
 pub use expr::{Facts, QueueFacts, World};
 pub use flow::{Library, Program};
-pub use run::{Fetched, Input, Output, Prompt, QueueEnd, Run, TransferEnd, UnknownFlow};
+pub use run::{Fetched, Forked, Input, Output, Prompt, QueueEnd, Run, TransferEnd, UnknownFlow};
 
 /// The flows that come with the program, as path and text.
 pub const SHIPPED_FLOWS: [(&str, &str); 2] = [

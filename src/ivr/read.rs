@@ -3,6 +3,7 @@
 //! Reading goes on after a fault, so that one look shows all of them. What needs the other files (flows that lead to
 //! each other, circles) is the business of `check`.
 
+mod fork;
 mod http;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ pub const FILE_BYTES: usize = 1 << 20;
 /// Most nodes in one flow.
 pub const NODES: usize = 1_000;
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "play",
     "menu",
     "collect",
@@ -32,6 +33,7 @@ const KINDS: [&str; 13] = [
     "switch",
     "hours",
     "http",
+    "fork",
     "queue",
     "callback",
     "voicemail",
@@ -39,7 +41,7 @@ const KINDS: [&str; 13] = [
     "goto",
     "hangup",
 ];
-const KINDS_NOT_BUILT: [&str; 3] = ["fork", "record", "flow"];
+const KINDS_NOT_BUILT: [&str; 2] = ["record", "flow"];
 const SAY_NOT_BUILT: [&str; 10] =
     ["text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "spell"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -259,6 +261,7 @@ impl Reader<'_> {
             "hours" => (self.hours(table, &owner), vec![Edge::Open, Edge::Closed]),
             "queue" => self.queue(table, &owner, defaults),
             "http" => self.http(table, &owner),
+            "fork" => self.fork(table, &owner),
             "callback" => self.callback(table, &owner),
             "voicemail" => self.voicemail(table, &owner),
             "transfer" => self.transfer(table, &owner),
@@ -306,6 +309,7 @@ impl Reader<'_> {
             // Where nothing is said, these lead where `closed` does, and those of a queue where `no_agents` does.
             "hours" => allowed.extend([Edge::Holiday, Edge::Emergency]),
             "http" => allowed.extend([Edge::Timeout, Edge::NotFound]),
+            "fork" => allowed.push(Edge::Timeout),
             "queue" => allowed.extend([Edge::NoneLoggedIn, Edge::NoneSkilled, Edge::AllPaused, Edge::Closed]),
             _ => {}
         }

@@ -23,6 +23,7 @@ use crate::id::QueueName;
 use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
 
 mod ask;
+mod fork;
 mod http;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,8 @@ pub enum Fetched {
     },
 }
 
+pub use fork::Forked;
+
 /// What happens to the caller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Input {
@@ -79,6 +82,13 @@ pub enum Input {
         fetch: u64,
         /// What.
         answer: Fetched,
+    },
+    /// The bot of [`Output::Fork`] did something; of one that is done with it is ignored.
+    Forked {
+        /// Its number.
+        fork: u64,
+        /// What.
+        event: Forked,
     },
     /// The transfer is over.
     TransferEnded {
@@ -175,6 +185,24 @@ pub enum Output {
         /// The answer is waited for so long.
         timeout: Duration,
     },
+    /// Let a bot outside hear the caller and speak to him. Owes [`Input::Forked`]; told when it is reached, the run says
+    /// [`Output::ForkHear`]. Ends with [`Output::ForkEnd`], or with the run.
+    Fork {
+        /// Numbers the bots of this run, from 1.
+        fork: u64,
+        /// The service it belongs to.
+        service: String,
+        /// Path and query.
+        path: String,
+        /// What it is told.
+        data: serde_json::Value,
+    },
+    /// The bot is there: from now on it hears him and he hears it, and nothing else.
+    ForkHear,
+    /// Tell the bot that the caller pressed this key.
+    ForkKey(char),
+    /// Part them.
+    ForkEnd,
     /// The caller shall not wait in silence: music, until [`Output::StopPlay`].
     Comfort,
     /// Connect him elsewhere. Owes [`Input::TransferEnded`]. The text may hold keys the caller pressed: whether it
@@ -226,6 +254,7 @@ pub struct Run {
     late_terminator: Option<(char, Instant)>,
     plays: u64,
     fetches: u64,
+    forks: u64,
     outcome: FlowOutcome,
     served: Option<QueueName>,
     visits: (Instant, u32),
@@ -240,6 +269,8 @@ enum State {
     Asking { attempt: u32, digits: String, phase: Phase },
     /// A service is asked.
     Fetching(http::Waiting),
+    /// A bot talks with him, or is being reached.
+    Forked(fork::Talk),
     /// In a queue or with an agent.
     Queued,
     /// A call back is being booked, or a message is being left.
@@ -289,6 +320,7 @@ impl Run {
             late_terminator: None,
             plays: 0,
             fetches: 0,
+            forks: 0,
             outcome: FlowOutcome::Contained,
             served: None,
             visits: (now, 0),
@@ -314,8 +346,9 @@ impl Run {
             Input::TransferEnded { outcome } => self.transfer_ended(outcome),
             Input::Booked { ok } => self.booked(ok),
             Input::Fetched { fetch, answer } => self.fetched(now, fetch, &answer),
+            Input::Forked { fork, event } => self.forked(now, fork, event),
             Input::CallerGone => {
-                self.caller_gone();
+                self.caller_gone(now);
                 None
             }
         };
@@ -336,6 +369,7 @@ impl Run {
                 }
             }
             State::Fetching(_) => self.fetch_due(now),
+            State::Forked(_) => self.fork_due(now),
             State::Playing { .. } | State::Asking { .. } => None,
             State::Queued | State::Booking | State::Transferring | State::Done => None,
         };
@@ -348,6 +382,7 @@ impl Run {
             State::Playing { until, .. } => Some(*until),
             State::Asking { phase: Phase::Speaking { until, .. } | Phase::Waiting { until }, .. } => Some(*until),
             State::Fetching(waiting) => Some(waiting.comfort_at.map_or(waiting.until, |at| at.min(waiting.until))),
+            State::Forked(talk) => Some(talk.deadline()),
             State::Queued | State::Booking | State::Transferring | State::Done => None,
         }
     }
@@ -360,6 +395,11 @@ impl Run {
     /// True when nothing follows any more.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+
+    /// It talks with a bot, or waits for one: that of the last [`Output::Fork`].
+    pub fn is_forked(&self) -> bool {
+        matches!(self.state, State::Forked(_))
     }
 
     /// It waits for [`Input::Booked`].
@@ -497,6 +537,7 @@ impl Run {
                 return Ok(self.edge(edge));
             }
             NodeKind::Http(http) => self.ask_service(now, http, world)?,
+            NodeKind::Fork(fork) => self.begin_fork(now, fork, world)?,
             NodeKind::Queue { queue, skills, priority, segment, max_wait } => {
                 let scene = self.scene(now, world);
                 let skills = skills.iter().map(|skill| skill.fill(&scene)).collect::<Result<_, _>>()?;
@@ -631,10 +672,11 @@ impl Run {
         }
     }
 
-    fn caller_gone(&mut self) {
+    fn caller_gone(&mut self, now: Instant) {
         if self.is_done() {
             return;
         }
+        self.fork_left(now);
         let served_elsewhere = matches!(self.outcome, FlowOutcome::Queued | FlowOutcome::Transferred);
         self.leave_flow(if served_elsewhere { self.outcome } else { FlowOutcome::Abandoned });
         self.state = State::Done;

@@ -117,6 +117,7 @@ impl Media {
             }
             Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
             Command::Echo { .. } | Command::Unbridge { .. } | Command::Press { .. } => {}
+            Command::Fork { .. } | Command::Unfork { .. } => {}
         }
         Ok(later)
     }

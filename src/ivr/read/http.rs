@@ -57,7 +57,7 @@ impl Reader<'_> {
         (kind, vec![Edge::Error])
     }
 
-    fn service(&mut self, table: &Table<'_>, owner: &str) -> Option<String> {
+    pub(super) fn service(&mut self, table: &Table<'_>, owner: &str) -> Option<String> {
         let value = self.required(table, "service", owner)?;
         let name = self.string(value)?;
         if self.declared.services.contains(name) {
@@ -73,7 +73,7 @@ impl Reader<'_> {
     }
 
     /// `into = { tier = "/customer/tier" }`: variables, and where in the answer their values stand (RFC 6901).
-    fn answers(&mut self, table: &Table<'_>) -> Vec<(String, String)> {
+    pub(super) fn answers(&mut self, table: &Table<'_>) -> Vec<(String, String)> {
         let Some(value) = table.find("into") else { return Vec::new() };
         let mut into = Vec::new();
         for entry in self.table(value).map(|table| table.entries).unwrap_or_default() {

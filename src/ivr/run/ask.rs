@@ -29,6 +29,7 @@ impl Run {
                 NodeKind::Menu { .. } | NodeKind::Collect(_) | NodeKind::Set { .. } | NodeKind::Switch { .. } => None,
                 NodeKind::Hours { .. } | NodeKind::Queue { .. } => None,
                 NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => None,
+                NodeKind::Fork(_) => None,
                 NodeKind::Transfer { .. } => None,
                 NodeKind::Goto(_) | NodeKind::Hangup => None,
             },
@@ -39,7 +40,7 @@ impl Run {
                 }
                 Phase::Speaking { .. } | Phase::Waiting { .. } => None,
             },
-            State::Playing { .. } | State::Fetching(_) | State::Queued | State::Booking => None,
+            State::Playing { .. } | State::Fetching(_) | State::Forked(_) | State::Queued | State::Booking => None,
             State::Transferring | State::Done => None,
         }
     }
@@ -77,12 +78,16 @@ impl Run {
                 self.keep_typed(key);
                 None
             }
+            State::Forked(_) => {
+                self.tell_fork_key(key);
+                None
+            }
             // With an agent keys are his business, not the flow's.
             State::Queued | State::Booking | State::Transferring | State::Done => None,
         }
     }
 
-    fn keep_typed(&mut self, key: char) {
+    pub(super) fn keep_typed(&mut self, key: char) {
         if self.typed.len() < TYPED_KEYS {
             self.typed.push_back(key);
         }
@@ -154,6 +159,7 @@ impl Run {
             NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
             NodeKind::Hours { .. }
             | NodeKind::Http(_)
+            | NodeKind::Fork(_)
             | NodeKind::Callback { .. }
             | NodeKind::Voicemail { .. }
             | NodeKind::Transfer { .. } => None,
@@ -227,6 +233,7 @@ fn ask_of(node: &Node) -> Option<&Ask> {
         NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
         NodeKind::Hours { .. }
         | NodeKind::Http(_)
+        | NodeKind::Fork(_)
         | NodeKind::Callback { .. }
         | NodeKind::Voicemail { .. }
         | NodeKind::Transfer { .. } => None,

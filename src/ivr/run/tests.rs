@@ -1,5 +1,7 @@
 //! Runs through the shipped flows and through small ones that show one rule each, on virtual time.
 
+mod fork;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -31,6 +33,7 @@ struct Call {
     now: Instant,
     playing: u64,
     fetch: u64,
+    fork: u64,
 }
 
 impl Call {
@@ -38,7 +41,7 @@ impl Call {
         let now = origin();
         let facts = Facts { caller: "0501".into(), called: "500".into(), language: "ar".into(), ..Facts::default() };
         let run = Run::new(now, Arc::clone(library), flow, facts, &Floor).unwrap();
-        Self { run, now, playing: 0, fetch: 0 }
+        Self { run, now, playing: 0, fetch: 0, fork: 0 }
     }
 
     fn shipped() -> Self {
@@ -80,6 +83,13 @@ impl Call {
                     format!("fetch {service} {path} {} {timeout:?}", body.unwrap_or_default())
                 }
                 Output::Comfort => "comfort".to_owned(),
+                Output::Fork { fork, service, path, data } => {
+                    self.fork = fork;
+                    format!("fork {service} {path} {data}")
+                }
+                Output::ForkHear => "hear".to_owned(),
+                Output::ForkKey(key) => format!("key {key}"),
+                Output::ForkEnd => "part".to_owned(),
                 Output::Voicemail { queue } => format!("voicemail {queue}"),
                 Output::Book { queue, number } => format!("book {queue} {}", number.unwrap_or_default()),
                 Output::Transfer { to } => format!("transfer {to}"),
