@@ -93,7 +93,11 @@ fn server(bots: &[(&str, String)]) -> Server {
 /// What the bot tells the test.
 #[derive(Debug)]
 enum Told {
-    Start { path: String, authorization: String, text: Value },
+    Start {
+        path: String,
+        authorization: String,
+        text: Value,
+    },
     /// What it heard, and how long that took on its clock.
     Heard(Vec<i16>, std::time::Duration),
     /// All it said has been played.
@@ -328,8 +332,9 @@ fn bad_bots_take_the_edge_and_nothing_grows() {
         ("nobody", nobody, "failed"),
         ("polite", polite, "bye"),
     ];
-    let server =
-        server(&bots.map(|(name, port, _)| (name, format!("base_url = \"http://127.0.0.1:{port}\"\nmax_concurrency = 5"))));
+    let server = server(
+        &bots.map(|(name, port, _)| (name, format!("base_url = \"http://127.0.0.1:{port}\"\nmax_concurrency = 5"))),
+    );
     let before = server.resident_bytes();
     let calls: Vec<_> = (0..bots.len())
         .map(|n| {
@@ -363,7 +368,8 @@ fn the_breaker_and_the_bound_of_the_service_hold_for_bots() {
         ("small", format!("base_url = \"http://127.0.0.1:{talks}\"\nmax_concurrency = 1")),
     ];
     let server = server(&bots);
-    let count = |service, result| server.metric("hatif_service_seconds_count", &[("service", service), ("result", result)]);
+    let count =
+        |service, result| server.metric("hatif_service_seconds_count", &[("service", service), ("result", result)]);
     for result in ["error", "breaker_open"] {
         let customer = server.customer(CUSTOMER, Source::Silence);
         let call = customer.invite("700").expect("sent");

@@ -13,8 +13,8 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::id::CallId;
-use crate::media::fork::Line;
 use crate::media;
+use crate::media::fork::Line;
 
 use super::{Engine, Output};
 

@@ -148,7 +148,10 @@ fn a_bot_that_never_comes_talks_too_long_or_is_lost_takes_its_edge() {
         centre.pass(seconds(3));
         centre.ended(&customer);
         centre.nothing_is_left();
-        assert_eq!((path(&centre), results(&centre)), (vec!["go".into(), node.into(), "end".into()], vec![result.into()]));
+        assert_eq!(
+            (path(&centre), results(&centre)),
+            (vec!["go".into(), node.into(), "end".into()], vec![result.into()])
+        );
     }
 }
 

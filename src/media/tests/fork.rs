@@ -1,5 +1,5 @@
-use super::fork::{Frame, Line};
 use super::*;
+use crate::media::fork::{Frame, Line};
 
 /// What came for the program since the last call of this.
 fn told(line: &Line) -> Vec<i16> {
