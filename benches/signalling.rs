@@ -341,6 +341,7 @@ impl House {
             stream: Box::new(|_, _| false),
             link: Box::new(|_| {}),
             fetch: Box::new(|_| {}),
+            fork: Box::new(|_| {}),
             load: Box::new(|_, _| {}),
             drained: Box::new(|| {}),
         };
@@ -499,6 +500,7 @@ impl Phones {
             | Output::Journal(_)
             | Output::Link(_)
             | Output::Fetch(_)
+            | Output::Fork(_)
             | Output::LoadSound { .. }
             | Output::Drained => None,
         }
