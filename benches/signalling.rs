@@ -342,6 +342,7 @@ impl House {
             link: Box::new(|_| {}),
             fetch: Box::new(|_| {}),
             speak: Box::new(|_| {}),
+            fork: Box::new(|_| {}),
             load: Box::new(|_, _| {}),
             drained: Box::new(|| {}),
         };
@@ -501,6 +502,7 @@ impl Phones {
             | Output::Link(_)
             | Output::Fetch(_)
             | Output::Synthesize(_)
+            | Output::Fork(_)
             | Output::LoadSound { .. }
             | Output::Drained => None,
         }

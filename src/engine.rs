@@ -16,6 +16,7 @@ mod callbacks;
 mod caps;
 mod conference;
 mod edits;
+pub mod forks;
 mod guards;
 mod help;
 mod hours;
@@ -66,6 +67,8 @@ pub use crate::call::{Switch, Wanted};
 use callbacks::Callbacks;
 pub use callbacks::{BookError, CallbackView};
 use caps::{Account, OnTrunk};
+use forks::Forks;
+pub use forks::{ForkOpen, ForkOrder, Forked};
 use help::Help;
 use mix::Voices;
 use rejoin::Rejoins;
@@ -168,6 +171,13 @@ pub enum Input {
         /// Its sound.
         sound: Result<Arc<media::Clip>, SynthesisError>,
     },
+    /// A bot outside did something.
+    Forked {
+        /// Its number.
+        id: u64,
+        /// What.
+        event: Forked,
+    },
     /// Somebody with the right to it wants something.
     Command(Command),
 }
@@ -241,6 +251,8 @@ pub enum Output {
     Fetch(Fetch),
     /// Have a sentence spoken. Owes [`Input::Synthesized`].
     Synthesize(Synthesis),
+    /// Reach a bot outside, tell it something, let it go.
+    Fork(ForkOrder),
     /// The last call ended after [`Command::Drain`].
     Drained,
 }
@@ -316,6 +328,8 @@ pub struct Engine {
     fetches: Fetches,
     /// Sentences that a voice was asked to speak.
     sentences: Sentences,
+    /// Bots that hear callers in flows.
+    forks: Forks,
     /// Who is to be called back.
     callbacks: Callbacks,
     /// Agents who asked for help, by the line to the supervisor who is rung.
@@ -394,6 +408,7 @@ impl Engine {
             voicemails: Voicemails::default(),
             fetches: Fetches::default(),
             sentences: Sentences::default(),
+            forks: Forks::default(),
             callbacks: Callbacks::default(),
             hands: BTreeMap::new(),
             errands: VecDeque::new(),
@@ -472,6 +487,7 @@ impl Engine {
             Input::SoundLoaded { call, recording, clip } => self.sound_loaded(now, call, recording, clip),
             Input::Fetched { id, answer } => self.fetched(now, id, answer),
             Input::Synthesized { id, sound } => self.synthesized(now, id, sound),
+            Input::Forked { id, event } => self.forked(now, id, event),
             Input::Command(command) => self.handle_command(now, command),
         }
         self.pump(now);

@@ -305,7 +305,7 @@ pub enum Kind {
         service: String,
         /// The flow's node.
         node: String,
-        /// `ok`, `invalid`, `4xx`, `5xx`, `timeout`, `breaker_open` or `error`.
+        /// `ok`, `invalid`, `4xx`, `5xx`, `timeout`, `breaker_open` or `error`; of a bot also `hangup`.
         result: String,
         /// HTTP status.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -57,6 +57,10 @@ pub struct Readings {
     pub rtp_lost: u64,
     /// Packets thrown away on arrival: garbage, or not from whom we listen to.
     pub rtp_dropped: u64,
+    /// Bots that talk with callers now.
+    pub forks_active: u64,
+    /// Frames of callers that their bots did not take in time.
+    pub forks_dropped: u64,
     /// Media ticks that came late, by upper bound in seconds; counts of each bucket alone.
     pub tick_late: Vec<(f64, u64)>,
     /// Journal commits, by upper bound in seconds; counts of each bucket alone.
@@ -167,6 +171,8 @@ pub struct Metrics {
     ports_limit: IntGauge,
     ports_early: IntCounter,
     tick_late: HistogramVec,
+    forks_active: IntGauge,
+    forks_dropped: IntCounter,
     recordings_active: IntGauge,
     recording_bytes: IntCounter,
     recording_failures: IntCounter,
@@ -371,6 +377,11 @@ impl Metrics {
             ports_early: m.counter("rtp_ports_reused_early_total", "Port pairs used again before 30 s"),
             tick_late: m.histogram("media_tick_late_seconds", "Lateness of media ticks; upper bounds", &[], TICK),
             media_overloaded: m.gauge("media_overloaded", "1 while a media thread is late and new calls are refused"),
+            forks_active: m.gauge("forks_active", "Bots that hear callers and talk with them now"),
+            forks_dropped: m.counter(
+                "fork_frames_dropped_total",
+                "Frames of 20 ms of callers that their bots did not take in time",
+            ),
             recordings_active: m.gauge("recordings_active", "Recordings being written"),
             recording_bytes: m.counter("recording_bytes_total", "Audio bytes written"),
             recording_failures: m.counter("recording_failures_total", "Writes that failed"),

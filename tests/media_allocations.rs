@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hatif::clock::{Clock, Wall};
 use hatif::id::{LegId, RecordingId};
+use hatif::media::fork::Line;
 use hatif::media::shard::{Channel, Delivery, PacketIo, Shard};
 use hatif::media::{Chunk, ChunkKind, Clip, Codec, Command, Event, LegRole, Port, Terms, rtp};
 use smallvec::smallvec;
@@ -219,6 +220,27 @@ fn music_and_listening_allocate_nothing() {
     world.command(Command::Mix { leg: world.leg(3), voices });
     world.nothing_is_allocated("music and a listener", false);
     assert!(world.wire.packets >= 4 * 1_480, "{} packets", world.wire.packets);
+}
+
+#[test]
+fn a_bot_that_hears_and_speaks_allocates_nothing() {
+    for codec in [Codec::Pcmu, Codec::G722] {
+        let mut world = World::new(OWN, &[codec]);
+        let line = Line::new();
+        world.command(Command::Fork { leg: world.leg(0), line: Arc::clone(&line) });
+        for n in 0..1_500 {
+            // The bot reads and writes; for the last third it does neither.
+            if n < 1_000 {
+                line.ear.pop();
+                line.mouth.push(&[n; 160]);
+            }
+            let before = allocations();
+            world.frame(false);
+            assert!(n < 500 || allocations() == before, "{codec:?}, frame {n}");
+        }
+        assert!(line.ear.written() >= 1_000 && line.ear.refused() >= 440, "{line:?}");
+        assert!(world.wire.packets >= 1_480, "{} packets", world.wire.packets);
+    }
 }
 
 #[test]

@@ -95,6 +95,12 @@ impl Call {
                 ivr::Output::Fetch { fetch, service, path, body, timeout } => {
                     self.outputs.push_back(Action::Fetch { fetch, service, path, body, timeout });
                 }
+                ivr::Output::Fork { fork, service, path, data } => {
+                    self.outputs.push_back(Action::Fork { fork, service, path, data });
+                }
+                ivr::Output::ForkHear => self.outputs.push_back(Action::ForkHear),
+                ivr::Output::ForkKey(digit) => self.outputs.push_back(Action::ForkKey(digit)),
+                ivr::Output::ForkEnd => self.outputs.push_back(Action::ForkEnd { hangup: false }),
                 ivr::Output::Comfort => {
                     self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(None) });
                 }
@@ -143,6 +149,18 @@ impl Call {
         if matches!(self.phase, Phase::InFlow) {
             self.drive_run(context, ivr::Input::Fetched { fetch, answer });
         }
+    }
+
+    /// What the flow's bot did.
+    pub fn handle_forked(&mut self, context: &Context<'_>, fork: u64, event: ivr::Forked) {
+        if matches!(self.phase, Phase::InFlow) {
+            self.drive_run(context, ivr::Input::Forked { fork, event });
+        }
+    }
+
+    /// The flow waits for its bot, or lets it talk.
+    pub fn is_forked(&self) -> bool {
+        self.run.as_ref().is_some_and(ivr::Run::is_forked)
     }
 
     /// Where the flow's `transfer` leads, found by routing.
@@ -238,8 +256,10 @@ impl Call {
         if let Some(mut run) = self.run.take() {
             run.handle(context.now, ivr::Input::CallerGone, context.world);
             while let Some(output) = run.poll_output() {
-                if let ivr::Output::Journal(kind) = output {
-                    self.journal(kind);
+                match output {
+                    ivr::Output::Journal(kind) => self.journal(kind),
+                    ivr::Output::ForkEnd => self.outputs.push_back(Action::ForkEnd { hangup: true }),
+                    _ => {}
                 }
             }
         }

@@ -267,6 +267,26 @@ pub enum Action {
         /// Its sound is not kept on disk.
         is_private: bool,
     },
+    /// The flow wants a bot for its caller. Owes [`Call::handle_forked`], until [`Action::ForkEnd`].
+    Fork {
+        /// Numbers the bots of the flow.
+        fork: u64,
+        /// The service it belongs to.
+        service: String,
+        /// Path and query.
+        path: String,
+        /// What it is told.
+        data: serde_json::Value,
+    },
+    /// The bot hears the customer's leg and speaks to it.
+    ForkHear,
+    /// The customer pressed this key while the bot talks with him.
+    ForkKey(char),
+    /// The bot is let go.
+    ForkEnd {
+        /// As the customer is gone.
+        hangup: bool,
+    },
     /// The caller is about to leave a message. Owes [`Call::handle_message`].
     TakeMessage,
     /// The sound of a message is wanted. Owes [`Call::handle_sound`].

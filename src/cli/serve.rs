@@ -27,6 +27,7 @@ use crate::engine::{Command, Engine, Input, Remains, Settings};
 use crate::http::{self, Present, Shared};
 use crate::id::{CallId, RecordingId};
 use crate::io::driver::{self, Driver, Outlets};
+use crate::io::fork::Forks;
 use crate::io::media::{MediaLines, MediaThreads, ToStorage};
 use crate::io::resolve::Names;
 use crate::io::services::Services;
@@ -278,14 +279,17 @@ async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Res
     services.set(&config.services).map_err(|error| Failure::new(3, error))?;
     let tts = Tts::new(tokio::runtime::Handle::current(), inbox.clone(), &config.data_dir, letter_by_letter);
     tts.set(&config.tts).map_err(|error| Failure::new(3, error))?;
+    let forks = Forks::new(services.clone());
+    let fork_stats = forks.stats();
     let sounds = (config.data_dir.clone(), inbox.clone());
-    let outlets = outlets(lines, &journal, entries, &streams, (&services, &tts), sounds, &drained);
+    let outlets = outlets(lines, &journal, entries, &streams, (&services, &tts, forks), sounds, &drained);
     let driver = Driver::start(engine, inbox.clone(), mail, udp, outlets).context("the engine cannot be started")?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));
     let readings = Sources {
         inbox: inbox.clone(),
         media: media.counters(),
+        forks: fork_stats,
         journal: Arc::clone(journal.stats()),
         recorder: Arc::clone(recorder.stats()),
         config: Arc::clone(&config),
@@ -484,7 +488,7 @@ fn outlets(
     journal: &Arc<Journal>,
     entries: crossbeam_channel::Sender<Entry>,
     streams: &Streams,
-    (services, tts): (&Services, &Tts),
+    (services, tts, mut forks): (&Services, &Tts, Forks),
     sounds: (PathBuf, driver::Inbox),
     drained: &Arc<tokio::sync::Notify>,
 ) -> Outlets {
@@ -505,6 +509,7 @@ fn outlets(
         load: Box::new(move |call, recording| load_sound(&runtime, sounds.clone(), call, recording)),
         fetch: Box::new(move |fetch| services.fetch(fetch)),
         speak: Box::new(move |sentence| tts.speak(sentence)),
+        fork: Box::new(move |order| forks.order(order)),
         drained: Box::new(move || drained.notify_waiters()),
     }
 }

@@ -153,6 +153,10 @@ impl Engine {
             Action::Synthesize { speech, language, text, is_private } => {
                 self.synthesize(id, speech, Synthesis { id: 0, language, text, is_private });
             }
+            Action::Fork { fork, service, path, data } => self.begin_fork(id, (fork, service, path), data),
+            Action::ForkHear => self.fork_hears(id),
+            Action::ForkKey(digit) => self.fork_key(id, digit),
+            Action::ForkEnd { hangup } => self.end_fork(id, hangup),
             Action::TakeMessage => {
                 let fresh = self.new_recording_id(now);
                 self.with_call(now, id, |call, context| call.handle_message(context, fresh));
@@ -244,6 +248,7 @@ impl Engine {
     }
 
     fn call_ended(&mut self, now: Instant, id: CallId) {
+        self.end_fork(id, true);
         let Some(call) = self.calls.remove(&id) else { return };
         self.forget_session(&call.customer().session);
         self.trace.ended(id);

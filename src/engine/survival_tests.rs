@@ -56,6 +56,7 @@ impl Life {
                 | Output::Link(_)
                 | Output::Fetch(_)
                 | Output::Synthesize(_)
+                | Output::Fork(_)
                 | Output::LoadSound { .. }
                 | Output::Drained => {}
             }

@@ -77,6 +77,7 @@ fn drain(engine: &mut Engine, now: Instant, journal: &mut Vec<Entry>) -> Vec<Str
             | Output::Link(_)
             | Output::Fetch(_)
             | Output::Synthesize(_)
+            | Output::Fork(_)
             | Output::LoadSound { .. }
             | Output::Drained => {}
         }

@@ -23,6 +23,8 @@ pub struct Stats {
     pub calls: usize,
     /// Legs whose port is not free yet.
     pub legs: usize,
+    /// Bots that talk with callers, or are being reached.
+    pub forks: usize,
     /// RTP port pairs in use.
     pub ports_in_use: usize,
     /// RTP port pairs in all.
@@ -46,6 +48,7 @@ impl Engine {
             sip: self.endpoint.stats(),
             calls: self.calls.len(),
             legs: self.legs.len(),
+            forks: self.forks.len(),
             ports_in_use: self.ports.in_use(),
             ports_limit: self.ports.limit(),
             ports_reused_early: self.ports.reused_early(),
@@ -103,6 +106,11 @@ impl Engine {
             }
             if call.waiting_in().is_some() != self.floor.position(*id).is_some() {
                 return Err(format!("{id} and the floor disagree whether it waits"));
+            }
+        }
+        for id in self.forks.calls() {
+            if !self.calls.get(id).is_some_and(Call::is_forked) {
+                return Err(format!("{id} has a bot that it does not want"));
             }
         }
         self.check_rings()?;

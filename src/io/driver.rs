@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::event::{Timespec, epoll};
 
-use crate::engine::{Engine, Fetch, Input, Output, Synthesis};
+use crate::engine::{Engine, Fetch, ForkOrder, Input, Output, Synthesis};
 use crate::id::{CallId, RecordingId};
 use crate::journal::Entry;
 use crate::sip::config::Transport;
@@ -57,6 +57,8 @@ pub struct Outlets {
     pub fetch: Box<dyn FnMut(Fetch) + Send>,
     /// Sentences to be spoken by a voice.
     pub speak: Box<dyn FnMut(Synthesis) + Send>,
+    /// Bots that hear callers.
+    pub fork: Box<dyn FnMut(ForkOrder) + Send>,
     /// The last call is over after a drain.
     pub drained: Box<dyn FnMut() + Send>,
 }
@@ -312,6 +314,7 @@ impl Running {
                 Output::LoadSound { call, recording } => (self.outlets.load)(call, recording),
                 Output::Fetch(fetch) => (self.outlets.fetch)(fetch),
                 Output::Synthesize(sentence) => (self.outlets.speak)(sentence),
+                Output::Fork(order) => (self.outlets.fork)(order),
                 Output::Drained => (self.outlets.drained)(),
             }
         }

@@ -7,12 +7,14 @@
 //! - [`resolve`]: host names to addresses (RFC 3263).
 //! - [`services`]: HTTP services of the house.
 //! - [`tts`]: the voice that speaks what is not recorded.
+//! - [`fork`]: sockets to bots that hear callers.
 //! - [`media`]: the media threads and their RTP sockets.
 //! - [`bell`]: how those threads wake one another.
 
 pub mod bell;
 pub mod datagram;
 pub mod driver;
+pub mod fork;
 pub mod media;
 pub mod resolve;
 mod san;

@@ -23,6 +23,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -37,17 +38,19 @@ use breaker::Breaker;
 /// The services that may be asked. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
-    runtime: Handle,
-    inbox: Inbox,
+    pub(super) runtime: Handle,
+    pub(super) inbox: Inbox,
     list: Arc<ArcSwap<BTreeMap<String, Arc<Service>>>>,
 }
 
 pub(super) struct Service {
-    config: ServiceConfig,
+    pub(super) config: ServiceConfig,
     /// What kind of answer is wanted.
     accept: HeaderValue,
+    /// For sockets to it.
+    pub(super) tls: Arc<ClientConfig>,
     client: Client<HttpsConnector<HttpConnector>, Body>,
-    places: Semaphore,
+    pub(super) places: Semaphore,
     breaker: Mutex<Breaker>,
 }
 
@@ -76,9 +79,14 @@ impl Services {
         Ok(())
     }
 
+    /// The one of this name.
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Service>> {
+        self.list.load().get(name).cloned()
+    }
+
     /// Asks; the answer goes into the engine's inbox.
     pub fn fetch(&self, fetch: Fetch) {
-        let service = self.list.load().get(&fetch.service).cloned();
+        let service = self.find(&fetch.service);
         let inbox = self.inbox.clone();
         self.runtime.spawn(async move {
             let answer = match service {
@@ -104,7 +112,8 @@ impl Service {
             .build(connector);
         let breaker = Mutex::new(Breaker::new(config.breaker_failures, config.breaker_open));
         let accept = HeaderValue::from_static("application/json");
-        Ok(Self { places: Semaphore::new(config.max_concurrency), client, accept, breaker, config })
+        let places = Semaphore::new(config.max_concurrency);
+        Ok(Self { places, tls: tls.client, client, accept, breaker, config })
     }
 
     /// The same, for answers of another kind.
@@ -112,7 +121,7 @@ impl Service {
         Self { accept: HeaderValue::from_static(kind), ..self }
     }
 
-    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
+    pub(super) fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -124,6 +133,12 @@ impl Service {
         let answer = tokio::time::timeout(fetch.timeout, self.attempts(fetch)).await;
         let answer = answer.unwrap_or(Err(FetchError::Timeout));
         let is_good = matches!(&answer, Ok(reply) if reply.status < 500);
+        self.note(is_good);
+        answer
+    }
+
+    /// How a request went: the breaker learns it, and who reads the log when it turns.
+    pub(super) fn note(&self, is_good: bool) {
         let turned = self.breaker().note(Instant::now(), is_good);
         match turned {
             Some(true) => tracing::warn!(
@@ -134,7 +149,6 @@ impl Service {
             Some(false) => tracing::info!(service = self.config.name, "the service answers again"),
             None => {}
         }
-        answer
     }
 
     async fn attempts(&self, fetch: &Fetch) -> Result<Reply, FetchError> {
@@ -186,7 +200,7 @@ impl Service {
 }
 
 /// An error with what caused it.
-fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -162,7 +162,7 @@ pub enum Edge {
     Invalid,
     /// Queue, transfer: the talk is over and the caller is still there.
     Ended,
-    /// Queue: the longest wait passed. Http: no answer in time; without this edge it is `error`.
+    /// Queue: the longest wait passed. Http, fork: no answer in time; without this edge it is `error`.
     Timeout,
     /// Queue: no room.
     Full,
@@ -190,7 +190,7 @@ pub enum Edge {
     Failed,
     /// Http: the service knows nothing of that kind; without this edge it is `error`.
     NotFound,
-    /// An expression could not be worked out. Http: anything else than an answer.
+    /// An expression could not be worked out. Http: anything else than an answer. Fork: no bot, or one that fails.
     Error,
 }
 
@@ -283,6 +283,9 @@ impl Node {
             NodeKind::Flow(sub) => {
                 vec![Way { target: &sub.flow, to_flow: true, immediate: true }, way(&sub.next, true)]
             }
+            NodeKind::Fork(fork) => {
+                fork.results.values().chain([&fork.next]).map(|target| way(target, false)).collect()
+            }
             NodeKind::Switch { cases, otherwise } => {
                 cases.iter().map(|(_, target)| target).chain([otherwise]).map(|target| way(target, true)).collect()
             }
@@ -313,6 +316,7 @@ impl NodeKind {
             NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => Vec::new(),
             NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => Vec::new(),
             NodeKind::Hours { .. } | NodeKind::Transfer { .. } | NodeKind::Flow(_) => Vec::new(),
+            NodeKind::Fork(_) => Vec::new(),
             NodeKind::Goto(_) | NodeKind::Hangup => Vec::new(),
         }
     }
@@ -360,6 +364,8 @@ pub enum NodeKind {
     },
     /// Asks a service of the house.
     Http(Box<Http>),
+    /// A bot outside hears the caller and speaks to him.
+    Fork(Box<Fork>),
     /// Waits in a queue and talks with an agent.
     Queue {
         /// Which.
@@ -499,6 +505,25 @@ pub struct Http {
     /// answer must be an object, and its fields follow.
     pub into: Vec<(String, String)>,
     /// Once there is an answer.
+    pub next: Target,
+}
+
+/// A talk with a bot on a WebSocket.
+#[derive(Debug)]
+pub struct Fork {
+    /// The service that it belongs to.
+    pub service: String,
+    /// Path and query, behind the service's address.
+    pub path: Template,
+    /// What it is told at the beginning.
+    pub send: Vec<(String, Template)>,
+    /// Longest talk.
+    pub timeout: Duration,
+    /// Variables, and where in the data of its last message their values stand (RFC 6901).
+    pub into: Vec<(String, String)>,
+    /// Where its last word leads.
+    pub results: BTreeMap<String, Target>,
+    /// Any other word, or none.
     pub next: Target,
 }
 

@@ -25,7 +25,7 @@ pub mod walk;
 pub use check::{Declared, Sound, Sounds, load};
 pub use expr::{Facts, QueueFacts, World};
 pub use flow::{Library, Program};
-pub use run::{Fetched, Input, Output, Prompt, QueueEnd, Recorded, Run, Said, TransferEnd, UnknownFlow};
+pub use run::{Fetched, Forked, Input, Output, Prompt, QueueEnd, Recorded, Run, Said, TransferEnd, UnknownFlow};
 
 /// The flows that come with the program, as path and text.
 pub const SHIPPED_FLOWS: [(&str, &str); 2] = [

@@ -3,6 +3,7 @@
 //! Reading goes on after a fault, so that one look shows all of them. What needs the other files (flows that lead to
 //! each other, circles) is the business of `check`.
 
+mod fork;
 mod http;
 mod line;
 mod lint;
@@ -34,7 +35,7 @@ pub const FILE_BYTES: usize = 1 << 20;
 /// Most nodes in one flow.
 pub const NODES: usize = 1_000;
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "play",
     "menu",
     "collect",
@@ -42,6 +43,7 @@ const KINDS: [&str; 15] = [
     "switch",
     "hours",
     "http",
+    "fork",
     "queue",
     "callback",
     "voicemail",
@@ -51,7 +53,6 @@ const KINDS: [&str; 15] = [
     "goto",
     "hangup",
 ];
-const KINDS_NOT_BUILT: [&str; 1] = ["fork"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
 const DEFAULT_INTER_DIGIT: Duration = Duration::from_secs(3);
 const DEFAULT_TRIES: u32 = 3;
@@ -254,6 +255,7 @@ impl Reader<'_> {
             "hours" => (self.hours(table, &owner), vec![Edge::Open, Edge::Closed]),
             "queue" => self.queue(table, &owner, defaults),
             "http" => self.http(table, &owner),
+            "fork" => self.fork(table, &owner),
             "callback" => self.callback(table, &owner),
             "voicemail" => self.voicemail(table, &owner),
             "record" => (self.record(table, &owner), vec![Edge::NoInput, Edge::Error]),
@@ -266,14 +268,8 @@ impl Reader<'_> {
             }
             other => {
                 let message = format!("no kind of node \"{other}\"");
-                if KINDS_NOT_BUILT.contains(&other) {
-                    let help = Some("not built yet".to_owned());
-                    let message = format!("nodes of kind \"{other}\" are not built yet");
-                    self.error("not-built", value.span(), message, help);
-                } else {
-                    let help = suggestion(other, KINDS).unwrap_or_else(|| format!("possible: {}", KINDS.join(", ")));
-                    self.error("unknown-kind", value.span(), message, Some(help));
-                }
+                let help = suggestion(other, KINDS).unwrap_or_else(|| format!("possible: {}", KINDS.join(", ")));
+                self.error("unknown-kind", value.span(), message, Some(help));
                 return None;
             }
         };
@@ -308,6 +304,7 @@ impl Reader<'_> {
             // Where nothing is said, these lead where `closed` does, and those of a queue where `no_agents` does.
             "hours" => allowed.extend([Edge::Holiday, Edge::Emergency]),
             "http" => allowed.extend([Edge::Timeout, Edge::NotFound]),
+            "fork" => allowed.push(Edge::Timeout),
             "queue" => allowed.extend([Edge::NoneLoggedIn, Edge::NoneSkilled, Edge::AllPaused, Edge::Closed]),
             _ => {}
         }

@@ -25,6 +25,7 @@ use crate::journal::{FlowFault, FlowOutcome, Hours, InputResult, Kind};
 pub use steps::Waits;
 
 mod ask;
+mod fork;
 mod frames;
 mod http;
 mod line;
@@ -64,6 +65,8 @@ pub enum Fetched {
     },
 }
 
+pub use fork::Forked;
+
 /// What happens to the caller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Input {
@@ -92,6 +95,13 @@ pub enum Input {
         fetch: u64,
         /// What.
         answer: Fetched,
+    },
+    /// The bot of [`Output::Fork`] did something; of one that is done with it is ignored.
+    Forked {
+        /// Its number.
+        fork: u64,
+        /// What.
+        event: Forked,
     },
     /// The transfer is over.
     TransferEnded {
@@ -214,6 +224,24 @@ pub enum Output {
         /// The answer is waited for so long.
         timeout: Duration,
     },
+    /// Let a bot outside hear the caller and speak to him. Owes [`Input::Forked`]; told when it is reached, the run says
+    /// [`Output::ForkHear`]. Ends with [`Output::ForkEnd`], or with the run.
+    Fork {
+        /// Numbers the bots of this run, from 1.
+        fork: u64,
+        /// The service it belongs to.
+        service: String,
+        /// Path and query.
+        path: String,
+        /// What it is told.
+        data: serde_json::Value,
+    },
+    /// The bot is there: from now on it hears him and he hears it, and nothing else.
+    ForkHear,
+    /// Tell the bot that the caller pressed this key.
+    ForkKey(char),
+    /// Part them.
+    ForkEnd,
     /// The caller shall not wait in silence: music, until [`Output::StopPlay`].
     Comfort,
     /// Connect him elsewhere. Owes [`Input::TransferEnded`]. The text may hold keys the caller pressed: whether it
@@ -262,6 +290,7 @@ pub struct Run {
     late_terminator: Option<(char, Instant)>,
     plays: u64,
     fetches: u64,
+    forks: u64,
     outcome: FlowOutcome,
     served: Option<QueueName>,
     visits: (Instant, u32),
@@ -277,6 +306,8 @@ enum State {
     Asking { attempt: u32, digits: String, phase: Phase },
     /// A service is asked.
     Fetching(http::Waiting),
+    /// A bot talks with him, or is being reached.
+    Forked(fork::Talk),
     /// In a queue or with an agent.
     Queued,
     /// A call back is being booked, or a message is being left.
@@ -337,6 +368,7 @@ impl Run {
             late_terminator: None,
             plays: 0,
             fetches: 0,
+            forks: 0,
             outcome: FlowOutcome::Contained,
             served: None,
             visits: (now, 0),
@@ -363,8 +395,9 @@ impl Run {
             Input::Booked { ok } => self.booked(ok),
             Input::Recorded(recorded) => self.recorded(recorded),
             Input::Fetched { fetch, answer } => self.fetched(now, fetch, &answer),
+            Input::Forked { fork, event } => self.forked(now, fork, event),
             Input::CallerGone => {
-                self.caller_gone();
+                self.caller_gone(now);
                 None
             }
         };
@@ -391,6 +424,7 @@ impl Run {
                 self.line_due(now, world);
                 None
             }
+            State::Forked(_) => self.fork_due(now),
             State::Playing { .. } | State::Asking { .. } => None,
             State::Booking | State::Recording | State::Transferring | State::Done => None,
         };
@@ -403,6 +437,7 @@ impl Run {
             State::Playing { until, .. } => Some(*until),
             State::Asking { phase: Phase::Speaking { until, .. } | Phase::Waiting { until }, .. } => Some(*until),
             State::Fetching(waiting) => Some(waiting.comfort_at.map_or(waiting.until, |at| at.min(waiting.until))),
+            State::Forked(talk) => Some(talk.deadline()),
             State::Queued => self.line.as_ref().and_then(|line| line.deadline()),
             State::Booking | State::Recording | State::Transferring | State::Done => None,
         }
@@ -416,6 +451,11 @@ impl Run {
     /// True when nothing follows any more.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+
+    /// It talks with a bot, or waits for one: that of the last [`Output::Fork`].
+    pub fn is_forked(&self) -> bool {
+        matches!(self.state, State::Forked(_))
     }
 
     /// It waits for [`Input::Booked`].
@@ -568,6 +608,7 @@ impl Run {
                 return Ok(self.edge(edge));
             }
             NodeKind::Http(http) => self.ask_service(now, http, world)?,
+            NodeKind::Fork(fork) => self.begin_fork(now, fork, world)?,
             NodeKind::Record(record) => self.begin_record(now, record, world)?,
             NodeKind::Flow(sub) => return self.give(sub, &self.scene(now, world)).map(Some),
             NodeKind::Queue { queue, skills, priority, segment, max_wait, relax, offer } => {
@@ -703,10 +744,11 @@ impl Run {
         }
     }
 
-    fn caller_gone(&mut self) {
+    fn caller_gone(&mut self, now: Instant) {
         if self.is_done() {
             return;
         }
+        self.fork_left(now);
         self.leave_all(|outcome| match outcome {
             FlowOutcome::Queued | FlowOutcome::Transferred => outcome,
             FlowOutcome::Contained | FlowOutcome::Returned => FlowOutcome::Abandoned,

@@ -308,6 +308,14 @@ impl<'v> Walk<'v> {
                 }
                 self.driver.transfer_ends(outcome, &self.stage);
             }
+            step::Deed::Bot(word) => {
+                let data = match self.mocks.get(&self.asked) {
+                    Some(Mock::Answer { body, .. }) => body.clone(),
+                    Some(Mock::Timeout | Mock::Error) | None => bytes::Bytes::new(),
+                };
+                self.sound(Sound::Talk(TALK));
+                self.driver.bot(word, data, &self.stage);
+            }
             step::Deed::Booked(ok) => {
                 if self.is_leaving_message() {
                     self.sound(Sound::Beep);
@@ -394,7 +402,7 @@ impl<'v> Walk<'v> {
             match self.waits() {
                 Waits::Sound => self.hear(),
                 Waits::Service => self.serve(),
-                Waits::Keys { .. } | Waits::Queue | Waits::Booking | Waits::Transfer | Waits::Nothing => return,
+                Waits::Keys { .. } | Waits::Queue | Waits::Bot | Waits::Booking | Waits::Transfer | Waits::Nothing => return,
             }
         }
         self.driver.hang_up(&self.stage);

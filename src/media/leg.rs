@@ -15,6 +15,7 @@ use super::codec::{Codec, Law};
 use super::dtls::Identity;
 use super::dtmf::DigitReader;
 use super::ear::{Ear, Frame};
+use super::fork::{Line, Tap};
 use super::inband::ToneReader;
 use super::latch::{Latch, Verdict};
 use super::mixer::Limiter;
@@ -60,6 +61,8 @@ pub enum Source {
     },
     /// Its own packets.
     Echo,
+    /// What the program outside says that hears it.
+    Fork,
 }
 
 /// One leg of the shard.
@@ -108,6 +111,8 @@ pub struct Leg {
     pub role: LegRole,
     /// Keeps what its voices say together within what a sample holds.
     pub limiter: Limiter,
+    /// A program outside hears its phone.
+    fork: Option<Box<Tap>>,
     /// The address the kernel filters for.
     connected: Option<SocketAddr>,
     control: Control,
@@ -173,6 +178,7 @@ impl Leg {
                 sender_report: None,
                 rtt: None,
             },
+            fork: None,
             connected: None,
             heard_at: now,
             timeout_said: false,
@@ -212,12 +218,12 @@ impl Leg {
     /// True when there is something to do for it every 20 ms: frames to make, or sound to decode.
     pub fn needs_tick(&self) -> bool {
         let frames = match self.source {
-            Source::Play { .. } | Source::Music(_) | Source::Tone { .. } => true,
+            Source::Play { .. } | Source::Music(_) | Source::Tone { .. } | Source::Fork => true,
             Source::Nothing => !self.voices.is_empty(),
             Source::Echo => false,
         };
         let speaks = self.ear.is_some() || self.key_tone.is_some() || !self.presses.is_idle();
-        frames || speaks || self.seal.shakes_hands()
+        frames || speaks || self.fork.is_some() || self.seal.shakes_hands()
     }
 
     /// Meets the phone that hears what this one says: by its codec.
@@ -376,6 +382,24 @@ impl Leg {
         frame.filter(|_| self.peer_codec.is_some_and(|peer| !codec.passes_as(peer)))
     }
 
+    /// A program outside hears its phone from `position` on and speaks to it; or no longer.
+    pub fn fork(&mut self, line: Option<Arc<Line>>, position: u64) {
+        self.fork = line.map(|line| Box::new(Tap::new(line, position)));
+        if self.fork.is_some() {
+            self.timeline.get_or_insert_default();
+            self.hear(Source::Fork);
+        } else if matches!(self.source, Source::Fork) {
+            self.hear(Source::Nothing);
+        }
+    }
+
+    /// Passes on what its phone said up to `position` to the program that hears it.
+    pub fn tell_fork(&mut self, position: u64) {
+        if let Some(tap) = &mut self.fork {
+            tap.hear(position, self.timeline.as_ref());
+        }
+    }
+
     /// Lays on its timeline what its phone said and nobody will hear any more.
     pub fn drain(&mut self) {
         if let (Some(ear), Some(timeline)) = (&mut self.ear, &mut self.timeline)
@@ -396,7 +420,7 @@ impl Leg {
     pub fn hears_peer(&self) -> bool {
         match self.source {
             Source::Nothing => self.voices.is_empty() && self.key_tone.is_none(),
-            Source::Play { .. } | Source::Music(_) | Source::Tone { .. } | Source::Echo => false,
+            Source::Play { .. } | Source::Music(_) | Source::Tone { .. } | Source::Echo | Source::Fork => false,
         }
     }
 

@@ -10,7 +10,8 @@
 //!                    ├──> timeline ──> recorder ──> Chunk (storage)
 //!                    │            └──> mix ──> listener's phone
 //!                    └──> relay ──> the other leg's phone
-//!   tick    ──> play, music, tone, mix ──> phone
+//!                    │            └──> fork ──> a bot outside
+//!   tick    ──> play, music, tone, mix, bot ──> phone
 //! ```
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test reads the clock once, as its zero of time"))]
@@ -22,6 +23,7 @@ pub mod demux;
 pub mod dtls;
 pub mod dtmf;
 pub mod ear;
+pub mod fork;
 pub mod ice;
 pub mod inband;
 pub mod jitter;
@@ -198,6 +200,18 @@ pub enum Command {
         leg: LegId,
         /// Whom, at most 32.
         voices: SmallVec<[LegId; 4]>,
+    },
+    /// Lets a program outside hear what a leg's phone says and speak to it, in place of its bridge and of what plays.
+    Fork {
+        /// Whose phone.
+        leg: LegId,
+        /// The way to the program and back.
+        line: Arc<fork::Line>,
+    },
+    /// Ends that.
+    Unfork {
+        /// Whose phone.
+        leg: LegId,
     },
     /// Asks how the media of a leg is; answered by [`Event::Quality`].
     Report {

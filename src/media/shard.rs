@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 use super::clip::FRAME;
 use super::demux::{self, Kind};
 use super::dtls::Identity;
+use super::fork::Line;
 use super::ice;
 use super::leg::{LISTEN_LAG, Leg, Source};
 use super::mixer::Mix;
@@ -360,6 +362,7 @@ impl Shard {
             self.said(slot, at, io);
             let mix = self.mix(slot, position);
             let Some(leg) = leg(&mut self.legs, slot) else { continue };
+            leg.tell_fork(position);
             if let Some(behind) = leg.browser() {
                 behind.handle_timeout(at);
                 leg.shake_hands(io);
@@ -495,6 +498,8 @@ impl Shard {
             Command::StopTrack { recording, leg } => self.stop_track(now, recording, leg, io),
             Command::StopRecord { recording } => self.stop_record(now, recording, io),
             Command::Mix { leg, voices } => self.mix_for(leg, voices),
+            Command::Fork { leg, line } => self.fork(now, leg, Some(line)),
+            Command::Unfork { leg } => self.fork(now, leg, None),
             Command::Report { leg } => {
                 if let Some(quality) = self.leg(leg).map(|leg| leg.quality()) {
                     self.events.push_back(Event::Quality { leg, quality });
@@ -587,6 +592,15 @@ impl Shard {
         if leg.needs_tick() && !leg.ticking {
             leg.ticking = true;
             put(&mut self.fast, slot);
+        }
+    }
+
+    /// A program outside hears the leg's phone and speaks to it, or no longer.
+    fn fork(&mut self, now: Instant, id: LegId, line: Option<Arc<Line>>) {
+        let position = self.position(now);
+        if let Some(leg) = self.leg(id) {
+            leg.fork(line, position);
+            self.tick(id);
         }
     }
 

@@ -108,6 +108,8 @@ impl Metrics {
         carry_buckets(&self.tick_late, &mut self.ticks_seen, &readings.tick_late);
         carry_buckets(&self.commit, &mut self.commits_seen, &readings.commits);
         self.stalled.set(i64::from(readings.journal_stalled));
+        self.forks_active.set(readings.forks_active as i64);
+        carry(&self.forks_dropped, readings.forks_dropped);
         self.recordings_active.set(readings.recordings_active as i64);
         carry(&self.recording_bytes, readings.recording_bytes);
         carry(&self.recording_failures, readings.recording_failures);

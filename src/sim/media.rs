@@ -118,6 +118,7 @@ impl Media {
             }
             Command::Music { .. } | Command::Silence { .. } | Command::Tone { .. } => {}
             Command::Echo { .. } | Command::Unbridge { .. } | Command::Press { .. } => {}
+            Command::Fork { .. } | Command::Unfork { .. } => {}
         }
         Ok(later)
     }

@@ -352,7 +352,8 @@ impl World {
                 }
                 // No service is there: each queue decides for itself in time.
                 // Nor is there a disk with messages: who wants to hear one is told that it cannot be read.
-                Output::Link(_) | Output::Fetch(_) | Output::Synthesize(_) | Output::LoadSound { .. } => {}
+                Output::Link(_) | Output::Fetch(_) | Output::Synthesize(_) => {}
+                Output::Fork(_) | Output::LoadSound { .. } => {}
                 Output::Drained => self.fate.is_drained = true,
             }
         }

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use hatif::acd::Wish;
 use hatif::call::Switch;
 use hatif::clock::{Clock, Wall};
-use hatif::engine::{Command, Engine, Fetch, Input, Output, Settings, SuperviseError, Supervised, Synthesis};
+use hatif::engine::{
+    Command, Engine, Fetch, ForkOrder, Input, Output, Settings, SuperviseError, Supervised, Synthesis,
+};
 use hatif::id::{AgentId, CallId, LegId, RecordingId};
 use hatif::journal::{About, AgentStateName, Entry, Kind, Quality, StateCause};
 use hatif::media::{Clip, Command as Media, Event};
@@ -68,6 +70,8 @@ pub struct Centre {
     pub fetches: Vec<Fetch>,
     /// What a voice was asked to speak.
     pub sentences: Vec<Synthesis>,
+    /// What was asked of the sockets to bots.
+    pub forks: Vec<ForkOrder>,
     /// What the disk has of recordings.
     pub sounds: BTreeMap<RecordingId, Arc<Clip>>,
     /// Who signals over TLS, by the second listener; everybody else over UDP.
@@ -112,6 +116,7 @@ impl Centre {
             drained: 0,
             fetches: Vec::new(),
             sentences: Vec::new(),
+            forks: Vec::new(),
             sounds: BTreeMap::new(),
             tls: BTreeSet::new(),
             pages: BTreeMap::new(),
@@ -217,6 +222,7 @@ impl Centre {
                     Output::Link(_) => {}
                     Output::Fetch(fetch) => self.fetches.push(fetch),
                     Output::Synthesize(sentence) => self.sentences.push(sentence),
+                    Output::Fork(order) => self.forks.push(order),
                     Output::LoadSound { call, recording } => {
                         let clip = self.sounds.get(&recording).cloned();
                         inputs.push_back(Input::SoundLoaded { call, recording, clip });
@@ -302,6 +308,7 @@ impl Centre {
         let stats = self.engine.stats();
         let left = (stats.calls, stats.legs, stats.ports_in_use, stats.sip.sessions, stats.sip.transactions);
         assert_eq!(left, (0, 0, 0, 0, 0), "calls, legs, ports, sessions, transactions\n{}", self.story());
+        assert_eq!(stats.forks, 0, "bots\n{}", self.story());
         assert!(self.open.is_empty() && self.engine.floor().is_empty());
         assert!(stats.trunk_calls.values().all(|calls| *calls == 0));
         let started = self.journal.iter().filter(|e| matches!(e.kind, Kind::CallStarted { .. })).count();

@@ -16,6 +16,7 @@ mod direct;
 mod dispatch;
 mod doors;
 mod flows;
+mod fork;
 mod help;
 mod hours;
 mod house;

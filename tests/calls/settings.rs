@@ -135,6 +135,7 @@ fn flows(queues: &[&str]) -> ivr::Library {
     files.push(back_flow());
     files.push(box_flow());
     files.push(look_flow());
+    files.push(crate::fork::flow());
     let declared = ivr::Declared {
         calendars: BTreeSet::from(["office".to_owned()]),
         callbacks: BTreeSet::from(["support".to_owned()]),
@@ -218,6 +219,7 @@ pub fn settings() -> Settings {
                 number("520", to_flow("back"), true),
                 number("521", to_flow("box"), true),
                 number("522", to_flow("look"), true),
+                number("523", to_flow("bot"), true),
                 number("600", to_queue("support"), true),
                 number("601", to_queue("vip"), true),
                 number("602", to_queue("lonely"), true),

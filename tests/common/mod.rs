@@ -519,12 +519,13 @@ impl Metrics {
 
     /// Gauges that must be zero when nothing happens, and are not.
     pub fn left_over(&self) -> Vec<(String, f64)> {
-        const MUST: [&str; 5] = [
+        const MUST: [&str; 6] = [
             "hatif_calls_active",
             "hatif_rtp_ports_in_use",
             "hatif_rtp_streams_active",
             "hatif_sip_sessions_active",
             "hatif_recordings_active",
+            "hatif_forks_active",
         ];
         assert!(self.has("hatif_rtp_ports_in_use") && self.has("hatif_sip_sessions_active"), "the gauges are there");
         let left = MUST.iter().map(|name| ((*name).to_owned(), self.sum(name, &[])));

@@ -291,6 +291,8 @@ fn told(event: &Event) -> Option<String> {
         Event::Told { said } => heard(std::slice::from_ref(said)),
         Event::Relaxed { skills } => format!("skills {} are enough now", skills.join(", ")),
         Event::OfferTaken => "takes the offer and leaves the queue".to_owned(),
+        Event::BotTalks => "a bot talks with him".to_owned(),
+        Event::BotHears { key } => format!("the bot is told key {key}"),
         Event::Recording => "what he says is recorded".to_owned(),
         Event::Quiet | Event::Visit { .. } => return None,
         Event::Entered { flow } => format!("flow {flow}"),

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use crate::clock::Wall;
 use crate::config::Config;
 use crate::io::driver;
+use crate::io::fork;
 use crate::io::media::{Counters, LATENESS_MS};
 use crate::io::stream::Streams;
 use crate::metrics::Readings;
@@ -21,6 +22,7 @@ use crate::storage::{self, recordings};
 pub(super) struct Sources {
     pub inbox: driver::Inbox,
     pub media: Arc<Counters>,
+    pub forks: Arc<fork::Stats>,
     pub journal: Arc<journal::Stats>,
     pub recorder: Arc<recordings::Stats>,
     pub config: Arc<ArcSwap<Config>>,
@@ -54,6 +56,8 @@ impl Sources {
             rtp_bytes: [load(&counters.bytes_in), load(&counters.bytes_out)],
             rtp_lost: load(&counters.lost),
             rtp_dropped: load(&counters.dropped),
+            forks_active: load(&self.forks.active),
+            forks_dropped: load(&self.forks.dropped),
             tick_late: late.collect(),
             commits: commits.collect(),
             journal_stalled: journal.stalled(Instant::now()),

@@ -29,7 +29,7 @@ impl Breaker {
         Self { failures_max, open_for, state: State::Closed { failures: 0 } }
     }
 
-    /// The service may be asked now. [`Breaker::note`] is owed when it is.
+    /// The service may be asked now. [`Breaker::note`] is owed when it is and [`Breaker::is_trying`].
     pub fn may_try(&mut self, now: Instant) -> bool {
         match self.state {
             State::Closed { .. } => true,
@@ -39,6 +39,11 @@ impl Breaker {
             }
             State::Open { .. } | State::Trying => false,
         }
+    }
+
+    /// It failed too often and one request tries it now.
+    pub fn is_trying(&self) -> bool {
+        matches!(self.state, State::Trying)
     }
 
     /// How the request went; true when the breaker opened by it, false when it closed.

@@ -58,7 +58,7 @@ impl Reader<'_> {
         (kind, vec![Edge::Error])
     }
 
-    fn service(&mut self, table: &Table<'_>, owner: &str) -> Option<String> {
+    pub(super) fn service(&mut self, table: &Table<'_>, owner: &str) -> Option<String> {
         let value = self.required(table, "service", owner)?;
         let name = self.string(value)?;
         if self.declared.services.contains(name) {

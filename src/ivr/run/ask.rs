@@ -25,7 +25,7 @@ impl Run {
                 NodeKind::Menu { .. } | NodeKind::Collect(_) | NodeKind::Set { .. } | NodeKind::Switch { .. } => None,
                 NodeKind::Hours { .. } | NodeKind::Queue { .. } => None,
                 NodeKind::Callback { .. } | NodeKind::Voicemail { .. } | NodeKind::Http(_) => None,
-                NodeKind::Transfer { .. } | NodeKind::Flow(_) => None,
+                NodeKind::Transfer { .. } | NodeKind::Flow(_) | NodeKind::Fork(_) => None,
                 NodeKind::Goto(_) | NodeKind::Hangup => None,
             },
             State::Asking { phase, .. } => match *phase {
@@ -35,7 +35,7 @@ impl Run {
                 }
                 Phase::Speaking { .. } | Phase::Waiting { .. } => None,
             },
-            State::Playing { .. } | State::Fetching(_) | State::Queued | State::Booking => None,
+            State::Playing { .. } | State::Fetching(_) | State::Forked(_) | State::Queued | State::Booking => None,
             State::Recording | State::Transferring | State::Done => None,
         }
     }
@@ -80,13 +80,17 @@ impl Run {
                 self.keep_typed(key);
                 None
             }
+            State::Forked(_) => {
+                self.tell_fork_key(key);
+                None
+            }
             State::Queued => self.line_key(key),
             // With an agent keys are his business, not the flow's; those that end a recording are the call's.
             State::Booking | State::Recording | State::Transferring | State::Done => None,
         }
     }
 
-    fn keep_typed(&mut self, key: char) {
+    pub(super) fn keep_typed(&mut self, key: char) {
         if self.typed.len() < TYPED_KEYS {
             self.typed.push_back(key);
         }
@@ -169,6 +173,7 @@ impl Run {
             NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
             NodeKind::Hours { .. }
             | NodeKind::Http(_)
+            | NodeKind::Fork(_)
             | NodeKind::Callback { .. }
             | NodeKind::Voicemail { .. }
             | NodeKind::Transfer { .. } => None,
@@ -245,6 +250,7 @@ fn ask_of(node: &Node) -> Option<&Ask> {
         NodeKind::Play { .. } | NodeKind::Set { .. } | NodeKind::Switch { .. } | NodeKind::Queue { .. } => None,
         NodeKind::Hours { .. }
         | NodeKind::Http(_)
+        | NodeKind::Fork(_)
         | NodeKind::Callback { .. }
         | NodeKind::Voicemail { .. }
         | NodeKind::Transfer { .. } => None,

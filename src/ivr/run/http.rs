@@ -10,7 +10,7 @@ use super::{Fetched, Next, Output, Run, State};
 use crate::journal::Kind;
 
 /// How long a caller hears nothing while a service is asked; then music.
-const SILENCE: Duration = Duration::from_millis(700);
+pub(super) const SILENCE: Duration = Duration::from_millis(700);
 
 /// The answer that a run waits for.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ impl Run {
 
     /// Gives variables the values that the answer has for them: all, or none when one does not fit. What the answer does not
     /// have stays as it is.
-    fn take_answer(&mut self, into: &[(String, String)], body: &[u8]) -> Result<(), String> {
+    pub(super) fn take_answer(&mut self, into: &[(String, String)], body: &[u8]) -> Result<(), String> {
         if into.is_empty() {
             return Ok(());
         }

@@ -25,6 +25,8 @@ pub enum Waits {
     },
     /// The answer of a service.
     Service,
+    /// A bot that talks with the caller.
+    Bot,
     /// A queue, or the agent's hanging up.
     Queue,
     /// A call back that is booked, a message that is left, or something that is recorded.
@@ -122,6 +124,7 @@ impl Run {
             }
             State::Fetching(_) => Waits::Service,
             State::Queued => Waits::Queue,
+            State::Forked(_) => Waits::Bot,
             State::Booking | State::Recording => Waits::Booking,
             State::Transferring => Waits::Transfer,
             State::Done => Waits::Nothing,

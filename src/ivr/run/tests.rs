@@ -1,6 +1,7 @@
 //! Runs through the shipped flows and through small ones that show one rule each, on virtual time.
 
 mod calls;
+mod fork;
 mod line;
 mod maps;
 
@@ -35,6 +36,7 @@ struct Call {
     now: Instant,
     playing: u64,
     fetch: u64,
+    fork: u64,
 }
 
 impl Call {
@@ -42,7 +44,7 @@ impl Call {
         let now = origin();
         let facts = Facts { caller: "0501".into(), called: "500".into(), language: "ar".into(), ..Facts::default() };
         let run = Run::new(now, Arc::clone(library), flow, facts, &Floor).unwrap();
-        Self { run, now, playing: 0, fetch: 0 }
+        Self { run, now, playing: 0, fetch: 0, fork: 0 }
     }
 
     fn shipped() -> Self {
@@ -102,6 +104,13 @@ impl Call {
                 Output::Record { max, silence, terminator, survey } => {
                     format!("record {max:?} {silence:?} {terminator:?} {survey:?}")
                 }
+                Output::Fork { fork, service, path, data } => {
+                    self.fork = fork;
+                    format!("fork {service} {path} {data}")
+                }
+                Output::ForkHear => "hear".to_owned(),
+                Output::ForkKey(key) => format!("key {key}"),
+                Output::ForkEnd => "part".to_owned(),
                 Output::Voicemail { queue } => format!("voicemail {queue}"),
                 Output::Book { queue, number } => format!("book {queue} {}", number.unwrap_or_default()),
                 Output::Transfer { to } => format!("transfer {to}"),

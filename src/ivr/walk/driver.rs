@@ -11,7 +11,7 @@ use crate::ivr::expr::{Facts, QueueFacts, World};
 use crate::ivr::flow::Library;
 use crate::id::RecordingId;
 use crate::ivr::run::{
-    self, Fetched, Input, Output, Prompt, QueueEnd, Recorded, Run, TransferEnd, UnknownFlow, Waits,
+    self, Fetched, Forked, Input, Output, Prompt, QueueEnd, Recorded, Run, TransferEnd, UnknownFlow, Waits,
 };
 use crate::journal::{FlowOutcome, Hours, InputResult, Kind};
 
@@ -103,6 +103,13 @@ pub enum Event {
     Voicemail {
         /// In the box of which queue.
         queue: String,
+    },
+    /// The bot that was asked for hears him and speaks.
+    BotTalks,
+    /// A key that is the bot's.
+    BotHears {
+        /// Which.
+        key: char,
     },
     /// What he says is recorded.
     Recording,
@@ -218,6 +225,7 @@ pub struct Driver {
     pub now: Instant,
     playing: u64,
     fetch: u64,
+    fork: u64,
 }
 
 impl Driver {
@@ -227,7 +235,7 @@ impl Driver {
     ///
     /// [`UnknownFlow`] when there is none of this name.
     pub fn new(now: Instant, library: &Arc<Library>, flow: &str, facts: Facts) -> Result<Self, UnknownFlow> {
-        Ok(Self { run: Run::by_steps(now, Arc::clone(library), flow, facts)?, now, playing: 0, fetch: 0 })
+        Ok(Self { run: Run::by_steps(now, Arc::clone(library), flow, facts)?, now, playing: 0, fetch: 0, fork: 0 })
     }
 
     /// What the run asks for.
@@ -261,6 +269,13 @@ impl Driver {
                 self.fetch = fetch;
                 Event::Asked { service, path, body }
             }
+            Output::Fork { fork, service, path, data } => {
+                self.fork = fork;
+                Event::Asked { service, path, body: Some(data.to_string()) }
+            }
+            Output::ForkHear => Event::BotTalks,
+            Output::ForkKey(key) => Event::BotHears { key },
+            Output::ForkEnd => Event::Quiet,
             Output::Comfort => Event::Comfort,
             Output::Transfer { to } => Event::Transfer { to },
             Output::Hangup => Event::HangUp,
@@ -307,6 +322,21 @@ impl Driver {
     /// The service answers.
     pub fn answer(&mut self, answer: Fetched, world: &dyn World) {
         self.run.handle(self.now, Input::Fetched { fetch: self.fetch, answer }, world);
+    }
+
+    /// The bot talks with him until its last word, `timeout`, or `error` when it is lost.
+    pub fn bot(&mut self, word: &str, data: bytes::Bytes, world: &dyn World) {
+        let fork = self.fork;
+        let tell = |run: &mut Run, event| run.handle(self.now, Input::Forked { fork, event }, world);
+        tell(&mut self.run, Forked::Connected);
+        match word {
+            "timeout" => _ = self.time_out(world),
+            "error" => tell(&mut self.run, Forked::Failed { is_open: false, detail: "the bot is lost".to_owned() }),
+            word => {
+                let result = Some(word.to_owned()).filter(|word| !word.is_empty());
+                tell(&mut self.run, Forked::Done { result, data });
+            }
+        }
     }
 
     /// He leaves the queue.

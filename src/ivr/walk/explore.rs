@@ -406,11 +406,12 @@ impl<'l> Explorer<'l> {
         };
         let Some(way) = self.ways.get(number) else { return };
         let (cause, target, name, to_flow) = (way.cause, way.target, way.name.clone(), way.to_flow);
+        let word = if way.label == "next" { String::new() } else { way.label.clone() };
         let flow = task.driver.run.program().name.clone();
         if cause == Cause::Calls {
             task.callers.extend(self.place(task));
         }
-        self.act(&mut task.driver, cause, &means);
+        self.act(&mut task.driver, cause, &word, &means);
         // Where it should be now; a target that is no node (`return`) is believed.
         let arrived = match (target, self.place(task)) {
             (Some(target), Some(place)) => target == place && task.driver.run.before().is_some(),
@@ -458,7 +459,7 @@ impl<'l> Explorer<'l> {
     }
 
     /// Makes it happen.
-    fn act(&mut self, driver: &mut Driver, cause: Cause, means: &Means) {
+    fn act(&mut self, driver: &mut Driver, cause: Cause, word: &str, means: &Means) {
         let stage = &mut self.stage;
         match means {
             Means::Plain => {}
@@ -515,6 +516,10 @@ impl<'l> Explorer<'l> {
             Cause::Booked(ok) => driver.booked(ok, stage),
             Cause::Status(status) => {
                 driver.answer(Fetched::Answer { status, body: bytes::Bytes::from_static(b"{}") }, stage);
+            }
+            Cause::Bot => driver.bot(word, bytes::Bytes::new(), stage),
+            Cause::NoAnswer | Cause::Unreachable if driver.waits() == Some(Waits::Bot) => {
+                driver.bot(if cause == Cause::NoAnswer { "timeout" } else { "error" }, bytes::Bytes::new(), stage);
             }
             Cause::NoAnswer => driver.answer(Fetched::Timeout, stage),
             Cause::Unreachable => driver.answer(Fetched::Failed { is_open: false }, stage),

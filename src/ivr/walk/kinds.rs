@@ -53,6 +53,8 @@ pub enum Cause {
     Status(u16),
     /// The service does not answer in time.
     NoAnswer,
+    /// The bot's last word is the label of the way; by `next` it has none.
+    Bot,
     /// The service cannot be asked.
     Unreachable,
     /// An expression fails: nobody can make it.
@@ -77,6 +79,10 @@ pub fn exits(node: &Node) -> Vec<Exit<'_>> {
         NodeKind::Callback { next, .. } | NodeKind::Voicemail { next, .. } => {
             vec![exit("next", next, Cause::Booked(true))]
         }
+        NodeKind::Fork(fork) => {
+            let results = fork.results.iter().map(|(word, target)| exit(word, target, Cause::Bot));
+            results.chain([exit("next", &fork.next, Cause::Bot)]).collect()
+        }
         NodeKind::Record(record) => vec![exit("next", &record.next, Cause::Booked(true))],
         NodeKind::Flow(sub) => {
             let into = Exit { label: "flow".to_owned(), target: &sub.flow, to_flow: true, cause: Cause::Calls };
@@ -97,7 +103,7 @@ pub fn exits(node: &Node) -> Vec<Exit<'_>> {
 
 fn cause(kind: &NodeKind, edge: Edge) -> Cause {
     let is_hours = matches!(kind, NodeKind::Hours { .. });
-    let is_http = matches!(kind, NodeKind::Http(_));
+    let is_http = matches!(kind, NodeKind::Http(_) | NodeKind::Fork(_));
     let is_transfer = matches!(kind, NodeKind::Transfer { .. });
     let is_record = matches!(kind, NodeKind::Record(_));
     match edge {
@@ -141,6 +147,7 @@ pub fn word(node: &Node) -> &'static str {
         NodeKind::Queue { .. } => "queue",
         NodeKind::Callback { .. } => "callback",
         NodeKind::Voicemail { .. } => "voicemail",
+        NodeKind::Fork(_) => "fork",
         NodeKind::Record(_) => "record",
         NodeKind::Flow(_) => "flow",
         NodeKind::Transfer { .. } => "transfer",
@@ -157,6 +164,7 @@ pub fn object(node: &Node) -> String {
         }
         NodeKind::Hours { calendar } => calendar.clone(),
         NodeKind::Http(http) => http.service.clone(),
+        NodeKind::Fork(fork) => fork.service.clone(),
         NodeKind::Goto(Destination::Flow(target)) => target.name.clone(),
         NodeKind::Flow(sub) => sub.flow.name.clone(),
         NodeKind::Record(record) => record.survey.clone().or(record.into.clone()).unwrap_or_default(),

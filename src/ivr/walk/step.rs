@@ -55,6 +55,7 @@ pub(super) enum Deed<'s> {
     Queue(QueueEnd),
     Transfer(TransferEnd),
     Booked(bool),
+    Bot(&'s str),
 }
 
 impl Step {
@@ -92,6 +93,7 @@ pub fn words(waits: Waits) -> Vec<&'static str> {
         Waits::Queue => QUEUE.iter().map(|(word, _)| *word).collect(),
         Waits::Transfer => TRANSFER.iter().map(|(word, _)| *word).collect(),
         Waits::Booking => BOOKING.iter().map(|(word, _)| *word).collect(),
+        Waits::Bot => vec!["timeout", "error"],
         Waits::Sound | Waits::Service | Waits::Nothing => Vec::new(),
     }
 }
@@ -102,7 +104,7 @@ pub(super) fn fit(step: &Step, waits: Waits, has_offers: bool) -> Result<Deed<'_
         Waits::Queue => QUEUE.iter().find(|(known, _)| *known == word).map(|(_, end)| Deed::Queue(*end)),
         Waits::Transfer => TRANSFER.iter().find(|(known, _)| *known == word).map(|(_, end)| Deed::Transfer(*end)),
         Waits::Booking => BOOKING.iter().find(|(known, _)| *known == word).map(|(_, ok)| Deed::Booked(*ok)),
-        Waits::Keys { .. } | Waits::Sound | Waits::Service | Waits::Nothing => None,
+        Waits::Keys { .. } | Waits::Sound | Waits::Service | Waits::Bot | Waits::Nothing => None,
     };
     let deed = match (step, waits) {
         (_, Waits::Nothing) => None,
@@ -111,6 +113,9 @@ pub(super) fn fit(step: &Step, waits: Waits, has_offers: bool) -> Result<Deed<'_
         (Step::Keys(keys), Waits::Queue) if has_offers => Some(Deed::Keys(keys)),
         (Step::Time, Waits::Keys { .. }) => Some(Deed::Time),
         (Step::Time, Waits::Queue) => Some(Deed::Queue(QueueEnd::Timeout)),
+        (Step::Time, Waits::Bot) => Some(Deed::Bot("timeout")),
+        // Any word may be a bot's last one.
+        (Step::Word(word), Waits::Bot) => Some(Deed::Bot(word)),
         (Step::Word(word), _) => find(word),
         (Step::Keys(_) | Step::Time, _) => None,
     };

@@ -181,6 +181,11 @@ impl Leg {
                 return None;
             }
             Source::Echo => return None,
+            Source::Fork => {
+                let frame = self.fork.as_ref().map_or([0; FRAME], |tap| tap.speak());
+                self.speak(at, 8_000, &frame, stats, io);
+                return None;
+            }
         }
         if self.takes_bytes() {
             self.send_frame(at, &mut packet, stats, io);

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod codecs;
+mod fork;
 mod hour;
 mod play;
 mod record;
