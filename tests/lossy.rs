@@ -153,7 +153,7 @@ fn calls_over_a_bad_line_live_and_lose_nothing_that_matters() {
         );
     }
     let text =
-        config(ports, &numbers).replace(&format!("{}/ivr-scripts", root().display()), &folder.display().to_string());
+        config(ports, &numbers).replace(&format!("{}/tests/common/flows", root().display()), &folder.display().to_string());
     let server = Server::configured(ports, &(text + &floor("").replace("match = \"600\"", "match = \"601\"")));
     let start = |n: u16| {
         // The first one is the measure: a good line.
