@@ -198,6 +198,12 @@ mod tests {
         assert_eq!(dialled, ["500", "600", "601"]);
         assert_eq!(config.floor.queues.get("support").map(|q| q.wrap_up), Some(Duration::from_secs(10)));
         assert_eq!(config.sip.users.len(), 4);
+        let services: Vec<&str> = config.services.keys().map(String::as_str).collect();
+        assert_eq!(services, ["crm", "payments", "status"]);
+        assert!(config.services.values().all(|s| s.base_url.starts_with("http://127.0.0.1:8099/")));
+        assert!(config.floor.calendars.contains_key("main"));
+        let support = QueueName::from("support");
+        assert!(config.call.callbacks.contains_key(&support) && config.call.voicemail.contains_key(&support));
         assert!(!format!("{config:?}").contains("dev-7Q2M"), "passwords are never printed");
     }
 }
