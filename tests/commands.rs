@@ -40,7 +40,7 @@ fn a_broken_configuration_is_shown_where_it_is_broken() {
 fn flows_are_checked() {
     let checked = run(&["ivr", "check"], &[]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    for name in ["main", "survey"] {
+    for name in ["main: ", "survey: ", "hours: ", "emergency: "] {
         assert!(checked.stdout.contains(name), "{checked:?}");
     }
     let folder = temp_folder();

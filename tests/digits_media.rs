@@ -128,7 +128,8 @@ fn keys_by_info_become_events() {
 fn tones_of_a_phone_without_events_are_keys_to_a_flow_once_each() {
     let ports = free_ports();
     let number = "[[number]]\nmatch = \"710\"\nflow = \"digits\"\npublic = true\n";
-    let (flows, ours) = (format!("{}/ivr-scripts", root().display()), format!("{}/tests/load/flows", root().display()));
+    let (flows, ours) =
+        (format!("{}/tests/common/flows", root().display()), format!("{}/tests/load/flows", root().display()));
     let server = Server::configured(ports, &config(ports, number).replace(&flows, &ours));
     let mut options = alice(&server, Source::Silence, None);
     options.codecs = vec![Codec::Pcmu];

@@ -152,8 +152,8 @@ fn calls_over_a_bad_line_live_and_lose_nothing_that_matters() {
             "[[number]]\nmatch = \"7{n:02}\"\ndial = \"sip:bob@127.0.0.1:{port}\"\nrecord = \"always\"\npublic = true\n"
         );
     }
-    let text =
-        config(ports, &numbers).replace(&format!("{}/ivr-scripts", root().display()), &folder.display().to_string());
+    let text = config(ports, &numbers)
+        .replace(&format!("{}/tests/common/flows", root().display()), &folder.display().to_string());
     let server = Server::configured(ports, &(text + &floor("").replace("match = \"600\"", "match = \"601\"")));
     let start = |n: u16| {
         // The first one is the measure: a good line.

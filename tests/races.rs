@@ -261,7 +261,7 @@ fn reload_in_mid_call() {
 fn transfer_and_hang_up_at_once() {
     let ports = free_ports();
     let folder = temp_folder();
-    for file in fs::read_dir(root().join("ivr-scripts")).expect("shipped flows") {
+    for file in fs::read_dir(root().join("tests/common/flows")).expect("shipped flows") {
         let file = file.expect("entry");
         fs::copy(file.path(), folder.join(file.file_name())).expect("copied");
     }
@@ -276,7 +276,7 @@ fn transfer_and_hang_up_at_once() {
         ports.spare,
         floor(CALM)
     );
-    let shipped = format!("flows = \"{}/ivr-scripts\"", root().display());
+    let shipped = format!("flows = \"{}/tests/common/flows\"", root().display());
     let text = config(ports, &numbers).replace(&shipped, &format!("flows = \"{}\"", folder.display()));
     let server = Server::configured(ports, &text);
     let mut options = Options::new(server.sip, "7001").says(Source::Tone(604.0));

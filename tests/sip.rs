@@ -130,7 +130,7 @@ fn start(ports: Ports, plays: &[Play]) -> Server {
     let listen = |ip: &str| format!("\"udp:{ip}:{0}\", \"tcp:{ip}:{0}\"", ports.sip);
     let text = config(ports, &text)
         .replace(&listen("127.0.0.1"), &format!("{}, {}", listen("127.0.0.1"), listen("[::1]")))
-        .replace("/ivr-scripts\"", "/tests/sip/flows\"");
+        .replace("/tests/common/flows\"", "/tests/sip/flows\"");
     Server::configured(ports, &text)
 }
 

@@ -1,4 +1,6 @@
 //! The demo tenant of `serve --dev`: loopback only, one flow, two queues, three agents, one supervisor.
+//!
+//! It declares all that the flows of `ivr-scripts/` name, so that they can be checked and tried without a configuration.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -6,13 +8,19 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
+use crate::acd::calendar::{Calendar, Day, Holiday, Span};
 use crate::acd::config::{AgentConfig, FloorConfig, QueueConfig};
-use crate::call::config::{CallConfig, MediaPath, NumberAction, NumberConfig, RecordPolicy, SupervisorConfig};
+use crate::call::config::{
+    CallConfig, CallbackConfig, MediaPath, NumberAction, NumberConfig, RecordPolicy, SupervisorConfig, VoicemailConfig,
+};
 use crate::id::{AgentId, QueueName};
 use crate::media::codec::Codec;
 use crate::media::config::MediaConfig;
 use crate::sip::config::{Listener, SipConfig, Transport, UserConfig, Watched};
 
+use super::services::ServiceConfig;
 use super::{CentreConfig, Config, LogConfig, RecordingConfig};
 
 /// What the command line may change in the demo tenant.
@@ -51,7 +59,8 @@ impl DevOptions {
 
 impl Config {
     /// The demo tenant: agents 101 amal, 102 omar, 103 sara; supervisor 201; queues support (600) and vip (601); flow
-    /// main (500). Everybody may dial its numbers; everything listens on 127.0.0.1 only.
+    /// main (500). Everybody may dial its numbers; everything listens on 127.0.0.1 only. Its services are asked in vain,
+    /// until one of yours listens on [`SERVICE_PORT`].
     pub fn dev(options: DevOptions) -> Config {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let languages = vec!["ar".to_owned(), "en".to_owned()];
@@ -69,7 +78,7 @@ impl Config {
                 ..SipConfig::default()
             },
             streams: super::StreamConfig::default(),
-            services: std::collections::BTreeMap::new(),
+            services: services(),
             tts: super::tts::TtsConfig::espeak(),
             media: MediaConfig {
                 address: loopback,
@@ -97,6 +106,33 @@ impl Config {
     }
 }
 
+/// Where the demo tenant's services would be, on 127.0.0.1.
+pub const SERVICE_PORT: u16 = 8099;
+
+/// What the flows of the library ask: customers, payments, outages.
+fn services() -> BTreeMap<String, ServiceConfig> {
+    let service = |name: &str| {
+        (name.to_owned(), ServiceConfig::new(name, &format!("http://{}:{SERVICE_PORT}/{name}", Ipv4Addr::LOCALHOST)))
+    };
+    ["crm", "payments", "status"].map(service).into()
+}
+
+/// Sunday to Thursday, nine to five, with the two feasts and Saudi Arabia's days.
+fn calendar() -> Calendar {
+    let nine_to_five = || vec![Span { from: 9 * 60, until: 17 * 60 }];
+    let holiday = |day, days, name: &str| Holiday { day, days, name: name.to_owned(), open: Vec::new() };
+    Calendar {
+        zone: TimeZone::UTC,
+        week: [nine_to_five(), nine_to_five(), nine_to_five(), nine_to_five(), vec![], vec![], nine_to_five()],
+        holidays: vec![
+            holiday(Day::Hijri(10, 1), 3, "Eid al-Fitr"),
+            holiday(Day::Hijri(12, 10), 4, "Eid al-Adha"),
+            holiday(Day::Yearly(2, 22), 1, "Founding Day"),
+            holiday(Day::Yearly(9, 23), 1, "National Day"),
+        ],
+    }
+}
+
 fn floor() -> FloorConfig {
     let queues = ["support", "vip"].map(|name| {
         let queue = QueueConfig { wrap_up: Duration::from_secs(10), ..QueueConfig::new(QueueName::from(name)) };
@@ -113,7 +149,8 @@ fn floor() -> FloorConfig {
         };
         (agent.id.clone(), agent)
     });
-    FloorConfig { agents: agents.into(), queues: queues.into(), ..FloorConfig::default() }
+    let calendars = BTreeMap::from([("main".to_owned(), calendar())]);
+    FloorConfig { agents: agents.into(), queues: queues.into(), calendars, ..FloorConfig::default() }
 }
 
 fn call(languages: Vec<String>) -> CallConfig {
@@ -138,6 +175,8 @@ fn call(languages: Vec<String>) -> CallConfig {
         supervisors: BTreeMap::from([(supervisor.id.clone(), supervisor)]),
         public_tests: true,
         recording: BTreeMap::from(["support", "vip"].map(|queue| (QueueName::from(queue), RecordPolicy::Always))),
+        callbacks: BTreeMap::from([(QueueName::from("support"), CallbackConfig::default())]),
+        voicemail: BTreeMap::from([(QueueName::from("support"), VoicemailConfig::default())]),
         ..CallConfig::default()
     }
 }
@@ -160,6 +199,12 @@ mod tests {
         assert_eq!(dialled, ["500", "600", "601"]);
         assert_eq!(config.floor.queues.get("support").map(|q| q.wrap_up), Some(Duration::from_secs(10)));
         assert_eq!(config.sip.users.len(), 4);
+        let services: Vec<&str> = config.services.keys().map(String::as_str).collect();
+        assert_eq!(services, ["crm", "payments", "status"]);
+        assert!(config.services.values().all(|s| s.base_url.starts_with("http://127.0.0.1:8099/")));
+        assert!(config.floor.calendars.contains_key("main"));
+        let support = QueueName::from("support");
+        assert!(config.call.callbacks.contains_key(&support) && config.call.voicemail.contains_key(&support));
         assert!(!format!("{config:?}").contains("dev-7Q2M"), "passwords are never printed");
     }
 }

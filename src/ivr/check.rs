@@ -294,7 +294,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ivr::{SHIPPED_FLOWS, prompts};
+    use crate::ivr::{LIBRARY_FLOWS, SHIPPED_FLOWS, prompts};
 
     fn declared() -> Declared {
         let languages = vec!["ar".to_owned(), "en".to_owned()];
@@ -304,7 +304,7 @@ mod tests {
             queues,
             callbacks: BTreeSet::from(["support".to_owned()]),
             voicemails: BTreeSet::from(["support".to_owned()]),
-            services: BTreeSet::from(["crm".to_owned()]),
+            services: ["crm", "payments", "status"].map(str::to_owned).into(),
             entered: BTreeSet::from(["main".to_owned()]),
             calendars: BTreeSet::from(["main".to_owned()]),
             languages,
@@ -336,6 +336,14 @@ mod tests {
             "main: 12 nodes · 24 edges · longest path 8 · every path ends · 2 languages"
         );
         assert_eq!(library.flows["main"].sub_flows(), ["survey"].into());
+    }
+
+    #[test]
+    fn flows_of_the_library_are_sound_without_a_warning() {
+        let library = LIBRARY_FLOWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
+        let (library, diagnostics) = load(&shipped().into_iter().chain(library).collect::<Vec<_>>(), &declared());
+        assert_eq!(shown(&diagnostics), "");
+        assert_eq!(library.map(|library| library.flows.len()), Some(SHIPPED_FLOWS.len() + LIBRARY_FLOWS.len()));
     }
 
     /// Each file of the corpus has one fault, named in its first line as `# code line:column`; `# sound` has none.

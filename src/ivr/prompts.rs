@@ -210,10 +210,10 @@ mod tests {
         for place in 1..=12 {
             assert!(ids["ar"].contains(&position(place)), "place {place}");
         }
-        let arabic = |c: char| matches!(c, '\u{0600}'..='\u{06FF}' | ' ' | '.' | ',');
+        let arabic = |c: char| matches!(c, '\u{0600}'..='\u{06FF}' | ' ' | '.' | ',' | ':');
         for prompt in &prompts {
             assert_eq!(prompt.language == "ar", prompt.text.chars().all(arabic), "{prompt:?}");
-            assert!(prompt.text.ends_with('.'), "whole sentences: {prompt:?}");
+            assert!(prompt.text.ends_with(['.', ':']), "a sentence, or the beginning of one: {prompt:?}");
         }
     }
 

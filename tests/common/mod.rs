@@ -408,7 +408,8 @@ fn spawn(arguments: &[String], folder: &Path) -> (Child, Value) {
     (child, line)
 }
 
-/// A whole configuration for tests on these ports. `extra` is appended: numbers, agents, queues.
+/// A whole configuration for tests on these ports. `extra` is appended: numbers, agents, queues. Its flows are `main` and
+/// `survey`, and no more: the library names services and calendars that these tests do not have.
 pub fn config(ports: Ports, extra: &str) -> String {
     let Ports { sip, http, rtp, .. } = ports;
     format!(
@@ -424,7 +425,7 @@ codecs = ["pcma", "pcmu"]
 [http]
 listen = "127.0.0.1:{http}"
 [ivr]
-flows = "{root}/ivr-scripts"
+flows = "{root}/tests/common/flows"
 prompts = "{root}/prompts"
 {extra}"#,
         rtp.0,
