@@ -166,7 +166,7 @@ fn callers_keep_their_version_through_reload_rollback_and_refusal_and_a_rollback
         "{told}"
     );
     let pinned = json!({ "kind": "ivr", "name": "", "key": "version", "value": &old_id[..12] });
-    assert_eq!(items(&server.json("/api/v1/edits")), [pinned.clone()]);
+    assert_eq!(items(&server.json("/api/v1/edits")), [pinned]);
 
     // A power cut: with files that are broken, and with those that were taken last.
     server.crash();

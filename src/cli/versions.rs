@@ -14,7 +14,8 @@ const SHORT: usize = 12;
 #[derive(Subcommand)]
 pub enum Versions {
     /// Which flows were taken when, by whom, and which are active.
-    Versions {
+    #[command(name = "versions")]
+    List {
         /// Only those in which this flow changed.
         flow: Option<String>,
         #[command(flatten)]
@@ -49,7 +50,7 @@ pub enum Versions {
 /// Runs one of them.
 pub fn run(what: &Versions) -> Result<(), Failure> {
     match what {
-        Versions::Versions { flow, target } => {
+        Versions::List { flow, target } => {
             let query = flow.as_ref().map(|flow| format!("?flow={}", escape(flow))).unwrap_or_default();
             versions(&target.get(&format!("/api/v1/ivr/versions{query}"))?, flow.as_deref(), target.json);
             Ok(())
