@@ -285,6 +285,10 @@ impl<'v> Walk<'v> {
             step::Deed::Keys(keys) => self.press(keys),
             step::Deed::Time => self.let_time_pass(),
             step::Deed::HangUp => {
+                // He has heard what he was asked.
+                if matches!(self.waits(), Waits::Keys { .. }) {
+                    self.hear();
+                }
                 self.driver.hang_up(&self.stage);
                 self.event(Event::CallerGone);
             }
