@@ -216,7 +216,8 @@ impl Graph {
 
 /// A share of `all`, rounded.
 fn percent(part: u64, all: u64) -> u32 {
-    if all == 0 { 0 } else { u32::try_from((part.saturating_mul(200) / all).div_ceil(2)).unwrap_or(100) }
+    let doubled = part.saturating_mul(200).checked_div(all).unwrap_or(0);
+    u32::try_from(doubled.div_ceil(2)).unwrap_or(100)
 }
 
 fn cut(text: &str, most: usize) -> String {

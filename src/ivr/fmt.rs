@@ -56,12 +56,13 @@ const LAST: [&str; 4] = ["results", "else", "next", "on"];
 /// # Errors
 ///
 /// It is not TOML, or holds what this does not know how to lay out; then it must stay as it is.
-pub fn format(file: &str, text: &str) -> Result<String, Diagnostic> {
+pub fn format(file: &str, text: &str) -> Result<String, Box<Diagnostic>> {
     let (_, errors) = DeTable::parse_recoverable(text);
     if let Some(error) = errors.first() {
-        return Err(Diagnostic::from_toml("ivr", file, text, error));
+        return Err(Box::new(Diagnostic::from_toml("ivr", file, text, error)));
     }
-    let strange = || Diagnostic::whole_file("ivr::layout", file, "this file cannot be laid out; it stays as it is");
+    let strange =
+        || Box::new(Diagnostic::whole_file("ivr::layout", file, "this file cannot be laid out; it stays as it is"));
     let sections = tokens::read(text).ok_or_else(strange)?;
     let formatted = written(sections);
     let meaning = |text: &str| toml::from_str::<toml::Table>(text).ok();

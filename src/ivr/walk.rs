@@ -47,6 +47,8 @@ const THINKS: Duration = Duration::from_secs(1);
 const BETWEEN_KEYS: Duration = Duration::from_millis(300);
 /// How long a mocked service takes.
 const SERVICE: Duration = Duration::from_millis(3);
+/// Things that may be due in a queue before it makes an offer.
+const OFFERS: usize = 50;
 /// A wait and a talk, where nobody says how long they are.
 const WAIT: Duration = Duration::from_secs(12);
 const TALK: Duration = Duration::from_secs(30);
@@ -285,6 +287,10 @@ impl<'v> Walk<'v> {
             step::Deed::Keys(keys) => self.press(keys),
             step::Deed::Time => self.let_time_pass(),
             step::Deed::HangUp => {
+                // He has heard what he was asked.
+                if matches!(self.waits(), Waits::Keys { .. }) {
+                    self.hear();
+                }
                 self.driver.hang_up(&self.stage);
                 self.event(Event::CallerGone);
             }
@@ -342,14 +348,18 @@ impl<'v> Walk<'v> {
         self.sound(Sound::Music(until.saturating_duration_since(self.driver.now)));
     }
 
-    /// He waits for the next offer of the queue, and takes it by its key.
+    /// He waits for an offer of the queue, and takes it by its key.
     fn take_offer(&mut self, keys: &str) {
-        if let Some(at) = self.driver.run.poll_timeout() {
+        for _ in 0..OFFERS {
+            let Some(at) = self.driver.run.poll_timeout() else { return };
             self.wait_in_queue(at.saturating_duration_since(self.driver.now));
-        }
-        for key in keys.chars() {
-            self.sound(Sound::Key(key));
-            self.driver.press(key, &self.stage);
+            for key in keys.chars() {
+                self.driver.press(key, &self.stage);
+            }
+            // Other things may be due before the offer is made.
+            if self.driver.waits() != Some(Waits::Queue) {
+                return self.trace.sounds.extend(keys.chars().map(Sound::Key));
+            }
         }
     }
 

@@ -36,8 +36,10 @@ pub fn svg(graph: &Graph, link: impl Fn(&str) -> String) -> String {
     let sizes: Vec<(f64, f64)> = texts
         .iter()
         .map(|lines| {
-            let widest = lines.iter().map(|line| width_of(line)).fold(40.0, f64::max);
-            ((widest + BAND + 22.0).round(), 16.0 + LINE * lines.len() as f64)
+            // The name is bold, the rest is smaller.
+            let width = |(at, line): (usize, &String)| width_of(line) * if at == 0 { 1.1 } else { 0.88 };
+            let widest = lines.iter().enumerate().map(width).fold(40.0, f64::max);
+            ((widest + BAND + 16.0).round(), 16.0 + LINE * lines.len() as f64)
         })
         .collect();
     let loops = |at: usize| graph.arrows.iter().find(|arrow| arrow.from == at && arrow.to == at);

@@ -31,6 +31,8 @@ const WAITING: usize = 10_000;
 const TOLD: usize = 40;
 /// Most faults told of one flow.
 const FAULTS: usize = 20;
+/// Things that may be due in a queue before it makes an offer.
+const OFFERS: usize = 50;
 /// Time between two things that happen.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -479,9 +481,14 @@ impl<'l> Explorer<'l> {
                 driver.run.suppose(supposed, &mut queues);
                 let usual = std::mem::replace(&mut stage.queues, queues);
                 match cause {
+                    // Other things may be due before the offer is made; a key that comes too early does nothing.
                     Cause::Offer(key) => {
-                        driver.time_out(stage);
-                        driver.press(key, stage);
+                        for _ in 0..OFFERS {
+                            if driver.run.before().is_some() || !driver.time_out(stage) {
+                                break;
+                            }
+                            driver.press(key, stage);
+                        }
                     }
                     _ => driver.run.step(driver.now, stage),
                 }
