@@ -48,6 +48,14 @@ pub fn manifest(config: &Config) -> String {
     std::fs::read_to_string(config.flows_dir.join(MANIFEST)).unwrap_or_default()
 }
 
+/// What is wrong with the manifest of a configuration, if there is one.
+pub fn manifest_faults(config: &Config) -> Vec<Diagnostic> {
+    let path = config.flows_dir.join(MANIFEST);
+    let Ok(text) = std::fs::read_to_string(&path) else { return Vec::new() };
+    let file = path.display().to_string();
+    ivr::prompts::parse(&file, &text, &config.centre.languages).err().unwrap_or_default()
+}
+
 /// What comes with the program.
 pub fn shipped() -> Texts {
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();

@@ -96,6 +96,7 @@ fn check(files: &[PathBuf], config: Option<&Path>, strict: bool, json: bool) -> 
         }
     };
     found.extend(unreadable);
+    found.extend(flow_files::manifest_faults(&config));
     offline::report(&found, strict, json)?;
     if let (Some(library), false) = (library, json) {
         for program in library.flows.values() {

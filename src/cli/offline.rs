@@ -101,6 +101,7 @@ pub fn check(files: &[PathBuf], strict: bool, json: bool) -> Result<(), Failure>
     };
     let (_, flow_faults) = flows_of(&config, measured(&config).0);
     found.extend(flow_faults);
+    found.extend(flow_files::manifest_faults(&config));
     let (_, bad_prompts) = prompts::read(&config.prompts_dir, &config.centre.languages, &config.call.music);
     let fault = |text: &String| Diagnostic::whole_file("prompts::unreadable", "prompts", text.clone());
     found.extend(bad_prompts.iter().map(fault));

@@ -365,7 +365,9 @@ impl<'v> Walk<'v> {
 
     fn is_leaving_message(&self) -> bool {
         let here = self.trace.visits.last();
-        here.is_some_and(|visit| visit.events.iter().any(|event| matches!(event, Event::Voicemail { .. } | Event::Recording)))
+        here.is_some_and(|visit| {
+            visit.events.iter().any(|event| matches!(event, Event::Voicemail { .. } | Event::Recording))
+        })
     }
 
     /// A question is heard to its end; then he presses the keys, and nothing more.
@@ -412,7 +414,9 @@ impl<'v> Walk<'v> {
             match self.waits() {
                 Waits::Sound => self.hear(),
                 Waits::Service => self.serve(),
-                Waits::Keys { .. } | Waits::Queue | Waits::Bot | Waits::Booking | Waits::Transfer | Waits::Nothing => return,
+                Waits::Keys { .. } | Waits::Queue | Waits::Bot | Waits::Booking | Waits::Transfer | Waits::Nothing => {
+                    return;
+                }
             }
         }
         self.driver.hang_up(&self.stage);

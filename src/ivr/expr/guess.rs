@@ -150,7 +150,7 @@ impl Supposition {
 
 impl QueueFacts {
     /// The names of its fields in expressions.
-    pub const FIELDS: [&str; 3] = ["waiting", "agents_ready", "longest_wait_s"];
+    pub const FIELDS: [&str; 4] = ["waiting", "agents_ready", "longest_wait_s", "ewt"];
 
     /// Sets the field of this name, as an expression names it; false when there is none or it cannot hold `number`.
     pub fn set(&mut self, field: &str, number: i64) -> bool {
@@ -159,6 +159,7 @@ impl QueueFacts {
             "waiting" => &mut self.waiting,
             "agents_ready" => &mut self.agents_ready,
             "longest_wait_s" => &mut self.longest_wait_s,
+            "ewt" => &mut self.ewt,
             _ => return false,
         };
         *place = number;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::id::RecordingId;
 use crate::ivr::expr::{Facts, QueueFacts, World};
 use crate::ivr::flow::Library;
-use crate::id::RecordingId;
 use crate::ivr::run::{
     self, Fetched, Forked, Input, Output, Prompt, QueueEnd, Recorded, Run, TransferEnd, UnknownFlow, Waits,
 };
