@@ -40,7 +40,8 @@ impl Supposition {
     /// A world, as near to the present one as trying finds it, in which case `wanted` of a switch is taken: it is true
     /// and all before it are false. One more than there are cases stands for none of them.
     ///
-    /// `None` when no such world is found.
+    /// `likely` has values that are worth trying beside those that the cases name, by variable. `None` when no such world is
+    /// found.
     pub fn for_case(
         cases: &[&Expression],
         wanted: usize,
@@ -48,6 +49,7 @@ impl Supposition {
         language: &str,
         languages: &[String],
         facts: &Facts,
+        likely: &BTreeMap<String, Value>,
     ) -> Option<Self> {
         let asked = cases.get(..=wanted).unwrap_or(cases);
         let (mut names, mut literals): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
@@ -68,7 +70,7 @@ impl Supposition {
                 (Type::Text, LANGUAGE_VARIABLE) => languages.iter().cloned().map(Value::Text).collect(),
                 _ => literals.iter().flat_map(|literal| near(literal, ty)).collect(),
             };
-            for value in of_type {
+            for value in of_type.into_iter().chain(likely.get(&name).filter(|value| value.ty() == ty).cloned()) {
                 if values.len() < VALUES && !values.contains(&Some(value.clone())) {
                     values.push(Some(value));
                 }
@@ -281,7 +283,7 @@ mod tests {
         let cases: Vec<&Expression> = cases.iter().collect();
         let facts = Facts { wall: Wall(1_795_341_600_000_000), ..Facts::default() };
         let languages = ["ar".to_owned(), "en".to_owned()];
-        let find = |wanted| Supposition::for_case(&cases, wanted, &vars, "ar", &languages, &facts);
+        let find = |wanted| Supposition::for_case(&cases, wanted, &vars, "ar", &languages, &facts, &BTreeMap::new());
         let supposed = |wanted| find(wanted).map(|s| s.values.into_iter().map(|(n, v)| format!("{n}={v}")).collect());
         let expected: [Option<Vec<&str>>; 7] = [
             Some(vec!["tier=gold"]),

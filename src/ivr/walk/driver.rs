@@ -356,6 +356,11 @@ impl Driver {
         self.run.handle(self.now, input, world);
     }
 
+    /// What he says cannot be recorded.
+    pub fn unrecorded(&mut self, world: &dyn World) {
+        self.run.handle(self.now, Input::Recorded(Recorded::Failed), world);
+    }
+
     /// He hangs up.
     pub fn hang_up(&mut self, world: &dyn World) {
         self.run.handle(self.now, Input::CallerGone, world);

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::driver::{Driver, Event, Stage};
 use super::kinds::{self, Cause};
-use crate::ivr::expr::{Facts, Supposition};
+use crate::ivr::expr::{Facts, Supposition, Value};
 use crate::ivr::flow::{Library, Node};
 use crate::ivr::run::{Fetched, UnknownFlow, Waits};
 use crate::journal::InputResult;
@@ -95,6 +95,7 @@ enum Means {
     Plain,
     Press(String),
     Suppose(Supposition),
+    Answer(bytes::Bytes),
     Force,
 }
 
@@ -134,6 +135,8 @@ pub struct Explorer<'l> {
     taken: Vec<bool>,
     stage: Stage,
     report: Report,
+    /// Values of variables that can be said, by flow.
+    likely: BTreeMap<&'l str, BTreeMap<String, Value>>,
 }
 
 impl<'l> Explorer<'l> {
@@ -163,8 +166,9 @@ impl<'l> Explorer<'l> {
             }
         }
         let taken = vec![false; ways.len()];
-        let mut explorer =
-            Self { library, origin, places, by_name, ways, taken, stage: Stage::default(), report: Report::default() };
+        let likely = library.flows.values().map(|flow| (flow.name.as_str(), kinds::likely(flow))).collect();
+        let (stage, report) = (Stage::default(), Report::default());
+        let mut explorer = Self { library, origin, places, by_name, ways, taken, stage, report, likely };
         explorer.measure();
         explorer
     }
@@ -453,11 +457,25 @@ impl<'l> Explorer<'l> {
                 };
                 answers.into_iter().find(fits).map_or(Means::Force, Means::Press)
             }
-            Cause::Offer(_) => suppose(node, 0, task).map_or(Means::Force, Means::Suppose),
-            Cause::Case(wanted) => suppose(node, wanted, task).map_or(Means::Force, Means::Suppose),
+            Cause::Offer(_) => self.suppose(node, 0, task),
+            Cause::Case(wanted) => self.suppose(node, wanted, task),
+            Cause::Status(200..=299) => {
+                let none = BTreeMap::new();
+                Means::Answer(kinds::answer(node, run.vars(), self.likely.get(flow).unwrap_or(&none)))
+            }
             Cause::Fails => Means::Force,
             _ => Means::Plain,
         }
+    }
+
+    /// A world in which the case `wanted` of a node is taken.
+    fn suppose(&self, node: &Node, wanted: usize, task: &Task) -> Means {
+        let cases = kinds::conditions(node);
+        let (run, none) = (&task.driver.run, BTreeMap::new());
+        let (vars, program) = (run.vars(), run.program());
+        let likely = self.likely.get(program.name.as_str()).unwrap_or(&none);
+        Supposition::for_case(&cases, wanted, vars, run.language(), &program.languages, run.facts(), likely)
+            .map_or(Means::Force, Means::Suppose)
     }
 
     /// Makes it happen.
@@ -495,6 +513,10 @@ impl<'l> Explorer<'l> {
                 stage.queues = usual;
                 return;
             }
+            Means::Answer(body) => {
+                driver.answer(Fetched::Answer { status: 200, body: body.clone() }, stage);
+                return;
+            }
             Means::Force => return,
         }
         match cause {
@@ -520,7 +542,16 @@ impl<'l> Explorer<'l> {
             }
             Cause::Queue(outcome) => driver.leave_queue(outcome, stage),
             Cause::Transfer(outcome) => driver.transfer_ends(outcome, stage),
-            Cause::Booked(ok) => driver.booked(ok, stage),
+            Cause::Booked(ok) => {
+                if driver.waits() == Some(Waits::Sound) {
+                    driver.heard(stage);
+                }
+                driver.booked(ok, stage);
+            }
+            Cause::Unrecorded => {
+                driver.heard(stage);
+                driver.unrecorded(stage);
+            }
             Cause::Status(status) => {
                 driver.answer(Fetched::Answer { status, body: bytes::Bytes::from_static(b"{}") }, stage);
             }
@@ -543,10 +574,4 @@ fn press(driver: &mut Driver, keys: &str, stage: &Stage) {
     if let Some(Waits::Keys { begun: true, .. }) = driver.waits() {
         driver.time_out(stage);
     }
-}
-
-fn suppose(node: &Node, wanted: usize, task: &Task) -> Option<Supposition> {
-    let cases = kinds::conditions(node);
-    let run = &task.driver.run;
-    Supposition::for_case(&cases, wanted, run.vars(), run.language(), &run.program().languages, run.facts())
 }

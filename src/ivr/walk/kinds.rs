@@ -2,8 +2,12 @@
 //!
 //! This is the only place of the tools that lists the kinds: a new kind needs its lines here.
 
-use crate::ivr::expr::Expression;
-use crate::ivr::flow::{Destination, Edge, Node, NodeKind, Target};
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::ivr::expr::{Expression, Value};
+use crate::ivr::flow::{Destination, Edge, Node, NodeKind, Program, SpokenKind, Target, What};
 use crate::ivr::run::{QueueEnd, TransferEnd};
 use crate::journal::Hours;
 
@@ -51,6 +55,8 @@ pub enum Cause {
     Booked(bool),
     /// The service answers with this status.
     Status(u16),
+    /// What he says cannot be recorded.
+    Unrecorded,
     /// The service does not answer in time.
     NoAnswer,
     /// The bot's last word is the label of the way; by `next` it has none.
@@ -108,6 +114,7 @@ fn cause(kind: &NodeKind, edge: Edge) -> Cause {
     let is_record = matches!(kind, NodeKind::Record(_));
     match edge {
         Edge::NoInput if is_record => Cause::Booked(false),
+        Edge::Error if is_record => Cause::Unrecorded,
         Edge::NoInput => Cause::Silence,
         Edge::Invalid => Cause::Wrong,
         Edge::Open => Cause::Hours(Hours::Open),
@@ -246,4 +253,51 @@ pub fn answers(node: &Node, taken: bool) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Values for the variables of a flow that can be said as the flow says them; any other text is one that has something in it.
+pub fn likely(flow: &Program) -> BTreeMap<String, Value> {
+    let of_type = |(name, value): (&String, &Value)| match value {
+        Value::Text(_) => Some((name.clone(), Value::Text("1234".to_owned()))),
+        Value::Number(_) | Value::Bool(_) => None,
+    };
+    let mut likely: BTreeMap<String, Value> = flow.vars.iter().filter_map(of_type).collect();
+    for say in flow.nodes.values().flat_map(|node| node.kind.says()) {
+        let What::Value(spoken) = &say.what else { continue };
+        let text = match spoken.kind {
+            SpokenKind::Money(_) => "125.50",
+            SpokenKind::Date => "2026-11-22",
+            SpokenKind::Time => "14:30",
+            _ => continue,
+        };
+        if let Some(value @ Value::Text(_)) = likely.get_mut(spoken.value.source()) {
+            *value = Value::Text(text.to_owned());
+        }
+    }
+    likely
+}
+
+/// What a service may answer to this node: every variable that it wants, with a likely value or the one it has.
+pub fn answer(node: &Node, vars: &BTreeMap<String, Value>, likely: &BTreeMap<String, Value>) -> bytes::Bytes {
+    let NodeKind::Http(http) = &node.kind else { return bytes::Bytes::new() };
+    let mut answer = Json::Object(serde_json::Map::new());
+    for (name, pointer) in http.into.iter().filter(|(_, pointer)| !pointer.is_empty()) {
+        let value = match likely.get(name).or(vars.get(name)) {
+            Some(Value::Text(text)) => Json::String(text.clone()),
+            Some(Value::Number(number)) => Json::Number((*number).into()),
+            Some(Value::Bool(truth)) => Json::Bool(*truth),
+            None => continue,
+        };
+        let mut place = &mut answer;
+        for token in pointer.split('/').skip(1) {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            if !place.is_object() {
+                *place = Json::Object(serde_json::Map::new());
+            }
+            let Json::Object(fields) = place else { break };
+            place = fields.entry(token).or_insert(Json::Null);
+        }
+        *place = value;
+    }
+    bytes::Bytes::from(answer.to_string())
 }
