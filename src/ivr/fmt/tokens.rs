@@ -153,7 +153,8 @@ impl<'t> Cursor<'t> {
             let part = match self.rest.chars().next()? {
                 '"' | '\'' => self.string()?,
                 _ => {
-                    let end = self.rest.find([' ', '\t', '.', '=', ']', '\n']).unwrap_or(self.rest.len());
+                    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+                    let end = self.rest.find(|c| !is_bare(c)).unwrap_or(self.rest.len());
                     self.take(end)?
                 }
             };
