@@ -133,13 +133,16 @@ fn tests_that_fail_say_why() {
 /// The pictures of the documents are what the command prints: `hatif ivr graph main --format svg --lang en`.
 #[test]
 fn the_pictures_of_the_documents_are_what_the_command_prints() {
-    for (language, file) in [("en", "docs/pictures/main.svg"), ("ar", "docs/pictures/main-ar.svg")] {
-        let drawn = run(&["ivr", "graph", "main", "--format", "svg", "--lang", language], &[]);
+    let library = hatif::ivr::LIBRARY_FLOWS.iter().filter_map(|(path, _)| path.strip_prefix("ivr-scripts/"));
+    let library = library.filter_map(|file| file.strip_suffix(".toml"));
+    let english = library.chain(["main"]).map(|flow| (flow, "en", format!("docs/pictures/{flow}.svg")));
+    for (flow, language, file) in english.chain([("main", "ar", "docs/pictures/main-ar.svg".to_owned())]) {
+        let drawn = run(&["ivr", "graph", flow, "--format", "svg", "--lang", language], &[]);
         assert_eq!(drawn.code, Some(0), "{drawn:?}");
         if std::env::var_os("HATIF_BLESS").is_some() {
-            fs::write(root().join(file), &drawn.stdout).expect("written");
+            fs::write(root().join(&file), &drawn.stdout).expect("written");
         }
-        let committed = fs::read_to_string(root().join(file)).unwrap_or_default();
+        let committed = fs::read_to_string(root().join(&file)).unwrap_or_default();
         assert!(drawn.stdout == committed, "{file} is old: HATIF_BLESS=1 cargo test --test ivr_tools");
     }
     for (format, begin) in [("mermaid", "flowchart TD"), ("dot", "digraph \"survey\"")] {

@@ -479,6 +479,7 @@ mod tests {
         let declared = Declared { languages: vec!["ar".into(), "en".into(), "ur".into()], prompts: None, ..declared() };
         let (file, text) = counting();
         let text = text.replace("languages = [\"ar\", \"en\"]", "languages = [\"ar\", \"ur\"]") + NOUN;
+        let text = text.replace("en = \"Satisfaction survey\"", "ur = \"?\"");
         let (library, diagnostics) = load(&[(file, text)], &declared);
         assert!(library.is_none());
         let found: Vec<_> = diagnostics.iter().map(|d| d.code.as_str()).collect();

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 pub(super) use super::super::expr::fields;
-use super::super::expr::{Type, Value, reserved_names};
+use super::super::expr::{TEXT_BYTES, Type, Value, reserved_names};
 use super::super::flow::Param;
 use super::super::value::{Reader, Table, is_identifier};
 use crate::diagnostic::suggestion;
@@ -122,7 +122,7 @@ impl Reader<'_> {
             }
             (None, None) => return false,
             (Some(Type::Text), default) => match default {
-                Some(default) => self.string(default).map(|text| Value::Text(text.to_owned())),
+                Some(default) => self.text_value(default),
                 None => Some(Value::Text(String::new())),
             },
             (Some(Type::Number), default) => match default {
@@ -140,6 +140,15 @@ impl Reader<'_> {
         default.is_none()
     }
 
+    /// A text that a variable can hold.
+    fn text_value(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let text = self.string(value)?.to_owned();
+        if text.len() > TEXT_BYTES {
+            self.error("bad-value", value.span(), format!("a text has at most {TEXT_BYTES} bytes"), None);
+        }
+        Some(Value::Text(text))
+    }
+
     /// The default of a map says which fields it has and of which types they are.
     fn map(&mut self, name: &str, default: &Spanned<DeValue<'_>>) {
         let Some(table) = self.table(default) else { return };
@@ -155,7 +164,7 @@ impl Reader<'_> {
                 continue;
             }
             let value = match entry.value.get_ref() {
-                DeValue::String(text) => Some(Value::Text(text.to_string())),
+                DeValue::String(_) => self.text_value(entry.value),
                 DeValue::Integer(_) => self.integer(entry.value, i64::MIN, i64::MAX).map(Value::Number),
                 DeValue::Boolean(truth) => Some(Value::Bool(*truth)),
                 _ => {

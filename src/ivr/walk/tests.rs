@@ -213,7 +213,7 @@ fn every_way_of_the_shipped_flows_is_gone_and_ends() {
 fn exploring_finds_worlds_and_tells_what_it_forced() {
     let report = explored(&library(&[("sound.toml", SOUND)]), "broken", 100);
     assert_eq!(report.faults, []);
-    assert_eq!(report.forced, ["mark error", "pick error", "queue error"]);
+    assert_eq!(report.forced, ["gold error", "mark error", "pick error", "queue error"]);
     assert!(report.unreached.is_empty(), "{report:?}");
     let nodes = "[node.start]\nkind = \"switch\"\ncase = [{ when = 'number > 3 && number < 2', next = \"a\" }, { when = 'number == 5', next = \"b\" }]\nelse = \"end\"\n\
                  [node.a]\nkind = \"goto\"\nnode = \"end\"\n[node.b]\nkind = \"goto\"\nnode = \"end\"\n";

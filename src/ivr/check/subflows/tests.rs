@@ -98,7 +98,8 @@ fn circles_through_a_called_flow_are_found() {
     assert_eq!(found(&[main, sub]), ["main.toml ivr::never-ends 5:7"]);
     let choose = |next: &str| {
         format!(
-            "[node.which]\nkind = \"switch\"\ncase = [{{ when = 'false', next = \"end\" }}]\nelse = \"{next}\"\n{END}"
+            "[node.which]\nkind = \"switch\"\ncase = [{{ when = 'lang == \"en\"', next = \"end\" }}]\nelse = \"{next}\"\n\
+             on = {{ error = \"end\" }}\n{END}"
         )
     };
     let main = flow("main", &(call("start", "sub", "which") + &choose("start")));
