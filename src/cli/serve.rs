@@ -33,6 +33,7 @@ use crate::io::resolve::Names;
 use crate::io::services::Services;
 use crate::io::stream::Streams;
 use crate::io::tts::Tts;
+use crate::ivr::Library;
 use crate::ivr::prompts::letter_by_letter;
 use crate::journal::{About, EndReason, Entry, Kind, Party};
 use crate::media::dtls::Identity;
@@ -225,12 +226,14 @@ fn settings(config: &Config, flows: &Chosen) -> (Settings, Vec<String>) {
 
 async fn start(options: &Options, mut config: Config, level: LevelHandle) -> Result<Node, Failure> {
     let lock = storage::lock_data_dir(&config.data_dir).map_err(|error| Failure::new(1, error))?;
-    if options.dev {
-        make_demo_prompts(&config);
-    }
     let (udp, tcp) = bind_sip(&mut config)?;
     let flows = Flows::new(&config.data_dir);
-    let chosen = flows.choose(&config, Moment::Start).map_err(|faults| Failure::new(3, faults.join("\n")))?;
+    let mut chosen = flows.choose(&config, Moment::Start).map_err(|faults| Failure::new(3, faults.join("\n")))?;
+    if options.dev {
+        make_demo_prompts(&config, &chosen.library);
+        // Those of flows that no number leads to are not made.
+        chosen.notes.retain(|note| !note.contains("ivr::prompt-missing"));
+    }
     let (mut settings, notes) = settings(&config, &chosen);
     for note in notes {
         tracing::warn!("{note}");
@@ -359,11 +362,17 @@ fn dev_key() -> Result<String, Failure> {
     Ok(format!("hk_{}", http::random_word(24).map_err(|error| Failure::new(1, error.to_string()))?))
 }
 
-fn make_demo_prompts(config: &Config) {
+/// Speaks what the demo's callers hear: the first of them shall not wait until everything is spoken that flows could say.
+fn make_demo_prompts(config: &Config, library: &Library) {
     let languages = &config.centre.languages;
+    let mut heard = library.prompts_from(&config.flows());
+    heard.extend(crate::ivr::prompts::OWN.map(str::to_owned));
     let made = crate::ivr::prompts::parse("prompts.toml", prompts::SHIPPED, languages)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<String>())
-        .and_then(|list| prompts::make(&config.prompts_dir, &list));
+        .and_then(|mut list| {
+            list.retain(|prompt| heard.contains(&prompt.id));
+            prompts::make(&config.prompts_dir, &list)
+        });
     if let Err(error) = made {
         eprintln!("the demo has tones instead of spoken prompts: {error}");
     }

@@ -25,6 +25,22 @@ pub struct Library {
     pub nouns: Nouns,
 }
 
+impl Library {
+    /// Ids of the prompts that these flows say, and those that they lead to.
+    pub fn prompts_from(&self, flows: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut reached: BTreeSet<&str> = BTreeSet::new();
+        let mut next: Vec<&str> = flows.iter().map(String::as_str).collect();
+        let mut prompts = BTreeSet::new();
+        while let Some(name) = next.pop() {
+            if let (true, Some(flow)) = (reached.insert(name), self.flows.get(name)) {
+                next.extend(flow.sub_flows());
+                prompts.extend(flow.places().into_keys());
+            }
+        }
+        prompts
+    }
+}
+
 /// One flow.
 #[derive(Debug)]
 pub struct Program {

@@ -7,10 +7,11 @@ mod kinds;
 use serde_json::{Map, Value, json};
 
 use super::expr::{EXPRESSION_BYTES, Type, reserved_names};
-use super::flow::Edge;
+use super::flow::{Edge, RETURN};
 use super::prompts::PROMPT_CHARS;
 use super::read::NODES;
 use super::value::CEL_WORDS;
+use crate::say::{Form, Language, Style};
 use kinds::{DEFAULTS, KINDS, Key, Kind, Shape};
 
 /// Keys of a telephone as a class of a pattern; digits may be Arabic or Persian.
@@ -40,12 +41,13 @@ pub fn document() -> Value {
             "vars": by_name("Variables.", reference("variable")),
             "params": by_name("Parameters of a sub-flow; without default the caller must give it.", reference("parameter")),
             "returns": { "description": "Variables a caller of this flow may take over.", "type": "array",
-                "uniqueItems": true, "items": reference("identifier") },
+                "uniqueItems": true, "items": reference("target_variable") },
             "noun": { "description": "Things that are counted, for all flows of the library.", "type": "object",
                 "propertyNames": reference("name"), "additionalProperties": reference("noun") },
             "defaults": object("For every node that does not say it itself.", &DEFAULTS, Some(&Edge::ALL)),
             "node": { "type": "object", "minProperties": 1, "maxProperties": NODES,
-                "propertyNames": reference("name"), "additionalProperties": reference("node") },
+                "propertyNames": { "$ref": "#/$defs/name", "not": { "const": RETURN } },
+                "additionalProperties": reference("node") },
         },
         "$defs": definitions(),
     })
@@ -55,6 +57,8 @@ fn definitions() -> Map<String, Value> {
     let mut all = Map::new();
     let mut define = |name: &str, value: Value| _ = all.insert(name.to_owned(), value);
     define("name", json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }));
+    // A variable, or the field of one that is a map.
+    define("target_variable", json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.]{0,128}$" }));
     define("identifier", json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$" }));
     define(
         "duration",
@@ -151,8 +155,10 @@ fn shape(shape: Shape) -> Value {
         Shape::Template => template(),
         Shape::Path => json!({ "type": "string", "pattern": "^/", "maxLength": EXPRESSION_BYTES }),
         Shape::Templates => json!({ "type": "array", "items": template() }),
-        Shape::Expressions => json!({ "type": "object", "minProperties": 1, "propertyNames": reference("identifier"),
-            "additionalProperties": reference("expression") }),
+        Shape::Expressions => {
+            json!({ "type": "object", "minProperties": 1, "propertyNames": reference("target_variable"),
+            "additionalProperties": reference("expression") })
+        }
         Shape::Fields => json!({ "type": "object", "additionalProperties": template() }),
         Shape::Say => reference("say"),
         Shape::Keys => json!({ "type": "object", "minProperties": 1,
@@ -164,7 +170,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Cases => json!({ "type": "array", "minItems": 1,
             "items": object("", &[when(), next("Where it leads.")], None) }),
         Shape::Into => json!({ "anyOf": [reference("identifier"), { "type": "object",
-            "propertyNames": reference("identifier"), "additionalProperties": { "type": "string", "pattern": "^/" } }] }),
+            "propertyNames": reference("target_variable"), "additionalProperties": { "type": "string", "pattern": "^/" } }] }),
         Shape::Names => {
             json!({ "type": "object", "propertyNames": { "minLength": 1 }, "additionalProperties": name() })
         }
@@ -220,13 +226,14 @@ fn segment() -> Value {
         kinds.into_iter().map(|(word, does, shape)| (word.to_owned(), described(does, shape))).collect();
     let text = |does: &str| json!({ "description": does, "type": "string", "minLength": 1 });
     properties.insert("lang".to_owned(), text("The language; without it the caller's."));
-    properties.insert("style".to_owned(), text("How it is spoken, e.g. ar-gulf."));
+    let styles = Style::ALL.map(|style| style.name);
+    properties.insert("style".to_owned(), json!({ "description": "The kind of Arabic.", "enum": styles }));
     properties.insert("noun".to_owned(), text("What is counted, e.g. call."));
     properties.insert("currency".to_owned(), text("E.g. SAR."));
     properties.insert("gender".to_owned(), json!({ "enum": ["m", "f"] }));
     properties.insert("case".to_owned(), json!({ "enum": ["nominative", "oblique"] }));
     json!({ "type": "object", "properties": properties, "additionalProperties": false, "oneOf": one_of,
-        "dependentRequired": { "count": ["noun"], "money": ["currency"] } })
+        "dependentRequired": { "count": ["noun"], "noun": ["count"], "money": ["currency"], "currency": ["money"] } })
 }
 
 /// `{ type = "text", default = "general" }`.
@@ -238,7 +245,7 @@ fn variable(required: &[&str]) -> Value {
     };
     let mut defaults: Vec<Value> = types.into_iter().map(default_of).collect();
     defaults.push(json!({ "if": { "required": ["type"], "properties": { "type": { "const": "map" } } },
-        "then": { "properties": { "default": { "type": "object", "propertyNames": reference("identifier"),
+        "then": { "required": ["default"], "properties": { "default": { "type": "object", "propertyNames": reference("identifier"),
             "additionalProperties": { "type": ["string", "integer", "boolean"] } } } } }));
     json!({ "type": "object", "required": required, "additionalProperties": false,
         "properties": { "type": { "enum": ["text", "number", "bool", "map"] }, "default": {} }, "allOf": defaults })
@@ -247,11 +254,17 @@ fn variable(required: &[&str]) -> Value {
 /// The forms of a noun, by language.
 fn noun() -> Value {
     let form = json!({ "type": "string", "minLength": 1 });
-    json!({ "type": "object", "minProperties": 1, "additionalProperties": {
-        "type": "object", "additionalProperties": false, "required": ["one", "other"],
-        "properties": { "gender": { "enum": ["m", "f"] }, "one": form, "two": form, "two_oblique": form, "few": form,
-            "many": form, "other": form },
-    } })
+    let languages = Language::ALL.map(|language| {
+        let mut forms: Map<String, Value> =
+            Form::needed_in(language).iter().map(|of| (of.name().to_owned(), form.clone())).collect();
+        forms.insert("gender".to_owned(), json!({ "enum": ["m", "f"] }));
+        let required: &[&str] = if language == Language::En { &[] } else { &["gender"] };
+        let shape =
+            json!({ "type": "object", "additionalProperties": false, "required": required, "properties": forms });
+        (language.code().to_owned(), shape)
+    });
+    json!({ "type": "object", "minProperties": 1, "additionalProperties": false,
+        "properties": Map::from_iter(languages) })
 }
 
 /// A table whose keys are variables: no words of CEL, no names of ours.
