@@ -58,7 +58,7 @@ impl Drop for Flows {
 
 fn text(ports: Ports, flows: &Path, with_vip: bool) -> String {
     let text = config(ports, &floor("announce_every = \"0s\""));
-    let text = text.replace(&format!("{}/ivr-scripts", root().display()), &flows.display().to_string());
+    let text = text.replace(&format!("{}/tests/common/flows", root().display()), &flows.display().to_string());
     match with_vip {
         true => text,
         false => text.replace("[[queue]]\nname = \"vip\"\nannounce_every = \"0s\"\n", "").replace(", \"vip\"]", "]"),

@@ -83,7 +83,7 @@ fn server(bots: &[(&str, String)]) -> Server {
     }
     std::fs::write(folder.join("main.toml"), hatif::ivr::SHIPPED_FLOWS[0].1).expect("written");
     std::fs::write(folder.join("survey.toml"), hatif::ivr::SHIPPED_FLOWS[1].1).expect("written");
-    let shipped = format!("flows = \"{}/ivr-scripts\"", root().display());
+    let shipped = format!("flows = \"{}/tests/common/flows\"", root().display());
     let text = config(ports, &text).replace(&shipped, &format!("flows = \"{}\"", folder.display()));
     Server::configured(ports, &text)
 }

@@ -108,7 +108,7 @@ fn server(port: u16, paths: &[&str], service: &str) -> Server {
     }
     let ports = free_ports();
     let text = config(ports, &floor("").replace("flow = \"main\"", &format!("flow = \"{}\"", paths[0])));
-    let text = text.replace(&format!("{}/ivr-scripts", root().display()), &folder.display().to_string());
+    let text = text.replace(&format!("{}/tests/common/flows", root().display()), &folder.display().to_string());
     let text =
         format!("{text}{numbers}[[service]]\nname = \"crm\"\nbase_url = \"http://127.0.0.1:{port}\"\n{service}\n");
     let server = Server::configured(ports, &text);

@@ -64,7 +64,7 @@ fn callers_hear_a_voice_and_where_all_pieces_are_recorded_exactly_these() {
     let numbers = "[[number]]\nmatch = \"500\"\nflow = \"count_ar\"\npublic = true\n\
                    [[number]]\nmatch = \"501\"\nflow = \"count_en\"\npublic = true\n";
     let text = config(ports, &format!("{tts}{numbers}"))
-        .replace(&format!("{}/ivr-scripts", root().display()), &flows.display().to_string())
+        .replace(&format!("{}/tests/common/flows", root().display()), &flows.display().to_string())
         .replace(&format!("{}/prompts", root().display()), &prompts.display().to_string());
     let server = Server::configured(ports, &text);
 

@@ -63,7 +63,8 @@ on = { no_input = "return", error = "return" }
 fn what_a_caller_says_is_listed_with_its_call_and_silence_is_nothing() {
     let ports = free_ports();
     let folder = temp_folder();
-    for file in fs::read_dir(root().join("ivr-scripts")).expect("shipped flows").map(|file| file.expect("entry")) {
+    for file in fs::read_dir(root().join("tests/common/flows")).expect("shipped flows").map(|file| file.expect("entry"))
+    {
         if file.path().is_file() {
             fs::copy(file.path(), folder.join(file.file_name())).expect("copied");
         }
@@ -72,7 +73,7 @@ fn what_a_caller_says_is_listed_with_its_call_and_silence_is_nothing() {
     fs::write(folder.join("comment.toml"), COMMENT).expect("written");
     let number = "[[number]]\nmatch = \"501\"\nflow = \"feedback\"\npublic = true\n";
     let text = config(ports, &format!("{number}{}", floor("announce_every = \"0s\"")));
-    let shipped = format!("flows = \"{}/ivr-scripts\"", root().display());
+    let shipped = format!("flows = \"{}/tests/common/flows\"", root().display());
     let server = Server::configured(ports, &text.replace(&shipped, &format!("flows = \"{}\"", folder.display())));
 
     let customer = server.customer(SPEAKER, Source::Tone(CUSTOMER_HZ));

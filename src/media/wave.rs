@@ -82,7 +82,8 @@ pub fn write(samples: &[i16]) -> Vec<u8> {
     bytes
 }
 
-/// To 8 kHz by a windowed sinc: offline, so plain and exact rather than fast.
+/// To 8 kHz by a windowed sinc: offline, so plain and exact. The places of samples between those of the source repeat, and
+/// their weights are worked out once.
 pub fn to_8khz(samples: &[f64], rate: u32) -> Vec<i16> {
     if rate == SAMPLE_RATE || rate == 0 {
         return samples.iter().map(|s| clip16(*s)).collect();
@@ -90,24 +91,35 @@ pub fn to_8khz(samples: &[f64], rate: u32) -> Vec<i16> {
     let step = f64::from(rate) / f64::from(SAMPLE_RATE);
     // Above half of the lower rate nothing may pass.
     let cutoff = (1.0 / step).min(1.0) * 0.95;
-    let reach = (16.0 * step.max(1.0)).ceil() as i64;
-    let length = (samples.len() as f64 / step) as usize;
-    let at = |n: usize| {
-        let centre = n as f64 * step;
-        let first = centre as i64 - reach;
-        let taps = (first..=first + 2 * reach).map(|k| {
-            let x = k as f64 - centre;
-            let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach as f64 + 1.0)).cos();
-            let sinc = match (x * cutoff * std::f64::consts::PI).abs() {
-                small if small < 1e-9 => 1.0,
-                _ => (x * cutoff * std::f64::consts::PI).sin() / (x * cutoff * std::f64::consts::PI),
-            };
-            let sample = usize::try_from(k).ok().and_then(|k| samples.get(k)).copied().unwrap_or(0.0);
-            sample * sinc * window * cutoff
-        });
-        clip16(taps.sum())
+    let reach = (16.0 * step.max(1.0)).ceil() as usize;
+    let weight = |x: f64| {
+        let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach as f64 + 1.0)).cos();
+        let sinc = match (x * cutoff * std::f64::consts::PI).abs() {
+            small if small < 1e-9 => 1.0,
+            _ => (x * cutoff * std::f64::consts::PI).sin() / (x * cutoff * std::f64::consts::PI),
+        };
+        sinc * window * cutoff
     };
+    let (rate, own) = (u64::from(rate), u64::from(SAMPLE_RATE));
+    let phases = own / common_divisor(rate, own);
+    let weights_of = |phase: u64| -> Vec<f64> {
+        let past = (phase * rate % own) as f64 / own as f64;
+        (0..=2 * reach).map(|tap| weight(tap as f64 - reach as f64 - past)).collect()
+    };
+    let weights: Vec<Vec<f64>> = (0..phases).map(weights_of).collect();
+    let at = |n: u64| {
+        let before = usize::try_from(n * rate / own).unwrap_or(usize::MAX);
+        let weights = weights.get(usize::try_from(n % phases).unwrap_or(0)).map(Vec::as_slice).unwrap_or_default();
+        let sample =
+            |tap: usize| (before + tap).checked_sub(reach).and_then(|k| samples.get(k)).copied().unwrap_or(0.0);
+        clip16(weights.iter().enumerate().map(|(tap, weight)| weight * sample(tap)).sum())
+    };
+    let length = samples.len() as u64 * own / rate;
     (0..length).map(at).collect()
+}
+
+fn common_divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one.max(1) } else { common_divisor(other, one % other) }
 }
 
 fn clip16(sample: f64) -> i16 {
