@@ -373,6 +373,13 @@ impl Model {
                 self.states.insert(agent.clone(), (*state, code.clone()));
             }
             (About::Call(call), Kind::Escalated { queue, step }) => self.escalated(now, *call, queue, step.as_deref()),
+            (About::Call(call), Kind::Relaxed { queue, skills, .. }) => {
+                let caller = self.callers.get_mut(call).unwrap();
+                assert_eq!(&caller.queue, queue);
+                caller.skills = skills.iter().map(|skill| skill.parse().unwrap()).collect();
+                // Other agents may serve now: the time begins anew.
+                self.lacking.retain(|(other, _), _| other != call);
+            }
             (About::Call(call), Kind::Sticky { queue, whom, agent }) => {
                 self.sticks(now, *call, queue, *whom, agent.as_ref());
             }

@@ -60,6 +60,10 @@ fn random_input(dice: &mut Dice, size: Size, now: Instant, model: &Model, calls:
         }
         5 if dice.roll(3) == 0 => Input::Key { call: some_call(dice, model, *calls), digit: '1' },
         5 => Input::Leave { call: some_call(dice, model, *calls) },
+        6 if dice.roll(2) == 0 => {
+            let skills = dice.pick(&NEEDS).unwrap_or(&[]).iter().map(|s| (*s).to_owned()).collect();
+            Input::Relax { call: some_call(dice, model, *calls), skills }
+        }
         6 => Input::CallGone { call: old },
         7..=11 => Input::Answered { offer: some_offer(dice) },
         12 | 13 => {
@@ -209,6 +213,7 @@ struct Totals {
     resumed: u32,
     called_back: u32,
     asked: u32,
+    relaxed: u32,
     beside: u32,
     owed: u32,
 }
@@ -227,6 +232,7 @@ impl Totals {
             Output::Journal { kind: Kind::QueueLeft { outcome: QueueOutcome::Overflow, .. }, .. } => {
                 self.overflowed += 1
             }
+            Output::Journal { kind: Kind::Relaxed { .. }, .. } => self.relaxed += 1,
             Output::Dispatch { .. } => self.asked += 1,
             Output::Announce { .. } | Output::Remind { .. } | Output::Journal { .. } => {}
         }
@@ -258,6 +264,7 @@ fn random_days_break_no_rule() {
         sum.resumed += totals.resumed;
         sum.called_back += totals.called_back;
         sum.asked += totals.asked;
+        sum.relaxed += totals.relaxed;
         sum.beside += totals.beside;
         sum.owed += totals.owed;
     }
@@ -275,7 +282,7 @@ fn random_days_break_no_rule() {
         sum.overflowed > least(5) && sum.resumed > least(1) && sum.called_back > least(5) && sum.asked > least(5),
         "{sum:?}"
     );
-    assert!(sum.beside > least(5) && sum.owed > 0, "{sum:?}");
+    assert!(sum.beside > least(5) && sum.owed > 0 && sum.relaxed > least(2), "{sum:?}");
 }
 
 #[test]
