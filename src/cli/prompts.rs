@@ -18,7 +18,7 @@ use crate::id::QueueName;
 use crate::ivr::prompts::{self, PromptText};
 use crate::ivr::{Sound, Sounds as Sounded};
 use crate::media::wave::to_8khz;
-use crate::media::{Clip, loudness};
+use crate::media::{Clip, loudness, prompt};
 
 /// The manifest that comes with the program.
 pub const SHIPPED: &str = prompts::SHIPPED;
@@ -97,11 +97,16 @@ pub fn make(dir: &Path, list: &[PromptText]) -> Result<usize, String> {
             let words = String::from_utf8_lossy(&spoken.stderr).into_owned();
             return Err(format!("espeak-ng refused prompt {} in {}: {words}", prompt.id, prompt.language));
         }
-        let samples = read_wav(&raw)?;
-        write_wav(&path, &samples)?;
+        write_wav(&path, &levelled(read_wav(&raw)?))?;
         let _ = std::fs::remove_file(&raw);
     }
     Ok(missing.len())
+}
+
+/// Trimmed and as loud as recordings of people shall be; what cannot be made so stays as it is.
+fn levelled(samples: Vec<i16>) -> Vec<i16> {
+    let floats: Vec<f32> = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
+    prompt::master(&floats, RATE).map_or(samples, |mastered| mastered.samples)
 }
 
 fn file(dir: &Path, prompt: &PromptText) -> PathBuf {
