@@ -70,7 +70,7 @@ fn an_agent_who_hangs_up_ends_the_call_of_a_queue_without_flow() {
 
 /// RFC 3261 §9.1: CANCEL at once when the phone has said something.
 #[test]
-fn a_caller_who_hangs_up_while_a_phone_rings_stops_it_at_once_and_costs_the_agent_nothing() {
+fn f04_a_caller_who_hangs_up_while_a_phone_rings_stops_it_at_once_and_costs_the_agent_nothing() {
     let mut centre = Centre::new();
     let mut customer = centre.connect(stranger(1), "1", "600");
     let ring = centre.rung(desk(101));
@@ -98,7 +98,7 @@ fn a_caller_who_hangs_up_while_a_phone_rings_stops_it_at_once_and_costs_the_agen
 
 /// RFC 3261 §9.1: no CANCEL before the first provisional response.
 #[test]
-fn a_phone_that_said_nothing_is_cancelled_at_its_first_word() {
+fn f04_a_phone_that_said_nothing_is_cancelled_at_its_first_word() {
     let mut centre = Centre::new();
     let mut customer = centre.connect(stranger(1), "1", "600");
     let ring = centre.rung(desk(101));
@@ -110,7 +110,7 @@ fn a_phone_that_said_nothing_is_cancelled_at_its_first_word() {
 }
 
 #[test]
-fn an_answer_that_crosses_the_cancel_is_acknowledged_and_ended_with_the_reason() {
+fn f04_an_answer_that_crosses_the_cancel_is_acknowledged_and_ended_with_the_reason() {
     let mut centre = Centre::new();
     let mut customer = centre.connect(stranger(1), "1", "600");
     let ring = centre.rung(desk(101));

@@ -17,7 +17,7 @@ trap 'rm -rf "$logs"' EXIT
 export tests logs bundle days
 play() {
     local to=$(($1 + bundle < days ? $1 + bundle : days)) log=$logs/$1
-    if HATIF_FLOOR_SEEDS=$1..$to "$tests" --exact acd::tests::random::days::random_days_break_no_rule --nocapture >"$log" 2>&1; then
+    if HATIF_FLOOR_SEEDS=$1..$to "$tests" --exact acd::tests::random::days::f02_random_days_break_no_rule --nocapture >"$log" 2>&1; then
         echo "days $1 to $((to - 1)): no rule broken"
         rm "$log"
     else

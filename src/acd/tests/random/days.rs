@@ -246,7 +246,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 #[test]
-fn random_days_break_no_rule() {
+fn f02_random_days_break_no_rule() {
     let start = Instant::now();
     let mut sum = Totals::default();
     let seeds = seeds();
@@ -286,7 +286,7 @@ fn random_days_break_no_rule() {
 }
 
 #[test]
-fn the_same_inputs_give_the_same_outputs_byte_for_byte() {
+fn f01_the_same_inputs_give_the_same_outputs_byte_for_byte() {
     let start = Instant::now();
     for seed in 1_000..1_003 {
         let played = || Day { text: Some(String::new()), ..Day::new(seed, start) }.play().0.unwrap();
