@@ -82,16 +82,21 @@ pub fn write(samples: &[i16]) -> Vec<u8> {
     bytes
 }
 
-/// To 8 kHz by a windowed sinc: offline, so plain and exact. The places of samples between those of the source repeat, and
-/// their weights are worked out once.
+/// As [`resampled`], in 16 bits.
 pub fn to_8khz(samples: &[f64], rate: u32) -> Vec<i16> {
+    resampled(samples, rate).into_iter().map(clip16).collect()
+}
+
+/// To 8 kHz, from `rate` in Hz, by a windowed sinc: offline, so plain and exact. The places of samples between those of the
+/// source repeat, and their weights are worked out once.
+pub fn resampled(samples: &[f64], rate: u32) -> Vec<f64> {
     if rate == SAMPLE_RATE || rate == 0 {
-        return samples.iter().map(|s| clip16(*s)).collect();
+        return samples.to_vec();
     }
     let step = f64::from(rate) / f64::from(SAMPLE_RATE);
     // Above half of the lower rate nothing may pass.
     let cutoff = (1.0 / step).min(1.0) * 0.95;
-    let reach = (16.0 * step.max(1.0)).ceil() as usize;
+    let reach = (24.0 * step.max(1.0)).ceil() as usize;
     let weight = |x: f64| {
         let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach as f64 + 1.0)).cos();
         let sinc = match (x * cutoff * std::f64::consts::PI).abs() {
@@ -112,7 +117,7 @@ pub fn to_8khz(samples: &[f64], rate: u32) -> Vec<i16> {
         let weights = weights.get(usize::try_from(n % phases).unwrap_or(0)).map(Vec::as_slice).unwrap_or_default();
         let sample =
             |tap: usize| (before + tap).checked_sub(reach).and_then(|k| samples.get(k)).copied().unwrap_or(0.0);
-        clip16(weights.iter().enumerate().map(|(tap, weight)| weight * sample(tap)).sum())
+        weights.iter().enumerate().map(|(tap, weight)| weight * sample(tap)).sum()
     };
     let length = samples.len() as u64 * own / rate;
     (0..length).map(at).collect()
@@ -129,6 +134,27 @@ fn clip16(sample: f64) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tone_keeps_its_pitch_and_what_the_telephone_cannot_carry_is_gone() {
+        let tone = |hz: f64| -> Vec<f64> {
+            (0..44_100).map(|n| (f64::from(n) * hz * std::f64::consts::TAU / 44_100.0).sin() * 0.5).collect()
+        };
+        let power = |samples: &[f64], hz: f64| {
+            let (mut re, mut im) = (0.0, 0.0);
+            for (n, s) in samples.iter().enumerate() {
+                let phase = n as f64 * hz * std::f64::consts::TAU / 8_000.0;
+                re += s * phase.cos();
+                im += s * phase.sin();
+            }
+            (re * re + im * im).sqrt() * 2.0 / samples.len() as f64
+        };
+        let low = resampled(&tone(1_000.0), 44_100);
+        assert_eq!(low.len(), 8_000);
+        assert!((power(low.get(1_000..7_000).unwrap(), 1_000.0) - 0.5).abs() < 0.005);
+        let high = resampled(&tone(5_000.0), 44_100);
+        assert!(power(high.get(1_000..7_000).unwrap(), 3_000.0) < 0.001, "no alias");
+    }
 
     #[test]
     fn what_is_written_is_read_and_lengths_of_pipes_do_not_matter() {
