@@ -2,7 +2,8 @@
 //!
 //! A packet's place is where its RTP timestamp says, and the timestamps are tied to the clock by arrival: the packet
 //! that came with the least delay ends at the moment it came. Loss, silence suppression and hold leave silence
-//! of their true length. A phone's clock that runs fast or slow is followed one sample a packet. A packet that is more
+//! of their true length. A phone's clock that runs fast or slow is followed one sample a packet; one that stood still for
+//! a moment (a page's, when its machine is busy) is followed at once where it is quiet. A packet that is more
 //! than 200 ms late (a new stream, timestamps that stood still, a network that stalled) or more than 40 ms early (the
 //! tie was made by a late one) ties them anew.
 //!
@@ -16,6 +17,10 @@ const DELAYS: std::ops::RangeInclusive<i64> = -320..=1_600;
 const WINDOW: u32 = 250;
 /// Deviations up to this are left alone: 8 ms. Following them would add and drop samples for mere jitter.
 const TOLERANCE: i64 = 64;
+/// Deviations beyond this are mended at once in a quiet moment: 20 ms, which both sides of a recording may be apart.
+const APART: i64 = 160;
+/// Nobody hears what is quieter.
+const QUIET: u16 = 160;
 
 /// The latest of one phone's voice.
 #[derive(Debug)]
@@ -70,7 +75,10 @@ impl Timeline {
 
     fn lay<T: Copy>(&mut self, arrival: u64, stamp: Stamp, said: &[T], sample: impl Fn(T) -> i16) {
         let samples = said.len();
-        let position = self.place(arrival, stamp, samples);
+        let mut position = self.place(arrival, stamp, samples);
+        if self.correction().abs() > APART && said.iter().all(|said| is_quiet(sample(*said))) {
+            position = self.shift(position);
+        }
         let oldest = self.head.saturating_sub(KEPT as u64);
         let Ok(start) = u64::try_from(position) else { return };
         if start < oldest || samples > KEPT {
@@ -112,6 +120,27 @@ impl Timeline {
             anchor.packets = 0;
         }
         anchor.position
+    }
+
+    fn correction(&self) -> i64 {
+        self.anchor.map_or(0, |anchor| anchor.correction)
+    }
+
+    /// Makes the whole correction where a quiet packet begins, unless sound would be written over.
+    fn shift(&mut self, position: i64) -> i64 {
+        let shifted = position + self.correction();
+        let oldest = self.head.saturating_sub(KEPT as u64);
+        let mut written_over = u64::try_from(shifted).unwrap_or(0).max(oldest)..self.head;
+        if !written_over.all(|position| is_quiet(self.at(position))) {
+            return position;
+        }
+        if let Some(anchor) = &mut self.anchor {
+            anchor.position = shifted;
+            anchor.correction = 0;
+            anchor.least = i64::MAX;
+            anchor.packets = 0;
+        }
+        shifted
     }
 
     /// Silences what lies between the latest sample and `start`.
@@ -158,6 +187,10 @@ impl Timeline {
         one.copy_from_slice(self.ring.get(first..first + one.len()).unwrap_or_default());
         two.copy_from_slice(self.ring.get(..two.len()).unwrap_or_default());
     }
+}
+
+fn is_quiet(sample: i16) -> bool {
+    sample.unsigned_abs() < QUIET
 }
 
 #[cfg(test)]
@@ -229,6 +262,30 @@ mod tests {
             if n >= 75 {
                 assert!(timeline.head.abs_diff(8_160 + n * 160) <= 320, "packet {n}");
             }
+        }
+    }
+
+    /// A sender's clock that stands still for 60 ms, and one that leaps 38 ms: from the next quiet moment after a window on
+    /// all is in its place again, and no sound was written over.
+    #[test]
+    fn a_clock_that_stood_still_is_followed_in_the_next_quiet_moment() {
+        for shift in [480i64, -304] {
+            let mut timeline = Timeline::default();
+            let (mut loud, mut placed) = (0, Vec::new());
+            for n in 0..800i64 {
+                let is_loud = n % 50 < 45;
+                let arrival = 16_160 + n * 160 + if n >= 100 { shift } else { 0 };
+                let level = if is_loud { 1_000 } else { 0 };
+                timeline.write(arrival as u64, stamp(1, (n * 160) as u32), ULAW.table(), &voice(level));
+                placed.push(timeline.head as i64 - arrival);
+                loud += usize::from(is_loud && n >= 780) * 160;
+            }
+            assert!(placed[..100].iter().all(|off| *off == 0));
+            assert!((-shift - 1..=-shift + 1).contains(&placed[110]), "{shift}: {}", placed[110]);
+            // Two windows at most until it is known, and a second until it is quiet.
+            assert!(placed[550..].iter().all(|off| off.abs() <= TOLERANCE), "{shift}: {:?}", &placed[540..560]);
+            let heard = read(&timeline, timeline.head - 20 * 160, 20 * 160);
+            assert_eq!(heard.iter().filter(|s| !is_quiet(**s)).count(), loud, "{shift}");
         }
     }
 
