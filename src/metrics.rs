@@ -4,7 +4,8 @@
 //! sets, never from callers. Counters that another part keeps by itself (signalling, media, storage) are carried over
 //! at the scrape.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use prometheus::{
@@ -194,16 +195,23 @@ pub struct Metrics {
     commits_seen: Vec<u64>,
     /// What each histogram of transactions had at the last scrape, by method and direction.
     transactions_seen: BTreeMap<(&'static str, &'static str), Vec<u64>>,
+    /// What describes each family, by name.
+    families: BTreeMap<String, String>,
 }
 
-/// Registers families as they are made.
-struct Maker<'a>(&'a Registry);
+/// Registers families as they are made, and keeps what describes each.
+struct Maker<'a>(&'a Registry, RefCell<BTreeMap<String, String>>);
 
 impl Maker<'_> {
     fn add<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
         // Names and labels are constants of this file: a clash shows in the first test, not in production.
         let collector = made.unwrap_or_else(|error| unreachable!("a metric of ours is misnamed: {error}"));
         let _ = self.0.register(Box::new(collector.clone()));
+        for family in collector.collect() {
+            let (name, help) = (family.name(), family.help());
+            let kind = format!("{:?}", family.get_field_type()).to_lowercase();
+            self.1.borrow_mut().insert(name.to_owned(), format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        }
         collector
     }
 
@@ -243,7 +251,7 @@ impl Metrics {
     /// All families, empty.
     pub fn new() -> Self {
         let registry = Registry::new();
-        let m = Maker(&registry);
+        let m = Maker(&registry, RefCell::default());
         #[cfg(target_os = "linux")]
         let _ = registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
         let build = m.gauges("build_info", "The running program; always 1", &["version", "rustc"]);
@@ -402,6 +410,7 @@ impl Metrics {
             ticks_seen: Vec::new(),
             commits_seen: Vec::new(),
             transactions_seen: BTreeMap::new(),
+            families: m.1.take(),
             registry,
         }
     }
@@ -612,8 +621,13 @@ impl Metrics {
         self.carry_engine(readings);
         self.carry_others(readings);
         let mut page = Vec::new();
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut page);
-        String::from_utf8(page).unwrap_or_default()
+        let families = self.registry.gather();
+        let _ = TextEncoder::new().encode(&families, &mut page);
+        let mut page = String::from_utf8(page).unwrap_or_default();
+        // What has not happened yet is described all the same: who writes a query sees what there is.
+        let present: BTreeSet<&str> = families.iter().map(|family| family.name()).collect();
+        page.extend(self.families.iter().filter(|(name, _)| !present.contains(name.as_str())).map(|(_, text)| &**text));
+        page
     }
 
     fn set_floor(&mut self, now: Wall, live: &Live, floor: &FloorConfig) {

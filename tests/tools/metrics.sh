@@ -64,7 +64,7 @@ kill -KILL "$trunked"
 # An alert on a metric that nobody serves never fires.
 unserved=0
 for name in $(grep -o 'hatif_[a-z_]*' docker/prometheus/rules.yml | sort -u); do
-    grep -q "^$name[{ ]" "$data/metrics" "$data/trunk.metrics" || { echo "rules.yml names $name, which is not served" >&2; unserved=1; }
+    grep -Eq "^(# TYPE )?$name[{ ]" "$data/metrics" "$data/trunk.metrics" || { echo "rules.yml names $name, which is not served" >&2; unserved=1; }
 done
 [ $unserved -eq 0 ]
 echo "$(grep -c '^hatif_' "$data/metrics") series, $(grep -c '^# TYPE hatif_' "$data/metrics") families"
