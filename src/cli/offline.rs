@@ -68,6 +68,7 @@ pub fn declared(config: &Config, manifest: String, with_prompts: bool) -> Declar
         entered,
         languages,
         prompts,
+        is_mute: config.tts.voice.is_none(),
         sounds: Sounds::default(),
         manifest,
     }

@@ -8,6 +8,7 @@ mod keys;
 mod longest;
 mod sound;
 mod subflows;
+mod voice;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -47,6 +48,8 @@ pub struct Declared {
     pub languages: Vec<String>,
     /// Prompt ids by language; `None`: prompts are not checked.
     pub prompts: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// No voice speaks what is not recorded.
+    pub is_mute: bool,
     /// What was measured in recordings; those that are not here are not judged.
     pub sounds: Sounds,
     /// Text of the prompts manifest: a part of every flow's version.
@@ -86,6 +89,7 @@ pub fn load(files: &[(String, String)], declared: &Declared) -> (Option<Library>
     checker.parameters();
     checker.prompts();
     checker.sounds();
+    checker.voices();
     checker.key_clashes();
     // A missing edge would make ways look endless that are not: shapes are judged when all edges are there.
     if !checker.diagnostics.iter().any(Diagnostic::is_error) && checker.recursion() {
@@ -366,6 +370,28 @@ mod tests {
         }
         assert!(wrong.is_empty(), "\n{wrong}");
         assert!(files >= 75, "the corpus is there");
+    }
+
+    /// Recorded pieces of one language are enough for its values; texts always need a voice.
+    #[test]
+    fn what_nobody_can_speak_is_told() {
+        let text = "flow = 1\nname = \"x\"\nlanguages = [\"ar\", \"en\"]\nstart = \"hello\"\n[node.hello]\nkind = \"play\"\n\
+                    say = [{ number = \"queue.vip.waiting\" }, { number = \"1\", lang = \"en\" }, { text = \"Hello\" }]\n\
+                    next = \"end\"\non = { error = \"end\" }\n[node.end]\nkind = \"hangup\"\n";
+        let found = |is_mute: bool, recorded: &[(&str, &str)]| {
+            let mut declared = Declared { is_mute, ..declared() };
+            for (language, id) in recorded {
+                let ids = declared.prompts.as_mut().and_then(|prompts| prompts.get_mut(*language)).unwrap();
+                ids.insert((*id).to_owned());
+            }
+            let (_, diagnostics) = load(&[("x.toml".to_owned(), text.to_owned())], &declared);
+            diagnostics.iter().map(|d| format!("{} {}:{}", d.code, d.line, d.column)).collect::<Vec<_>>()
+        };
+        let [value, other, text] = ["ivr::no-voice 7:19", "ivr::no-voice 7:53", "ivr::no-voice 7:82"];
+        assert_eq!(found(false, &[]), Vec::<String>::new());
+        assert_eq!(found(true, &[]), [value, other, text]);
+        assert_eq!(found(true, &[("en", "en.n.1")]), [value, text]);
+        assert_eq!(found(true, &[("en", "en.n.1"), ("ar", "ar.n.1.m")]), [text]);
     }
 
     #[test]

@@ -118,11 +118,6 @@ impl Reader<'_> {
         let name = self.required(top, "name", "a flow").and_then(|value| self.name(value));
         let title = top.find("title").map(|value| self.title(value)).unwrap_or_default();
         self.languages = self.read_languages(top);
-        if let Some(titles) =
-            top.find("title").filter(|value| value.get_ref().is_table()).and_then(|value| self.table(value))
-        {
-            self.spoken_titles(&titles);
-        }
         if let Some(vars) = self.table_at(top, "vars") {
             self.vars(&vars);
         }

@@ -84,18 +84,6 @@ impl Reader<'_> {
         self.error("unknown-language", span, format!("the flow does not speak \"{language}\""), Some(help));
     }
 
-    /// Titles are in languages the flow speaks.
-    pub(super) fn spoken_titles(&mut self, titles: &Table<'_>) {
-        for entry in &titles.entries {
-            let is_centres = self.declared.languages.iter().any(|known| known == entry.key);
-            if is_centres && !self.languages.is_empty() && !self.languages.iter().any(|known| known == entry.key) {
-                let message = format!("the flow has a title in \"{}\" and does not speak it", entry.key);
-                let help = Some(format!("languages of the flow: {}", self.languages.join(", ")));
-                self.warning("unspoken-language", entry.key_span.clone(), message, help);
-            }
-        }
-    }
-
     /// The edges of `[defaults]` lead somewhere, even those that no node takes over.
     pub(super) fn default_targets(&mut self, flow: &str, on: &BTreeMap<Edge, Target>, nodes: &Table<'_>) {
         for target in on.values() {
