@@ -1,5 +1,6 @@
-//! Arabic against a second opinion: `tests/say/speller.mjs` was written from the grammar, by other means and without the
-//! engine's code, and both must say the same. And `docs/arabic-numbers.md` shows what is said.
+//! What is said against a second opinion: `tests/say/speller.mjs` (Arabic) and `tests/say/western.mjs` (English, French)
+//! were written from the grammar, by other means and without the engine's code, and both must say the same. And
+//! `docs/arabic-numbers.md` shows what is said.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,7 +18,7 @@ const GENDERS: [&str; 2] = ["m", "f"];
 const CASES: [&str; 2] = ["n", "o"];
 
 #[test]
-fn bare_numbers_agree() {
+fn f19_bare_numbers_agree() {
     let mut requests = Vec::new();
     for value in (0..10_000).chain(larger(500)).chain([-7]) {
         for gender in GENDERS {
@@ -25,6 +26,38 @@ fn bare_numbers_agree() {
         }
     }
     both_agree(&requests);
+}
+
+#[test]
+fn f19_numbers_and_places_of_english_and_french_agree() {
+    let mut requests = Vec::new();
+    for language in ["en", "fr"] {
+        for value in (0..10_000).chain(larger(500)).chain([-7]) {
+            requests.extend(GENDERS.map(|gender| format!("{language}\tnumber\t{value}\t{gender}")));
+            requests.push(format!("{language}\tcount\t{value}\tcall"));
+            if value > 0 {
+                requests.push(format!("{language}\tposition\t{value}"));
+            }
+            if (1..=999_999).contains(&value) {
+                requests.extend(GENDERS.map(|gender| format!("{language}\tordinal\t{value}\t{gender}")));
+            }
+        }
+    }
+    both_agree_by("tests/say/western.mjs", &requests, western_answer);
+}
+
+/// «أمامكم» and the number of calls, as the second speller counts them.
+#[test]
+fn f19_places_of_arabic_agree() {
+    let before: Vec<i64> = (1..10_000).chain(larger(500)).collect();
+    let counts: Vec<String> = before.iter().map(|value| format!("count\t{value}\tcall\tn")).collect();
+    let counted = second_opinion("tests/say/speller.mjs", &counts);
+    assert_eq!(counted.len(), before.len());
+    let place = |place: i64| said(Style::MSA, Case::Nominative, Kind::Position(u32::try_from(place).unwrap_or(0)));
+    assert_eq!(place(1), "دوركم هو التالي");
+    for (before, counted) in before.iter().zip(&counted) {
+        assert_eq!(place(before + 1), format!("أمامكم {counted}"));
+    }
 }
 
 #[test]
@@ -114,7 +147,18 @@ fn durations_and_digits_agree() {
 /// `tests/say/examples.tsv` holds sentences to be read by people; each is what both say, letter by letter.
 #[test]
 fn the_examples_are_what_both_say() {
-    let file = fs::read_to_string(path("tests/say/examples.tsv")).unwrap();
+    examples_agree("tests/say/examples.tsv", "tests/say/speller.mjs", answer);
+}
+
+#[test]
+fn the_examples_of_english_and_french_are_what_both_say() {
+    examples_agree("tests/say/western.tsv", "tests/say/western.mjs", western_answer);
+}
+
+/// The engine gives the wanted answers, and the second speller does too.
+#[track_caller]
+fn examples_agree(file: &str, speller: &str, answer: fn(&str) -> String) {
+    let file = fs::read_to_string(path(file)).unwrap();
     let mut requests = Vec::new();
     let mut wrong = Vec::new();
     for line in file.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -125,9 +169,9 @@ fn the_examples_are_what_both_say() {
         }
         requests.push(request.to_owned());
     }
-    assert!(requests.len() > 250, "the file is read: {}", requests.len());
+    assert!(requests.len() >= 100, "the file is read: {}", requests.len());
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    both_agree(&requests);
+    both_agree_by(speller, &requests, answer);
 }
 
 /// `docs/arabic-numbers.md` between its two marks is what the engine says; `HATIF_BLESS=1` writes it anew.
@@ -152,7 +196,12 @@ fn the_page_of_arabic_numbers_is_up_to_date() {
 /// Fails with the first twenty requests that the two answer differently.
 #[track_caller]
 fn both_agree(requests: &[String]) {
-    let second = second_opinion(requests);
+    both_agree_by("tests/say/speller.mjs", requests, answer);
+}
+
+#[track_caller]
+fn both_agree_by(speller: &str, requests: &[String], answer: fn(&str) -> String) {
+    let second = second_opinion(speller, requests);
     assert_eq!(second.len(), requests.len(), "the second speller answers each line");
     let mut differing = 0;
     let mut shown = String::new();
@@ -168,16 +217,12 @@ fn both_agree(requests: &[String]) {
     assert!(differing == 0, "{differing} of {} differ:{shown}", requests.len());
 }
 
-/// The answers of `tests/say/speller.mjs`, one for each request.
-fn second_opinion(requests: &[String]) -> Vec<String> {
-    let mut node = Command::new("node")
-        .arg(path("tests/say/speller.mjs"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| {
-            panic!("node does not start ({e}): please install Node.js 20 or newer (https://nodejs.org)")
-        });
+/// The answers of a second speller, one for each request.
+fn second_opinion(speller: &str, requests: &[String]) -> Vec<String> {
+    let mut node =
+        Command::new("node").arg(path(speller)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(
+            |e| panic!("node does not start ({e}): please install Node.js 20 or newer (https://nodejs.org)"),
+        );
     let mut input = node.stdin.take().expect("its stdin");
     let lines = requests.join("\n") + "\n";
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
@@ -194,6 +239,23 @@ fn answer(request: &str) -> String {
     read(&request)
         .and_then(|(kind, case)| say(&Request::new(Language::Ar, &nouns, kind).with_case(case)).ok())
         .map_or_else(|| REFUSED.to_owned(), |units| text(&units))
+}
+
+/// The engine's answer to one request that names its language.
+fn western_answer(request: &str) -> String {
+    let nouns = Nouns::built_in();
+    let asked = request.split_once('\t').and_then(|(language, request)| {
+        let language = Language::from_code(language)?;
+        let kind = match *request.split('\t').collect::<Vec<_>>().as_slice() {
+            ["number", value, g] => Kind::Number { value: value.parse().ok()?, gender: gender(g)? },
+            ["ordinal", value, g] => Kind::Ordinal { value: value.parse().ok()?, gender: gender(g)? },
+            ["count", value, noun @ "call"] => Kind::Count { value: value.parse().ok()?, noun },
+            ["position", place] => Kind::Position(place.parse().ok()?),
+            _ => return None,
+        };
+        say(&Request::new(language, &nouns, kind)).ok()
+    });
+    asked.map_or_else(|| REFUSED.to_owned(), |units| text(&units))
 }
 
 /// Reads one request: its fields are separated by tabs.
@@ -273,6 +335,7 @@ fn tables() -> String {
     ordinals(&mut page);
     times(&mut page);
     dates(&mut page);
+    places(&mut page);
     dialects(&mut page);
     page.push('\n');
     page
@@ -388,6 +451,18 @@ fn dates(page: &mut String) {
             said.split_once(" من ").unwrap_or_else(|| panic!("no month in {said}")).1.to_owned()
         });
         row(page, &month.to_string(), &names);
+    }
+}
+
+fn places(page: &mut String) {
+    heading(page, "Places in a queue", &["place", "English", "French", "Arabic"]);
+    let nouns = Nouns::built_in();
+    for place in [1, 2, 3, 4, 9, 11, 12, 13, 21, 22, 100, 101, 102, 103, 104, 112, 201, 1_001, 1_002] {
+        let said = [Language::En, Language::Fr, Language::Ar].map(|language| {
+            let units = say(&Request::new(language, &nouns, Kind::Position(place)));
+            text(&units.unwrap_or_else(|error| panic!("{place}: {error}")))
+        });
+        row(page, &place.to_string(), &said);
     }
 }
 

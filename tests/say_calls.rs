@@ -1,4 +1,4 @@
-//! Spoken values from outside: a real voice (espeak-ng), and recorded pieces as tones that show which were played.
+//! Spoken values and places from outside: a real voice (espeak-ng), and recorded pieces as tones that show which were played.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod common;
@@ -85,6 +85,46 @@ fn callers_hear_a_voice_and_where_all_pieces_are_recorded_exactly_these() {
     assert!(loud(&voiced).abs_diff((2 * PIECE_MS / 20) as usize) <= 2, "nothing else: {} frames", loud(&voiced));
     assert_eq!(server.ended_call("0553333")["trouble"], json!([]));
     assert_eq!(kept(), 1, "recorded pieces need no voice");
+    server.idle(SOON);
+    fs::remove_dir_all(folder).expect("removed");
+}
+
+/// Ten wait, and hear their places from recordings that are silent here; who comes eleventh is told his by a voice.
+#[test]
+fn f19_the_eleventh_in_the_queue_hears_his_place() {
+    let (ports, folder) = (free_ports(), temp_folder());
+    for language in ["ar", "en"] {
+        fs::create_dir_all(folder.join(language)).expect("a folder");
+        for place in 1..=10 {
+            write_wav(&folder.join(format!("{language}/position_{place}.wav")), &[0; 800]).expect("silence");
+        }
+        write_wav(&folder.join(format!("{language}/position_more.wav")), &tone(THREE_HZ, -10.0, PIECE_MS))
+            .expect("a tone");
+    }
+    write_wav(&folder.join("music.wav"), &[0; 8_000]).expect("silence");
+    let tts = "[tts]\nexec = [\"espeak-ng\", \"-v\", \"{language}\", \"--stdin\", \"--stdout\"]\n\
+               letter_by_letter = true\n";
+    let text = config(ports, &format!("{tts}{}", floor("")))
+        .replace(&format!("{}/prompts", root().display()), &folder.display().to_string());
+    let server = Server::configured(ports, &text);
+    let waits = |n: u32| {
+        let phone = server.customer(&format!("05500{n:02}"), Source::Silence);
+        let call = phone.invite("600").expect("sent");
+        call.answered(SOON).unwrap_or_else(|e| panic!("{n} is not answered: {e}\n{}", phone.trace()));
+        (phone, call)
+    };
+    let ten: Vec<_> = (1..=10).map(waits).collect();
+    let (_phone, eleventh) = waits(11);
+    wait_until(seconds(20), "he hears a voice", || loud(&eleventh.heard()) * 20 > 1_000);
+    assert_ne!(dominant(&eleventh.heard()), Some(THREE_HZ), "it is not the recording for all places beyond ten");
+    assert_eq!(fs::read_dir(server.data.join("tts")).map(Iterator::count).unwrap_or(0), 1, "one sentence was spoken");
+    for (_, call) in &ten {
+        assert_eq!(loud(&call.heard()), 0, "the others hear recordings only");
+        call.hang_up();
+    }
+    eleventh.hang_up();
+    let record = server.ended_call("0550011");
+    assert_eq!(record["trouble"], json!([]), "{record:#}");
     server.idle(SOON);
     fs::remove_dir_all(folder).expect("removed");
 }

@@ -152,7 +152,7 @@ impl Call {
             }
             None => {
                 self.wait(context, queue);
-                self.tell(context, vec!["callback_hello".to_owned()]);
+                self.tell(context, "callback_hello".to_owned());
             }
         }
     }

@@ -65,7 +65,7 @@ impl Call {
             Some(queue) => {
                 self.fell_back = true;
                 self.enter_queue(context, Turn::begin(context.now, queue), None);
-                self.tell(context, vec!["sorry_fallback".to_owned()]);
+                self.tell(context, "sorry_fallback".to_owned());
             }
             None => self.say_and_end(context, "sorry_error", EndReason::FlowError),
         }
@@ -74,8 +74,9 @@ impl Call {
     /// Does what the flow asks, until it waits for something.
     pub(super) fn follow_run(&mut self, context: &Context<'_>) {
         while let Some(output) = self.run.as_mut().and_then(ivr::Run::poll_output) {
-            if !matches!(output, ivr::Output::Journal(_) | ivr::Output::Language(_)) {
-                // Whatever comes takes the place of a play that is still waited for.
+            use ivr::Output::{Journal, Language, Relax, Tell};
+            if !matches!(output, Journal(_) | Language(_) | Relax { .. } | Tell { .. }) {
+                // Whatever else comes takes the place of a play that is still waited for.
                 self.speech.forget();
             }
             match output {
@@ -111,7 +112,7 @@ impl Call {
                     }
                     self.outputs.push_back(Action::Relax { skills });
                 }
-                ivr::Output::Tell { prompt } => self.tell(context, vec![prompt]),
+                ivr::Output::Tell { prompt } => self.tell(context, prompt),
                 ivr::Output::LeaveQueue { to_callback } => {
                     self.phase = Phase::InFlow;
                     self.media(media::Command::Silence { leg: self.customer.id });

@@ -705,6 +705,7 @@ impl Call {
     fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
         self.phase = Phase::Waiting { queue };
         self.told = Told::default();
+        self.speech.forget();
         self.play_music(context);
     }
 
@@ -796,7 +797,7 @@ impl Call {
     /// When to call [`Call::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::InFlow => {
+            Phase::InFlow | Phase::Waiting { .. } => {
                 let run = self.run.as_ref().and_then(ivr::Run::poll_timeout);
                 run.into_iter().chain(self.speech.deadline()).min()
             }
@@ -805,7 +806,6 @@ impl Call {
             Phase::Talking(_) => self.invited.as_ref().map(|invited| invited.give_up_at),
             Phase::Leaving(leaving) => Some(leaving.deadline()),
             Phase::Listening(listening) => Some(listening.deadline()),
-            Phase::Waiting { .. } => self.run.as_ref().and_then(ivr::Run::poll_timeout),
             Phase::Service | Phase::Ended => None,
         };
         let away = self.away.as_ref().map(Away::deadline);

@@ -55,6 +55,11 @@ impl Prompts {
         }
     }
 
+    /// Whether this one is recorded.
+    pub fn has(&self, language: &str, id: &str) -> bool {
+        self.clips.get(language).is_some_and(|ids| ids.contains_key(id))
+    }
+
     /// The recordings of a spoken sentence, in order: all of them, or none when one is missing.
     pub fn units<'u>(&self, language: &str, clips: impl Iterator<Item = &'u str>) -> Option<Vec<Arc<Clip>>> {
         let ids = self.clips.get(language)?;

@@ -1,21 +1,21 @@
-//! Sentences that flows speak: by the recordings of all their pieces, or as a whole by one voice, never mixed.
+//! Sentences that are spoken: by the recordings of all their pieces, or as a whole by one voice, never mixed.
 //!
 //! ```text
 //!   say --nothing to be synthesized--------------------------------> played
 //!    \--> Waiting --the last sentence is here, or its time is over--> played
-//!           |  0.7 s of silence, then music
-//!           \--key, another play, the caller hangs up--> forgotten
+//!           |  in a flow 0.7 s of silence, then music; in a queue its music goes on
+//!           \--key, another play, an agent answers, the caller hangs up--> forgotten
 //! ```
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Action, Call, Context, Phase};
-use crate::ivr::Said;
+use crate::ivr::{self, Said};
 use crate::journal::Kind;
 use crate::media::{self, Clip};
 
-/// How long a sentence may take to be synthesized; then a tone stands in for it.
+/// How long a sentence may take to be synthesized; then something stands in for it.
 const SPEECH: Duration = Duration::from_secs(3);
 /// How long a caller hears nothing meanwhile; then music.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -45,8 +45,16 @@ struct Waiting {
 #[derive(Debug)]
 enum Piece {
     Here(Vec<Arc<Clip>>),
-    /// This sentence, in this language.
-    Asked(u64, String),
+    Asked(Asked),
+}
+
+/// A sentence that is being synthesized.
+#[derive(Debug)]
+struct Asked {
+    speech: u64,
+    language: String,
+    /// What is played when it is not spoken; none: a tone.
+    instead: Option<ivr::Prompt>,
 }
 
 impl Speech {
@@ -65,20 +73,25 @@ impl Call {
     /// Says these in order, in place of what is being said.
     pub(super) fn say(&mut self, context: &Context<'_>, play: u64, said: &[Said]) {
         let pieces: Vec<Piece> = said.iter().map(|said| self.piece(context, said)).collect();
-        let (comfort_at, until) = (Some(context.now + SILENCE), context.now + SPEECH);
+        let is_in_queue = matches!(self.phase, Phase::Waiting { .. });
+        let (comfort_at, until) = ((!is_in_queue).then_some(context.now + SILENCE), context.now + SPEECH);
         let waiting = Waiting { play, pieces, comfort_at, until };
         if waiting.is_whole() {
             return self.play_all(waiting);
         }
-        self.media(media::Command::Silence { leg: self.customer.id });
+        if !is_in_queue {
+            self.media(media::Command::Silence { leg: self.customer.id });
+        }
         self.speech.waiting = Some(waiting);
     }
 
     /// The sound of one thing, or the question for it.
     fn piece(&mut self, context: &Context<'_>, said: &Said) -> Piece {
-        let (language, text, units, is_private) = match said {
+        let (language, text, units, is_private, instead) = match said {
             Said::Prompt(prompt) => return Piece::Here(self.clips(context, std::slice::from_ref(prompt))),
-            Said::Spoken { language, text, units, is_private } => (language, text, units, *is_private),
+            Said::Spoken { language, text, units, is_private, instead } => {
+                (language, text, units, *is_private, instead.clone())
+            }
         };
         let recorded = units.iter().filter(|unit| !unit.is_pause()).map(|unit| &*unit.clip);
         let recorded = if units.is_empty() { None } else { context.prompts.units(language, recorded) };
@@ -94,23 +107,25 @@ impl Call {
         let speech = self.speech.asked;
         let (language, text) = (language.clone(), text.clone());
         self.outputs.push_back(Action::Synthesize { speech, language: language.clone(), text, is_private });
-        Piece::Asked(speech, language)
+        Piece::Asked(Asked { speech, language, instead })
     }
 
     /// A sentence is spoken, or cannot be. One that is waited for no more is ignored.
     pub fn handle_speech(&mut self, context: &Context<'_>, speech: u64, sound: Result<Arc<Clip>, String>) {
-        if !matches!(self.phase, Phase::InFlow) {
+        if !matches!(self.phase, Phase::InFlow | Phase::Waiting { .. }) {
             return;
         }
         let Some(mut waiting) = self.speech.waiting.take() else { return };
-        let asked = waiting.pieces.iter_mut().find(|piece| matches!(piece, Piece::Asked(n, _) if *n == speech));
-        if let Some(piece) = asked {
-            let sound = match (sound, &*piece) {
-                (Ok(clip), _) => clip,
-                (Err(why), Piece::Asked(_, language)) => self.unspoken(context, language, &why),
-                (Err(_), Piece::Here(_)) => context.prompts.stand_in(),
-            };
-            *piece = Piece::Here(vec![sound]);
+        for piece in &mut waiting.pieces {
+            if let Piece::Asked(asked) = piece
+                && asked.speech == speech
+            {
+                let clips = match &sound {
+                    Ok(clip) => vec![Arc::clone(clip)],
+                    Err(why) => self.unspoken(context, asked, why),
+                };
+                *piece = Piece::Here(clips);
+            }
         }
         if waiting.is_whole() {
             self.play_all(waiting);
@@ -131,16 +146,19 @@ impl Call {
         }
         let Some(mut waiting) = self.speech.waiting.take() else { return };
         for piece in &mut waiting.pieces {
-            if let Piece::Asked(_, language) = piece {
-                let sound = self.unspoken(context, language, "not in time");
-                *piece = Piece::Here(vec![sound]);
+            if let Piece::Asked(asked) = piece {
+                *piece = Piece::Here(self.unspoken(context, asked, "not in time"));
             }
         }
         self.play_all(waiting);
     }
 
-    /// What is heard in place of a sentence; who operates the centre is told once a call.
-    fn unspoken(&mut self, context: &Context<'_>, language: &str, why: &str) -> Arc<Clip> {
+    /// What is heard in place of a sentence; where nothing else is said, who operates the centre is told once a call.
+    fn unspoken(&mut self, context: &Context<'_>, asked: &Asked, why: &str) -> Vec<Arc<Clip>> {
+        if let Some(prompt) = &asked.instead {
+            return self.clips(context, std::slice::from_ref(prompt));
+        }
+        let language = &asked.language;
         if !std::mem::replace(&mut self.speech.told, true) {
             let detail = format!(
                 "a sentence in {language} cannot be spoken: {why}; record what `hatif say clips {language}` lists, or \
@@ -148,13 +166,13 @@ impl Call {
             );
             self.journal(Kind::Trouble { code: "speech_failed".into(), detail });
         }
-        context.prompts.stand_in()
+        vec![context.prompts.stand_in()]
     }
 
     fn play_all(&mut self, waiting: Waiting) {
         let sounds = waiting.pieces.into_iter().flat_map(|piece| match piece {
             Piece::Here(clips) => clips,
-            Piece::Asked(..) => Vec::new(),
+            Piece::Asked(_) => Vec::new(),
         });
         let clips = sounds.collect();
         self.media(media::Command::Play { leg: self.customer.id, play: waiting.play, clips });

@@ -97,6 +97,8 @@ enum Word {
     Time,
     /// A length of time, as 1h5m, or 90 seconds.
     Duration,
+    /// The place of a caller in a queue, as 1 for who is next.
+    Position,
     /// Digit by digit.
     Digits,
     /// A phone number, by the groups of its country.
@@ -200,6 +202,10 @@ impl Sentence {
                 let seconds = value.parse().ok().or_else(units);
                 Kind::Duration { seconds: seconds.ok_or_else(|| wrong("write units, as 1h5m, or seconds, as 90"))? }
             }
+            Word::Position => {
+                let place = value.parse().ok().filter(|place| *place > 0);
+                Kind::Position(place.ok_or_else(|| wrong("write a whole number from 1, in digits"))?)
+            }
             Word::Digits => Kind::Digits(value),
             Word::Phone => Kind::Phone(value),
             Word::Spell => Kind::Spell(value),
@@ -234,6 +240,7 @@ impl Word {
             Self::Date => "date",
             Self::Time => "time",
             Self::Duration => "duration",
+            Self::Position => "position",
             Self::Digits => "digits",
             Self::Phone => "phone",
             Self::Spell => "spell",

@@ -12,8 +12,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::value::is_name;
 use crate::diagnostic::{Diagnostic, suggestion};
+use crate::say::Language;
 
-/// The manifest that comes with the program.
+/// The manifest that comes with the program: Arabic and English, in French what the engine says itself.
 pub const SHIPPED: &str = include_str!("../../ivr-scripts/prompts.toml");
 
 /// Longest text of one prompt, in characters.
@@ -80,11 +81,11 @@ pub struct PromptText {
     pub text: String,
 }
 
-/// The prompt that tells a caller his place in the queue, 1 = next.
-pub fn position(place: u32) -> String {
+/// The prompt that tells a caller his place in the queue, 1 = next, and whether it names just this place.
+pub fn position(place: u32) -> (String, bool) {
     match place {
-        0..=10 => format!("position_{}", place.max(1)),
-        _ => "position_more".to_owned(),
+        0..=10 => (format!("position_{}", place.max(1)), true),
+        _ => ("position_more".to_owned(), false),
     }
 }
 
@@ -93,12 +94,13 @@ pub fn wait_within(minutes: u32) -> String {
     format!("wait_{minutes}")
 }
 
-/// Reads the manifest `text` of `file`; prompts come by id, then by language.
+/// Reads the manifest `text` of `file`; prompts come by id, then by language. What is in other languages than these
+/// is left out.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it: no TOML, a language that is not among `languages`, an entry that is no text,
-/// an empty or overlong text, one of [`OWN`] missing in a language.
+/// Everything that is wrong with it: no TOML, a language that is neither among `languages` nor one that
+/// [`say`](crate::say) speaks, an entry that is no text, an empty or overlong text, one of [`OWN`] missing in a language.
 pub fn parse(file: &str, text: &str, languages: &[String]) -> Result<Vec<PromptText>, Vec<Diagnostic>> {
     let table = DeTable::parse(text).map_err(|error| vec![Diagnostic::from_toml("prompts", file, text, &error)])?;
     let mut prompts = Vec::new();
@@ -117,6 +119,9 @@ pub fn parse(file: &str, text: &str, languages: &[String]) -> Result<Vec<PromptT
         for (language, said) in texts.iter() {
             let name = language.get_ref();
             if !languages.iter().any(|known| known == name) {
+                if Language::from_code(name).is_some() {
+                    continue;
+                }
                 let message = format!("no language \"{name}\"");
                 let found = Diagnostic::error("prompts::unknown-language", file, text, language.span(), message);
                 faults.push(found.help(suggestion(name, languages)));
@@ -208,12 +213,29 @@ mod tests {
         let ids = ids(&prompts);
         assert_eq!(ids.get("ar"), ids.get("en"));
         for place in 1..=12 {
-            assert!(ids["ar"].contains(&position(place)), "place {place}");
+            assert!(ids["ar"].contains(&position(place).0), "place {place}");
         }
         let arabic = |c: char| matches!(c, '\u{0600}'..='\u{06FF}' | ' ' | '.' | ',' | ':');
         for prompt in &prompts {
             assert_eq!(prompt.language == "ar", prompt.text.chars().all(arabic), "{prompt:?}");
             assert!(prompt.text.ends_with(['.', ':']), "a sentence, or the beginning of one: {prompt:?}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_manifest_has_french_for_what_the_engine_says() {
+        let prompts = parse("p", SHIPPED, &["fr".to_owned()]).unwrap_or_else(|faults| panic!("{}", faults[0]));
+        let said: Vec<&str> = prompts.iter().map(|prompt| prompt.id.as_str()).collect();
+        let mut own = OWN;
+        own.sort_unstable();
+        assert_eq!(said, own);
+        let nouns = crate::say::Nouns::built_in();
+        for place in 1..=10 {
+            let request = crate::say::Request::new(Language::Fr, &nouns, crate::say::Kind::Position(place));
+            let sentence = crate::say::text(&crate::say::say(&request).unwrap_or_default()) + ".";
+            let found =
+                prompts.iter().find(|prompt| prompt.id == position(place).0).map(|prompt| prompt.text.to_lowercase());
+            assert_eq!(found, Some(sentence));
         }
     }
 
@@ -234,7 +256,7 @@ mod tests {
             (11, "أمامكم عشر مكالمات أو أكثر."),
         ];
         for (place, sentence) in expected {
-            assert_eq!(plain(&position(place)), sentence);
+            assert_eq!(plain(&position(place).0), sentence);
         }
     }
 
@@ -259,7 +281,7 @@ mod tests {
 
     #[test]
     fn faults_of_a_manifest_are_named_with_their_place() {
-        let text = "[hello]\nar = \"أهلاً\"\nfr = \"Salut\"\nen = 5\n[x]\nen = \" \"\n";
+        let text = "[hello]\nar = \"أهلاً\"\nde = \"Hallo\"\nen = 5\n[x]\nen = \" \"\n";
         let faults = parse("p.toml", text, &languages()).unwrap_err();
         let found: Vec<_> = faults.iter().map(|f| (f.code.as_str(), f.line, f.column)).collect();
         for expected in [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Language, Nouns, Style, arabic, english, french, spelling};
+use super::{Language, Nouns, Style, arabic, english, french, position, spelling};
 
 /// Every clip that a full recording of a language holds: its name, and the text to read.
 ///
@@ -16,6 +16,7 @@ pub fn clips(language: Language, style: &'static Style, nouns: &Nouns) -> BTreeM
         Language::En => english::clips(nouns),
         Language::Fr => french::clips(nouns),
     };
-    clips.extend(spelling::names(language).map(|unit| (unit.clip.into_owned(), unit.text.into_owned())));
+    let others = spelling::names(language).chain(position::units(language));
+    clips.extend(others.map(|unit| (unit.clip.into_owned(), unit.text.into_owned())));
     clips
 }

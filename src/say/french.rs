@@ -46,8 +46,8 @@ pub(super) fn say(request: &Request<'_>) -> Result<Vec<Unit>, SayError> {
             let parts = [(hours, "hour"), (minutes, "minute"), (seconds, "second")];
             amounts(&mut sentence, request.nouns, &parts, "second")?;
         }
-        // Characters are said one by one, without grammar: `spelling` does it for every language.
-        Kind::Digits(_) | Kind::Phone(_) | Kind::Spell(_) => {}
+        // `spelling` and `position` do these for every language.
+        Kind::Digits(_) | Kind::Phone(_) | Kind::Spell(_) | Kind::Position(_) => {}
     }
     Ok(sentence.finish())
 }

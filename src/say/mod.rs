@@ -29,6 +29,7 @@ mod language;
 mod noun;
 mod noun_table;
 mod phone;
+mod position;
 mod prose;
 mod request;
 mod sentence;
@@ -73,6 +74,7 @@ pub fn say(request: &Request<'_>) -> Result<Vec<Unit>, SayError> {
         Kind::Digits(digits) => spelling::digits(request, digits),
         Kind::Phone(number) => spelling::phone(request, number),
         Kind::Spell(characters) => spelling::spell(request, characters),
+        Kind::Position(place) => position::position(request, place),
         Kind::Number { .. }
         | Kind::Count { .. }
         | Kind::Ordinal { .. }

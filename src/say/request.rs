@@ -82,6 +82,8 @@ pub enum Kind<'a> {
         /// Whole seconds; up to [`NUMBER_MAX`] hours.
         seconds: u64,
     },
+    /// The place of a caller in a queue, 1 = next: «أمامكم مكالمتان», "there are two calls before you" for 3.
+    Position(u32),
     /// Digit by digit; any digits of [`latin_digits`](super::latin_digits), blanks and hyphens skipped.
     Digits(&'a str),
     /// A phone number in dialled order, by the groups of its country.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hatif::acd::Wish;
 use hatif::call::prompts::Prompts;
 use hatif::engine::{Input, Settings, Synthesis, SynthesisError};
 use hatif::id::LegId;
@@ -11,6 +12,7 @@ use hatif::journal::{EndReason, FlowOutcome};
 use hatif::media::{Clip, Command as Media};
 
 use crate::centre::*;
+use crate::phone::Leg;
 
 const FLOW: &str = r#"
 flow = 1
@@ -205,4 +207,108 @@ fn who_hangs_up_while_a_sentence_is_awaited_leaves_nothing() {
     assert_eq!(record.end.map(|end| end.reason), Some(EndReason::Abandoned));
     assert_eq!(record.ivr.as_ref().and_then(|ivr| ivr.outcome), Some(FlowOutcome::Abandoned));
     assert!(record.trouble.is_empty());
+}
+
+/// Where the sentence for place 11 is recorded: what is not, a voice speaks.
+const TEN_BEFORE: [(&str, u64); 4] = [
+    ("en.position.are", THERE_ARE),
+    ("en.n.10", THREE),
+    ("en.noun.call.other", CALLS),
+    ("en.position.before", BEFORE_YOU),
+];
+/// The recording for all places beyond ten.
+const MORE: u64 = 600;
+
+/// A centre whose support queue tells places every 30 s, with ten callers in it and nobody to answer them; and the eleventh.
+fn eleventh(recorded: &[(&str, u64)]) -> (Centre, Vec<Leg>, LegId) {
+    let places = (1..=10).map(|place| (format!("position_{place}"), clip(50)));
+    let all = places.chain([("position_more".to_owned(), clip(MORE))]);
+    let all = all.chain(recorded.iter().map(|(id, ms)| ((*id).to_owned(), clip(*ms)))).collect();
+    let prompts = Prompts::new(BTreeMap::from([("en".to_owned(), all)]), Clip::tone(300.0, -20.0, 1_000));
+    let mut centre = Centre::with(|settings: &mut Settings| {
+        settings.prompts = Arc::new(prompts);
+        settings.call.languages = vec!["en".into()];
+        let support = settings.floor.queues.get_mut("support").expect("support");
+        support.announce_every = Some(seconds(30));
+    });
+    for agent in ["101", "102"] {
+        centre.want(agent, Wish::Pause("lunch".into()));
+    }
+    let waiting: Vec<Leg> = (1..=11).map(|n| centre.connect(stranger(n), &n.to_string(), "600")).collect();
+    let leg = centre.leg(10);
+    (centre, waiting, leg)
+}
+
+fn all_hang_up(mut centre: Centre, waiting: Vec<Leg>) -> Centre {
+    for mut customer in waiting {
+        centre.bye(&mut customer);
+    }
+    centre.nothing_is_left();
+    centre
+}
+
+#[test]
+fn f19_a_place_beyond_ten_is_spoken_while_the_music_goes_on() {
+    let (mut centre, waiting, leg) = eleventh(&[]);
+    let [sentence] = &centre.sentences.clone()[..] else { panic!("{:?}", centre.sentences) };
+    assert_eq!((sentence.language.as_str(), sentence.text.as_str()), ("en", "there are ten calls before you"));
+    assert!(!sentence.is_private, "it is kept for the next caller at this place");
+    centre.pass(ms(2_000));
+    assert_eq!(heard(&centre, leg), ["music"], "it is not silent while the voice is awaited");
+    speaks(&mut centre, sentence);
+    centre.pass(ms(SPOKEN));
+    assert_eq!(heard(&centre, leg), ["music", &SPOKEN.to_string(), "music"]);
+    let centre = all_hang_up(centre, waiting);
+    assert!(centre.words(10).contains("told place 11\n"), "{}", centre.words(10));
+    assert!((0..11).all(|call| centre.record(call).trouble.is_empty()));
+}
+
+#[test]
+fn f19_a_place_beyond_ten_is_told_by_recordings_where_all_are_there() {
+    let (centre, waiting, leg) = eleventh(&TEN_BEFORE);
+    assert!(centre.sentences.is_empty(), "nobody is asked");
+    assert_eq!(heard(&centre, leg), ["music".to_owned(), format!("{THERE_ARE} {THREE} {CALLS} {BEFORE_YOU}")]);
+    all_hang_up(centre, waiting);
+}
+
+#[test]
+fn f19_without_a_voice_a_place_beyond_ten_is_ten_or_more() {
+    let (mut centre, waiting, leg) = eleventh(&TEN_BEFORE[..3]);
+    let first = centre.sentences[0].clone();
+    centre.handle(Input::Synthesized { id: first.id, sound: Err(SynthesisError::Failed("no such voice".into())) });
+    let more = MORE.to_string();
+    assert_eq!(heard(&centre, leg), ["music", &more]);
+    // 30 s later nothing comes at all.
+    centre.pass(seconds(30));
+    assert_eq!(centre.sentences.len(), 2);
+    assert_eq!(heard(&centre, leg), ["music", &more, "music"]);
+    centre.pass(seconds(3));
+    assert_eq!(heard(&centre, leg), ["music", &more, "music", &more]);
+    let late = centre.sentences[1].clone();
+    speaks(&mut centre, &late);
+    assert_eq!(heard(&centre, leg).len(), 4, "a late answer changes nothing");
+    let centre = all_hang_up(centre, waiting);
+    assert!((0..11).all(|call| centre.record(call).trouble.is_empty()), "the caller was told something true");
+}
+
+/// An agent answers while the voice is awaited: neither then nor in his next wait is the old place told.
+#[test]
+fn f19_an_answer_while_a_place_is_awaited_forgets_it() {
+    let (mut centre, mut waiting, leg) = eleventh(&[]);
+    let sentence = centre.sentences[0].clone();
+    for mut customer in waiting.drain(..10) {
+        centre.bye(&mut customer);
+    }
+    centre.want("101", Wish::Ready);
+    let agent = centre.rung(desk(101));
+    centre.picks_up(&agent);
+    let before = heard(&centre, leg);
+    assert_eq!(before, ["music", "silence"]);
+    speaks(&mut centre, &sentence);
+    centre.pass(seconds(4));
+    assert_eq!(heard(&centre, leg), before);
+    let mut customer = waiting.remove(0);
+    centre.bye(&mut customer);
+    centre.ended(&agent);
+    centre.nothing_is_left();
 }

@@ -1,11 +1,13 @@
 //! What is said next: recordings by name, values in words.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use super::{Output, Run};
 use crate::ivr::expr::World;
 use crate::ivr::flow::{Say, What};
-use crate::say::{self, Language, Unit};
+use crate::ivr::prompts;
+use crate::say::{self, Kind, Language, Nouns, Request, Unit};
 
 /// One thing to be said.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,6 +24,8 @@ pub enum Said {
         units: Vec<Unit>,
         /// It may hold what is the caller's own (a code, a number, a name): its sound is not kept on disk.
         is_private: bool,
+        /// The recording that is played where no voice speaks it; none: a tone.
+        instead: Option<Prompt>,
     },
 }
 
@@ -32,6 +36,28 @@ pub struct Prompt {
     pub id: String,
     /// In which language.
     pub language: String,
+}
+
+static NOUNS: LazyLock<Nouns> = LazyLock::new(Nouns::built_in);
+
+impl Said {
+    /// A caller's place in a queue, 1 = next: by the recording of the whole sentence, else in words, in place of which the
+    /// recording may be heard that comes nearest.
+    pub fn position(language: &str, place: u32, is_recorded: impl Fn(&Prompt) -> bool) -> Self {
+        let (id, is_exact) = prompts::position(place);
+        let language = language.to_owned();
+        let prompt = Prompt { id, language: language.clone() };
+        if is_exact && is_recorded(&prompt) {
+            return Self::Prompt(prompt);
+        }
+        let known = Language::from_code(&language);
+        match known.map(|known| say::say(&Request::new(known, &NOUNS, Kind::Position(place)))) {
+            Some(Ok(units)) => {
+                Self::Spoken { language, text: say::text(&units), units, is_private: false, instead: Some(prompt) }
+            }
+            Some(Err(_)) | None => Self::Prompt(prompt),
+        }
+    }
 }
 
 impl Run {
@@ -63,7 +89,13 @@ impl Run {
                 let units = spoken.units(known, &value, &self.library.nouns);
                 let units = units.map_err(|why| format!("saying `{}`: {why}", spoken.value.source()))?;
                 let text = say::text(&units);
-                return Ok(Some(Said::Spoken { language, text, units, is_private: spoken.kind.is_read_out() }));
+                return Ok(Some(Said::Spoken {
+                    language,
+                    text,
+                    units,
+                    is_private: spoken.kind.is_read_out(),
+                    instead: None,
+                }));
             }
             What::Text(template) => template,
             What::Texts(texts) => texts.get(&language).ok_or("a text is missing in this language")?,
@@ -72,6 +104,6 @@ impl Run {
         let text = Language::from_code(&language).map_or_else(|| text.clone(), |known| say::prose(known, &text));
         let is_silent = !text.chars().any(char::is_alphanumeric);
         let is_private = !template.is_constant();
-        Ok((!is_silent).then_some(Said::Spoken { language, text, units: Vec::new(), is_private }))
+        Ok((!is_silent).then_some(Said::Spoken { language, text, units: Vec::new(), is_private, instead: None }))
     }
 }

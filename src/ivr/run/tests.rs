@@ -436,8 +436,9 @@ proptest! {
 /// What the engine says by itself is in the manifest, in the languages of the shipped flows.
 #[test]
 fn shipped_prompts_cover_every_place_in_the_queue() {
-    assert_eq!((prompts::position(0), prompts::position(10)), ("position_1".to_owned(), "position_10".to_owned()));
-    assert_eq!(prompts::position(11), "position_more");
+    assert_eq!(prompts::position(0), ("position_1".to_owned(), true));
+    assert_eq!(prompts::position(10), ("position_10".to_owned(), true));
+    assert_eq!(prompts::position(11), ("position_more".to_owned(), false));
 }
 
 /// A call back is booked for the caller's own number or another one, and the flow goes on where it says.

@@ -47,8 +47,8 @@ pub(super) fn say(request: &Request<'_>) -> Result<Vec<Unit>, SayError> {
             let [hours, minutes, seconds] = clock_parts(seconds)?;
             speaker.amounts(&[(hours, "hour"), (minutes, "minute"), (seconds, "second")], "second")?;
         }
-        // Characters are said one by one, without grammar: `spelling` does it for every language.
-        Kind::Digits(_) | Kind::Phone(_) | Kind::Spell(_) => {}
+        // `spelling` and `position` do these for every language.
+        Kind::Digits(_) | Kind::Phone(_) | Kind::Spell(_) | Kind::Position(_) => {}
     }
     Ok(speaker.units)
 }

@@ -18,6 +18,7 @@ fn kinds() -> Vec<Kind<'static>> {
     let mut kinds = Vec::new();
     for value in numbers() {
         kinds.extend([number(value, Masculine), number(value, Feminine)]);
+        kinds.extend(u32::try_from(value).map(Kind::Position));
         kinds.extend(["day", "call"].map(|noun| count(value, noun)));
         if (1..=999_999).contains(&value) {
             kinds.extend([ordinal(value, Masculine), ordinal(value, Feminine)]);
