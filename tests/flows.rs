@@ -361,7 +361,7 @@ kind = "play"
 say = [{ prompt = "welcome" }, { prompt = "welcome", lang = "ar" }, { text = "Ticket {topic}" },
        { text = { ar = "تذكرة {topic}", en = "Ticket {topic}" } }, { number = "score", gender = "f" },
        { count = "queue.support.waiting", noun = "call", case = "oblique" }, { ordinal = "score", gender = "m" },
-       { money = "score", currency = "SAR" }, { date = "now.date" }, { time = "'14:30'" }, { duration = "score" },
+       { money = "score", currency = "SAR" }, { date = "now.date", months = "levant" }, { time = "'14:30'" }, { duration = "score" },
        { digits = "topic" }, { phone = "caller.number" }, { spell = "topic", style = "ar-gulf" }]
 next = "comment"
 [node.comment]

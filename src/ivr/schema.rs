@@ -232,8 +232,11 @@ fn segment() -> Value {
     properties.insert("currency".to_owned(), text("E.g. SAR."));
     properties.insert("gender".to_owned(), json!({ "enum": ["m", "f"] }));
     properties.insert("case".to_owned(), json!({ "enum": ["nominative", "oblique"] }));
+    let months = "The months of a date: those of Egypt and the Gulf, of the Levant, or the Umm al-Qura calendar.";
+    properties.insert("months".to_owned(), json!({ "description": months, "enum": ["egypt", "levant", "hijri"] }));
     json!({ "type": "object", "properties": properties, "additionalProperties": false, "oneOf": one_of,
-        "dependentRequired": { "count": ["noun"], "noun": ["count"], "money": ["currency"], "currency": ["money"] } })
+        "dependentRequired": { "count": ["noun"], "noun": ["count"], "money": ["currency"], "currency": ["money"],
+            "months": ["date"] } })
 }
 
 /// `{ type = "text", default = "general" }`.

@@ -66,19 +66,10 @@ pub fn svg(graph: &Graph, link: impl Fn(&str) -> String) -> String {
         })
         .collect();
 
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" {FONT} \
-         font-size=\"13\">\n<title>{}</title>\n<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" \
-         markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto-start-reverse\"><path d=\"M0 0.5L7.5 4L0 7.5z\" fill=\"#475569\"/></marker></defs>\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
-         <text x=\"{}\" y=\"30\" text-anchor=\"middle\" font-size=\"19\" font-weight=\"600\" fill=\"#0f172a\">{}</text>\n",
-        escaped(&graph.title),
-        number(width / 2.0),
-        escaped(&graph.title)
-    );
+    let mut body = String::new();
     let mut labels = Vec::new();
     draw_arrows(
-        &mut out,
+        &mut body,
         &mut labels,
         &Scene { graph, layout: &layout, placed: &placed, tops: &tops, arrows: &arrows },
         &across,
@@ -86,10 +77,25 @@ pub fn svg(graph: &Graph, link: impl Fn(&str) -> String) -> String {
     for (at, figure) in graph.figures.iter().enumerate() {
         let (Some(place), Some(lines)) = (placed.get(at), texts.get(at)) else { continue };
         if let Some(arrow) = loops(at) {
-            draw_loop(&mut out, &mut labels, graph, arrow, place, mirrored);
+            draw_loop(&mut body, &mut labels, graph, arrow, place, mirrored);
         }
-        draw_figure(&mut out, figure, place, lines, mirrored, &link, at == 0);
+        draw_figure(&mut body, figure, place, lines, mirrored, &link, at == 0);
     }
+    // A label beside the outermost arrow may need more room than the boxes do.
+    let left = labels.iter().map(|label| label.x - label.width / 2.0 - 4.0).fold(0.0, f64::min).floor();
+    let right = labels.iter().map(|label| label.x + label.width / 2.0 + 4.0).fold(width, f64::max).ceil();
+    let wide = right - left;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{left} 0 {wide} {height}\" width=\"{wide}\" height=\"{height}\" {FONT} \
+         font-size=\"13\">\n<title>{}</title>\n<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" \
+         markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto-start-reverse\"><path d=\"M0 0.5L7.5 4L0 7.5z\" fill=\"#475569\"/></marker></defs>\n\
+         <rect x=\"{left}\" width=\"{wide}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
+         <text x=\"{}\" y=\"30\" text-anchor=\"middle\" font-size=\"19\" font-weight=\"600\" fill=\"#0f172a\">{}</text>\n",
+        escaped(&graph.title),
+        number(width / 2.0),
+        escaped(&graph.title)
+    );
+    out.push_str(&body);
     draw_labels(&mut out, labels);
     out.push_str("</svg>\n");
     out

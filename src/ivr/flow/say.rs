@@ -6,7 +6,9 @@ use std::ops::Range;
 use jiff::civil;
 
 use crate::ivr::expr::{Expression, Template, Type, Value};
-use crate::say::{self, Case, Currency, Date, Gender, Kind, Language, Nouns, Request, SayError, Style, Unit};
+use crate::say::{
+    self, Case, Currency, Date, Gender, Kind, Language, MonthNames, Nouns, Request, SayError, Style, Unit,
+};
 
 /// One thing to say.
 #[derive(Debug)]
@@ -58,8 +60,8 @@ pub enum SpokenKind {
     Ordinal(Gender),
     /// An amount: `125.50`, or a whole number of the large unit.
     Money(&'static Currency),
-    /// A Gregorian day: `2026-11-22`.
-    Date,
+    /// A Gregorian day: `2026-11-22`; in the calendar of these names of months, by default those of the style.
+    Date(Option<MonthNames>),
     /// A time of day: `14:30`.
     Time,
     /// Seconds.
@@ -118,7 +120,7 @@ impl SpokenKind {
             Self::Count(_) => "count",
             Self::Ordinal(_) => "ordinal",
             Self::Money(_) => "money",
-            Self::Date => "date",
+            Self::Date(_) => "date",
             Self::Time => "time",
             Self::Duration => "duration",
             Self::Digits => "digits",
@@ -136,7 +138,7 @@ impl SpokenKind {
     pub fn takes(&self, ty: Type) -> bool {
         match self {
             Self::Number(_) | Self::Count(_) | Self::Ordinal(_) | Self::Duration => ty == Type::Number,
-            Self::Date | Self::Time | Self::Phone => ty == Type::Text,
+            Self::Date(_) | Self::Time | Self::Phone => ty == Type::Text,
             Self::Money(_) | Self::Digits | Self::Spell => matches!(ty, Type::Text | Type::Number),
         }
     }
@@ -166,9 +168,9 @@ impl Spoken {
             SpokenKind::Money(currency) => {
                 Kind::Money { minor: currency.read(&text).ok_or(no_such)?, currency: currency.code }
             }
-            SpokenKind::Date => {
+            SpokenKind::Date(months) => {
                 let day: civil::Date = text.parse().map_err(|_| no_such)?;
-                Kind::Date(Date::on(day, self.style.months()).ok_or(no_such)?)
+                Kind::Date(Date::on(day, months.unwrap_or_else(|| self.style.months())).ok_or(no_such)?)
             }
             SpokenKind::Time => {
                 let parts = text.split_once(':').and_then(|(h, m)| Some((h.parse().ok()?, m.parse().ok()?)));

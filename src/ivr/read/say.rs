@@ -9,12 +9,14 @@ use super::super::flow::{Say, Spoken, SpokenKind, Unsaid, What};
 use super::super::value::{Entry, Reader, Table};
 use super::noun::GENDERS;
 use crate::diagnostic::suggestion;
-use crate::say::{Case, Currency, Gender, Language, SayError, Style};
+use crate::say::{Case, Currency, Gender, Language, MonthNames, SayError, Style};
 
 /// What can stand in a `say` list.
 const KINDS: [&str; 12] =
     ["prompt", "text", "number", "count", "ordinal", "money", "date", "time", "duration", "digits", "phone", "spell"];
 const CASES: [(&str, Case); 2] = [("nominative", Case::Nominative), ("oblique", Case::Oblique)];
+const MONTHS: [(&str, MonthNames); 3] =
+    [("egypt", MonthNames::Egypt), ("levant", MonthNames::Levant), ("hijri", MonthNames::Hijri)];
 const OWNER: &str = "something to say";
 
 impl Reader<'_> {
@@ -53,6 +55,7 @@ impl Reader<'_> {
             "number" | "ordinal" => &["gender", "case", "style"],
             "count" => &["noun", "case", "style"],
             "money" => &["currency", "case", "style"],
+            "date" => &["months", "case", "style"],
             _ => &["case", "style"],
         };
         self.only_keys(table, &[&[kind.key, "lang"], own].concat(), &format!("a {} to say", kind.key));
@@ -104,7 +107,10 @@ impl Reader<'_> {
             "ordinal" => SpokenKind::Ordinal(gender),
             "count" => SpokenKind::Count(self.counted(table, languages)?),
             "money" => SpokenKind::Money(self.currency(table)?),
-            "date" => SpokenKind::Date,
+            "date" => SpokenKind::Date(match table.find("months") {
+                Some(value) => Some(self.word(value, &MONTHS, "calendar of months")?),
+                None => None,
+            }),
             "time" => SpokenKind::Time,
             "duration" => SpokenKind::Duration,
             "digits" => SpokenKind::Digits,

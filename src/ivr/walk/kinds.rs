@@ -266,7 +266,7 @@ pub fn likely(flow: &Program) -> BTreeMap<String, Value> {
         let What::Value(spoken) = &say.what else { continue };
         let text = match spoken.kind {
             SpokenKind::Money(_) => "125.50",
-            SpokenKind::Date => "2026-11-22",
+            SpokenKind::Date(_) => "2026-11-22",
             SpokenKind::Time => "14:30",
             _ => continue,
         };

@@ -27,6 +27,14 @@ fn every_kind_of_value_is_said_in_the_callers_language() {
         ("{ money = '\"125.50\"', currency = \"SAR\" }", "say «مئة وخمسة وعشرون ريالاً وخمسون هللةً»/ar/6"),
         ("{ money = '5', currency = \"EUR\", lang = \"en\" }", "say «five euros»/en/2"),
         ("{ date = '\"2026-11-22\"' }", "say «الأحد الثاني والعشرون من نوفمبر ألفين وستة وعشرين»/ar/7"),
+        (
+            "{ date = '\"2026-02-18\"', months = \"hijri\" }",
+            "say «الأربعاء الأول من رمضان ألف وأربعمئة وسبعة وأربعين»/ar/7",
+        ),
+        (
+            "{ date = '\"2026-11-22\"', months = \"hijri\", lang = \"en\" }",
+            "say «Sunday the twelfth of Jumada al-Akhirah fourteen forty-eight»/en/7",
+        ),
         ("{ time = '\"14:30\"' }", "say «الساعة الثانية والنصف مساءً»/ar/4"),
         ("{ duration = '65', lang = \"en\" }", "say «one minute and five seconds»/en/5"),
         ("{ digits = '\"٤٢\"', lang = \"en\" }", "say «four two»/en/2"),
