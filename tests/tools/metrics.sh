@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/target/tools/bin:$HOME/.cargo/bin:$PATH"
 
-cargo build --quiet
+# With a test, so that features are those of `cargo test` and nothing is built twice.
+cargo build --quiet --bin hatif --test tidy
 data=$(mktemp -d)
 pid=
 trunked=
