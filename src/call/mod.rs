@@ -13,6 +13,7 @@
 //!                   a transfer (REFER) leads from Talking to Dialing or Waiting, and back when it fails
 //! ```
 
+mod action;
 mod callback;
 mod conference;
 pub mod config;
@@ -35,18 +36,19 @@ mod told;
 mod transfer;
 mod view;
 mod voicemail;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Wall;
-use crate::id::{AgentId, CallId, LegId, QueueName, RecordingId};
+use crate::id::{AgentId, CallId, LegId, QueueName};
 use crate::ivr;
-use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome, SupervisionMode};
+use crate::journal::{EndReason, Kind, Origin, Party, QueueOutcome};
 use crate::media;
 use crate::sdp::Sdp;
-use crate::sip::{ReferId, SessionId, Warning};
+use crate::sip::SessionId;
 
 use callback::Absent;
 use conference::Invited;
@@ -54,22 +56,22 @@ use config::{RecordPolicy, VoicemailConfig};
 use keys::Keys;
 use leg::Leg;
 use prompts::Prompts;
-use route::{Dial, Feature, Route};
+use route::{Feature, Route};
 
-pub use offers::warning;
 use recording::Recorded;
-pub use recording::RecordingFault;
 use rejoin::Away;
 use speech::Speech;
-pub use talk::Early;
 use talk::Talk;
 use told::Told;
 use transfer::Transfer;
 use voicemail::{Leaving, Listening};
 
+pub use action::{Action, Switch};
 pub use callback::{CallBack, Wanted};
 pub use flow::Onward;
-pub use talk::{Peer, PeerKind};
+pub use offers::warning;
+pub use recording::RecordingFault;
+pub use talk::{Early, Peer, PeerKind};
 pub use transfer::{Asked, Party as Consulted, Turn};
 
 /// Play numbers with this bit are the call's own (announcements, apologies), all others the flow's.
@@ -80,250 +82,6 @@ const CALL_OUT: Duration = Duration::from_secs(30);
 
 /// Who calls, as told to everybody, when he does not want to be shown (RFC 3323 §4.1.1.3).
 pub const ANONYMOUS: &str = "anonymous";
-
-/// What a call asks of the engine, in order.
-#[derive(Debug)]
-pub enum Action {
-    /// 180 to the caller, or 183 with this SDP: what the other side plays before it answers.
-    Ring {
-        /// Early media.
-        sdp: Option<bytes::Bytes>,
-    },
-    /// 200 to the caller.
-    Answer,
-    /// 200 to another INVITE: that of who takes somebody's place.
-    Accept {
-        /// Whose.
-        session: SessionId,
-        /// Our description.
-        sdp: bytes::Bytes,
-    },
-    /// Refuse the caller's INVITE.
-    Reject {
-        /// SIP status, 4xx–6xx.
-        code: u16,
-        /// Seconds for Retry-After.
-        retry_after: Option<u32>,
-    },
-    /// BYE (or CANCEL) one of the call's sessions.
-    HangUp {
-        /// Which.
-        session: SessionId,
-        /// Value for a Reason header (RFC 3326).
-        reason: Option<String>,
-    },
-    /// Accept a re-INVITE.
-    AnswerOffer {
-        /// Whose.
-        session: SessionId,
-        /// The answer.
-        sdp: bytes::Bytes,
-    },
-    /// Refuse a re-INVITE.
-    RefuseOffer {
-        /// Whose.
-        session: SessionId,
-        /// SIP status.
-        code: u16,
-        /// What is wrong with the offer.
-        warning: Option<Warning>,
-    },
-    /// Pass a re-INVITE on (bypassed media).
-    Reinvite {
-        /// To whom.
-        session: SessionId,
-        /// The offer.
-        sdp: bytes::Bytes,
-    },
-    /// Tell the media shard of this call.
-    Media(media::Command),
-    /// Put the caller into a queue.
-    Enqueue {
-        /// Which.
-        queue: QueueName,
-        /// Skills asked of the agent.
-        skills: Vec<String>,
-        /// Minutes of waiting he is ahead.
-        priority: u32,
-        /// What kind of caller he is, when a flow said it.
-        segment: Option<String>,
-        /// A longest wait other than the queue's.
-        max_wait: Option<Duration>,
-        /// Since when he has waited, when he is transferred there. Owes [`Call::handle_queued`] once he is in it.
-        transferred: Option<Instant>,
-    },
-    /// The caller asks for these skills from now on, in the queue he waits in.
-    Relax {
-        /// All of them.
-        skills: Vec<String>,
-    },
-    /// The caller pressed this key while he waits.
-    QueueKey(char),
-    /// Take the caller out of his queue.
-    LeaveQueue {
-        /// Why.
-        outcome: QueueOutcome,
-    },
-    /// The talk with this agent is over.
-    TalkEnded {
-        /// Who.
-        agent: AgentId,
-        /// It was a call to him, not one of a queue.
-        own: bool,
-    },
-    /// The agent put the caller on hold or took him back.
-    Hold {
-        /// Who.
-        agent: AgentId,
-        /// True: on hold.
-        on: bool,
-    },
-    /// Two talk from here on, whoever they are.
-    Joined,
-    /// The talk began: those who listen to this agent hear it from here.
-    Talking {
-        /// Who.
-        agent: AgentId,
-    },
-    /// Ring an address or trunk.
-    Dial(Dial),
-    /// Ring an agent's phone directly.
-    Direct(AgentId),
-    /// Ask routing where this leads, for a flow's `transfer`.
-    Transfer {
-        /// A number, an agent's id, or `sip:`…
-        to: String,
-    },
-    /// Tell who asked for a transfer how far it has come.
-    ReferProgress {
-        /// Whom.
-        refer: ReferId,
-        /// SIP status: 100–199, then one final.
-        code: u16,
-    },
-    /// The customer's side and the other changed places: who was the customer is the peer now.
-    Turned {
-        /// The agent who no longer counts as the peer.
-        before: Option<AgentId>,
-        /// The one who does.
-        agent: AgentId,
-    },
-    /// What was a talk of the floor goes on as a call of the agent's own.
-    OwnCall {
-        /// Who.
-        agent: AgentId,
-    },
-    /// Give up the ring begun by `Dial` or `Direct`.
-    DropDial {
-        /// What the phone that rings is told (RFC 3326).
-        reason: Option<String>,
-    },
-    /// Give up the ring at the new page of somebody who is away.
-    DropPage,
-    /// Who transferred has his talk back.
-    Returned {
-        /// Who.
-        user: AgentId,
-    },
-    /// Do what an agent's feature code says.
-    Feature(Feature),
-    /// A supervisor on his line pressed a key: he takes part in another way.
-    Switch(Switch),
-    /// Ring the phone that this call begins with: its port is open. Owes [`Call::set_session`].
-    CallOut,
-    /// The customer who is called back answered; `waits`: he has no agent yet.
-    Reached {
-        /// See above.
-        waits: bool,
-    },
-    /// He cannot be had: this is the SIP status.
-    NotReached {
-        /// 487: the agent did not wait for him.
-        code: u16,
-    },
-    /// The call ends before the customer was there, by nobody's refusal.
-    CalledOff,
-    /// The flow asks a service. Owes [`Call::handle_fetched`], in time or not at all.
-    Fetch {
-        /// Numbers the questions of the flow.
-        fetch: u64,
-        /// Which.
-        service: String,
-        /// Path and query.
-        path: String,
-        /// JSON, by POST; without it by GET.
-        body: Option<String>,
-        /// How long the answer is waited for.
-        timeout: Duration,
-    },
-    /// A sentence is to be spoken by a voice. Owes [`Call::handle_speech`], in time or not at all.
-    Synthesize {
-        /// Numbers the sentences of the call.
-        speech: u64,
-        /// In which language.
-        language: String,
-        /// The sentence.
-        text: String,
-        /// Its sound is not kept on disk.
-        is_private: bool,
-    },
-    /// The flow wants a bot for its caller. Owes [`Call::handle_forked`], until [`Action::ForkEnd`].
-    Fork {
-        /// Numbers the bots of the flow.
-        fork: u64,
-        /// The service it belongs to.
-        service: String,
-        /// Path and query.
-        path: String,
-        /// What it is told.
-        data: serde_json::Value,
-    },
-    /// The bot hears the customer's leg and speaks to it.
-    ForkHear,
-    /// The customer pressed this key while the bot talks with him.
-    ForkKey(char),
-    /// The bot is let go.
-    ForkEnd {
-        /// As the customer is gone.
-        hangup: bool,
-    },
-    /// The caller is about to leave a message. Owes [`Call::handle_message`].
-    TakeMessage,
-    /// The sound of a message is wanted. Owes [`Call::handle_sound`].
-    LoadMessage(RecordingId),
-    /// Somebody hears this message.
-    MessageHeard(RecordingId),
-    /// This message is wanted no more.
-    DeleteMessage(RecordingId),
-    /// The caller wants to be called back. Owes [`Call::handle_booked`].
-    Book(Wanted),
-    /// Write this about the call.
-    Journal(Kind),
-    /// The call is over; its legs may still be closing.
-    Ended,
-}
-
-/// How a supervisor wants to take part from now on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Switch {
-    /// Hear, or be heard too.
-    Mode(SupervisionMode),
-    /// Talk with the caller in the agent's place.
-    TakeOver,
-}
-
-impl Switch {
-    /// The key on the supervisor's phone: 1 listen, 2 whisper, 3 barge, 4 take over.
-    fn of_key(digit: char) -> Option<Self> {
-        match digit {
-            '1' => Some(Self::Mode(SupervisionMode::Listen)),
-            '2' => Some(Self::Mode(SupervisionMode::Whisper)),
-            '3' => Some(Self::Mode(SupervisionMode::Barge)),
-            '4' => Some(Self::TakeOver),
-            _ => None,
-        }
-    }
-}
 
 /// What a call may look at while it acts.
 pub struct Context<'a> {
@@ -694,88 +452,10 @@ impl Call {
         }
     }
 
-    /// Enters a queue anew: his wait begins now.
-    fn enter_queue(&mut self, context: &Context<'_>, turn: Turn, max_wait: Option<Duration>) {
-        let Turn { queue, skills, priority, segment, .. } = turn.clone();
-        self.turn = Some(turn);
-        self.wait(context, queue.clone());
-        self.outputs.push_back(Action::Enqueue { queue, skills, priority, segment, max_wait, transferred: None });
-    }
-
-    fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
-        self.phase = Phase::Waiting { queue };
-        self.told = Told::default();
-        self.speech.forget();
-        self.play_music(context);
-    }
-
-    /// The music of the queue that the caller waits in, or talks through.
-    pub(super) fn play_music(&mut self, context: &Context<'_>) {
-        let queue = match &self.phase {
-            Phase::Waiting { queue } => Some(queue),
-            Phase::Talking(_) => self.turn.as_ref().map(|turn| &turn.queue),
-            _ => None,
-        };
-        self.media(media::Command::Music { leg: self.customer.id, music: context.prompts.music(queue) });
-    }
-
     /// The caller's number, when he lets it be shown.
     pub fn shown_number(&self) -> Option<&str> {
         let is_shown = !self.private && !self.from.is_empty() && self.from != ANONYMOUS;
         is_shown.then_some(self.from.as_str())
-    }
-
-    /// A rule of the queue sent the caller to another, where he waits on.
-    pub fn handle_moved(&mut self, context: &Context<'_>, queue: QueueName) {
-        if !matches!(self.phase, Phase::Waiting { .. }) {
-            return;
-        }
-        if let Some(turn) = &mut self.turn {
-            turn.queue = queue.clone();
-        }
-        self.wait(context, queue);
-    }
-
-    /// The queue let the caller go without an answer.
-    pub fn handle_queue_left(&mut self, context: &Context<'_>, outcome: QueueOutcome) {
-        if !matches!(self.phase, Phase::Waiting { .. }) {
-            return;
-        }
-        self.media(media::Command::Silence { leg: self.customer.id });
-        if self.transfer.is_some() {
-            return self.transfer_failed(context, if outcome == QueueOutcome::Full { 486 } else { 480 });
-        }
-        // One that a transfer carried on here: no talk comes of it.
-        self.stop_recording();
-        use ivr::{QueueEnd, TransferEnd};
-        // A flow that transferred to the queue's number hears it in the words of a transfer.
-        let nobody = |end| (end, TransferEnd::Failed, "sorry_no_agents", EndReason::NoAgents);
-        let (queue_end, transfer_end, prompt, reason) = match outcome {
-            QueueOutcome::Timeout => {
-                (QueueEnd::Timeout, TransferEnd::NoAnswer, "sorry_timeout", EndReason::QueueTimeout)
-            }
-            QueueOutcome::Full => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
-            QueueOutcome::Closed => (QueueEnd::Closed, TransferEnd::Failed, "sorry_closed", EndReason::Closed),
-            QueueOutcome::NoAgents => nobody(QueueEnd::NoAgents),
-            QueueOutcome::NoneLoggedIn => nobody(QueueEnd::NoneLoggedIn),
-            QueueOutcome::NoneSkilled => nobody(QueueEnd::NoneSkilled),
-            QueueOutcome::AllPaused => nobody(QueueEnd::AllPaused),
-            QueueOutcome::Overflow => (QueueEnd::Full, TransferEnd::Busy, "sorry_full", EndReason::QueueFull),
-            QueueOutcome::Key | QueueOutcome::Callback | QueueOutcome::Withdrawn => nobody(QueueEnd::NoAgents),
-            QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Transferred => return,
-        };
-        if self.run.is_some() {
-            self.phase = Phase::InFlow;
-            self.drive_run(
-                context,
-                match self.in_transfer {
-                    true => ivr::Input::TransferEnded { outcome: transfer_end },
-                    false => ivr::Input::QueueLeft { outcome: queue_end },
-                },
-            );
-        } else {
-            self.say_and_end(context, prompt, reason);
-        }
     }
 
     /// A sound was played to its end.
