@@ -88,7 +88,8 @@ impl Tts {
                 Some(state) => speak(state, &sentence).await,
                 None => Err(SynthesisError::NoVoice),
             };
-            if let Err(error) = &sound {
+            // That there is no voice stands in the configuration; the journal of the call says what it cost.
+            if let Some(error) = sound.as_ref().err().filter(|error| **error != SynthesisError::NoVoice) {
                 tracing::warn!(language = sentence.language, %error, "a sentence is not spoken");
             }
             inbox.send(Input::Synthesized { id: sentence.id, sound });
