@@ -1,14 +1,20 @@
 //! What cannot be brought about from outside: a fault of ours inside one call.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::*;
 use crate::acd::config::{AgentConfig, QueueConfig};
-use crate::call::config::{MediaPath, NumberAction, NumberConfig, RecordPolicy};
+use crate::call::config::{CallConfig, MediaPath, NumberAction, NumberConfig, RecordPolicy};
+use crate::call::prompts::Prompts;
 use crate::clock::Wall;
 use crate::id::QueueName;
+use crate::media::config::MediaConfig;
 use crate::media::{Clip, Codec, Quality};
-use crate::sip::config::{Listener, Transport};
+use crate::sip::Flow;
+use crate::sip::config::{Listener, SipConfig, Transport};
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 10.3.0.1\r\ns=-\r\nc=IN IP4 10.3.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
 
