@@ -4,7 +4,6 @@
 //! sets, never from callers. Counters that another part keeps by itself (signalling, media, storage) are carried over
 //! at the scrape.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -200,42 +199,42 @@ pub struct Metrics {
 }
 
 /// Registers families as they are made, and keeps what describes each.
-struct Maker<'a>(&'a Registry, RefCell<BTreeMap<String, String>>);
+struct Maker<'a>(&'a Registry, BTreeMap<String, String>);
 
 impl Maker<'_> {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&mut self, made: prometheus::Result<C>) -> C {
         // Names and labels are constants of this file: a clash shows in the first test, not in production.
         let collector = made.unwrap_or_else(|error| unreachable!("a metric of ours is misnamed: {error}"));
         let _ = self.0.register(Box::new(collector.clone()));
         for family in collector.collect() {
             let (name, help) = (family.name(), family.help());
             let kind = format!("{:?}", family.get_field_type()).to_lowercase();
-            self.1.borrow_mut().insert(name.to_owned(), format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+            self.1.insert(name.to_owned(), format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         }
         collector
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    fn counters(&mut self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.add(IntCounterVec::new(Opts::new(format!("hatif_{name}"), help), labels))
     }
 
-    fn counter(&self, name: &str, help: &str) -> IntCounter {
+    fn counter(&mut self, name: &str, help: &str) -> IntCounter {
         self.add(IntCounter::new(format!("hatif_{name}"), help))
     }
 
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    fn gauges(&mut self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.add(IntGaugeVec::new(Opts::new(format!("hatif_{name}"), help), labels))
     }
 
-    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+    fn gauge(&mut self, name: &str, help: &str) -> IntGauge {
         self.add(IntGauge::new(format!("hatif_{name}"), help))
     }
 
-    fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    fn seconds(&mut self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
         self.add(GaugeVec::new(Opts::new(format!("hatif_{name}"), help), labels))
     }
 
-    fn histogram(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    fn histogram(&mut self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
         let options = HistogramOpts::new(format!("hatif_{name}"), help).buckets(buckets.to_vec());
         self.add(HistogramVec::new(options, labels))
     }
@@ -251,7 +250,7 @@ impl Metrics {
     /// All families, empty.
     pub fn new() -> Self {
         let registry = Registry::new();
-        let m = Maker(&registry, RefCell::default());
+        let mut m = Maker(&registry, BTreeMap::new());
         #[cfg(target_os = "linux")]
         let _ = registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
         let build = m.gauges("build_info", "The running program; always 1", &["version", "rustc"]);
@@ -410,7 +409,7 @@ impl Metrics {
             ticks_seen: Vec::new(),
             commits_seen: Vec::new(),
             transactions_seen: BTreeMap::new(),
-            families: m.1.take(),
+            families: m.1,
             registry,
         }
     }

@@ -260,7 +260,8 @@ fn every_codec_under_keys_talks_to_every_codec_of_a_browser() {
 }
 
 /// Both sides of a recording are in step within 20 ms with a browser on one: bursts lie as far apart in the file as they
-/// were on the line of a phone, which hears the browser's packets as they came.
+/// were on the line of a phone, which hears the browser's packets as they came. The clock of a page stands still for a moment
+/// where the machine is busy, which takes some seconds to mend: where one recording is not in step, the next two are.
 #[test]
 fn both_sides_of_a_recording_behind_a_browser_are_in_step() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -270,15 +271,12 @@ fn both_sides_of_a_recording_behind_a_browser_are_in_step() {
     let mut place = Place::new(&said);
     // Codecs of the robot: what it says and hears is passed on as it is.
     for n in 0..2 {
-        let mut steps = Vec::new();
-        // The clock of a page stands still for a moment where the machine is busy, which takes some seconds to mend.
-        for chance in 0..3 {
-            steps.push(place.step(n, chance));
-            if steps[chance].abs() <= 20.0 {
-                break;
-            }
+        let first = place.step(n, 0);
+        if first.abs() > 20.0 {
+            let next = [1, 2].map(|chance| place.step(n, chance));
+            let in_step = next.iter().all(|step| step.abs() <= 20.0);
+            assert!(in_step, "{}: {first:+.1}, then {next:?} ms out of step", page(n));
         }
-        assert!(steps.iter().any(|step| step.abs() <= 20.0), "{}: {steps:?} ms out of step", page(n));
     }
     place.server.idle(seconds(10));
 }

@@ -194,6 +194,8 @@ pub enum Action {
         text: String,
         /// Its sound is not kept on disk.
         is_private: bool,
+        /// A recording stands in where it is not spoken.
+        is_optional: bool,
     },
     /// The flow wants a bot for its caller. Owes `Call::handle_forked`, until [`Action::ForkEnd`].
     Fork {

@@ -230,7 +230,7 @@ impl Call {
     /// Where a queue sent the caller he cannot be served either.
     pub(super) fn sent_nowhere(&mut self, context: &Context<'_>, reason: EndReason) {
         self.phase = Phase::InFlow;
-        if self.run.as_ref().is_some_and(ivr::Run::is_transferring) {
+        if self.flow_transfers() {
             // It reached that queue by its number.
             self.drive_run(context, ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Failed });
         } else if self.run.is_some() {

@@ -139,7 +139,11 @@ impl Call {
                     self.play_hold(context, true);
                 }
             }
-            None => self.play_music(context),
+            // The end of what he was being told is never heard of.
+            None => match self.phase {
+                Phase::Waiting { .. } => self.wait_on(context),
+                _ => self.play_music(context),
+            },
         }
         self.record_customer(side.as_ref());
         self.leave_leg(&mut old);

@@ -106,7 +106,8 @@ impl Call {
         self.speech.asked += 1;
         let speech = self.speech.asked;
         let (language, text) = (language.clone(), text.clone());
-        self.outputs.push_back(Action::Synthesize { speech, language: language.clone(), text, is_private });
+        let (of, is_optional) = (language.clone(), instead.is_some());
+        self.outputs.push_back(Action::Synthesize { speech, language: of, text, is_private, is_optional });
         Piece::Asked(Asked { speech, language, instead })
     }
 

@@ -122,7 +122,6 @@ impl Call {
         self.talk = Talk::begin(context.now);
         self.early = None;
         // Whatever plays is cut at once: an announcement never delays an answer.
-        self.speech.forget();
         self.media(media::Command::Silence { leg: self.customer.id });
         if let Some(update) = peer.leg.update_command() {
             self.media(update);

@@ -254,9 +254,14 @@ impl Call {
         }
     }
 
+    /// The flow waits for the end of a transfer of its own, whatever became of the caller there.
+    pub(super) fn flow_transfers(&self) -> bool {
+        self.run.as_ref().is_some_and(ivr::Run::is_transferring)
+    }
+
     /// The flow goes on after a talk.
     pub(super) fn tell_run_ended(&mut self, context: &Context<'_>) {
-        let input = match self.in_transfer {
+        let input = match self.flow_transfers() {
             true => ivr::Input::TransferEnded { outcome: ivr::TransferEnd::Ended },
             false => ivr::Input::QueueLeft { outcome: ivr::QueueEnd::Ended },
         };

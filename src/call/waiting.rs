@@ -19,6 +19,11 @@ impl Call {
 
     pub(super) fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
         self.phase = Phase::Waiting { queue };
+        self.wait_on(context);
+    }
+
+    /// Nothing is being told to him any more.
+    pub(super) fn wait_on(&mut self, context: &Context<'_>) {
         self.told = Told::default();
         self.speech.forget();
         self.play_music(context);
@@ -77,7 +82,7 @@ impl Call {
             self.phase = Phase::InFlow;
             self.drive_run(
                 context,
-                match self.in_transfer {
+                match self.flow_transfers() {
                     true => ivr::Input::TransferEnded { outcome: transfer_end },
                     false => ivr::Input::QueueLeft { outcome: queue_end },
                 },

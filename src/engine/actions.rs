@@ -150,8 +150,8 @@ impl Engine {
                 let request = Fetch { id: 0, service, method, path, body, timeout };
                 self.ask_service(now, id, For::Flow(fetch), request);
             }
-            Action::Synthesize { speech, language, text, is_private } => {
-                self.synthesize(id, speech, Synthesis { id: 0, language, text, is_private });
+            Action::Synthesize { speech, language, text, is_private, is_optional } => {
+                self.synthesize(id, speech, Synthesis { id: 0, language, text, is_private, is_optional });
             }
             Action::Fork { fork, service, path, data } => self.begin_fork(id, (fork, service, path), data),
             Action::ForkHear => self.fork_hears(id),

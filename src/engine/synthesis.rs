@@ -1,4 +1,4 @@
-//! Sentences that a voice outside speaks for flows.
+//! Sentences that a voice outside speaks for flows and queues.
 //!
 //! A sentence leaves as [`Output::Synthesize`] and its sound returns as [`super::Input::Synthesized`]. The call owns the
 //! deadline: a sound that comes later changes nothing.
@@ -23,6 +23,8 @@ pub struct Synthesis {
     pub text: String,
     /// Its sound is not kept on disk.
     pub is_private: bool,
+    /// A recording stands in where it is not spoken: those that have none go before it.
+    pub is_optional: bool,
 }
 
 /// Why a sentence is not spoken.

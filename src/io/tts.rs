@@ -5,7 +5,7 @@
 //!                  `--------- known by SHA-256 of voice, language and text ---------'
 //! ```
 //!
-//! A few sentences are spoken at once, a few more wait, the rest is refused: whoever asked has a tone for that.
+//! A few sentences are spoken at once, a few more wait, the rest is refused: whoever asked has a recording or a tone for that.
 
 #![allow(clippy::disallowed_methods, reason = "this is the shell: it runs programs and reads the clock")]
 
@@ -37,6 +37,9 @@ use cache::Cache;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Most sentences that wait for a place.
 const WAITING_MAX: usize = 64;
+/// The same for sentences for which recordings can stand in: a thousand callers who are told their places at once take
+/// the voice from no flow.
+const OPTIONAL_MAX: usize = 4;
 /// Largest sound of one sentence, in bytes: a minute at 48 kHz.
 const SOUND_BYTES: usize = 6 << 20;
 
@@ -88,8 +91,9 @@ impl Tts {
                 Some(state) => speak(state, &sentence).await,
                 None => Err(SynthesisError::NoVoice),
             };
-            // That there is no voice stands in the configuration; the journal of the call says what it cost.
-            if let Some(error) = sound.as_ref().err().filter(|error| **error != SynthesisError::NoVoice) {
+            // That there is no voice stands in the configuration; and where something stands in, little is lost.
+            let is_minor = |error: &SynthesisError| sentence.is_optional || *error == SynthesisError::NoVoice;
+            if let Some(error) = sound.as_ref().err().filter(|error| !is_minor(error)) {
                 tracing::warn!(language = sentence.language, %error, "a sentence is not spoken");
             }
             inbox.send(Input::Synthesized { id: sentence.id, sound });
@@ -161,9 +165,10 @@ impl State {
     }
 
     /// Waits for a place, then asks.
-    async fn spoken(&self, language: &str, text: &str) -> Result<Vec<u8>, SynthesisError> {
+    async fn spoken(&self, language: &str, text: &str, is_optional: bool) -> Result<Vec<u8>, SynthesisError> {
         let until = Instant::now() + PATIENCE;
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX + self.config.parallel {
+        let most = if is_optional { OPTIONAL_MAX } else { WAITING_MAX };
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= most + self.config.parallel {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(SynthesisError::Busy);
         }
@@ -198,7 +203,7 @@ async fn speak(state: Arc<State>, sentence: &Synthesis) -> Result<Arc<Clip>, Syn
     if let Some(clip) = kept.await.map_err(lost)? {
         return Ok(clip);
     }
-    let bytes = state.spoken(&sentence.language, &text).await?;
+    let bytes = state.spoken(&sentence.language, &text, sentence.is_optional).await?;
     let is_private = sentence.is_private;
     let heard = tokio::task::spawn_blocking(move || {
         let samples = wave::read(&bytes).map_err(|error| SynthesisError::Failed(format!("what it says: {error}")))?;

@@ -1,5 +1,6 @@
 //! Callers in flows: keys, survey, transfers, missing sounds.
 
+use hatif::acd::way::Way;
 use hatif::call::config::NumberAction;
 use hatif::call::prompts::Prompts;
 use hatif::id::QueueName;
@@ -167,6 +168,26 @@ fn a_transfer_to_a_queue_number_ends_in_the_words_of_a_transfer() {
     let record = centre.record(0);
     assert_eq!(record.queue_visits[0].outcome, Some(QueueOutcome::Timeout));
     assert!(record.ivr.as_ref().is_some_and(|ivr| ivr.path.iter().any(|node| node == "late")), "{:#?}", record.path);
+}
+
+/// The flow transferred him to a queue, and the queue sent him on to a number: after that talk the flow goes on.
+#[test]
+fn who_is_sent_on_from_the_queue_of_a_transfer_comes_back_to_the_flow() {
+    let mut centre = Centre::with(|settings| {
+        let lonely = settings.floor.queues.get_mut("lonely").expect("lonely");
+        lonely.exit_keys = [('5', Way::Number("7001".into()))].into();
+    });
+    let mut customer = centre.connect(stranger(1), "1", "513");
+    centre.info(&mut customer, '5');
+    let mut far = centre.rung(addr(FAR));
+    centre.picks_up(&far);
+    centre.pass(seconds(5));
+    centre.bye(&mut far);
+    centre.pass(seconds(5));
+    centre.ended(&customer);
+    centre.nothing_is_left();
+    let ivr = centre.record(0).ivr.clone().expect("a flow");
+    assert!(ivr.path.iter().any(|node| node == "after"), "{:?}", ivr.path);
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! Sentences that flows speak: recorded pieces, or one voice for the whole; what is heard until the voice has spoken.
+//! Sentences that flows and queues speak: recorded pieces, or one voice for the whole; what is heard until the voice has spoken.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hatif::acd::Wish;
+use hatif::acd::way::{Overflow, Way};
 use hatif::call::prompts::Prompts;
 use hatif::engine::{Input, Settings, Synthesis, SynthesisError};
 use hatif::id::LegId;
@@ -220,7 +221,7 @@ const TEN_BEFORE: [(&str, u64); 4] = [
 const MORE: u64 = 600;
 
 /// A centre whose support queue tells places every 30 s, with ten callers in it and nobody to answer them; and the eleventh.
-fn eleventh(recorded: &[(&str, u64)]) -> (Centre, Vec<Leg>, LegId) {
+fn eleventh(recorded: &[(&str, u64)], change: impl FnOnce(&mut Settings)) -> (Centre, Vec<Leg>, LegId) {
     let places = (1..=10).map(|place| (format!("position_{place}"), clip(50)));
     let all = places.chain([("position_more".to_owned(), clip(MORE))]);
     let all = all.chain(recorded.iter().map(|(id, ms)| ((*id).to_owned(), clip(*ms)))).collect();
@@ -230,6 +231,7 @@ fn eleventh(recorded: &[(&str, u64)]) -> (Centre, Vec<Leg>, LegId) {
         settings.call.languages = vec!["en".into()];
         let support = settings.floor.queues.get_mut("support").expect("support");
         support.announce_every = Some(seconds(30));
+        change(settings);
     });
     for agent in ["101", "102"] {
         centre.want(agent, Wish::Pause("lunch".into()));
@@ -249,10 +251,10 @@ fn all_hang_up(mut centre: Centre, waiting: Vec<Leg>) -> Centre {
 
 #[test]
 fn f19_a_place_beyond_ten_is_spoken_while_the_music_goes_on() {
-    let (mut centre, waiting, leg) = eleventh(&[]);
+    let (mut centre, waiting, leg) = eleventh(&[], |_| {});
     let [sentence] = &centre.sentences.clone()[..] else { panic!("{:?}", centre.sentences) };
     assert_eq!((sentence.language.as_str(), sentence.text.as_str()), ("en", "there are ten calls before you"));
-    assert!(!sentence.is_private, "it is kept for the next caller at this place");
+    assert!(sentence.is_optional && !sentence.is_private, "it is kept for the next caller at this place");
     centre.pass(ms(2_000));
     assert_eq!(heard(&centre, leg), ["music"], "it is not silent while the voice is awaited");
     speaks(&mut centre, sentence);
@@ -265,7 +267,7 @@ fn f19_a_place_beyond_ten_is_spoken_while_the_music_goes_on() {
 
 #[test]
 fn f19_a_place_beyond_ten_is_told_by_recordings_where_all_are_there() {
-    let (centre, waiting, leg) = eleventh(&TEN_BEFORE);
+    let (centre, waiting, leg) = eleventh(&TEN_BEFORE, |_| {});
     assert!(centre.sentences.is_empty(), "nobody is asked");
     assert_eq!(heard(&centre, leg), ["music".to_owned(), format!("{THERE_ARE} {THREE} {CALLS} {BEFORE_YOU}")]);
     all_hang_up(centre, waiting);
@@ -273,7 +275,7 @@ fn f19_a_place_beyond_ten_is_told_by_recordings_where_all_are_there() {
 
 #[test]
 fn f19_without_a_voice_a_place_beyond_ten_is_ten_or_more() {
-    let (mut centre, waiting, leg) = eleventh(&TEN_BEFORE[..3]);
+    let (mut centre, waiting, leg) = eleventh(&TEN_BEFORE[..3], |_| {});
     let first = centre.sentences[0].clone();
     centre.handle(Input::Synthesized { id: first.id, sound: Err(SynthesisError::Failed("no such voice".into())) });
     let more = MORE.to_string();
@@ -291,10 +293,46 @@ fn f19_without_a_voice_a_place_beyond_ten_is_ten_or_more() {
     assert!((0..11).all(|call| centre.record(call).trouble.is_empty()), "the caller was told something true");
 }
 
-/// An agent answers while the voice is awaited: neither then nor in his next wait is the old place told.
+/// A rule of the queue moves him to another while the voice is awaited: there he is told his place there.
 #[test]
-fn f19_an_answer_while_a_place_is_awaited_forgets_it() {
-    let (mut centre, mut waiting, leg) = eleventh(&[]);
+fn f19_a_place_in_the_queue_of_before_is_not_told_in_the_next() {
+    let (mut centre, mut waiting, leg) = eleventh(&[], |settings| {
+        let support = settings.floor.queues.get_mut("support").expect("support");
+        support.overflow = Overflow { way: Way::Queue("vip".into()), wait: Some(seconds(1)), ..Overflow::default() };
+    });
+    let sentence = centre.sentences[0].clone();
+    centre.pass(seconds(1));
+    assert_eq!(heard(&centre, leg), ["music", "music"], "that of the other queue");
+    speaks(&mut centre, &sentence);
+    centre.pass(seconds(4));
+    assert_eq!(heard(&centre, leg), ["music", "music"]);
+    for mut customer in waiting.drain(..) {
+        centre.bye(&mut customer);
+    }
+    centre.nothing_is_left();
+}
+
+/// An announcement that falls due while a voice is awaited comes after the place.
+#[test]
+fn f19_what_falls_due_meanwhile_comes_after_the_place() {
+    let (mut centre, waiting, leg) = eleventh(&[("news", CALLS)], |settings| {
+        let support = settings.floor.queues.get_mut("support").expect("support");
+        support.announcements = vec!["news".into()];
+        support.announcements_every = seconds(2);
+    });
+    let sentence = centre.sentences[0].clone();
+    centre.pass(ms(2_500));
+    assert_eq!(heard(&centre, leg), ["music"]);
+    speaks(&mut centre, &sentence);
+    centre.pass(ms(SPOKEN + CALLS));
+    assert_eq!(heard(&centre, leg), ["music", &SPOKEN.to_string(), &CALLS.to_string(), "music"]);
+    all_hang_up(centre, waiting);
+}
+
+/// An agent answers while the voice is awaited: the talk is not talked over.
+#[test]
+fn f19_a_place_that_is_spoken_too_late_is_not_told_in_the_talk() {
+    let (mut centre, mut waiting, leg) = eleventh(&[], |_| {});
     let sentence = centre.sentences[0].clone();
     for mut customer in waiting.drain(..10) {
         centre.bye(&mut customer);

@@ -51,7 +51,7 @@ pub const SERVICE: Section = Section {
 pub const TTS: Section = Section {
     name: "tts",
     list: false,
-    about: "The voice that speaks what flows say and nobody recorded; [flows](flows.md#numbers-dates-and-money) explains it. Without `exec` or `url` there is none, and a tone stands in.",
+    about: "The voice that speaks what flows say, and places in queues, where nobody recorded them; [flows](flows.md#numbers-dates-and-money) explains it. Without `exec` or `url` there is none: a tone stands in, and \"ten or more\" for a place.",
     keys: &[
         key(
             "exec",

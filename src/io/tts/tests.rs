@@ -18,7 +18,7 @@ fn shell(script: &str) -> TtsConfig {
 }
 
 fn sentence(text: &str) -> Synthesis {
-    Synthesis { id: 1, language: "ar".into(), text: text.into(), is_private: false }
+    Synthesis { id: 1, language: "ar".into(), text: text.into(), is_private: false, is_optional: false }
 }
 
 fn state(config: TtsConfig, folder: &Path) -> Arc<State> {
@@ -105,10 +105,15 @@ async fn a_voice_that_hangs_is_killed() {
 #[tokio::test]
 async fn too_many_at_once_are_refused() {
     let folder = folder("many");
-    let state = state(TtsConfig { parallel: 1, ..shell("sleep 600") }, &folder);
+    let state = state(TtsConfig { parallel: 1, ..shell(&noting(&folder)) }, &folder);
     state.waiting.store(WAITING_MAX + 1, Ordering::Relaxed);
     assert_eq!(speak(Arc::clone(&state), &sentence("x")).await, Err(SynthesisError::Busy));
     assert_eq!(state.waiting.load(Ordering::Relaxed), WAITING_MAX + 1, "a place that was not taken is not given back");
+    // Where something stands in, fewer may wait.
+    state.waiting.store(OPTIONAL_MAX + 1, Ordering::Relaxed);
+    let optional = Synthesis { is_optional: true, ..sentence("x") };
+    assert_eq!(speak(Arc::clone(&state), &optional).await, Err(SynthesisError::Busy));
+    assert!(speak(Arc::clone(&state), &sentence("x")).await.is_ok());
     fs::remove_dir_all(folder).unwrap();
 }
 
