@@ -318,10 +318,10 @@ fn f19_what_falls_due_meanwhile_comes_after_the_place() {
     let (mut centre, waiting, leg) = eleventh(&[("news", CALLS)], |settings| {
         let support = settings.floor.queues.get_mut("support").expect("support");
         support.announcements = vec!["news".into()];
-        support.announcements_every = seconds(2);
+        support.announcements_every = ms(2_900);
     });
     let sentence = centre.sentences[0].clone();
-    centre.pass(ms(2_500));
+    centre.pass(ms(2_950));
     assert_eq!(heard(&centre, leg), ["music"]);
     speaks(&mut centre, &sentence);
     centre.pass(ms(SPOKEN + CALLS));
