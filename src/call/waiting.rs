@@ -17,6 +17,7 @@ impl Call {
         self.outputs.push_back(Action::Enqueue { queue, skills, priority, segment, max_wait, transferred: None });
     }
 
+    /// He waits in this queue from now on.
     pub(super) fn wait(&mut self, context: &Context<'_>, queue: QueueName) {
         self.phase = Phase::Waiting { queue };
         self.wait_on(context);

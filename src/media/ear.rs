@@ -9,7 +9,7 @@ use super::codec::Codec;
 use super::jitter::{JitterBuffer, Pull};
 use super::resample::{self, Resampler};
 use super::rtp::Packet;
-use super::timeline::{Stamp, Timeline};
+use super::timeline::{Stamp, Timeline, is_quiet};
 use super::voice::Decoder;
 
 /// One leg's ear.
@@ -31,9 +31,6 @@ pub struct Ear {
 const SOUND: usize = 2_240;
 /// The longest packet at 8 kHz, in samples.
 const NARROW: usize = 960;
-
-/// Sound below this is quiet: −46 dB.
-const QUIET: u16 = 160;
 
 /// A frame of 20 ms at 8 or 16 kHz.
 #[derive(Clone, Debug)]
@@ -92,7 +89,7 @@ impl Ear {
                         break;
                     }
                     // A delay that is longer than need be shrinks where nobody hears it.
-                    let quiet = room.get(..count).is_some_and(|sound| sound.iter().all(|s| s.unsigned_abs() < QUIET));
+                    let quiet = room.get(..count).is_some_and(|sound| sound.iter().all(|s| is_quiet(*s)));
                     if !(quiet && self.jitter.is_ahead(now)) {
                         self.filled += count;
                     }

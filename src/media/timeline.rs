@@ -19,7 +19,7 @@ const WINDOW: u32 = 250;
 const TOLERANCE: i64 = 64;
 /// Deviations beyond this are mended at once in a quiet moment: 20 ms, which both sides of a recording may be apart.
 const APART: i64 = 160;
-/// Nobody hears what is quieter.
+/// Sound below this is quiet: −46 dB.
 const QUIET: u16 = 160;
 
 /// The latest of one phone's voice.
@@ -190,7 +190,8 @@ impl Timeline {
     }
 }
 
-fn is_quiet(sample: i16) -> bool {
+/// Nobody hears what is added there or left out.
+pub(super) fn is_quiet(sample: i16) -> bool {
     sample.unsigned_abs() < QUIET
 }
 
