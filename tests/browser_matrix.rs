@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use browser::Driver;
-use bursts::{BURST_MS, heard, median, onsets, turn};
+use bursts::{BURST_MS, heard_steadily, median, onsets, turn};
 use common::*;
 use hatif::robot::audio::{RATE, read_wav};
 use hatif::robot::{Options, Phone, Source};
@@ -264,8 +264,8 @@ fn every_codec_under_keys_talks_to_every_codec_of_a_browser() {
 }
 
 /// Both sides of a recording are in step within 20 ms with a browser on one: bursts lie as far apart in the file as they
-/// were on the line of a phone, which hears the browser's packets as they came. The clock of a page stands still for a moment
-/// where the machine is busy, which takes some seconds to mend: where one recording is not in step, the next two are.
+/// were on the line of a phone, by the least delay of the browser's packets. The clock of a page stands still for a moment
+/// where the machine is busy, which takes some seconds to mend: where one recording is not in step, two of the next four are.
 #[test]
 fn both_sides_of_a_recording_behind_a_browser_are_in_step() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -277,9 +277,9 @@ fn both_sides_of_a_recording_behind_a_browser_are_in_step() {
     for n in 0..2 {
         let first = place.step(n, 0);
         if first.abs() > 20.0 {
-            let next = [1, 2].map(|chance| place.step(n, chance));
-            let in_step = next.iter().all(|step| step.abs() <= 20.0);
-            assert!(in_step, "{}: {first:+.1}, then {next:?} ms out of step", page(n));
+            let next: Vec<f64> = (1..5).map(|chance| place.step(n, chance)).collect();
+            let in_step = next.iter().filter(|step| step.abs() <= 20.0).count();
+            assert!(in_step >= 2, "{}: {first:+.1}, then {next:?} ms out of step", page(n));
         }
     }
     place.server.idle(seconds(10));
@@ -299,7 +299,7 @@ impl Place {
         call.say(Source::Loop(bursts::bursts(CALLER_HZ, 1).into()));
         std::thread::sleep(seconds(12));
         let spoke = call.said_at().expect("it speaks").saturating_duration_since(base).as_secs_f64();
-        let there = heard(&call, base);
+        let there = heard_steadily(&call, base);
         call.hang_up();
         self.driver.wait(&page(n), json!({ "call.state": "ended" }));
         let record = record_of(&self.server, &from, &format!("80{n}"), 1);
@@ -307,16 +307,15 @@ impl Place {
         let (channels, rate) = read_wav(&self.server.data.join(file)).expect("the file can be read");
         assert_eq!(rate, RATE);
         let [of_robot, of_browser] = [0, 1].map(|side: usize| onsets(&channels[side]));
-        let (left, right) = (phase(&of_robot) - spoke, phase(&of_browser) - phase(&there));
-        let step = turn(right - left) * 1_000.0;
-        println!("{}: {} and {} bursts, sides {step:+.1} ms apart", page(n), of_robot.len(), of_browser.len());
         assert!(of_robot.len() >= 10 && of_browser.len() >= 10 && there.len() >= 10, "bursts are missing");
+        let left = of_robot.iter().map(|at| turn(at - spoke)).collect::<Vec<_>>();
+        let after = (median(&of_browser) - median(&there)).round();
+        let nearest = |at: f64| there.iter().map(|there| at - after - there).min_by(|a, b| a.abs().total_cmp(&b.abs()));
+        let right =
+            of_browser.iter().filter_map(|at| nearest(*at)).map(|apart| turn(apart - left[0])).collect::<Vec<_>>();
+        let left = left.iter().map(|at| turn(at - left[0])).collect::<Vec<_>>();
+        let step = turn(median(&right) - median(&left)) * 1_000.0;
+        println!("{}: {} and {} bursts, sides {step:+.1} ms apart", page(n), of_robot.len(), of_browser.len());
         step
     }
-}
-
-/// Where in a second these moments lie, which are whole seconds apart.
-fn phase(moments: &[f64]) -> f64 {
-    let first = moments.first().copied().unwrap_or(f64::NAN);
-    first + median(&moments.iter().map(|at| turn(at - first)).collect::<Vec<_>>())
 }

@@ -13,12 +13,12 @@
 pub const KEPT: usize = 5_120;
 /// Delays outside of this tie the timestamps anew: 40 ms early, 200 ms late.
 const DELAYS: std::ops::RangeInclusive<i64> = -320..=1_600;
-/// Packets over which the least delay is taken: 5 s, so that one busy second of ours or of the phone moves nothing.
-const WINDOW: u32 = 250;
+/// Packets over which the least delay is taken: 3 s, so that one busy second of ours or of the phone moves nothing.
+const WINDOW: u32 = 150;
 /// Deviations up to this are left alone: 8 ms. Following them would add and drop samples for mere jitter.
 const TOLERANCE: i64 = 64;
-/// Deviations beyond this are mended at once in a quiet moment: 20 ms, which both sides of a recording may be apart.
-const APART: i64 = 160;
+/// Deviations beyond this are mended at once in a quiet moment: 10 ms, half of what both sides of a recording may be apart.
+const APART: i64 = 80;
 /// Sound below this is quiet: −46 dB.
 const QUIET: u16 = 160;
 
@@ -115,7 +115,8 @@ impl Timeline {
         // What was measured before this step is less by it now.
         anchor.least = anchor.least.saturating_sub(step).min(delay - step);
         anchor.packets += 1;
-        if anchor.packets >= WINDOW {
+        // Who is late may have been held up; who is early shows at once that the tie was made by a late one.
+        if anchor.packets >= WINDOW || anchor.least < -APART {
             anchor.correction = if anchor.least.abs() > TOLERANCE { anchor.least } else { 0 };
             anchor.least = i64::MAX;
             anchor.packets = 0;
@@ -287,9 +288,14 @@ mod tests {
                 }
             }
             assert!(placed[..100].iter().all(|off| *off == 0));
-            assert!((-shift - 1..=-shift + 1).contains(&placed[110]), "{shift}: {}", placed[110]);
-            // Two windows at most until it is known, and a second until it is quiet.
-            assert!(placed[550..].iter().all(|off| off.abs() <= TOLERANCE), "{shift}: {:?}", &placed[540..560]);
+            assert!((placed[110] + shift).abs() <= 11, "{shift}: {}", placed[110]);
+            // Two windows at most until it is known, and a second until it is quiet; who is early is known at once.
+            let known = if shift < 0 { 150 } else { 450 };
+            assert!(
+                placed[known..].iter().all(|off| off.abs() <= TOLERANCE),
+                "{shift}: {:?}",
+                &placed[known - 10..known + 10]
+            );
         }
     }
 

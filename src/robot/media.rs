@@ -187,7 +187,7 @@ impl Media {
         state.timestamp = (random >> 16) as u32;
     }
 
-    /// When the first packet left of what is said now.
+    /// When the first packet was due of what is said now; those after it are due one tick after the other.
     pub(super) fn said_at(&self) -> Option<Instant> {
         lock(&self.state).said_at
     }
@@ -299,7 +299,8 @@ fn run(rtp: &UdpSocket, rtcp: &UdpSocket, shared: &Mutex<State>) {
             continue;
         }
         // After a long stall the missed ticks are skipped: a burst would only fill jitter buffers.
-        next = if now - next > 5 * TICK { now + TICK } else { next + TICK };
+        let due = if now - next > 5 * TICK { now } else { next };
+        next = due + TICK;
         while let Ok((length, _)) = rtcp.recv_from(&mut buffer) {
             lock(shared).heard.report(Instant::now(), buffer.get(..length).unwrap_or_default());
         }
@@ -307,7 +308,7 @@ fn run(rtp: &UdpSocket, rtcp: &UdpSocket, shared: &Mutex<State>) {
         if state.stop {
             return;
         }
-        let packets = state.next_packets();
+        let packets = state.next_packets(due);
         let remote = state.way.and_then(|w| w.remote);
         let report = (now >= report_at).then(|| state.write_report(now));
         drop(state);
@@ -330,8 +331,8 @@ impl State {
         }
     }
 
-    /// The packets of one tick: one of sound or one of a digit; three at the end of a digit.
-    fn next_packets(&mut self) -> Vec<Vec<u8>> {
+    /// The packets of the tick at `due`: one of sound or one of a digit; three at the end of a digit.
+    fn next_packets(&mut self, due: Instant) -> Vec<Vec<u8>> {
         let Some(way) = self.way.filter(|w| w.send && w.remote.is_some()) else { return Vec::new() };
         if let Some(events) = way.events
             && let Some(packets) = self.digit_packets(events)
@@ -353,7 +354,7 @@ impl State {
         let timestamp = self.timestamp;
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
         let Some(frame) = frame else { return Vec::new() };
-        self.said_at.get_or_insert_with(Instant::now);
+        self.said_at.get_or_insert(due);
         let marker = std::mem::take(&mut self.marker);
         vec![self.packet(way.codec.payload_type(), marker, timestamp, &frame)]
     }

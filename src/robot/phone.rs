@@ -459,7 +459,7 @@ impl Call {
         self.media.set_ssrc(ssrc)
     }
 
-    /// When the first packet left of what is said now; `None` before it did.
+    /// When the first packet of what is said now was due; `None` before it left.
     pub fn said_at(&self) -> Option<Instant> {
         self.media.said_at()
     }

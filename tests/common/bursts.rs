@@ -161,12 +161,24 @@ pub fn onsets(sound: &[i16]) -> Vec<f64> {
 
 /// When bursts came to the robot.
 pub fn heard(call: &Call, base: Instant) -> Vec<f64> {
+    came(call, base, 0.0)
+}
+
+/// When bursts would have come to the robot, had all packets been as quick as the quickest of the same two seconds: when they
+/// were said, by their sender's clock, which may send several packets at once.
+pub fn heard_steadily(call: &Call, base: Instant) -> Vec<f64> {
+    came(call, base, 1.0)
+}
+
+fn came(call: &Call, base: Instant, around: f64) -> Vec<f64> {
     let packets = call.packets();
+    let at = |offset: usize| offset as f64 / f64::from(RATE);
     let moment = |onset: f64| {
         let sample = (onset * f64::from(RATE)).round() as usize;
-        let packet = packets.iter().find(|p| (p.offset..p.offset + p.samples).contains(&sample))?;
-        let within = (sample - packet.offset) as f64 / f64::from(RATE);
-        Some(packet.at.saturating_duration_since(base).as_secs_f64() + within)
+        let its = packets.iter().find(|p| (p.offset..p.offset + p.samples).contains(&sample))?;
+        let near = packets.iter().filter(|p| p.samples > 0 && (at(p.offset) - at(its.offset)).abs() <= around);
+        let delays = near.map(|p| p.at.saturating_duration_since(base).as_secs_f64() - at(p.offset));
+        Some(onset + delays.min_by(f64::total_cmp)?)
     };
     onsets(&call.heard()).into_iter().filter_map(moment).collect()
 }
