@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::codec::Codec;
+use super::inband::ToneReader;
 use super::jitter::{JitterBuffer, Pull};
 use super::resample::{self, Resampler};
 use super::rtp::Packet;
@@ -71,8 +72,15 @@ impl Ear {
         self.jitter.push(now, arrival, packet, payload);
     }
 
-    /// The next 20 ms of what was said; `None` in silence. What is decoded for it is laid on `timeline` where there is one.
-    pub fn frame(&mut self, now: Instant, mut timeline: Option<&mut Timeline>) -> Option<Frame> {
+    /// The next 20 ms of what was said; `None` in silence. What is decoded for it is laid on `timeline` where there is one,
+    /// and searched for a key by `tones`.
+    pub fn frame(
+        &mut self,
+        now: Instant,
+        mut timeline: Option<&mut Timeline>,
+        mut tones: Option<&mut ToneReader>,
+    ) -> (Option<Frame>, Option<char>) {
+        let mut digit = None;
         let rate = self.decoder.rate();
         let wanted = rate as usize / 50;
         while self.filled < wanted {
@@ -80,10 +88,17 @@ impl Ear {
             match self.jitter.pull(now) {
                 Pull::Packet { payload, ssrc, timestamp, arrival } => {
                     let count = self.decoder.decode(payload, room);
-                    if let Some(timeline) = timeline.as_deref_mut() {
-                        let stamp = Stamp { ssrc, timestamp, clock_hz: self.codec.clock_hz() };
+                    if timeline.is_some() || tones.is_some() {
+                        let mut room_at_8_khz = [0; NARROW];
                         let sound = room.get(..count).unwrap_or_default();
-                        lay(timeline, arrival.saturating_sub(self.lag), stamp, sound, self.narrow.as_mut());
+                        let sound = narrow(self.narrow.as_mut(), sound, &mut room_at_8_khz);
+                        if let Some(timeline) = timeline.as_deref_mut() {
+                            let stamp = Stamp { ssrc, timestamp, clock_hz: self.codec.clock_hz() };
+                            timeline.write_sound(arrival.saturating_sub(self.lag), stamp, sound);
+                        }
+                        if let Some(tones) = tones.as_deref_mut() {
+                            digit = digit.or(tones.handle(sound));
+                        }
                     }
                     if count == 0 {
                         break;
@@ -108,34 +123,33 @@ impl Ear {
             timeline.behind = self.jitter.delay_ms() * 8 + NARROW as u64 / 2;
         }
         if self.filled == 0 {
-            return None;
+            return (None, digit);
         }
         let mut frame = Frame { sound: [0; 320], rate };
         let count = self.filled.min(wanted);
         frame.sound.iter_mut().zip(self.sound.iter().take(count)).for_each(|(to, from)| *to = *from);
         self.sound.copy_within(count..self.filled, 0);
         self.filled -= count;
-        Some(frame)
+        (Some(frame), digit)
     }
 
     /// Lays all that still waits on the timeline: nobody hears it any more.
     pub fn drain(&mut self, timeline: &mut Timeline) {
-        let mut sound = [0; SOUND];
+        let (mut sound, mut room_at_8_khz) = ([0; SOUND], [0; NARROW]);
         while let Some((payload, ssrc, timestamp, arrival)) = self.jitter.take_waiting() {
             let count = self.decoder.decode(payload, &mut sound);
             let stamp = Stamp { ssrc, timestamp, clock_hz: self.codec.clock_hz() };
-            let sound = sound.get(..count).unwrap_or_default();
-            lay(timeline, arrival.saturating_sub(self.lag), stamp, sound, self.narrow.as_mut());
+            let sound = narrow(self.narrow.as_mut(), sound.get(..count).unwrap_or_default(), &mut room_at_8_khz);
+            timeline.write_sound(arrival.saturating_sub(self.lag), stamp, sound);
         }
     }
 }
 
-/// Lays a decoded packet on the timeline, at 8 kHz.
-fn lay(timeline: &mut Timeline, arrival: u64, stamp: Stamp, sound: &[i16], narrow: Option<&mut Resampler>) {
-    let Some(narrow) = narrow else { return timeline.write_sound(arrival, stamp, sound) };
-    let mut at_8_khz = [0; NARROW];
-    let count = narrow.process(sound, &mut at_8_khz);
-    timeline.write_sound(arrival, stamp, at_8_khz.get(..count).unwrap_or_default());
+/// A decoded packet at 8 kHz, in `room` where it is at 16 itself.
+fn narrow<'a>(resampler: Option<&mut Resampler>, sound: &'a [i16], room: &'a mut [i16; NARROW]) -> &'a [i16] {
+    let Some(resampler) = resampler else { return sound };
+    let count = resampler.process(sound, room);
+    room.get(..count).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -189,7 +203,7 @@ mod tests {
             let mut found = None;
             for (n, payload) in packets(codec).iter().enumerate() {
                 let now = push(&mut ear, start, n, payload);
-                ear.frame(now + Duration::from_millis(5), Some(&mut timeline));
+                ear.frame(now + Duration::from_millis(5), Some(&mut timeline), None);
                 found = found.or_else(|| onset(&timeline));
             }
             let off = found.unwrap() as i64 - 3_200;
@@ -212,7 +226,7 @@ mod tests {
         let mut heard = 0;
         for (n, payload) in packets.iter().enumerate().skip(30) {
             let now = push(&mut ear, start, n, payload);
-            heard += usize::from(ear.frame(now + Duration::from_millis(5), None).is_some());
+            heard += usize::from(ear.frame(now + Duration::from_millis(5), None, None).0.is_some());
         }
         assert!(heard >= 36, "{heard} of 40");
     }

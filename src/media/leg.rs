@@ -190,6 +190,7 @@ impl Leg {
     pub fn update(&mut self, now: Instant, remote: Option<SocketAddr>, terms: Terms, io: &mut impl PacketIo) {
         self.out.set_clock(terms.codec.clock_hz());
         self.terms = terms;
+        self.spare_ear();
         self.latch.update(now, remote);
         (self.heard_at, self.timeout_said) = (now, false);
         self.voice.owed_since = now;
@@ -229,15 +230,20 @@ impl Leg {
     /// Meets the phone that hears what this one says: by its codec.
     pub fn acquaint(&mut self, peer_codec: Option<Codec>) {
         self.peer_codec = peer_codec;
+        self.spare_ear();
+    }
+
+    fn spare_ear(&mut self) {
         if self.ear.as_ref().is_some_and(|ear| !self.needs_ear(ear.codec())) {
             self.ear = None;
         }
     }
 
     /// True when packets of this codec must be decoded as they are played: the other side hears another codec, or a
-    /// timeline is kept of a codec with a memory.
+    /// timeline is kept of a codec with a memory, or keys are told in its sound.
     fn needs_ear(&self, codec: Codec) -> bool {
-        self.peer_codec.is_some_and(|peer| !codec.passes_as(peer)) || (codec.law().is_none() && self.timeline.is_some())
+        let is_searched = codec.law().is_none() && (self.timeline.is_some() || self.terms.events.is_none());
+        is_searched || self.peer_codec.is_some_and(|peer| !codec.passes_as(peer))
     }
 
     /// The figures of its media so far.
@@ -348,6 +354,7 @@ impl Leg {
                     ear.push(now, position, &packet, payload);
                 }
             }
+            // Other codecs are searched when they are decoded.
             let digit = codec.law().and_then(|law| self.key_in(law, payload));
             return (digit, Some(Forward { packet, what: Carried::Sound(codec), clock_hz: codec.clock_hz() }));
         }
@@ -372,14 +379,16 @@ impl Leg {
         tones.handle(sound.get(..count).unwrap_or_default())
     }
 
-    /// The next 20 ms of what its phone said, for a phone that hears another codec.
-    pub fn said(&mut self, now: Instant) -> Option<Frame> {
-        let ear = self.ear.as_mut()?;
+    /// The next 20 ms of what its phone said, for a phone that hears another codec, and a key that was told in it.
+    pub fn said(&mut self, now: Instant) -> (Option<Frame>, Option<char>) {
+        let Some(ear) = self.ear.as_mut() else { return (None, None) };
         let codec = ear.codec();
-        // G.711 lies on the timeline since it came.
-        let timeline = self.timeline.as_mut().filter(|_| codec.law().is_none());
-        let frame = ear.frame(now, timeline);
-        frame.filter(|_| self.peer_codec.is_some_and(|peer| !codec.passes_as(peer)))
+        // G.711 lies on the timeline, and was searched for tones, since it came.
+        let is_new = codec.law().is_none();
+        let timeline = self.timeline.as_mut().filter(|_| is_new);
+        let tones = (is_new && self.terms.events.is_none()).then(|| &mut **self.tones.get_or_insert_default());
+        let (frame, digit) = ear.frame(now, timeline, tones);
+        (frame.filter(|_| self.peer_codec.is_some_and(|peer| !codec.passes_as(peer))), digit)
     }
 
     /// A program outside hears its phone from `position` on and speaks to it; or no longer.

@@ -380,10 +380,14 @@ impl Shard {
         }
     }
 
-    /// Hands on what the leg in `slot` said, decoded, to the leg it is bridged with.
+    /// Hands on what the leg in `slot` said, decoded, to the leg it is bridged with, and tells of a key in it.
     fn said(&mut self, slot: u32, at: Instant, io: &mut impl PacketIo) {
         let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
-        let (Some(frame), Some(peer)) = (leg.said(at), leg.peer) else { return };
+        let (frame, digit) = leg.said(at);
+        if let Some(digit) = digit {
+            self.events.push_back(Event::Digit { leg: leg.id, digit });
+        }
+        let (Some(frame), Some(peer)) = (frame, leg.peer) else { return };
         let hearer = self.legs.get_mut(peer as usize).and_then(Option::as_deref_mut);
         if let Some(hearer) = hearer.filter(|hearer| hearer.hears_peer()) {
             hearer.speak(at, frame.rate(), frame.sound(), &mut self.stats, io);

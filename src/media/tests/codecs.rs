@@ -223,6 +223,51 @@ fn a_phone_without_events_hears_the_tones() {
     assert!(level(&heard, 941.0) > 72.0 && level(&heard, 1_477.0) > 72.0);
 }
 
+/// Keys of 60 ms with breaks of 60 ms, in a codec with a memory, from a phone that agreed on no events: each once, and the
+/// other phone hears the tones, whatever it speaks. With events agreed the same sound is no key.
+#[test]
+fn keys_in_the_sound_of_every_codec_are_told_once() {
+    const KEYS: &str = "0123456789*#ABCD";
+    for (codec, other) in [(Codec::G722, Codec::G722), (Codec::Opus, Codec::Opus), (Codec::Opus, Codec::Pcmu)] {
+        for (events, told) in [(None, KEYS), (Some(101), "")] {
+            let mut world = World::new();
+            let (mut caller, agent) = (world.phone(codec, 0.0), world.phone(other, 604.0));
+            let terms = Terms::plain(codec, payload_type(codec), events);
+            world.command(Command::Update { leg: caller.leg, remote: None, terms });
+            world.command(Command::Bridge { a: caller.leg, b: agent.leg });
+            world.talk(400, &mut [&mut caller]);
+            world.events.clear();
+            world.heard(&agent);
+            let rate = caller.encoder.rate();
+            for digit in KEYS.chars() {
+                let place = "123A456B789C*0#D".find(digit).unwrap();
+                let low = [697.0, 770.0, 852.0, 941.0][place / 4];
+                let high = [1_209.0, 1_336.0, 1_477.0, 1_633.0][place % 4];
+                for n in 0..6 {
+                    let sound: Vec<i16> = (0..rate / 50)
+                        .map(|at| {
+                            let seconds = f64::from(n * rate / 50 + at) / f64::from(rate) * std::f64::consts::TAU;
+                            let tones = (low * seconds).sin() + (high * seconds).sin();
+                            if n < 3 { (4_000.0 * tones) as i16 } else { 0 }
+                        })
+                        .collect();
+                    let datagram = caller.say(&sound);
+                    world.packet(caller.slot, caller.address, &datagram);
+                    world.run(20);
+                }
+            }
+            world.talk(200, &mut [&mut caller]);
+            let digit = |event: &(u64, Event)| match event.1 {
+                Event::Digit { leg, digit } if leg == caller.leg => Some(digit),
+                _ => None,
+            };
+            let found: String = world.events.iter().filter_map(digit).collect();
+            assert_eq!(found, told, "{codec:?} to {other:?}, events {events:?}");
+            assert!(level(&world.samples(&agent), 697.0) > 40.0, "the other phone hears it as well");
+        }
+    }
+}
+
 #[test]
 fn a_key_pressed_by_us_is_events_among_what_is_relayed() {
     let mut world = World::new();

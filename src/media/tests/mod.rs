@@ -106,8 +106,13 @@ impl Phone {
             })
             .collect();
         self.spoken += rate / 50;
+        self.say(&sound)
+    }
+
+    /// 20 ms of sound at its encoder's rate as one datagram.
+    fn say(&mut self, sound: &[i16]) -> Vec<u8> {
         let mut payload = [0; 400];
-        let bytes = self.encoder.encode(&sound, &mut payload);
+        let bytes = self.encoder.encode(sound, &mut payload);
         let datagram = self.datagram(payload_type(self.codec), self.timestamp, &payload[..bytes]);
         self.pause();
         datagram
