@@ -577,15 +577,15 @@ pub enum Kind {
         /// In whose place.
         agent: AgentId,
     },
-    /// The web page of a user is gone in the middle of his talk, and silent: loaded anew, closed or cut off. The other
-    /// side hears music.
+    /// The web page of a user is gone in the middle of a talk, of his wait in a queue or of his listening, and silent:
+    /// loaded anew, closed or cut off. His place is kept; the other side of a talk hears music.
     PageLost {
         /// Whose.
         user: AgentId,
         /// Which side he is.
         leg: LegRole,
     },
-    /// He is back; the talk goes on as it was.
+    /// He is back; all goes on as it was.
     Rejoined {
         /// Who.
         user: AgentId,

@@ -98,6 +98,9 @@ impl Call {
     pub fn drop_guest(&mut self, leg: LegId) -> bool {
         let Some(at) = self.guests.iter().position(|guest| guest.leg.id == leg) else { return false };
         let guest = self.guests.remove(at);
+        if self.is_away(guest.leg.session) {
+            self.end_absence();
+        }
         self.record_anew();
         self.journal(Kind::PartyLeft { leg });
         self.release(&guest);
@@ -145,9 +148,10 @@ impl Call {
         self.recording = recording;
         self.record_anew();
         self.play_hold(context, on_hold);
+        self.amuse(context);
     }
 
-    fn record_anew(&mut self) {
+    pub(super) fn record_anew(&mut self) {
         if let Phase::Talking(peer) = &self.phase {
             let peer = peer.leg.id;
             self.order_sides(Some(peer));

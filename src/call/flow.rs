@@ -192,7 +192,8 @@ impl Call {
     /// of it, the flow that queued him hears that nobody was there.
     pub fn handle_sent_on(&mut self, context: &Context<'_>, outcome: QueueOutcome, to: Onward) {
         // Who transferred him there is told that it failed.
-        if self.transfer.is_some() || !matches!(self.phase, Phase::Waiting { .. }) {
+        let is_away = self.is_away(self.customer.session);
+        if self.transfer.is_some() || is_away || !matches!(self.phase, Phase::Waiting { .. }) {
             return self.handle_queue_left(context, outcome);
         }
         self.media(media::Command::Silence { leg: self.customer.id });

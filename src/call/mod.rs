@@ -557,9 +557,10 @@ impl Call {
             // `abandon_absent` says it.
             Phase::Waiting { .. } if self.absent.is_some() => {}
             Phase::Waiting { .. } => {
-                let outcome = match by {
-                    Party::Customer => QueueOutcome::Abandoned,
-                    Party::Agent | Party::System => QueueOutcome::Transferred,
+                // Who fell silent for good has hung up, whatever became of his BYE.
+                let outcome = match (by, reason) {
+                    (Party::Customer, _) | (_, EndReason::MediaTimeout) => QueueOutcome::Abandoned,
+                    (Party::Agent | Party::System, _) => QueueOutcome::Transferred,
                 };
                 self.outputs.push_back(Action::LeaveQueue { outcome });
             }
@@ -571,6 +572,7 @@ impl Call {
             Phase::Leaving(leaving) => _ = self.keep_message(context, *leaving),
             Phase::Starting | Phase::InFlow | Phase::Listening(_) | Phase::Service | Phase::Closing { .. } => {}
         }
+        self.end_absence();
         self.abandon_transfer(context);
         self.abandon_absent();
         self.stop_recording();

@@ -1,7 +1,8 @@
 //! The part of a call in which somebody who talks by a web page lost that page, and comes back.
 //!
 //! A page that is loaded anew knows nothing of its talk, and nothing reaches the old one. The talk goes on without that
-//! side: the other one hears music until the user is back, at a new page or by the old one.
+//! side: the other one hears music until the user is back, at a new page or by the old one. Who was brought into the talk,
+//! a caller who waits in a queue, and a supervisor on his line have their places kept likewise.
 //!
 //! ```text
 //!           its page is gone, and silent or there anew            new page rung, answered: its leg takes the place
@@ -15,6 +16,7 @@
 use std::time::{Duration, Instant};
 
 use super::leg::Leg;
+use super::route::Route;
 use super::talk::PeerKind;
 use super::{Action, Call, Context, Phase};
 use crate::id::{AgentId, LegId};
@@ -45,16 +47,22 @@ impl Away {
 }
 
 impl Call {
-    /// The leg by which this user of ours talks now, with sound that passes through us. Who was brought into the talk of
-    /// others is not meant.
-    pub fn talks_by(&self, user: &AgentId) -> Option<&Leg> {
-        let Phase::Talking(peer) = &self.phase else { return None };
-        let his = match (peer.kind.agent() == Some(user), self.user.as_ref() == Some(user)) {
-            (true, _) => &peer.leg,
-            (false, true) => &self.customer,
-            (false, false) => return None,
-        };
-        (his.alive && self.customer.is_heard()).then_some(his)
+    /// The leg by which this user of ours takes part now, with sound that passes through us and in a place that can be kept
+    /// for him: in the talk, as caller or called or as who was brought into it, in a queue, or on a supervisor's line.
+    pub fn place_of(&self, user: &AgentId) -> Option<&Leg> {
+        let supervises = matches!((&self.phase, &self.route), (Phase::Service, Route::Supervise(..)));
+        let stays = supervises || matches!(self.phase, Phase::Talking(_) | Phase::Waiting { .. });
+        let caller = (self.user.as_ref() == Some(user) && stays && self.answered).then_some(&self.customer);
+        let others = self.peer().filter(|_| self.is_talking()).into_iter().chain(&self.guests);
+        let his = others.filter(|peer| peer.kind.agent() == Some(user)).map(|peer| &peer.leg);
+        his.chain(caller).find(|leg| leg.alive && self.customer.is_heard())
+    }
+
+    /// The user of ours whose place has this leg.
+    pub fn placed_at(&self, leg: LegId) -> Option<&AgentId> {
+        let others = self.peer().into_iter().chain(&self.guests).find(|peer| peer.leg.id == leg);
+        let caller = self.user.as_ref().filter(|_| self.customer.id == leg);
+        others.and_then(|peer| peer.kind.agent()).or(caller)
     }
 
     /// True while the other side of this session's waits for its user.
@@ -67,7 +75,7 @@ impl Call {
         self.away.as_ref().is_some_and(|away| away.rings_until.is_some())
     }
 
-    /// Whom the leg of `session` talks with.
+    /// Whom the leg of `session` talks with; who waits or listens faces nobody but himself.
     pub fn facing(&self, session: SessionId) -> &Leg {
         match &self.phase {
             Phase::Talking(peer) if self.customer.session == session => &peer.leg,
@@ -75,15 +83,21 @@ impl Call {
         }
     }
 
-    /// The page by which `user` talks in `session` is gone: the other side hears music. Nothing when somebody of the
-    /// talk is away already.
+    /// The page by which `user` takes part in `session` is gone: the other side of a talk hears music. Nothing when
+    /// somebody of the call is away already.
     pub fn handle_page_gone(&mut self, context: &Context<'_>, session: SessionId, user: &AgentId) {
-        if self.away.is_some() || self.talks_by(user).is_none_or(|leg| leg.session != session) {
+        if self.away.is_some() || self.place_of(user).is_none_or(|leg| leg.session != session) {
             return;
         }
         let give_up_at = context.now + PATIENCE;
         self.away = Some(Away { user: user.clone(), session, give_up_at, rings_until: None });
         self.journal(Kind::PageLost { user: user.clone(), leg: self.side(session) });
+        self.amuse(context);
+    }
+
+    /// Who is alone in the talk because the other one is away hears music.
+    pub(super) fn amuse(&mut self, context: &Context<'_>) {
+        let Some(session) = self.away.as_ref().map(|away| away.session) else { return };
         if let (Some(leg), true) = (self.waits_for(session), self.guests.is_empty()) {
             let queue = self.turn.as_ref().map(|turn| &turn.queue).filter(|_| leg == self.customer.id);
             self.media(media::Command::Music { leg, music: context.prompts.music(queue) });
@@ -120,6 +134,11 @@ impl Call {
         self.journal(Kind::Rejoined { user, leg: side, anew: true });
         if session == self.customer.session {
             return self.move_customer_to(context, leg);
+        }
+        if let Some(guest) = self.guests.iter_mut().find(|guest| guest.leg.session == session) {
+            let mut old = std::mem::replace(&mut guest.leg, leg);
+            self.record_anew();
+            return self.leave_leg(&mut old);
         }
         match std::mem::replace(&mut self.phase, Phase::InFlow) {
             Phase::Talking(peer) => self.move_peer_to(context, *peer, leg),
@@ -183,6 +202,10 @@ impl Call {
         if session == self.customer.session {
             return self.end(context, by, reason, 408);
         }
+        if let Some(guest) = self.guests.iter().find(|guest| guest.leg.session == session).map(|guest| guest.leg.id) {
+            self.drop_guest(guest);
+            return;
+        }
         let Phase::Talking(peer) = std::mem::replace(&mut self.phase, Phase::InFlow) else { return };
         if !self.guests.is_empty() {
             return self.go_on_with_guest(context, &peer);
@@ -210,9 +233,11 @@ impl Call {
     /// The leg of who waits for the other side; none when he is on hold, for then he hears music anyway.
     fn waits_for(&self, session: SessionId) -> Option<LegId> {
         let Phase::Talking(peer) = &self.phase else { return None };
-        match session == self.customer.session {
-            true => Some(peer.leg.id),
-            false => Some(self.customer.id).filter(|_| !peer.leg.on_hold),
+        match session {
+            session if session == self.customer.session => Some(peer.leg.id),
+            session if session == peer.leg.session => Some(self.customer.id).filter(|_| !peer.leg.on_hold),
+            // Whom they brought in they do not wait for.
+            _ => None,
         }
     }
 

@@ -142,6 +142,8 @@ impl Call {
             // The end of what he was being told is never heard of.
             None => match self.phase {
                 Phase::Waiting { .. } => self.wait_on(context),
+                // A supervisor on his line: the engine lets him hear.
+                Phase::Service => {}
                 _ => self.play_music(context),
             },
         }
@@ -157,7 +159,7 @@ impl Call {
         }
     }
 
-    fn leave_leg(&mut self, leg: &mut Leg) {
+    pub(super) fn leave_leg(&mut self, leg: &mut Leg) {
         self.say_replaced(leg);
         self.media(media::Command::Close { leg: leg.id });
     }

@@ -149,6 +149,8 @@ impl Call {
         if on_hold {
             self.hold_changed(context, true);
         }
+        // His page may be gone while he is answered.
+        self.amuse(context);
     }
 
     /// Takes the two apart: everything that the joining began, undone once.
@@ -217,10 +219,10 @@ impl Call {
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Talking(mut peer) => {
                 peer.leg.alive = false;
-                self.end_absence();
                 if !self.guests.is_empty() {
                     return self.go_on_with_guest(context, &peer);
                 }
+                self.end_absence();
                 self.stop_inviting();
                 self.part(context, *peer, false);
             }

@@ -56,6 +56,11 @@ impl Call {
         if !matches!(self.phase, Phase::Waiting { .. }) {
             return;
         }
+        if self.is_away(self.customer.session) {
+            // His place was kept in the queue, and nobody hears what would come now.
+            self.phase = Phase::InFlow;
+            return self.give_up_away(context, 480);
+        }
         self.media(media::Command::Silence { leg: self.customer.id });
         if self.transfer.is_some() {
             return self.transfer_failed(context, if outcome == QueueOutcome::Full { 486 } else { 480 });

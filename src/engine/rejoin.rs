@@ -1,4 +1,4 @@
-//! A user's page is loaded anew in the middle of his talk: his new page is rung for it, and takes its place.
+//! A user's page is loaded anew in the middle of a call: his new page is rung for it, and takes its place.
 //!
 //! A page is known to be gone when its connection is closed and it has not registered by another. That alone does not
 //! move a talk: of two pages of a user the wrong one may be back first after a trouble of the network. So media is counted
@@ -29,7 +29,7 @@ pub(super) struct Rejoins {
     wanted: BTreeMap<CallId, Rejoin>,
 }
 
-/// A user has a new page, and a talk whose page is gone.
+/// A user has a new page, and a call whose page is gone.
 #[derive(Debug)]
 struct Rejoin {
     user: AgentId,
@@ -101,7 +101,10 @@ impl Engine {
     pub(super) fn seek_pages(&mut self, now: Instant, user: &AgentId, page: Option<&str>) {
         let talks = self.talks.get(user).into_iter().flatten();
         let own = self.own_calls.get(user).into_iter().flatten();
-        let mut calls: Vec<CallId> = talks.chain(own).copied().collect();
+        // Supervisors are at agents, not at calls.
+        let is_his = |ear: &&CallId| self.calls.get(ear).is_some_and(|line| line.user() == Some(user));
+        let ears = self.listeners.values().flat_map(BTreeMap::keys).filter(is_his);
+        let mut calls: Vec<CallId> = talks.chain(own).chain(ears).copied().collect();
         calls.sort_unstable();
         calls.dedup();
         for call in calls {
@@ -117,7 +120,7 @@ impl Engine {
 
     fn seek_page(&mut self, now: Instant, id: CallId, user: &AgentId, page: Option<&str>) {
         let Some(call) = self.calls.get(&id) else { return };
-        let Some(leg) = call.talks_by(user) else { return };
+        let Some(leg) = call.place_of(user) else { return };
         let (leg, session, shard, away) = (leg.id, leg.session, call.shard(), call.is_away(leg.session));
         if !self.endpoint.has_lost_page(session) {
             if away {
@@ -191,8 +194,8 @@ impl Engine {
     /// The user of ours who talks by this leg, and his session.
     fn talker(&self, id: CallId, leg: LegId) -> Option<(AgentId, SessionId)> {
         let call = self.calls.get(&id)?;
-        let user = call.user_at(leg)?;
-        let session = call.talks_by(&user).filter(|his| his.id == leg)?.session;
+        let user = call.placed_at(leg)?.clone();
+        let session = call.place_of(&user).filter(|his| his.id == leg)?.session;
         Some((user, session))
     }
 
@@ -239,7 +242,7 @@ impl Engine {
     /// The old page is silent: the new one is rung, and the other side hears music meanwhile.
     fn ring_page(&mut self, now: Instant, id: CallId) {
         let Some(Rejoin { user, page, session, .. }) = self.rejoins.wanted.remove(&id) else { return };
-        let still = self.calls.get(&id).and_then(|call| call.talks_by(&user)).map(|leg| (leg.id, leg.session));
+        let still = self.calls.get(&id).and_then(|call| call.place_of(&user)).map(|leg| (leg.id, leg.session));
         let contacts = self.endpoint.contacts(now, user.as_str());
         let contact = contacts.into_iter().find(|contact| contact.uri == page);
         let (Some((leg, now_in)), Some(contact)) = (still, contact) else { return };
@@ -273,11 +276,15 @@ impl Engine {
         let Purpose::Rejoin { session, .. } = ring.purpose else { return };
         self.rejoins.forget(ring.call);
         let (id, leg) = (ring.call, ring.leg);
+        // A supervisor hears by another leg from here on, in the way he chose.
+        self.detach(now, id);
         self.with_call(now, id, |call, context| call.handle_rejoined(context, session, leg));
+        self.ear_opened(now, id);
         // The other one's page may be gone as well.
         let Some(call) = self.calls.get(&id) else { return };
-        let users = [call.user().cloned(), call.peer().and_then(|peer| peer.kind.agent().cloned())];
-        for user in users.into_iter().flatten() {
+        let others = call.peer().into_iter().chain(call.guests()).filter_map(|peer| peer.kind.agent());
+        let users: Vec<AgentId> = call.user().into_iter().chain(others).cloned().collect();
+        for user in users {
             self.seek_again(now, id, &user);
         }
     }

@@ -190,7 +190,7 @@ impl Engine {
     }
 
     /// The ear's own call may be over already.
-    fn detach(&mut self, now: Instant, ear: CallId) {
+    pub(super) fn detach(&mut self, now: Instant, ear: CallId) {
         let Some(Hearing { talk, agent, supervisor, mode }) = self.hearing.remove(&ear) else { return };
         if let Some(call) = self.calls.get(&ear) {
             let (leg, shard) = (call.customer().id, call.shard());

@@ -379,7 +379,7 @@ impl Tracked {
                 step(&mut self.record, at, format!("the {}'s phone {what}", word(leg)));
             }
             Kind::PageLost { user, .. } => {
-                step(&mut self.record, at, format!("the page of {user} is gone: the other side hears music"));
+                step(&mut self.record, at, format!("the page of {user} is gone: his place is kept"));
             }
             Kind::Rejoined { user, anew, .. } => {
                 let place = if *anew { "in a new place" } else { "at the page that was gone" };

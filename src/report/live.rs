@@ -154,7 +154,7 @@ pub struct Call {
     /// Whose phones are silent while the other side speaks.
     #[serde(default)]
     pub one_way: Vec<LegRole>,
-    /// Whose page is gone: the other side hears music until he is back.
+    /// Whose page is gone: his place is kept until he is back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away: Option<AgentId>,
 }

@@ -98,9 +98,7 @@ fn a_page_that_is_loaded_anew_gets_its_talk_back() {
     let record = centre.record(0);
     assert_eq!(record.agents.len(), 1, "{:#?}", record.path);
     assert_eq!(record.agents[0].talk_seconds.map(|s| s.to_string()).as_deref(), Some("17.0 s"));
-    assert!(
-        centre.words(0).contains("the page of 101 is gone: the other side hears music\n101 is back in a new place\n")
-    );
+    assert!(centre.words(0).contains("the page of 101 is gone: his place is kept\n101 is back in a new place\n"));
     assert_eq!(record.recordings.len(), 1);
     centre.silent(page(1));
 }
@@ -446,5 +444,204 @@ fn both_sides_may_lose_their_pages() {
     assert_eq!(steps(&centre), ["101 lost", "101 back anew", "103 lost", "103 back anew"]);
     centre.bye(&mut second);
     centre.ended(&first);
+    centre.nothing_is_left();
+}
+
+/// A centre in which a page of `user`, connected from page 1, may call.
+fn centre_of_page(user: &str, more: impl FnOnce(&mut hatif::engine::Settings)) -> Centre {
+    let mut centre = Centre::with(|settings| {
+        with_pages(settings);
+        more(settings);
+    });
+    centre.loads(page(1), user, "a");
+    centre.settings.sip.fixed.insert(page(1), [user.to_owned()].into());
+    let settings = centre.settings.clone();
+    centre.command(hatif::engine::Command::Reload(Box::new(settings)));
+    centre
+}
+
+/// A user of ours waits in a queue by his page: his turn is kept, and the music goes on at the new page.
+#[test]
+fn a_page_that_waits_in_a_queue_keeps_its_place() {
+    for answered_meanwhile in [false, true] {
+        let mut centre = centre_of_page("103", |_| {});
+        ["101", "102"].into_iter().for_each(|agent| centre.want(agent, Wish::Logout));
+        let mut own = centre.dial_with(page(1), "103", "600", "Max-Forwards: 70", &sdp("actpass", "sendrecv"));
+        centre.answered(&mut own);
+        centre.pass(seconds(3));
+        centre.closes(page(1));
+        centre.loads(page(2), "103", "b");
+        centre.pass(seconds(2));
+        let new = rung_anew(&mut centre, page(2));
+        assert_eq!(steps(&centre), ["103 lost"]);
+        let agent = if answered_meanwhile {
+            centre.want("102", Wish::Ready);
+            let agent = centre.rung(desk(102));
+            centre.picks_up(&agent);
+            assert_eq!(heard(&centre, centre.leg(2)), [true], "the agent hears that somebody will be there");
+            centre.picks_up_with(&new, &sdp("active", "sendrecv"));
+            assert_eq!(heard(&centre, centre.leg(2)), [true, false]);
+            assert_eq!(last_bridge(&centre), Some((centre.leg(1), centre.leg(2))));
+            agent
+        } else {
+            centre.picks_up_with(&new, &sdp("active", "sendrecv"));
+            assert_eq!(heard(&centre, centre.leg(1)), [true], "the music of his queue");
+            centre.want("102", Wish::Ready);
+            let agent = centre.rung(desk(102));
+            centre.picks_up(&agent);
+            assert_eq!(last_bridge(&centre), Some((centre.leg(1), centre.leg(2))));
+            agent
+        };
+        assert_eq!(steps(&centre), ["103 lost", "103 back anew"]);
+        centre.pass(seconds(5));
+        centre.silent(page(1));
+        let mut agent = agent;
+        centre.bye(&mut agent);
+        centre.ended(&new);
+        centre.nothing_is_left();
+        assert_eq!(centre.record(0).queue_visits.len(), 1);
+    }
+}
+
+/// He never comes back: he gave up, and no agent is rung for him.
+#[test]
+fn a_page_that_waits_and_never_comes_back_has_abandoned() {
+    let mut centre = centre_of_page("103", |_| {});
+    ["101", "102"].into_iter().for_each(|agent| centre.want(agent, Wish::Logout));
+    let mut own = centre.dial_with(page(1), "103", "600", "Max-Forwards: 70", &sdp("actpass", "sendrecv"));
+    centre.answered(&mut own);
+    centre.closes(page(1));
+    centre.pass(seconds(60));
+    centre.handle(Input::Media(Event::MediaTimeout { leg: centre.leg(0) }));
+    assert_eq!(steps(&centre), ["103 lost"], "a minute more");
+    centre.pass(seconds(60));
+    assert_eq!(steps(&centre), ["103 lost", "103 failed 408"]);
+    centre.want("102", Wish::Ready);
+    centre.pass(seconds(5));
+    centre.silent(desk(102));
+    centre.nothing_is_left();
+    let record = centre.record(0);
+    assert_eq!(record.end.map(|end| end.reason), Some(EndReason::MediaTimeout));
+    assert_eq!(record.queue_visits[0].outcome, Some(hatif::journal::QueueOutcome::Abandoned));
+}
+
+/// Who was brought into a talk is not waited for with music, and is back where he was.
+#[test]
+fn a_guests_page_keeps_its_place_in_the_conference() {
+    for comes_back in [true, false] {
+        let mut centre = Centre::with(with_pages);
+        centre.want("101", Wish::Logout);
+        centre.loads(page(1), "103", "a");
+        let mut customer = centre.connect(stranger(1), "0551234", "600");
+        let agent = centre.rung(desk(102));
+        centre.picks_up(&agent);
+        let id = centre.engine.calls().next().expect("a call").id();
+        assert_eq!(centre.add(id, "103"), Ok(()));
+        let guest = centre.rung(page(1));
+        centre.picks_up_with(&guest, &sdp("active", "sendrecv"));
+        centre.pass(seconds(3));
+        centre.closes(page(1));
+        centre.loads(page(2), "103", "b");
+        centre.pass(seconds(2));
+        let new = rung_anew(&mut centre, page(2));
+        assert_eq!(heard(&centre, centre.leg(0)), [true, false], "nothing but the wait in the queue");
+        let hears = |centre: &Centre, n: usize| {
+            let said = |c: &Media| match c {
+                Media::Mix { leg, voices } if *leg == centre.leg(n) => Some(voices.to_vec()),
+                _ => None,
+            };
+            centre.media.iter().rev().find_map(said).unwrap_or_default()
+        };
+        if comes_back {
+            centre.picks_up_with(&new, &sdp("active", "sendrecv"));
+            let [c, a, g] = [0, 1, 3].map(|n| centre.leg(n));
+            assert_eq!([0, 1, 3].map(|n| hears(&centre, n)), [vec![a, g], vec![c, g], vec![c, a]]);
+            assert_eq!(steps(&centre), ["103 lost", "103 back anew"]);
+            assert_eq!(centre.state("103"), AgentStateName::Busy);
+            centre.bye(&mut customer);
+            centre.ended(&new);
+        } else {
+            centre.says(&new, "486 Busy Here");
+            assert_eq!([0, 1].map(|n| hears(&centre, n)), [vec![], vec![]], "two again");
+            assert_eq!(steps(&centre), ["103 lost", "103 failed 486"]);
+            centre.bye(&mut customer);
+        }
+        centre.ended(&agent);
+        centre.nothing_is_left();
+    }
+}
+
+/// The guest is away when the agent leaves: the customer hears music until his page is back, as if he were called.
+#[test]
+fn a_guest_who_is_away_may_become_the_one_who_talks() {
+    let mut centre = Centre::with(with_pages);
+    centre.want("101", Wish::Logout);
+    centre.loads(page(1), "103", "a");
+    let mut customer = centre.connect(stranger(1), "0551234", "600");
+    let mut agent = centre.rung(desk(102));
+    centre.picks_up(&agent);
+    let id = centre.engine.calls().next().expect("a call").id();
+    assert_eq!(centre.add(id, "103"), Ok(()));
+    let guest = centre.rung(page(1));
+    centre.picks_up_with(&guest, &sdp("active", "sendrecv"));
+    centre.closes(page(1));
+    centre.loads(page(2), "103", "b");
+    centre.pass(seconds(2));
+    let new = rung_anew(&mut centre, page(2));
+    centre.bye(&mut agent);
+    assert_eq!(heard(&centre, centre.leg(0)), [true, false, true]);
+    centre.picks_up_with(&new, &sdp("active", "sendrecv"));
+    assert_eq!(heard(&centre, centre.leg(0)), [true, false, true, false]);
+    assert_eq!(last_bridge(&centre), Some((centre.leg(0), centre.leg(3))));
+    centre.bye(&mut customer);
+    centre.ended(&new);
+    centre.nothing_is_left();
+}
+
+/// A supervisor's page: he hears the talk by the new one, in the way he chose.
+#[test]
+fn a_supervisors_page_keeps_his_line() {
+    use hatif::journal::SupervisionMode;
+    let mut centre = centre_of_page("201", |settings| {
+        settings.sip.fixed.retain(|at, _| *at != desk(201));
+        let user = hatif::sip::config::UserConfig { password: "secret".to_owned() };
+        settings.sip.users.insert("201".to_owned(), user);
+        settings.sip.watched.users.insert("201".to_owned());
+    });
+    centre.want("101", Wish::Logout);
+    let mut customer = centre.connect(stranger(1), "0551234", "600");
+    let agent = centre.rung(desk(102));
+    centre.picks_up(&agent);
+    let mut ear = centre.dial_with(page(1), "201", "*82102", "Max-Forwards: 70", &sdp("actpass", "sendrecv"));
+    centre.answered(&mut ear);
+    let modes = |centre: &Centre| {
+        centre.told(|kind| match kind {
+            Kind::SupervisionStarted { mode, .. } => Some((true, *mode)),
+            Kind::SupervisionEnded { mode, .. } => Some((false, *mode)),
+            _ => None,
+        })
+    };
+    assert_eq!(modes(&centre), [(true, SupervisionMode::Whisper)]);
+    centre.closes(page(1));
+    centre.loads(page(2), "201", "b");
+    centre.pass(seconds(2));
+    let mut new = rung_anew(&mut centre, page(2));
+    centre.picks_up_with(&new, &sdp("active", "sendrecv"));
+    let hears = |centre: &Centre, n: usize| {
+        let said = |c: &Media| match c {
+            Media::Mix { leg, voices } if *leg == centre.leg(n) => Some(voices.to_vec()),
+            _ => None,
+        };
+        centre.media.iter().rev().find_map(said).unwrap_or_default()
+    };
+    let [c, a, s] = [0, 1, 3].map(|n| centre.leg(n));
+    assert_eq!([hears(&centre, 1), hears(&centre, 3)], [vec![c, s], vec![c, a]]);
+    let whispers = SupervisionMode::Whisper;
+    assert_eq!(modes(&centre), [(true, whispers), (false, whispers), (true, whispers)]);
+    assert_eq!(heard(&centre, centre.leg(3)), Vec::<bool>::new(), "nobody plays him anything");
+    centre.bye(&mut new);
+    assert_eq!(hears(&centre, 1), vec![]);
+    centre.bye(&mut customer);
+    centre.ended(&agent);
     centre.nothing_is_left();
 }
