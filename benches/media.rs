@@ -1,9 +1,10 @@
-//! What the media thread costs beside the bare kernel path: relay, recording, music, listeners, SRTP, transcoding; and
+//! What the media thread costs beside the bare kernel path: relay, recording, music, listeners, SRTP, browsers, transcoding; and
 //! mixing alone.
 //!
 //! Each row has its yardstick in the same run: a bare thread that receives the same packets and sends as many, and the
 //! codecs alone on this thread. `HATIF_BENCH_LEGS` sets the legs of a row (default 500), `HATIF_BENCH_ROUNDS` the rounds
-//! (default 3). CPU time of the threads that are named, never wall time.
+//! (default 3), `HATIF_BENCH_ROWS` a word of the rows to run (default all). CPU time of the threads that are named, never
+//! wall time.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -19,6 +20,7 @@ use hatif::media::srtp::{Keys, Profile, Sender};
 use hatif::media::voice::{Decoder, Encoder};
 use hatif::media::{Clip, Codec, Command, Law, Terms};
 use nix::time::{ClockId, clock_gettime};
+use rtp::browser::Browsers;
 use rtp::{Bare, Figures, Media, Voice, measure, median, number, raise_file_limit};
 use smallvec::smallvec;
 
@@ -56,6 +58,7 @@ fn main() {
         let sealed = |legs| srtp(legs, profile);
         row(rounds, legs, &format!("relay, SRTP on both legs, {name}"), sealed, "bare relay", relay, 0.0);
     }
+    row(rounds, legs, "browser and phone, PCMU", browsers, "bare relay", relay, 0.0);
     let opus = spoken(Codec::Opus);
     let own = codecs_us(&opus);
     println!("\nOpus and PCMU, decode and encode of a packet each way, mean: {own:.1} µs of CPU on this thread.\n");
@@ -85,6 +88,9 @@ fn row(
     bare: impl Fn(usize) -> Figures,
     extra_us: f64,
 ) {
+    if std::env::var("HATIF_BENCH_ROWS").is_ok_and(|word| !name.contains(&word)) {
+        return;
+    }
     let (mut own, mut its) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         its.push(bare(legs));
@@ -157,10 +163,19 @@ fn listener(legs: usize) -> Figures {
 
 /// The phones send packets that were sealed before: the same keys for all of them, one SSRC each.
 fn srtp(legs: usize, profile: Profile) -> Figures {
-    let voice = Voice { seal: Some(Arc::new(move || Sender::new(&keys(profile, 9)))), ..Voice::pcmu() };
+    let voice = Voice { seal: Some(Arc::new(move |_| Some(Sender::new(&keys(profile, 9))))), ..Voice::pcmu() };
     measure(legs, &voice, |phones| {
         let security = || Security::Sdes { ours: keys(profile, 1), theirs: keys(profile, 9) };
         Media::start(phones, |_| Terms { security: security(), ..pcmu() }, |tell| bridge_all(phones, tell))
+    })
+}
+
+/// Every other phone is a browser: DTLS-SRTP at the port they share, checks each 2.5 s; the others plain RTP.
+fn browsers(legs: usize) -> Figures {
+    let browsers = Browsers::new(legs);
+    let voice = Voice { seal: Some(browsers.seals()), browsers: true, ..Voice::pcmu() };
+    measure(legs, &voice, |phones| {
+        Media::with_browsers(phones, Some(&browsers), |_| pcmu(), |tell| bridge_all(phones, tell))
     })
 }
 
@@ -192,7 +207,7 @@ fn spoken(codec: Codec) -> Voice {
             .collect();
         (number, codec.clock_hz() / 50, payloads)
     };
-    Voice { sides: [side(codec, 111), side(Codec::Pcmu, 0)], seal: None }
+    Voice { sides: [side(codec, 111), side(Codec::Pcmu, 0)], seal: None, browsers: false }
 }
 
 fn voice(n: usize, rate: u32) -> i16 {
@@ -228,12 +243,12 @@ fn mixing_us() -> f64 {
     let rounds = 20_000;
     let began = cpu_us();
     for _ in 0..rounds {
+        // A leg's packet is decoded once, whoever hears it.
+        let sound: [[i16; 160]; 3] =
+            std::array::from_fn(|of| std::array::from_fn(|at| Law::Mu.decode(std::hint::black_box(&said)[of][at])));
         for (n, limiter) in limiters.iter_mut().enumerate() {
             mix.begin(160);
-            for voice in said.iter().enumerate().filter(|(of, _)| *of != n).map(|(_, voice)| voice) {
-                let sound: [i16; 160] = std::array::from_fn(|at| Law::Mu.decode(voice[at]));
-                mix.add(&sound);
-            }
+            sound.iter().enumerate().filter(|(of, _)| *of != n).for_each(|(_, voice)| mix.add(voice));
             mix.hear(&[], limiter, &mut heard);
             sink += heard.iter().map(|sample| u64::from(Law::Mu.encode(*sample))).sum::<u64>();
         }

@@ -1,5 +1,7 @@
 //! Phones that send and read, a media thread that serves them, and bare threads to compare it with.
 
+pub mod browser;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use hatif::media::config::MediaConfig;
 use hatif::media::srtp::Sender;
 use hatif::media::{Codec, Command, Event, LegRole, Port, PortRange, Terms, rtp};
 use rustix::event::{Timespec, epoll};
+
+use browser::Browsers;
 
 const WARM: Duration = Duration::from_millis(1_000);
 const MEASURE: Duration = Duration::from_millis(4_000);
@@ -86,16 +90,21 @@ pub struct Voice {
     pub sides: [(u8, u32, Vec<Vec<u8>>); 2],
     /// Makes what seals the packets of one phone.
     pub seal: Option<Seals>,
+    /// The even phones are browsers, which check each 2.5 s.
+    pub browsers: bool,
 }
 
-/// Makes one phone's sender of SRTP.
-pub type Seals = Arc<dyn Fn() -> Sender + Send + Sync>;
+/// Makes the sender of SRTP of the phone of this number; none where it sends plain RTP.
+pub type Seals = Arc<dyn Fn(usize) -> Option<Sender> + Send + Sync>;
+
+/// Packets between two checks of a browser: 2.5 s.
+const CHECK_EVERY: u32 = 125;
 
 impl Voice {
     /// µ-law silence both ways.
     pub fn pcmu() -> Self {
         let side = (0, 160, vec![vec![0xd5; 160]]);
-        Self { sides: [side.clone(), side], seal: None }
+        Self { sides: [side.clone(), side], seal: None, browsers: false }
     }
 }
 
@@ -133,7 +142,8 @@ impl Load {
             let began = Instant::now();
             let mut buffer = [0; 2_048];
             let of_slot = phones.len().div_ceil(20);
-            let mut seals: Vec<_> = phones.iter().map(|_| voice.seal.as_ref().map(|make| make())).collect();
+            let make = |n: usize| voice.seal.as_ref().and_then(|make| make(n));
+            let mut seals: Vec<_> = (0..phones.len()).map(make).collect();
             for round in 0u32.. {
                 for (slot, chunk) in phones.chunks(of_slot).enumerate() {
                     if until.load(Ordering::Relaxed) {
@@ -143,16 +153,20 @@ impl Load {
                     std::thread::sleep(due.saturating_duration_since(Instant::now()));
                     for (n, phone) in chunk.iter().enumerate() {
                         while phone.recv(&mut buffer).is_ok() {
-                            to_received.fetch_add(1, Ordering::Relaxed);
+                            to_received.fetch_add(u64::from(buffer[0] >= 128), Ordering::Relaxed);
                         }
-                        let (payload_type, ticks, payloads) = &voice.sides[(slot * of_slot + n) % 2];
+                        let n = slot * of_slot + n;
+                        if voice.browsers && n % 2 == 0 && (round + n as u32).is_multiple_of(CHECK_EVERY) {
+                            let _ = phone.send(&browser::check(n));
+                        }
+                        let (payload_type, ticks, payloads) = &voice.sides[n % 2];
                         let payload = &payloads[round as usize % payloads.len()];
                         let mut packet = [0; 1_500];
-                        let header = rtp::header(*payload_type, false, round as u16, round * ticks, slot as u32);
+                        let header = rtp::header(*payload_type, false, round as u16, round * ticks, n as u32);
                         packet[..12].copy_from_slice(&header);
                         packet[12..12 + payload.len()].copy_from_slice(payload);
                         let mut length = 12 + payload.len();
-                        if let Some(Some(sender)) = seals.get_mut(slot * of_slot + n) {
+                        if let Some(sender) = &mut seals[n] {
                             length = sender.protect(&mut packet, length).expect("sealed");
                         }
                         if phone.send(&packet[..length]).is_ok() {
@@ -294,13 +308,23 @@ impl Media {
         terms: impl Fn(usize) -> Terms,
         then: impl FnOnce(&mut dyn FnMut(Command)),
     ) -> Self {
+        Self::with_browsers(phones, None, terms, then)
+    }
+
+    /// The same with browsers at the even numbers, which have shaken hands when it is done.
+    pub fn with_browsers(
+        phones: &[UdpSocket],
+        browsers: Option<&Browsers>,
+        terms: impl Fn(usize) -> Terms,
+        then: impl FnOnce(&mut dyn FnMut(Command)),
+    ) -> Self {
         let config = MediaConfig {
             address: Ipv4Addr::LOCALHOST.into(),
             bind: Ipv4Addr::LOCALHOST.into(),
             ports: 10_000..=29_999,
             mux: false,
             shared: Vec::new(),
-            identity: None,
+            identity: browsers.map(|browsers| browsers.server().clone()),
             codecs: vec![Codec::Pcmu],
             shards: 1,
             timeout_s: 60,
@@ -314,9 +338,20 @@ impl Media {
         let mut range = PortRange::new(config.ports);
         let mut ports = Vec::new();
         for (n, phone) in phones.iter().enumerate() {
+            let (leg, remote) = (LegId(n as u64), phone.local_addr().unwrap());
+            if let Some(browsers) = browsers.filter(|_| n % 2 == 0) {
+                let port = threads.shared_ports()[0];
+                let terms = Terms { security: browsers.security(n), rtcp_mux: true, ..terms(n) };
+                lines.send(0, open(leg, Port::Shared(port), remote, terms));
+                assert!(matches!(answer(&mut lines), Event::Opened { .. }));
+                phone.connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+                browsers.shake_hands(n, phone);
+                ports.push(port);
+                continue;
+            }
             loop {
                 let (port, _) = range.take(Instant::now()).expect("a free port");
-                lines.send(0, open(LegId(n as u64), port, phone.local_addr().unwrap(), terms(n)));
+                lines.send(0, open(leg, Port::Own(port), remote, terms(n)));
                 match answer(&mut lines) {
                     Event::Opened { .. } => {
                         ports.push(port);
@@ -363,6 +398,6 @@ fn answer(lines: &mut MediaLines) -> Event {
     }
 }
 
-fn open(leg: LegId, port: u16, remote: SocketAddr, terms: Terms) -> Command {
-    Command::Open { leg, port: Port::Own(port), remote: Some(remote), signalling: None, terms, role: LegRole::Customer }
+fn open(leg: LegId, port: Port, remote: SocketAddr, terms: Terms) -> Command {
+    Command::Open { leg, port, remote: Some(remote), signalling: None, terms, role: LegRole::Customer }
 }

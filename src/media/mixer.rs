@@ -41,9 +41,14 @@ impl Mix {
     /// `limiter` is the hearer's, and is given every frame that he hears, in order. Returns the samples written, the
     /// frame's or `out`'s, whichever are fewer.
     pub fn hear(&self, own: &[i16], limiter: &mut Limiter, out: &mut [i16]) -> usize {
-        let mut heard = [0; FRAME_MOST];
         let count = self.samples.min(out.len());
-        let (Some(sums), Some(heard)) = (self.sum.get(..count), heard.get_mut(..count)) else { return 0 };
+        let Some(sums) = self.sum.get(..count) else { return 0 };
+        if own.is_empty() {
+            limiter.limit(sums, out);
+            return count;
+        }
+        let mut heard = [0; FRAME_MOST];
+        let Some(heard) = heard.get_mut(..count) else { return 0 };
         heard.copy_from_slice(sums);
         heard.iter_mut().zip(own).for_each(|(sum, sample)| *sum = sum.wrapping_sub(i32::from(*sample)));
         limiter.limit(heard, out);

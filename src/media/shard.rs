@@ -127,6 +127,8 @@ pub struct Shard {
     paths: Paths,
     /// The legs of the shared port.
     directory: Directory,
+    /// Room for one frame of a mix.
+    mixer: Mix,
     fast: [Vec<u32>; FAST],
     slow: [Vec<u32>; SLOW],
     recordings: BTreeMap<RecordingId, Recording>,
@@ -166,6 +168,7 @@ impl Shard {
             identity: None,
             paths: Paths::default(),
             directory: Directory::default(),
+            mixer: Mix::default(),
             fast: Default::default(),
             slow: std::array::from_fn(|_| Vec::new()),
             recordings: BTreeMap::new(),
@@ -400,14 +403,14 @@ impl Shard {
         if leg.voices.is_empty() || !matches!(leg.source, Source::Nothing) {
             return None;
         }
-        let (mut mix, mut voice) = (Mix::default(), [0; FRAME]);
-        mix.begin(FRAME);
-        for timeline in leg.voices.iter().filter_map(|voice| self.timeline(*voice)) {
+        let mut voice = [0; FRAME];
+        self.mixer.begin(FRAME);
+        for timeline in leg.voices.iter().filter_map(|voice| timeline(&self.legs, &self.slots, *voice)) {
             timeline.read(position.saturating_sub(LISTEN_LAG + FRAME as u64 + timeline.behind), &mut voice);
-            mix.add(&voice);
+            self.mixer.add(&voice);
         }
         let leg = self.legs.get_mut(slot as usize)?.as_mut()?;
-        mix.hear(&[], &mut leg.limiter, &mut voice);
+        self.mixer.hear(&[], &mut leg.limiter, &mut voice);
         Some(voice)
     }
 
@@ -725,10 +728,6 @@ impl Shard {
     fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
         let slot = self.slots.get(&id).copied()?;
         leg(&mut self.legs, slot)
-    }
-
-    fn timeline(&self, id: LegId) -> Option<&Timeline> {
-        timeline(&self.legs, &self.slots, id)
     }
 
     fn is_idle(&self) -> bool {

@@ -156,10 +156,10 @@ impl Leg {
         let law = self.terms.codec.law().unwrap_or(Law::Mu);
         let mut packet = [0u8; rtp::HEADER_BYTES + FRAME];
         let frame = packet.last_chunk_mut::<FRAME>()?;
-        frame.fill(law.silence());
         let mut done = None;
         match &mut self.source {
             Source::Play { play, clips, index, at } => {
+                frame.fill(law.silence());
                 let filled = fill(law, clips, index, at, frame);
                 if *index >= clips.len() {
                     done = Some(*play);
