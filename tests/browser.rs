@@ -13,7 +13,7 @@ mod relay;
 use browser::Driver;
 use common::*;
 use hatif::robot::audio::{dominant, level_db, stands_above, tone, write_wav};
-use hatif::robot::{Call, Options, Phone, Source};
+use hatif::robot::{Answering, Call, Options, Phone, Source};
 use relay::Relay;
 use serde_json::{Value, json};
 
@@ -254,4 +254,55 @@ fn a_talk_outlives_the_reload_of_its_page() {
         (ended["agents"].as_array().map(Vec::len), ended["recordings"].as_array().map(Vec::len)),
         (Some(1), Some(1))
     );
+}
+
+/// A supervisor whispers by a page. After its reload he hears both again within 5 s, by nobody's hand, and is heard by the
+/// agent alone.
+#[test]
+fn a_supervisors_line_outlives_the_reload_of_his_page() {
+    const AGENT_HZ: f64 = 804.0;
+    let ports = free_ports();
+    let text = config(ports, &floor("wrap_up = \"0s\"")).replace("[sip]\n", "[sip]\nws_origins = [\"*\"]\n");
+    let server = Server::configured(ports, &text);
+    let agent = server.agent("101", AGENT_HZ, Answering::After(ms(100)));
+    server.agents_in("ready", 1.0);
+    let customer = server.customer("0501", Source::Tone(CUSTOMER_HZ));
+    let call = customer.invite("sip:600@127.0.0.1").expect("sent");
+    call.answered(SOON).unwrap_or_else(|e| panic!("600: {e}\n{}", customer.trace()));
+    let inside = agent.incoming(SOON).expect("the agent's phone rings");
+    inside.answered(SOON).expect("answers");
+    let mut driver = Driver::start();
+    driver.must("sara", "open", json!({ "microphone": microphone() }));
+    let line = json!({
+        "server": format!("ws://{}/sip", server.http),
+        "uri": "sip:201@127.0.0.1",
+        "password": PASSWORD,
+        "autoAnswer": true,
+    });
+    driver.must("sara", "start", line.clone());
+    driver.wait("sara", json!({ "registered": true }));
+    driver.must("sara", "call", json!({ "target": "*82101" }));
+    for turn in ["dialled", "loaded anew"] {
+        driver.wait("sara", json!({ "call.state": "talking" }));
+        std::thread::sleep(seconds(1));
+        driver.must("sara", "forget", json!({}));
+        let heard = listen(&[&call, &inside], seconds(2));
+        let page = driver.heard("sara");
+        let log = || format!("{turn}\n{}", server.log());
+        let hears = |sound: &[i16], hz: f64| level_db(sound, hz) > -30.0;
+        assert!(hears(&page, CUSTOMER_HZ) && hears(&page, AGENT_HZ), "the supervisor hears both, {}", log());
+        assert!(hears(&heard[1], PAGE_HZ) && hears(&heard[1], CUSTOMER_HZ), "the agent hears both, {}", log());
+        assert!(hears(&heard[0], AGENT_HZ), "the customer hears the agent, {}", log());
+        assert!(level_db(&heard[0], PAGE_HZ) < SILENT_DBM0, "and nobody else, {}", log());
+        if turn == "dialled" {
+            driver.must("sara", "reload", json!({}));
+            driver.must("sara", "start", line.clone());
+            driver.wait("sara", json!({ "registered": true }));
+        }
+    }
+    assert_eq!(call.hang_up_and_wait(SOON), Some(200));
+    driver.must("sara", "hangup", json!({}));
+    server.idle(SOON);
+    let modes = server.ended_call("0501")["supervision"].as_array().map(Vec::len);
+    assert_eq!(modes, Some(2), "until the reload, and from then on");
 }

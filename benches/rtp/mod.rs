@@ -62,8 +62,18 @@ pub trait Serving {
 
 /// Runs so many phones against one server and reads the CPU time of its thread around the measured time.
 ///
-/// Each phone sends `payload` with this payload type each 20 ms; `ticks` is what its timestamp gains.
+/// Each phone sends what `voice` says each 20 ms.
 pub fn measure<S: Serving>(count: usize, voice: &Voice, start: impl FnOnce(&[UdpSocket]) -> S) -> Figures {
+    measure_while(count, voice, start, || std::thread::sleep(MEASURE))
+}
+
+/// The same, over the time that `work` takes on this thread.
+pub fn measure_while<S: Serving>(
+    count: usize,
+    voice: &Voice,
+    start: impl FnOnce(&[UdpSocket]) -> S,
+    work: impl FnOnce(),
+) -> Figures {
     let phones: Vec<UdpSocket> = (0..count).map(|_| udp()).collect();
     let serving = start(&phones);
     for (phone, port) in phones.iter().zip(serving.ports()) {
@@ -72,7 +82,7 @@ pub fn measure<S: Serving>(count: usize, voice: &Voice, start: impl FnOnce(&[Udp
     let load = Load::start(phones, voice.clone());
     std::thread::sleep(WARM);
     let (cpu, sent, received) = (cpu_ns(serving.thread()), load.sent(), load.received());
-    std::thread::sleep(MEASURE);
+    work();
     let cpu = cpu_ns(serving.thread()) - cpu;
     let (sent, received) = (load.sent() - sent, load.received() - received);
     drop(load);

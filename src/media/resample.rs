@@ -25,6 +25,8 @@ pub const DELAY: u64 = HALF as u64;
 const PIECE: usize = 320;
 /// Of these and what was before them, for one of two lanes or more.
 const LANE: usize = PIECE / 2 + 2 * HALF + 1;
+/// Sums that are made at once.
+const BLOCK: usize = 32;
 /// Half the length of the prototype, in samples of the lower rate.
 const HALF: usize = 20;
 /// Of the Kaiser window: −65 dB.
@@ -80,11 +82,9 @@ impl Resampler {
     fn more(&mut self, count: usize, out: &mut [i16]) -> usize {
         for (phase, row) in self.filter.chunks(self.taps).enumerate() {
             let mut sums = [0.0f32; PIECE];
-            for (at, tap) in row.iter().enumerate() {
-                add(&mut sums, *tap, self.history.get(at..at + count).unwrap_or_default());
-            }
+            filter(&mut sums, row.iter(), &self.history, count);
             let places = out.iter_mut().skip(phase).step_by(self.up);
-            places.zip(sums.iter().take(count)).for_each(|(place, sum)| *place = sum.round() as i16);
+            places.zip(sums.iter().take(count)).for_each(|(place, sum)| *place = nearest(*sum));
         }
         (count * self.up).min(out.len())
     }
@@ -97,20 +97,34 @@ impl Resampler {
             let mut dealt = [0.0f32; LANE];
             let input = self.history.iter().skip(self.skip + lane).step_by(self.down);
             dealt.iter_mut().zip(input).for_each(|(place, sample)| *place = *sample);
-            for (at, tap) in self.filter.iter().skip(lane).step_by(self.down).enumerate() {
-                add(&mut sums, *tap, dealt.get(at..at + samples).unwrap_or_default());
-            }
+            filter(&mut sums, self.filter.iter().skip(lane).step_by(self.down), &dealt, samples);
         }
         let places = out.iter_mut().zip(sums.iter().take(samples));
-        places.for_each(|(place, sum)| *place = sum.round() as i16);
+        places.for_each(|(place, sum)| *place = nearest(*sum));
         self.skip = self.skip + samples * self.down - count;
         samples.min(out.len())
     }
 }
 
-/// A tap's share of all sums.
-fn add(sums: &mut [f32; PIECE], tap: f32, samples: &[f32]) {
-    sums.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += tap * sample);
+/// Rounded, without a call of the mathematics library for each sample.
+fn nearest(sum: f32) -> i16 {
+    (sum + 0.5f32.copysign(sum)) as i16
+}
+
+/// Adds to each of `count` sums the products of all taps with the samples from its own place on, a block of sums at once:
+/// these stay in registers meanwhile.
+fn filter<'a>(sums: &mut [f32; PIECE], taps: impl Iterator<Item = &'a f32> + Clone, samples: &[f32], count: usize) {
+    let blocks = sums.chunks_exact_mut(BLOCK).take(count.div_ceil(BLOCK)).enumerate();
+    for (n, sums) in blocks {
+        let Some(sums) = sums.first_chunk_mut::<BLOCK>() else { return };
+        let mut own = *sums;
+        for (at, tap) in taps.clone().enumerate() {
+            let here = samples.get(n * BLOCK + at..).and_then(|samples| samples.first_chunk::<BLOCK>());
+            let Some(here) = here else { break };
+            own.iter_mut().zip(here).for_each(|(sum, sample)| *sum += tap * sample);
+        }
+        *sums = own;
+    }
 }
 
 /// Modified Bessel function of the first kind and order 0.
