@@ -239,14 +239,13 @@ fn codecs_us(voice: &Voice, legs: usize) -> f64 {
         let count = resampler.process(sound, &mut out);
         out[..count].to_vec()
     };
-    let sounds: [Vec<Vec<i16>>; 2] = [
-        (0..PACKETS).map(|packet| through(&mut narrow, &sound(packet, 16_000))).collect(),
-        (0..PACKETS).map(|packet| through(&mut wide, &sound(packet, 8_000))).collect(),
-    ];
+    let sounds: Vec<[Vec<i16>; 2]> = (0..PACKETS)
+        .map(|packet| [through(&mut narrow, &sound(packet, 16_000)), through(&mut wide, &sound(packet, 8_000))])
+        .collect();
     let (mut decoded, mut out, mut spent) = ([0i16; 1_920], [0; 1_275], 0.0);
     let (began, a_slot) = (Instant::now(), legs.div_ceil(20));
     let mut packets = 0;
-    for packet in 0..PACKETS {
+    for (packet, sounds) in sounds.iter().enumerate() {
         for (slot, coders) in coders.chunks_mut(a_slot).enumerate() {
             let due = began + Duration::from_millis((packet * 20 + slot) as u64);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -254,7 +253,7 @@ fn codecs_us(voice: &Voice, legs: usize) -> f64 {
             for (n, (decoder, encoder)) in coders.iter_mut().enumerate() {
                 let n = (slot * a_slot + n) % 2;
                 decoder.decode(&ways[n].0[packet], &mut decoded);
-                encoder.encode(&sounds[n][packet], &mut out);
+                encoder.encode(&sounds[n], &mut out);
                 packets += 1;
             }
             spent += cpu_us() - before;

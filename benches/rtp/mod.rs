@@ -166,7 +166,7 @@ impl Load {
                             to_received.fetch_add(u64::from(buffer[0] >= 128), Ordering::Relaxed);
                         }
                         let n = slot * of_slot + n;
-                        if voice.browsers && n % 2 == 0 && (round + n as u32).is_multiple_of(CHECK_EVERY) {
+                        if voice.browsers && n.is_multiple_of(2) && (round + n as u32).is_multiple_of(CHECK_EVERY) {
                             let _ = phone.send(&browser::check(n));
                         }
                         let (payload_type, ticks, payloads) = &voice.sides[n % 2];

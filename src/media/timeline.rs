@@ -13,8 +13,10 @@
 pub const KEPT: usize = 5_120;
 /// Delays outside of this tie the timestamps anew: 40 ms early, 200 ms late.
 const DELAYS: std::ops::RangeInclusive<i64> = -320..=1_600;
-/// Packets over which the least delay is taken: 3 s, so that one busy second of ours or of the phone moves nothing.
-const WINDOW: u32 = 150;
+/// Packets over which the least delay is taken: 5 s, so that one busy second of ours or of the phone moves nothing.
+const WINDOW: u32 = 250;
+/// Packets after which it is known well enough for a quiet moment, in which a mend costs nothing: 3 s.
+const SURE: u32 = 150;
 /// Deviations up to this are left alone: 8 ms. Following them would add and drop samples for mere jitter.
 const TOLERANCE: i64 = 64;
 /// Deviations beyond this are mended at once in a quiet moment: 10 ms, half of what both sides of a recording may be apart.
@@ -76,8 +78,9 @@ impl Timeline {
     fn lay<T: Copy>(&mut self, arrival: u64, stamp: Stamp, said: &[T], sample: impl Fn(T) -> i16) {
         let samples = said.len();
         let mut position = self.place(arrival, stamp, samples);
-        if self.correction().abs() > APART && said.iter().all(|said| is_quiet(sample(*said))) {
-            position = self.shift(position);
+        let deviation = self.deviation();
+        if deviation.abs() > APART && said.iter().all(|said| is_quiet(sample(*said))) {
+            position = self.shift(position, deviation);
         }
         let oldest = self.head.saturating_sub(KEPT as u64);
         let Ok(start) = u64::try_from(position) else { return };
@@ -115,8 +118,7 @@ impl Timeline {
         // What was measured before this step is less by it now.
         anchor.least = anchor.least.saturating_sub(step).min(delay - step);
         anchor.packets += 1;
-        // Who is late may have been held up; who is early shows at once that the tie was made by a late one.
-        if anchor.packets >= WINDOW || anchor.least < -APART {
+        if anchor.packets >= WINDOW {
             anchor.correction = if anchor.least.abs() > TOLERANCE { anchor.least } else { 0 };
             anchor.least = i64::MAX;
             anchor.packets = 0;
@@ -124,13 +126,17 @@ impl Timeline {
         anchor.position
     }
 
-    fn correction(&self) -> i64 {
-        self.anchor.map_or(0, |anchor| anchor.correction)
+    /// How far from its place sound is laid, as far as that is known. Who is late may have been held up; who is early shows
+    /// at once that the tie was made by a late packet.
+    fn deviation(&self) -> i64 {
+        let Some(anchor) = &self.anchor else { return 0 };
+        let is_known = anchor.packets >= SURE || anchor.least < -APART;
+        if is_known { anchor.least } else { anchor.correction }
     }
 
-    /// Makes the whole correction where a quiet packet begins, unless sound would be written over.
-    fn shift(&mut self, position: i64) -> i64 {
-        let shifted = position + self.correction();
+    /// Mends the whole deviation where a quiet packet begins, unless sound would be written over.
+    fn shift(&mut self, position: i64, deviation: i64) -> i64 {
+        let shifted = position + deviation;
         let oldest = self.head.saturating_sub(KEPT as u64);
         let mut written_over = u64::try_from(shifted).unwrap_or(0).max(oldest)..self.head;
         if !written_over.all(|position| is_quiet(self.at(position))) {
@@ -288,7 +294,7 @@ mod tests {
                 }
             }
             assert!(placed[..100].iter().all(|off| *off == 0));
-            assert!((placed[110] + shift).abs() <= 11, "{shift}: {}", placed[110]);
+            assert!((placed[110] + shift).abs() <= 1, "{shift}: {}", placed[110]);
             // Two windows at most until it is known, and a second until it is quiet; who is early is known at once.
             let known = if shift < 0 { 150 } else { 450 };
             assert!(
