@@ -525,6 +525,28 @@ fn a_page_that_waits_and_never_comes_back_has_abandoned() {
     assert_eq!(record.queue_visits[0].outcome, Some(hatif::journal::QueueOutcome::Abandoned));
 }
 
+/// His wait is over while he is away: nobody hears what would come now, and no phone of his is rung for nothing.
+#[test]
+fn a_wait_that_ends_while_the_page_is_away_is_the_end() {
+    let mut centre = centre_of_page("103", |settings| {
+        settings.floor.queues.get_mut("support").expect("support").max_wait = seconds(20);
+    });
+    ["101", "102"].into_iter().for_each(|agent| centre.want(agent, Wish::Logout));
+    let mut own = centre.dial_with(page(1), "103", "600", "Max-Forwards: 70", &sdp("actpass", "sendrecv"));
+    centre.answered(&mut own);
+    centre.pass(seconds(15));
+    centre.closes(page(1));
+    centre.loads(page(2), "103", "b");
+    centre.pass(seconds(2));
+    let new = rung_anew(&mut centre, page(2));
+    centre.says(&new, "180 Ringing");
+    centre.pass(seconds(4));
+    assert_eq!(steps(&centre), ["103 lost", "103 failed 480"]);
+    centre.cancelled(&new);
+    centre.nothing_is_left();
+    assert_eq!(centre.record(0).queue_visits[0].outcome, Some(hatif::journal::QueueOutcome::Timeout));
+}
+
 /// Who was brought into a talk is not waited for with music, and is back where he was.
 #[test]
 fn a_guests_page_keeps_its_place_in_the_conference() {
