@@ -26,6 +26,16 @@ fn microphone() -> String {
     file.display().to_string()
 }
 
+/// What a page registers with: `place` is where the WebSocket is.
+fn line(place: std::net::SocketAddr, user: &str, answers: bool) -> Value {
+    json!({
+        "server": format!("ws://{place}/sip"),
+        "uri": format!("sip:{user}@127.0.0.1"),
+        "password": PASSWORD,
+        "autoAnswer": answers,
+    })
+}
+
 /// The harness itself: the microphone's tone goes through two connections of a page and is heard.
 #[test]
 fn sound_gets_into_a_page_and_out_of_it() {
@@ -50,11 +60,7 @@ fn a_page_registers_over_websocket() {
     let server = Server::configured(ports, &text);
     let mut driver = Driver::start();
     driver.must("anna", "open", json!({}));
-    let line = json!({
-        "server": format!("ws://{}/sip", server.http),
-        "uri": "sip:101@127.0.0.1",
-        "password": PASSWORD,
-    });
+    let line = line(server.http, "101", false);
     for _ in 0..2 {
         driver.must("anna", "start", line.clone());
         driver.wait("anna", json!({ "registered": true }));
@@ -80,12 +86,7 @@ fn customer_and_page_hear_each_other(codec: &str, spoken: &str, margin_db: f64) 
     let server = Server::configured(ports, &text);
     let mut driver = Driver::start();
     driver.must("anna", "open", json!({ "microphone": microphone() }));
-    let line = json!({
-        "server": format!("ws://{}/sip", server.http),
-        "uri": "sip:101@127.0.0.1",
-        "password": PASSWORD,
-        "autoAnswer": true,
-    });
+    let line = line(server.http, "101", true);
     driver.must("anna", "start", line);
     driver.wait("anna", json!({ "registered": true }));
     server.agents_in("ready", 1.0);
@@ -163,12 +164,7 @@ impl Centre {
 
     /// The page registers, and answers by itself when it is told so here.
     fn registers(&mut self, answers: bool) {
-        let line = json!({
-            "server": format!("ws://{}/sip", self.relay.address()),
-            "uri": "sip:101@127.0.0.1",
-            "password": PASSWORD,
-            "autoAnswer": answers,
-        });
+        let line = line(self.relay.address(), "101", answers);
         self.driver.must("anna", "start", line);
         self.driver.wait("anna", json!({ "registered": true }));
     }
@@ -256,8 +252,7 @@ fn a_talk_outlives_the_reload_of_its_page() {
     );
 }
 
-/// A supervisor whispers by a page. After its reload he hears both again within 5 s, by nobody's hand, and is heard by the
-/// agent alone.
+/// A supervisor whispers by a page. After its reload he hears both again, by nobody's hand, and is heard by the agent alone.
 #[test]
 fn a_supervisors_line_outlives_the_reload_of_his_page() {
     const AGENT_HZ: f64 = 804.0;
@@ -273,12 +268,7 @@ fn a_supervisors_line_outlives_the_reload_of_his_page() {
     inside.answered(SOON).expect("answers");
     let mut driver = Driver::start();
     driver.must("sara", "open", json!({ "microphone": microphone() }));
-    let line = json!({
-        "server": format!("ws://{}/sip", server.http),
-        "uri": "sip:201@127.0.0.1",
-        "password": PASSWORD,
-        "autoAnswer": true,
-    });
+    let line = line(server.http, "201", true);
     driver.must("sara", "start", line.clone());
     driver.wait("sara", json!({ "registered": true }));
     driver.must("sara", "call", json!({ "target": "*82101" }));

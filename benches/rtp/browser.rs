@@ -5,9 +5,9 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hatif::media::dtls::{Dtls, Event, Identity, Profile, Role};
+use hatif::media::dtls::{Dtls, Event, Identity, Role};
 use hatif::media::seal::{Browser, Security};
-use hatif::media::srtp::{self, Keys, Sender};
+use hatif::media::srtp::{Keys, Sender};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
@@ -53,11 +53,7 @@ impl Browsers {
             }
             if let Some(event) = dtls.poll_event() {
                 let Event::Keys(keys) = event else { panic!("{event:?}") };
-                let profile = match keys.profile {
-                    Profile::AeadAes128Gcm => srtp::Profile::AeadAes128Gcm,
-                    Profile::Aes128CmHmacSha1 => srtp::Profile::AesCm128HmacSha1_80,
-                };
-                self.keys.lock().unwrap()[n] = Keys::new(profile, &keys.local.key, &keys.local.salt);
+                self.keys.lock().unwrap()[n] = Keys::new(keys.profile.into(), &keys.local.key, &keys.local.salt);
                 return;
             }
             match phone.recv(&mut buffer) {

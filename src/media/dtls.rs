@@ -139,6 +139,15 @@ impl Profile {
     }
 }
 
+impl From<Profile> for super::srtp::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::AeadAes128Gcm => Self::AeadAes128Gcm,
+            Profile::Aes128CmHmacSha1 => Self::AesCm128HmacSha1_80,
+        }
+    }
+}
+
 /// Master key and salt of one direction.
 #[derive(Clone, Eq, PartialEq)]
 pub struct MasterKey {

@@ -112,11 +112,10 @@ fn nearest(sum: f32) -> i16 {
 }
 
 /// Adds to each of `count` sums the products of all taps with the samples from its own place on, a block of sums at once:
-/// these stay in registers meanwhile.
+/// these stay in registers meanwhile. The last block is made whole, of what lies behind: nobody takes those sums.
 fn filter<'a>(sums: &mut [f32; PIECE], taps: impl Iterator<Item = &'a f32> + Clone, samples: &[f32], count: usize) {
-    let blocks = sums.chunks_exact_mut(BLOCK).take(count.div_ceil(BLOCK)).enumerate();
-    for (n, sums) in blocks {
-        let Some(sums) = sums.first_chunk_mut::<BLOCK>() else { return };
+    let (blocks, _) = sums.as_chunks_mut::<BLOCK>();
+    for (n, sums) in blocks.iter_mut().take(count.div_ceil(BLOCK)).enumerate() {
         let mut own = *sums;
         for (at, tap) in taps.clone().enumerate() {
             let here = samples.get(n * BLOCK + at..).and_then(|samples| samples.first_chunk::<BLOCK>());

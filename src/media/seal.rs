@@ -98,10 +98,7 @@ impl Pair {
 
     /// From a handshake.
     fn of(keys: &SrtpKeys) -> Option<Box<Self>> {
-        let profile = match keys.profile {
-            super::dtls::Profile::AeadAes128Gcm => srtp::Profile::AeadAes128Gcm,
-            super::dtls::Profile::Aes128CmHmacSha1 => srtp::Profile::AesCm128HmacSha1_80,
-        };
+        let profile = srtp::Profile::from(keys.profile);
         let ours = Keys::new(profile, &keys.local.key, &keys.local.salt)?;
         let theirs = Keys::new(profile, &keys.remote.key, &keys.remote.salt)?;
         Some(Self::new(&ours, &theirs))

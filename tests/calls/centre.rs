@@ -30,6 +30,17 @@ pub fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
+/// Whom a leg hears in place of its bridge, as last said, the oldest leg first.
+pub fn hears(centre: &Centre, leg: LegId) -> Vec<LegId> {
+    let said = |c: &Media| match c {
+        Media::Mix { leg: of, voices } if *of == leg => Some(voices.to_vec()),
+        _ => None,
+    };
+    let mut voices = centre.media.iter().rev().find_map(said).unwrap_or_default();
+    voices.sort();
+    voices
+}
+
 /// The fixed contact of an agent or supervisor.
 pub fn desk(number: u16) -> SocketAddr {
     addr(&format!("10.1.0.{number}:5060"))

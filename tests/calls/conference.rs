@@ -8,14 +8,6 @@ use hatif::media::{Command as Media, Event};
 use crate::centre::*;
 use crate::phone::{Leg, sdp};
 
-fn hears(centre: &Centre, leg: LegId) -> Vec<LegId> {
-    let said = |c: &Media| match c {
-        Media::Mix { leg: of, voices } if *of == leg => Some(voices.to_vec()),
-        _ => None,
-    };
-    centre.media.iter().rev().find_map(said).unwrap_or_default()
-}
-
 /// Who is on the right of the recording, as last said.
 fn recorded(centre: &Centre) -> Vec<LegId> {
     let said = |c: &Media| match c {

@@ -35,6 +35,15 @@ fn rung_anew(centre: &mut Centre, at: std::net::SocketAddr) -> Leg {
     leg
 }
 
+/// Page 1 of `user` is loaded anew as page 2, which is rung for his place.
+#[track_caller]
+fn loaded_anew(centre: &mut Centre, user: &str) -> Leg {
+    centre.closes(page(1));
+    centre.loads(page(2), user, "b");
+    centre.pass(seconds(2));
+    rung_anew(centre, page(2))
+}
+
 /// What a leg hears besides the other side: `true` for music, `false` for nothing.
 fn heard(centre: &Centre, leg: LegId) -> Vec<bool> {
     let of = |command: &Media| match command {
@@ -220,10 +229,7 @@ fn a_page_that_is_back_after_all_goes_on() {
 fn a_new_page_that_refuses_or_is_silent_gives_the_caller_back() {
     for refuses in [true, false] {
         let (mut centre, mut customer, _) = talk_at_page();
-        centre.closes(page(1));
-        centre.loads(page(2), "101", "b");
-        centre.pass(seconds(2));
-        let new = rung_anew(&mut centre, page(2));
+        let new = loaded_anew(&mut centre, "101");
         if refuses {
             centre.says(&new, "486 Busy Here");
         } else {
@@ -243,10 +249,7 @@ fn a_new_page_that_refuses_or_is_silent_gives_the_caller_back() {
 #[test]
 fn a_customer_who_hangs_up_cancels_the_ring_at_the_new_page() {
     let (mut centre, mut customer, _) = talk_at_page();
-    centre.closes(page(1));
-    centre.loads(page(2), "101", "b");
-    centre.pass(seconds(2));
-    let new = rung_anew(&mut centre, page(2));
+    let new = loaded_anew(&mut centre, "101");
     centre.says(&new, "180 Ringing");
     centre.bye(&mut customer);
     centre.cancelled(&new);
@@ -349,20 +352,13 @@ fn an_offer_that_rings_at_a_page_that_goes_is_lost() {
 /// A page that called out is on the customer's side.
 #[test]
 fn a_page_that_called_out_gets_its_talk_back() {
-    let mut centre = Centre::with(with_pages);
-    centre.loads(page(1), "103", "a");
-    centre.settings.sip.fixed.insert(page(1), ["103".to_owned()].into());
-    let settings = centre.settings.clone();
-    centre.command(hatif::engine::Command::Reload(Box::new(settings)));
+    let mut centre = centre_of_page("103", |_| {});
     let mut own = centre.dial_with(page(1), "103", "7001", "Max-Forwards: 70", &sdp("actpass", "sendrecv"));
     let mut far = centre.rung(addr(FAR));
     centre.picks_up(&far);
     centre.answered(&mut own);
     centre.pass(seconds(3));
-    centre.closes(page(1));
-    centre.loads(page(2), "103", "b");
-    centre.pass(seconds(2));
-    let new = rung_anew(&mut centre, page(2));
+    let new = loaded_anew(&mut centre, "103");
     assert!(header(&new.invite, "From").is_some_and(|from| from.contains("sip:7001@")), "{}", new.invite);
     assert_eq!(heard(&centre, centre.leg(1)), [true]);
     centre.picks_up_with(&new, &sdp("active", "sendrecv"));
@@ -381,10 +377,7 @@ fn a_hold_ends_with_its_page() {
     let (mut centre, mut customer, mut agent) = talk_at_page();
     assert!(centre.reinvites(&mut agent, &sdp("actpass", "sendonly")).starts_with("SIP/2.0 200"));
     assert_eq!(centre.state("101"), AgentStateName::Hold);
-    centre.closes(page(1));
-    centre.loads(page(2), "101", "b");
-    centre.pass(seconds(2));
-    let new = rung_anew(&mut centre, page(2));
+    let new = loaded_anew(&mut centre, "101");
     assert_eq!(heard(&centre, centre.leg(0)), [true, false, true], "the music of the hold");
     centre.picks_up_with(&new, &sdp("active", "sendrecv"));
     assert_eq!(heard(&centre, centre.leg(0)), [true, false, true, false]);
@@ -400,10 +393,7 @@ fn a_hold_ends_with_its_page() {
 fn who_listens_hears_the_new_page() {
     let (mut centre, mut customer, _) = talk_at_page();
     let mut ear = centre.connect(desk(201), "201", "*81101");
-    centre.closes(page(1));
-    centre.loads(page(2), "101", "b");
-    centre.pass(seconds(2));
-    let new = rung_anew(&mut centre, page(2));
+    let new = loaded_anew(&mut centre, "101");
     centre.picks_up_with(&new, &sdp("active", "sendrecv"));
     let heard = centre.media.iter().rev().find_map(|c| match c {
         Media::Mix { leg, voices } if *leg == centre.leg(2) => Some(voices.to_vec()),
@@ -469,33 +459,24 @@ fn a_page_that_waits_in_a_queue_keeps_its_place() {
         let mut own = centre.dial_with(page(1), "103", "600", "Max-Forwards: 70", &sdp("actpass", "sendrecv"));
         centre.answered(&mut own);
         centre.pass(seconds(3));
-        centre.closes(page(1));
-        centre.loads(page(2), "103", "b");
-        centre.pass(seconds(2));
-        let new = rung_anew(&mut centre, page(2));
+        let new = loaded_anew(&mut centre, "103");
         assert_eq!(steps(&centre), ["103 lost"]);
-        let agent = if answered_meanwhile {
-            centre.want("102", Wish::Ready);
-            let agent = centre.rung(desk(102));
-            centre.picks_up(&agent);
+        if !answered_meanwhile {
+            centre.picks_up_with(&new, &sdp("active", "sendrecv"));
+            assert_eq!(heard(&centre, centre.leg(1)), [true], "the music of his queue");
+        }
+        centre.want("102", Wish::Ready);
+        let mut agent = centre.rung(desk(102));
+        centre.picks_up(&agent);
+        if answered_meanwhile {
             assert_eq!(heard(&centre, centre.leg(2)), [true], "the agent hears that somebody will be there");
             centre.picks_up_with(&new, &sdp("active", "sendrecv"));
             assert_eq!(heard(&centre, centre.leg(2)), [true, false]);
-            assert_eq!(last_bridge(&centre), Some((centre.leg(1), centre.leg(2))));
-            agent
-        } else {
-            centre.picks_up_with(&new, &sdp("active", "sendrecv"));
-            assert_eq!(heard(&centre, centre.leg(1)), [true], "the music of his queue");
-            centre.want("102", Wish::Ready);
-            let agent = centre.rung(desk(102));
-            centre.picks_up(&agent);
-            assert_eq!(last_bridge(&centre), Some((centre.leg(1), centre.leg(2))));
-            agent
-        };
+        }
+        assert_eq!(last_bridge(&centre), Some((centre.leg(1), centre.leg(2))));
         assert_eq!(steps(&centre), ["103 lost", "103 back anew"]);
         centre.pass(seconds(5));
         centre.silent(page(1));
-        let mut agent = agent;
         centre.bye(&mut agent);
         centre.ended(&new);
         centre.nothing_is_left();
@@ -535,10 +516,7 @@ fn a_wait_that_ends_while_the_page_is_away_is_the_end() {
     let mut own = centre.dial_with(page(1), "103", "600", "Max-Forwards: 70", &sdp("actpass", "sendrecv"));
     centre.answered(&mut own);
     centre.pass(seconds(15));
-    centre.closes(page(1));
-    centre.loads(page(2), "103", "b");
-    centre.pass(seconds(2));
-    let new = rung_anew(&mut centre, page(2));
+    let new = loaded_anew(&mut centre, "103");
     centre.says(&new, "180 Ringing");
     centre.pass(seconds(4));
     assert_eq!(steps(&centre), ["103 lost", "103 failed 480"]);
@@ -547,44 +525,40 @@ fn a_wait_that_ends_while_the_page_is_away_is_the_end() {
     assert_eq!(centre.record(0).queue_visits[0].outcome, Some(hatif::journal::QueueOutcome::Timeout));
 }
 
+/// A caller talks with agent 102, who brought in 103 at page 1.
+fn conference_with_page() -> (Centre, Leg, Leg) {
+    let mut centre = Centre::with(with_pages);
+    centre.want("101", Wish::Logout);
+    centre.loads(page(1), "103", "a");
+    let customer = centre.connect(stranger(1), "0551234", "600");
+    let agent = centre.rung(desk(102));
+    centre.picks_up(&agent);
+    let id = centre.engine.calls().next().expect("a call").id();
+    assert_eq!(centre.add(id, "103"), Ok(()));
+    let guest = centre.rung(page(1));
+    centre.picks_up_with(&guest, &sdp("active", "sendrecv"));
+    (centre, customer, agent)
+}
+
 /// Who was brought into a talk is not waited for with music, and is back where he was.
 #[test]
 fn a_guests_page_keeps_its_place_in_the_conference() {
     for comes_back in [true, false] {
-        let mut centre = Centre::with(with_pages);
-        centre.want("101", Wish::Logout);
-        centre.loads(page(1), "103", "a");
-        let mut customer = centre.connect(stranger(1), "0551234", "600");
-        let agent = centre.rung(desk(102));
-        centre.picks_up(&agent);
-        let id = centre.engine.calls().next().expect("a call").id();
-        assert_eq!(centre.add(id, "103"), Ok(()));
-        let guest = centre.rung(page(1));
-        centre.picks_up_with(&guest, &sdp("active", "sendrecv"));
+        let (mut centre, mut customer, agent) = conference_with_page();
         centre.pass(seconds(3));
-        centre.closes(page(1));
-        centre.loads(page(2), "103", "b");
-        centre.pass(seconds(2));
-        let new = rung_anew(&mut centre, page(2));
+        let new = loaded_anew(&mut centre, "103");
         assert_eq!(heard(&centre, centre.leg(0)), [true, false], "nothing but the wait in the queue");
-        let hears = |centre: &Centre, n: usize| {
-            let said = |c: &Media| match c {
-                Media::Mix { leg, voices } if *leg == centre.leg(n) => Some(voices.to_vec()),
-                _ => None,
-            };
-            centre.media.iter().rev().find_map(said).unwrap_or_default()
-        };
         if comes_back {
             centre.picks_up_with(&new, &sdp("active", "sendrecv"));
             let [c, a, g] = [0, 1, 3].map(|n| centre.leg(n));
-            assert_eq!([0, 1, 3].map(|n| hears(&centre, n)), [vec![a, g], vec![c, g], vec![c, a]]);
+            assert_eq!([c, a, g].map(|leg| hears(&centre, leg)), [vec![a, g], vec![c, g], vec![c, a]]);
             assert_eq!(steps(&centre), ["103 lost", "103 back anew"]);
             assert_eq!(centre.state("103"), AgentStateName::Busy);
             centre.bye(&mut customer);
             centre.ended(&new);
         } else {
             centre.says(&new, "486 Busy Here");
-            assert_eq!([0, 1].map(|n| hears(&centre, n)), [vec![], vec![]], "two again");
+            assert_eq!([0, 1].map(|n| hears(&centre, centre.leg(n))), [vec![], vec![]], "two again");
             assert_eq!(steps(&centre), ["103 lost", "103 failed 486"]);
             centre.bye(&mut customer);
         }
@@ -596,20 +570,8 @@ fn a_guests_page_keeps_its_place_in_the_conference() {
 /// The guest is away when the agent leaves: the customer hears music until his page is back, as if he were called.
 #[test]
 fn a_guest_who_is_away_may_become_the_one_who_talks() {
-    let mut centre = Centre::with(with_pages);
-    centre.want("101", Wish::Logout);
-    centre.loads(page(1), "103", "a");
-    let mut customer = centre.connect(stranger(1), "0551234", "600");
-    let mut agent = centre.rung(desk(102));
-    centre.picks_up(&agent);
-    let id = centre.engine.calls().next().expect("a call").id();
-    assert_eq!(centre.add(id, "103"), Ok(()));
-    let guest = centre.rung(page(1));
-    centre.picks_up_with(&guest, &sdp("active", "sendrecv"));
-    centre.closes(page(1));
-    centre.loads(page(2), "103", "b");
-    centre.pass(seconds(2));
-    let new = rung_anew(&mut centre, page(2));
+    let (mut centre, mut customer, mut agent) = conference_with_page();
+    let new = loaded_anew(&mut centre, "103");
     centre.bye(&mut agent);
     assert_eq!(heard(&centre, centre.leg(0)), [true, false, true]);
     centre.picks_up_with(&new, &sdp("active", "sendrecv"));
@@ -644,25 +606,15 @@ fn a_supervisors_page_keeps_his_line() {
         })
     };
     assert_eq!(modes(&centre), [(true, SupervisionMode::Whisper)]);
-    centre.closes(page(1));
-    centre.loads(page(2), "201", "b");
-    centre.pass(seconds(2));
-    let mut new = rung_anew(&mut centre, page(2));
+    let mut new = loaded_anew(&mut centre, "201");
     centre.picks_up_with(&new, &sdp("active", "sendrecv"));
-    let hears = |centre: &Centre, n: usize| {
-        let said = |c: &Media| match c {
-            Media::Mix { leg, voices } if *leg == centre.leg(n) => Some(voices.to_vec()),
-            _ => None,
-        };
-        centre.media.iter().rev().find_map(said).unwrap_or_default()
-    };
     let [c, a, s] = [0, 1, 3].map(|n| centre.leg(n));
-    assert_eq!([hears(&centre, 1), hears(&centre, 3)], [vec![c, s], vec![c, a]]);
+    assert_eq!([hears(&centre, a), hears(&centre, s)], [vec![c, s], vec![c, a]]);
     let whispers = SupervisionMode::Whisper;
     assert_eq!(modes(&centre), [(true, whispers), (false, whispers), (true, whispers)]);
     assert_eq!(heard(&centre, centre.leg(3)), Vec::<bool>::new(), "nobody plays him anything");
     centre.bye(&mut new);
-    assert_eq!(hears(&centre, 1), vec![]);
+    assert_eq!(hears(&centre, a), vec![]);
     centre.bye(&mut customer);
     centre.ended(&agent);
     centre.nothing_is_left();

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use hatif::call::Switch;
 use hatif::call::config::SupervisorConfig;
 use hatif::engine::{Input, SuperviseError, Supervised};
-use hatif::id::LegId;
 use hatif::journal::{AgentStateName, EndReason, Kind, Purpose, SupervisionMode};
 use hatif::media::{Command as Media, Event};
 
@@ -134,17 +133,6 @@ fn only_the_supervisor_of_the_queue_may_listen() {
     let mut leg = centre.dial(desk(201), "201", "*81999");
     centre.refused(&mut leg, 404);
     centre.nothing_is_left();
-}
-
-/// Whom a leg hears in place of its bridge, as last said.
-fn hears(centre: &Centre, leg: LegId) -> Vec<LegId> {
-    let said = |c: &Media| match c {
-        Media::Mix { leg: of, voices } if *of == leg => Some(voices.to_vec()),
-        _ => None,
-    };
-    let mut voices = centre.media.iter().rev().find_map(said).unwrap_or_default();
-    voices.sort();
-    voices
 }
 
 fn modes(centre: &Centre, n: usize) -> Vec<SupervisionMode> {

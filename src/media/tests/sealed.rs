@@ -1,6 +1,6 @@
 //! Legs whose packets are protected: by keys of SDP, and by DTLS behind ICE as a browser has it.
 
-use super::super::dtls::{Dtls, Event as DtlsEvent, Identity, Profile, Role};
+use super::super::dtls::{Dtls, Event as DtlsEvent, Identity, Role};
 use super::super::ice::tests::request;
 use super::super::rtcp;
 use super::super::seal::{Browser, Security};
@@ -151,10 +151,7 @@ fn a_browser_is_heard_behind_its_checks_and_its_handshake_only() {
         }
     }
     let found = found.expect("the handshake is done");
-    let profile = match found.profile {
-        Profile::AeadAes128Gcm => srtp::Profile::AeadAes128Gcm,
-        Profile::Aes128CmHmacSha1 => srtp::Profile::AesCm128HmacSha1_80,
-    };
+    let profile = srtp::Profile::from(found.profile);
     let half = |key: &super::super::dtls::MasterKey| Keys::new(profile, &key.key, &key.salt).unwrap();
     let mut lock = Lock { send: Sender::new(&half(&found.local)), receive: Receiver::new(&half(&found.remote)) };
     let mut heard = Vec::new();
