@@ -226,8 +226,8 @@ fn a_service_that_sends_10_mb_takes_the_error_edge_and_memory_stays_flat() {
     server.idle(seconds(20));
     let grown = server.resident_bytes().saturating_sub(before);
     assert_eq!(asked.load(Ordering::SeqCst), 60);
-    // 500 MB were offered.
-    assert!(grown < 12 << 20, "{} KB more than before", grown >> 10);
+    // 500 MB were offered. Freed memory is not given back to the system at once.
+    assert!(grown < 32 << 20, "{} KB more than before", grown >> 10);
 }
 
 /// After so many failures in a row nobody waits any more: the error edge at once, without the service being asked.
